@@ -1,0 +1,165 @@
+package httpapi
+
+import (
+	"fmt"
+
+	"gaia/adapters/httpapi/internal/oapi"
+	"gaia/app"
+	"gaia/domain"
+)
+
+func chatRequestFromAPI(b oapi.ChatRequest) (app.ChatRequest, error) {
+	conversation, err := conversationIDFromAPI(b.ConversationId)
+	return app.ChatRequest{
+		Message: &b.Message, ConversationID: conversation, PersonaID: deref(b.PersonaId),
+		Model: domain.ModelRequest{Provider: string(deref(b.Provider)), Model: deref(b.Model)},
+	}, err
+}
+
+func completionRequestFromAPI(b *oapi.ChatCompletionRequest) (app.ChatRequest, error) {
+	conversation, err := conversationIDFromAPI(b.ConversationId)
+	if err != nil {
+		return app.ChatRequest{}, err
+	}
+	req := app.ChatRequest{
+		Message: b.Message, ConversationID: conversation, PersonaID: deref(b.PersonaId),
+		Model: domain.ModelRequest{Provider: string(deref(b.Provider)), Model: deref(b.Model)},
+		Options: domain.Prompt{
+			Temperature: b.Temperature, TopP: b.TopP, MaxTokens: b.MaxCompletionTokens, Seed: b.Seed,
+			PresencePenalty: b.PresencePenalty, FrequencyPenalty: b.FrequencyPenalty, User: deref(b.User),
+			ParallelToolCalls: b.ParallelToolCalls, ResponseFormat: responseFormatFromAPI(b.ResponseFormat),
+		},
+	}
+	if req.Options.MaxTokens == nil {
+		req.Options.MaxTokens = b.MaxTokens
+	}
+	for i, m := range b.Messages {
+		message, err := messageFromAPI(m)
+		if err != nil {
+			return app.ChatRequest{}, fmt.Errorf("message %d: %w", i, err)
+		}
+		req.Messages = append(req.Messages, message)
+	}
+	for _, t := range b.Tools {
+		req.Options.Tools = append(req.Options.Tools, domain.Tool{
+			Name: t.Function.Name, Description: deref(t.Function.Description), Parameters: attributes(t.Function.Parameters), Strict: t.Function.Strict,
+		})
+	}
+	if req.Options.Stop, err = stopFromAPI(b.Stop); err != nil {
+		return app.ChatRequest{}, err
+	}
+	req.Options.ToolChoice, err = toolChoiceFromAPI(b.ToolChoice)
+	return req, err
+}
+
+func messageFromAPI(m oapi.ChatMessage) (domain.PromptMessage, error) {
+	out := domain.PromptMessage{Role: domain.Role(m.Role), Name: deref(m.Name), ToolCallID: deref(m.ToolCallId)}
+	for _, c := range m.ToolCalls {
+		out.ToolCalls = append(out.ToolCalls, domain.ToolCall{ID: c.Id, Name: c.Function.Name, Arguments: c.Function.Arguments})
+	}
+	if m.Content == nil {
+		return out, nil
+	}
+	if text, err := m.Content.AsChatMessageText(); err == nil {
+		out.Content = text
+		return out, nil
+	}
+	parts, err := m.Content.AsChatMessageParts()
+	if err != nil {
+		return out, fmt.Errorf("content: %w", err)
+	}
+	for i, p := range parts {
+		part, err := partFromAPI(p)
+		if err != nil {
+			return out, fmt.Errorf("content part %d: %w", i, err)
+		}
+		out.Parts = append(out.Parts, part)
+	}
+	return out, nil
+}
+
+func partFromAPI(p oapi.ChatContentPart) (domain.ContentPart, error) {
+	v, err := p.ValueByDiscriminator()
+	if err != nil {
+		return domain.ContentPart{}, err
+	}
+	switch v := v.(type) {
+	case oapi.ChatTextPart:
+		return domain.ContentPart{Text: v.Text}, nil
+	case oapi.ChatRefusalPart:
+		return domain.ContentPart{Text: v.Refusal}, nil
+	case oapi.ChatImagePart:
+		return domain.ContentPart{ImageURL: v.ImageUrl.Url, ImageDetail: string(deref(v.ImageUrl.Detail))}, nil
+	default:
+		return domain.ContentPart{}, fmt.Errorf("part of type %T", v)
+	}
+}
+
+func stopFromAPI(s *oapi.ChatStop) ([]string, error) {
+	if s == nil {
+		return nil, nil
+	}
+	if one, err := s.AsStopSequence(); err == nil {
+		return []string{one}, nil
+	}
+	many, err := s.AsStopSequences()
+	if err != nil {
+		return nil, fmt.Errorf("stop: %w", err)
+	}
+	return many, nil
+}
+
+func toolChoiceFromAPI(c *oapi.ToolChoice) (domain.ToolChoice, error) {
+	if c == nil {
+		return domain.ToolChoice{}, nil
+	}
+	if mode, err := c.AsToolChoiceMode(); err == nil {
+		return domain.ToolChoice{Mode: string(mode)}, nil
+	}
+	f, err := c.AsToolChoiceFunction()
+	if err != nil {
+		return domain.ToolChoice{}, fmt.Errorf("tool_choice: %w", err)
+	}
+	return domain.ToolChoice{Name: f.Function.Name}, nil
+}
+
+func responseFormatFromAPI(f *oapi.ResponseFormat) *domain.ResponseFormat {
+	if f == nil {
+		return nil
+	}
+	out := &domain.ResponseFormat{Type: string(f.Type)}
+	if s := f.JsonSchema; s != nil {
+		out.Schema = map[string]any{"name": s.Name}
+		if s.Description != nil {
+			out.Schema["description"] = *s.Description
+		}
+		if s.Schema != nil {
+			out.Schema["schema"] = map[string]any(*s.Schema)
+		}
+		if s.Strict != nil {
+			out.Schema["strict"] = *s.Strict
+		}
+	}
+	return out
+}
+
+// conversationIDFromAPI takes any spelling of a UUID and gives the canonical one.
+func conversationIDFromAPI(id *string) (string, error) {
+	if id == nil || *id == "" {
+		return "", nil
+	}
+	canonical, ok := domain.ParseID(*id)
+	if !ok {
+		return "", domain.InvalidInput(domain.Fault{
+			Type: "uuid_parsing", Loc: []any{"body", "conversation_id"}, Msg: "Input should be a valid UUID", Input: *id,
+		})
+	}
+	return canonical, nil
+}
+
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

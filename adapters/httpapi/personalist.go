@@ -1,0 +1,136 @@
+package httpapi
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	"gaia/adapters/httpapi/internal/oapi"
+	"gaia/domain"
+)
+
+// personaLists renders lists of personas. The list of all personas is read far more often than it changes, and the cache hands out
+// the very same slice until then: so the bytes made from a slice are kept beside it.
+type personaLists struct {
+	v02, v1 [2]atomic.Pointer[renderedList] // the last two lists: active ones and all
+}
+
+type renderedList struct {
+	of   []domain.Persona
+	body []byte
+	etag string
+}
+
+// window is a part of a list. A nil limit means everything.
+type window struct {
+	limit  *int
+	offset int
+}
+
+func page(limit *oapi.Limit, offset *oapi.Offset) window {
+	w := window{limit: limit}
+	if offset != nil {
+		w.offset = *offset
+	}
+	return w
+}
+
+func (w window) whole() bool { return w.limit == nil && w.offset == 0 }
+
+func (w window) of(list []domain.Persona) []domain.Persona {
+	list = list[min(w.offset, len(list)):]
+	if w.limit != nil {
+		list = list[:min(*w.limit, len(list))]
+	}
+	return list
+}
+
+// render answers a list request: 304 when the client has the list already.
+func (l *personaLists) render(list []domain.Persona, w window, ifNoneMatch *string, envelope listEnvelope) (listReply, error) {
+	rendered, err := l.rendered(list, w, envelope)
+	if err != nil {
+		return listReply{}, err
+	}
+	return listReply{renderedList: rendered, unchanged: ifNoneMatch != nil && etagMatches(*ifNoneMatch, rendered.etag)}, nil
+}
+
+func (l *personaLists) rendered(list []domain.Persona, w window, envelope listEnvelope) (*renderedList, error) {
+	if !w.whole() {
+		return renderList(list, w, envelope)
+	}
+	kept := &l.v02
+	if envelope.v1 {
+		kept = &l.v1
+	}
+	for i := range kept {
+		if r := kept[i].Load(); r != nil && sameSlice(r.of, list) {
+			return r, nil
+		}
+	}
+	r, err := renderList(list, w, envelope)
+	if err == nil {
+		kept[1].Store(kept[0].Swap(r))
+	}
+	return r, err
+}
+
+func renderList(list []domain.Persona, w window, envelope listEnvelope) (*renderedList, error) {
+	part := w.of(list)
+	personas := make([]oapi.Persona, len(part))
+	for i, p := range part {
+		personas[i] = personaToAPI(p)
+	}
+	var body bytes.Buffer
+	if err := json.NewEncoder(&body).Encode(envelope.wrap(personas, len(list))); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(body.Bytes())
+	return &renderedList{of: list, body: body.Bytes(), etag: `W/"` + hex.EncodeToString(sum[:12]) + `"`}, nil
+}
+
+// sameSlice reports whether two slices are one and the same piece of memory.
+func sameSlice(a, b []domain.Persona) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// listEnvelope is what stands around the personas in one version of the API.
+type listEnvelope struct {
+	v1   bool
+	wrap func(personas []oapi.Persona, total int) any
+}
+
+// listReply is a rendered list on its way to a client of either version.
+type listReply struct {
+	*renderedList
+	unchanged bool
+}
+
+func (r listReply) VisitV02ListPersonasResponse(w http.ResponseWriter) error { return r.write(w) }
+func (r listReply) VisitV1ListPersonasResponse(w http.ResponseWriter) error  { return r.write(w) }
+
+func (r listReply) write(w http.ResponseWriter) error {
+	w.Header().Set("ETag", r.etag)
+	w.Header().Set("Cache-Control", "private, no-cache")
+	if r.unchanged {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, err := w.Write(r.body)
+	return err
+}
+
+// etagMatches compares weakly, as If-None-Match asks for.
+func etagMatches(ifNoneMatch, etag string) bool {
+	for candidate := range strings.SplitSeq(ifNoneMatch, ",") {
+		candidate = strings.TrimSpace(candidate)
+		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == strings.TrimPrefix(etag, "W/") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,62 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// frameTimeout bounds how long one event may take to reach the client. It is renewed for each event, so that a stream may last for as
+// long as somebody reads it.
+const frameTimeout = 30 * time.Second
+
+// sse writes an event stream. Each event leaves at once. After the first failed write everything else is dropped.
+type sse struct {
+	w    http.ResponseWriter
+	ctl  *http.ResponseController
+	gone bool
+}
+
+// newSSE sends the headers of an event stream.
+func newSSE(w http.ResponseWriter) *sse {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("Connection", "keep-alive")
+	h.Set("X-Accel-Buffering", "no") // proxies must not collect events
+	s := &sse{w: w, ctl: http.NewResponseController(w)}
+	w.WriteHeader(http.StatusOK)
+	return s
+}
+
+// event sends one value as a data line and reports whether the client is still there.
+func (s *sse) event(v any) bool {
+	data, err := json.Marshal(v)
+	if err != nil { // only generated types come here, and they all encode
+		s.gone = true
+		return false
+	}
+	frame := make([]byte, 0, len("data: \n\n")+len(data))
+	frame = append(frame, "data: "...)
+	frame = append(frame, data...)
+	return s.send(append(frame, "\n\n"...))
+}
+
+// ping sends a comment, which clients ignore and proxies count as life.
+func (s *sse) ping() bool { return s.send([]byte(": ping\n\n")) }
+
+// done sends what stands at the end of every stream.
+func (s *sse) done() { s.send([]byte("data: [DONE]\n\n")) }
+
+func (s *sse) send(frame []byte) bool {
+	if s.gone {
+		return false
+	}
+	_ = s.ctl.SetWriteDeadline(time.Now().Add(frameTimeout)) // a recorder in a test has no deadline
+	if _, err := s.w.Write(frame); err != nil {
+		s.gone = true
+	} else if err := s.ctl.Flush(); err != nil {
+		s.gone = true
+	}
+	return !s.gone
+}

@@ -1,0 +1,165 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"gaia/adapters/httpapi/internal/oapi"
+	"gaia/app"
+	"gaia/domain"
+)
+
+// encoder turns the steps of an answer into the events of one protocol.
+type encoder interface {
+	begin(*sse, app.ChatInfo)
+	delta(*sse, domain.Delta)
+	finish(*sse, *app.ChatResult)
+	fail(*sse, error)
+}
+
+// streamReply is an answer that goes out as an event stream. Visit may not return an error: after the first byte the generated code
+// could only print it into the stream.
+type streamReply struct {
+	ctx    context.Context
+	stream *app.ChatStream
+	ping   time.Duration
+	enc    encoder
+	header http.Header
+}
+
+func (r streamReply) VisitV02ChatResponse(w http.ResponseWriter) error           { return r.write(w) }
+func (r streamReply) VisitV02StreamChatResponse(w http.ResponseWriter) error     { return r.write(w) }
+func (r streamReply) VisitV1ChatResponse(w http.ResponseWriter) error            { return r.write(w) }
+func (r streamReply) VisitV1ChatCompletionsResponse(w http.ResponseWriter) error { return r.write(w) }
+
+func (r streamReply) write(w http.ResponseWriter) error {
+	defer r.stream.Close()
+	for k, v := range r.header {
+		w.Header()[k] = v
+	}
+	out := newSSE(w)
+	r.enc.begin(out, r.stream.Info)
+	ticker := time.NewTicker(r.ping)
+	defer ticker.Stop()
+	for !out.gone {
+		select {
+		case step := <-r.stream.Steps():
+			switch {
+			case step.Err != nil:
+				r.enc.fail(out, step.Err)
+				out.done()
+				return nil
+			case step.Result != nil:
+				r.enc.finish(out, step.Result)
+				out.done()
+				return nil
+			}
+			r.enc.delta(out, step.Delta)
+		case <-ticker.C:
+			out.ping()
+		case <-r.ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// openAIStream encodes chunks as OpenAI clients read them.
+type openAIStream struct {
+	id, model    string
+	created      int64
+	includeUsage bool
+}
+
+func newOpenAIStream(info app.ChatInfo, includeUsage bool) *openAIStream {
+	return &openAIStream{id: completionID(info), model: info.Choice.Model, created: info.Created.Unix(), includeUsage: includeUsage}
+}
+
+func (e *openAIStream) begin(out *sse, _ app.ChatInfo) {
+	role, empty := oapi.ChunkDeltaRole("assistant"), ""
+	out.event(e.chunk(oapi.ChunkDelta{Role: &role, Content: &empty}, ""))
+}
+
+func (e *openAIStream) delta(out *sse, d domain.Delta) {
+	delta := oapi.ChunkDelta{Content: nilIfEmpty(d.Content), Refusal: nilIfEmpty(d.Refusal)}
+	for _, c := range d.ToolCalls {
+		delta.ToolCalls = append(delta.ToolCalls, toolCallDeltaToAPI(c))
+	}
+	if delta.Content == nil && delta.Refusal == nil && delta.ToolCalls == nil {
+		return
+	}
+	out.event(e.chunk(delta, ""))
+}
+
+func (e *openAIStream) finish(out *sse, r *app.ChatResult) {
+	out.event(e.chunk(oapi.ChunkDelta{}, oapi.ChunkFinishReason(finishReason(r.Finish))))
+	if e.includeUsage {
+		usage := usageToAPI(r.Usage)
+		last := e.chunk(oapi.ChunkDelta{}, "")
+		last.Choices, last.Usage = []oapi.ChunkChoice{}, &usage
+		out.event(last)
+	}
+}
+
+func (e *openAIStream) fail(out *sse, err error) {
+	chunk := e.chunk(oapi.ChunkDelta{}, "error")
+	body := openAIErrorFor(err)
+	chunk.Error = &oapi.ChunkError{Message: body.Message, Type: body.Type, Code: body.Code, Param: body.Param}
+	out.event(chunk)
+}
+
+func (e *openAIStream) chunk(delta oapi.ChunkDelta, finish oapi.ChunkFinishReason) oapi.ChatCompletionChunk {
+	choice := oapi.ChunkChoice{Index: 0, Delta: delta}
+	if finish != "" {
+		choice.FinishReason = &finish
+	}
+	return oapi.ChatCompletionChunk{
+		Id: e.id, Object: "chat.completion.chunk", Created: e.created, Model: e.model, Choices: []oapi.ChunkChoice{choice},
+	}
+}
+
+// typedStream encodes the typed events of the v0.2 stream.
+type typedStream struct {
+	now       func() time.Time
+	reasoning string
+	choice    domain.Choice
+	length    int
+}
+
+func (e *typedStream) begin(out *sse, info app.ChatInfo) {
+	e.choice = info.Choice
+	out.event(oapi.StreamStartEvent{Type: "start", Timestamp: info.Created.UTC()})
+	out.event(oapi.StreamReadyEvent{
+		Type: "ready", Timestamp: e.now().UTC(), ParallelFetchMs: float64(info.FetchTime.Microseconds()) / 1000,
+		CacheHits: oapi.StreamCacheHits{Persona: info.PersonaHit},
+	})
+	out.event(oapi.StreamModelSelectionEvent{
+		Type: "model_selection", Model: info.Choice.Model, Provider: info.Choice.Provider, Reasoning: &e.reasoning,
+	})
+}
+
+func (e *typedStream) delta(out *sse, d domain.Delta) {
+	text := d.Content + d.Refusal
+	if text == "" {
+		return
+	}
+	e.length += utf8.RuneCountInString(text)
+	out.event(oapi.StreamContentEvent{Type: "content", Content: text, Provider: e.choice.Provider, Model: e.choice.Model})
+}
+
+func (e *typedStream) finish(out *sse, r *app.ChatResult) {
+	ms := int(r.Duration.Milliseconds())
+	out.event(oapi.StreamMetadataEvent{Type: "metadata", ResponseTimeMs: &ms, FallbackUsed: false, TotalTokens: r.Usage.Total()})
+	e.complete(out, e.length)
+}
+
+func (e *typedStream) fail(out *sse, err error) {
+	out.event(oapi.StreamErrorEvent{Type: "error", Error: clientMessage(err), Provider: nilIfEmpty(e.choice.Provider)})
+	e.complete(out, 0)
+}
+
+func (e *typedStream) complete(out *sse, length int) {
+	out.event(oapi.StreamCompleteEvent{Type: "complete", Timestamp: e.now().UTC(), ResponseLength: length})
+}

@@ -1,0 +1,91 @@
+package natsbus
+
+import (
+	"context"
+	"encoding/json"
+
+	"gaia/domain"
+)
+
+// message is an encoded event on its way to the goroutine that sends.
+type message struct {
+	subject string
+	data    []byte
+}
+
+// Publish implements ports.EventPublisher.
+func (b *Bus) Publish(_ context.Context, e domain.Event) {
+	data, err := encode(e.Payload)
+	if err != nil {
+		b.losing(e.Subject, err)
+		return
+	}
+	if err := b.enqueue(message{subject: b.subject(e.Subject), data: data}); err != nil {
+		b.losing(e.Subject, err)
+	}
+}
+
+// enqueue leaves the sending to another goroutine: the library writes to the socket under its lock and may block there.
+func (b *Bus) enqueue(m message) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closing {
+		return errClosed
+	}
+	select {
+	case b.queue <- m:
+		return nil
+	default:
+		return errQueueFull
+	}
+}
+
+// encode makes the JSON that other services read: times in UTC.
+func encode(payload any) ([]byte, error) {
+	switch p := payload.(type) {
+	case domain.ServiceHealthEvent:
+		p.Timestamp = p.Timestamp.UTC()
+		payload = p
+	case domain.ChatMessageEvent:
+		p.Timestamp = p.Timestamp.UTC()
+		payload = p
+	}
+	return json.Marshal(payload)
+}
+
+// send moves events from the queue to the connection, which keeps some of them while the server is away.
+func (b *Bus) send() {
+	for {
+		select {
+		case m := <-b.queue:
+			b.sendOne(m)
+		case <-b.stop:
+			for {
+				select {
+				case m := <-b.queue:
+					b.sendOne(m)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+func (b *Bus) sendOne(m message) {
+	if err := b.conn.Publish(m.subject, m.data); err != nil {
+		b.losing(m.subject, err)
+		return
+	}
+	if b.failing.Swap(false) {
+		b.cfg.Logger.Info("events are sent again", "lost", b.lost.Load())
+	}
+}
+
+// losing counts an event that is not sent and logs the first of a series: an outage must not fill the log.
+func (b *Bus) losing(subject string, err error) {
+	n := b.lost.Add(1)
+	if !b.failing.Swap(true) {
+		b.cfg.Logger.Warn("event not sent", "subject", subject, "lost", n, "error", err)
+	}
+}

@@ -1,0 +1,191 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gaia/adapters/postgres/internal/sqlcgen"
+	"gaia/domain"
+	"gaia/ports"
+)
+
+var _ ports.ConversationStore = (*ConversationStore)(nil)
+
+// ConversationStore keeps what was said.
+type ConversationStore struct{ db *Store }
+
+// History implements ports.ConversationStore.
+func (s *ConversationStore) History(ctx context.Context, owner, conversationID string, limit int) ([]domain.Message, error) {
+	if limit <= 0 {
+		limit = math.MaxInt32
+	}
+	var messages []domain.Message
+	err := s.inConversation(ctx, "read history", owner, conversationID,
+		func(ctx context.Context, q *sqlcgen.Queries, id uuid.UUID) error {
+			rows, err := q.ListLastMessages(ctx, sqlcgen.ListLastMessagesParams{
+				ConversationID: id, MaxMessages: int32(min(limit, math.MaxInt32)),
+			})
+			messages = make([]domain.Message, len(rows))
+			for i, row := range rows {
+				messages[i] = messageFromRow(row)
+			}
+			slices.Reverse(messages)
+			return err
+		})
+	if err != nil {
+		return nil, err
+	}
+	return messages, nil
+}
+
+// Count implements ports.ConversationStore.
+func (s *ConversationStore) Count(ctx context.Context, owner, conversationID string) (int, error) {
+	var count int64
+	err := s.inConversation(ctx, "count messages", owner, conversationID,
+		func(ctx context.Context, q *sqlcgen.Queries, id uuid.UUID) (err error) {
+			count, err = q.CountMessages(ctx, id)
+			return err
+		})
+	return int(count), err
+}
+
+// Clear implements ports.ConversationStore.
+func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID string) error {
+	return s.inConversation(ctx, "clear conversation", owner, conversationID,
+		func(ctx context.Context, q *sqlcgen.Queries, id uuid.UUID) error { return q.DeleteMessages(ctx, id) })
+}
+
+// inConversation runs work that may be repeated on a conversation of the owner, and does nothing when there is none yet.
+func (s *ConversationStore) inConversation(
+	ctx context.Context, op, owner, id string, work func(context.Context, *sqlcgen.Queries, uuid.UUID) error,
+) error {
+	lookup := byDefault(owner)
+	if id != "" {
+		key, err := parseID(id)
+		if err != nil {
+			return errNoConversation(err)
+		}
+		lookup = byID(owner, key)
+	}
+	return s.db.read(ctx, op, func(ctx context.Context, q *sqlcgen.Queries) error {
+		key, err := lookup(ctx, q)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return work(ctx, q, key)
+	})
+}
+
+// finder returns the id of a conversation.
+type finder func(context.Context, *sqlcgen.Queries) (uuid.UUID, error)
+
+func byDefault(owner string) finder {
+	return func(ctx context.Context, q *sqlcgen.Queries) (uuid.UUID, error) {
+		return q.GetDefaultConversation(ctx, owner)
+	}
+}
+
+func byID(owner string, id uuid.UUID) finder {
+	return func(ctx context.Context, q *sqlcgen.Queries) (uuid.UUID, error) {
+		principal, err := q.GetConversationPrincipal(ctx, id)
+		if err == nil && principal != owner {
+			err = errNoConversation(nil)
+		}
+		return id, err
+	}
+}
+
+// AppendTurn implements ports.ConversationStore.
+func (s *ConversationStore) AppendTurn(ctx context.Context, turn domain.Turn) (string, error) {
+	enter, err := entrance(turn)
+	if err != nil {
+		return "", err
+	}
+	var id uuid.UUID
+	err = s.db.write(ctx, "append turn", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		if id, err = enter(ctx, q); err != nil {
+			return err
+		}
+		for _, m := range []domain.Message{turn.User, turn.Assistant} {
+			row, err := messageToRow(m, turn.Owner, id)
+			if err != nil {
+				return err
+			}
+			if err := q.InsertMessage(ctx, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return id.String(), nil
+}
+
+// entrance returns the query that makes or locks the turn's conversation and returns its id.
+func entrance(turn domain.Turn) (finder, error) {
+	at := asStored(turn.At)
+	if turn.ConversationID == "" {
+		newID, err := parseID(turn.NewID)
+		if err != nil {
+			return nil, fmt.Errorf("postgres append turn: new conversation: %w", err)
+		}
+		return func(ctx context.Context, q *sqlcgen.Queries) (uuid.UUID, error) {
+			return q.EnterDefaultConversation(ctx, sqlcgen.EnterDefaultConversationParams{
+				ID: newID, Principal: turn.Owner, CreatedAt: at,
+			})
+		}, nil
+	}
+	id, err := parseID(turn.ConversationID)
+	if err != nil {
+		return nil, errNoConversation(err)
+	}
+	return func(ctx context.Context, q *sqlcgen.Queries) (uuid.UUID, error) {
+		_, err := q.EnterConversation(ctx, sqlcgen.EnterConversationParams{ID: id, Principal: turn.Owner, CreatedAt: at})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return uuid.Nil, errNoConversation(err)
+		}
+		return id, err
+	}, nil
+}
+
+func messageToRow(m domain.Message, owner string, conversation uuid.UUID) (sqlcgen.InsertMessageParams, error) {
+	id, err := parseID(m.ID)
+	if err != nil {
+		return sqlcgen.InsertMessageParams{}, fmt.Errorf("message: %w", err)
+	}
+	row := sqlcgen.InsertMessageParams{
+		ID: id, Principal: owner, ConversationID: conversation, Role: string(m.Role), Content: m.Content,
+		Model: orNull(m.Model), Provider: orNull(m.Provider), CreatedAt: asStored(m.CreatedAt),
+	}
+	if m.Tokens > 0 {
+		tokens := int32(min(m.Tokens, math.MaxInt32))
+		row.TokensUsed = &tokens
+	}
+	return row, nil
+}
+
+func messageFromRow(r sqlcgen.ListLastMessagesRow) domain.Message {
+	m := domain.Message{
+		ID: r.ID.String(), Role: domain.Role(r.Role), Content: r.Content,
+		Model: orEmpty(r.Model), Provider: orEmpty(r.Provider), CreatedAt: asStored(r.CreatedAt),
+	}
+	if r.TokensUsed != nil {
+		m.Tokens = int(*r.TokensUsed)
+	}
+	return m
+}
+
+func errNoConversation(cause error) error {
+	return &domain.Error{Kind: domain.NotFound, Message: "Conversation not found", Cause: cause}
+}

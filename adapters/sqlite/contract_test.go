@@ -1,0 +1,52 @@
+package sqlite_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"gaia/adapters/sqlite"
+	"gaia/ports"
+	"gaia/ports/portstest"
+)
+
+func TestPersonaStore(t *testing.T) {
+	t.Parallel()
+	portstest.PersonaStore(t, func(t *testing.T) ports.PersonaStore { return open(t, newFile(t)).Personas() })
+}
+
+func TestPreferenceStore(t *testing.T) {
+	t.Parallel()
+	portstest.PreferenceStore(t, func(t *testing.T) (ports.PreferenceStore, ports.PersonaStore) {
+		s := open(t, newFile(t)).Personas()
+		return s, s
+	})
+}
+
+func TestConversationStore(t *testing.T) {
+	t.Parallel()
+	portstest.ConversationStore(t, func(t *testing.T) ports.ConversationStore { return open(t, newFile(t)).Conversations() })
+}
+
+// newFile returns the path of a migrated database.
+func newFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "data", "gaia.db")
+	if err := sqlite.MigrateUp(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func open(t *testing.T, path string) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}

@@ -1,0 +1,159 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver
+
+	"gaia/adapters/sqlite/internal/sqlcgen"
+	"gaia/domain"
+	"gaia/ports"
+)
+
+var _ ports.Probe = (*Store)(nil)
+
+// Config says where the file is. Zero values get defaults.
+type Config struct {
+	Path    string        // made when missing; its folder is made too
+	Readers int           // connections for reading
+	Timeout time.Duration // longest wait of a call: for its turn, for another process, and for the work itself
+}
+
+const (
+	defaultReaders = 4
+	defaultTimeout = 5 * time.Second
+)
+
+func (c Config) withDefaults() Config {
+	if c.Readers <= 0 {
+		c.Readers = defaultReaders
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = defaultTimeout
+	}
+	return c
+}
+
+// Store is one open database file: a connection that writes and several that read beside it. It probes the file, and carries the
+// stores of the ports.
+type Store struct {
+	writer, reader *sql.DB
+	config         Config
+}
+
+// Open opens the file, making it if need be, readable for its owner only.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	c = c.withDefaults()
+	if err := touch(c.Path); err != nil {
+		return nil, fmt.Errorf("sqlite open: %w", err)
+	}
+	writer, err := openPool(c, 1, url.Values{"_txlock": {"immediate"}})
+	if err != nil {
+		return nil, err
+	}
+	reader, err := openPool(c, c.Readers, url.Values{"_pragma": {"query_only(1)"}})
+	if err != nil {
+		return nil, errors.Join(err, writer.Close())
+	}
+	s := &Store{writer: writer, reader: reader, config: c}
+	// The first connection switches the file to write-ahead logging, which a reader may not do.
+	if err := s.use(ctx, "open", func(ctx context.Context) error { return writer.PingContext(ctx) }); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func openPool(c Config, connections int, more url.Values) (*sql.DB, error) {
+	pool, err := sql.Open("sqlite", dataSource(c, more))
+	if err != nil {
+		return nil, fmt.Errorf("sqlite open: %w", err)
+	}
+	pool.SetMaxOpenConns(connections)
+	pool.SetMaxIdleConns(connections)
+	return pool, nil
+}
+
+// dataSource names the file with what every connection to it needs: pragmas hold for one connection only.
+func dataSource(c Config, more url.Values) string {
+	v := url.Values{"_pragma": append([]string{
+		"busy_timeout(" + strconv.FormatInt(c.Timeout.Milliseconds(), 10) + ")",
+		"journal_mode(WAL)",
+		"synchronous(FULL)", // who was told that something is saved finds it after a power cut
+		"foreign_keys(1)",
+	}, more["_pragma"]...)}
+	if lock := more["_txlock"]; lock != nil {
+		v["_txlock"] = lock
+	}
+	return (&url.URL{Scheme: "file", Opaque: url.PathEscape(c.Path), RawQuery: v.Encode()}).String()
+}
+
+// touch makes the file before SQLite would: SQLite's own files could be read by everyone. The files beside it take over its mode.
+func touch(path string) error {
+	const private, privateFolder fs.FileMode = 0o600, 0o700
+	if err := os.MkdirAll(filepath.Dir(path), privateFolder); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, private)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// Close waits for running calls and closes the file.
+func (s *Store) Close() error { return errors.Join(s.reader.Close(), s.writer.Close()) }
+
+// Personas returns the store of personas and preferences.
+func (s *Store) Personas() *PersonaStore { return &PersonaStore{db: s} }
+
+// Conversations returns the store of conversations.
+func (s *Store) Conversations() *ConversationStore { return &ConversationStore{db: s} }
+
+// Check implements ports.Probe. It reads the file and doesn't only look at the connection.
+func (s *Store) Check(ctx context.Context) domain.PartHealth {
+	start := time.Now()
+	err := s.use(ctx, "check", func(ctx context.Context) error {
+		var tables int
+		return s.reader.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
+	})
+	health := domain.PartHealth{Status: domain.Healthy, ResponseTime: time.Since(start)}
+	if err != nil {
+		health.Status, health.Detail = domain.Unhealthy, away
+	}
+	return health
+}
+
+// read runs queries that change nothing.
+func (s *Store) read(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {
+	return s.use(ctx, op, func(ctx context.Context) error { return query(ctx, sqlcgen.New(s.reader)) })
+}
+
+// write runs queries in one transaction, which holds the file's only write lock from its start.
+func (s *Store) write(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {
+	return s.use(ctx, op, func(ctx context.Context) error {
+		tx, err := s.writer.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() // without effect after Commit
+		if err := query(ctx, sqlcgen.New(tx)); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+}
+
+func (s *Store) use(ctx context.Context, op string, work func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	defer cancel()
+	return translate(ctx, op, work(bounded))
+}

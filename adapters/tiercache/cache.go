@@ -1,0 +1,213 @@
+package tiercache
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"gaia/ports"
+)
+
+// Config sets up a Cache. The zero value is a cache for a process that is alone with its data.
+type Config struct {
+	Entries     int                   // kept in memory; 10,000 when zero
+	Remote      ports.RemoteCache     // nil: none
+	Bus         ports.InvalidationBus // nil: none
+	Shared      bool                  // other processes may change the data even though there is neither Remote nor Bus
+	MaxAge      time.Duration         // of entries in memory that nobody would invalidate; 5 s when zero
+	LoadTimeout time.Duration         // of a load, whose first caller may have left; 30 s when zero
+	Now         ports.Clock           // time.Now when nil
+	Logger      *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Entries <= 0 {
+		c.Entries = 10_000
+	}
+	if c.MaxAge <= 0 {
+		c.MaxAge = 5 * time.Second
+	}
+	if c.LoadTimeout <= 0 {
+		c.LoadTimeout = 30 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Shared = c.Shared || c.Remote != nil || c.Bus != nil
+	return c
+}
+
+// Cache implements ports.Cache.
+type Cache struct {
+	cfg   Config
+	local *otter.Cache[ports.CacheKey, *entry]
+
+	// mu orders what goes into local against what is dropped from it. Reads of local don't take it.
+	mu       sync.Mutex
+	flights  map[ports.CacheKey]*flight
+	versions map[string]*atomic.Uint64 // by space; the spaces are a small fixed set
+	closed   bool
+
+	owedRemote, owedBus debt // invalidations that have not arrived yet
+	wake                chan struct{}
+	ctx                 context.Context // ends with Close
+	stop                context.CancelFunc
+	running             sync.WaitGroup
+}
+
+// entry is a decoded value. It is never changed.
+type entry struct {
+	value   any
+	loaded  time.Time // when the load began, or when the remote cache vouched for the value
+	expires time.Time
+	space   *atomic.Uint64
+	version uint64 // of the space when the value was stored; another one now means that the space was dropped
+}
+
+// New makes a cache. Close it after the last Fetch and before the remote cache and the bus.
+func New(cfg Config) (*Cache, error) {
+	cfg = cfg.withDefaults()
+	local, err := otter.New(&otter.Options[ports.CacheKey, *entry]{MaximumSize: cfg.Entries})
+	if err != nil {
+		return nil, fmt.Errorf("new cache: %w", err)
+	}
+	c := &Cache{
+		cfg: cfg, local: local, wake: make(chan struct{}, 1),
+		flights: map[ports.CacheKey]*flight{}, versions: map[string]*atomic.Uint64{},
+	}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	if cfg.Bus != nil {
+		cfg.Bus.Listen(c.heard, c.dropAll)
+	}
+	if cfg.Remote != nil || cfg.Bus != nil {
+		c.running.Go(c.deliver)
+	}
+	return c, nil
+}
+
+// Fetch implements ports.Cache.
+func (c *Cache) Fetch(ctx context.Context, key ports.CacheKey, ttl time.Duration, load func(context.Context) (any, error),
+	decode func([]byte) (any, error)) (value any, hit bool, err error) {
+	if ttl <= 0 {
+		value, err = load(ctx)
+		return value, false, err
+	}
+	if e, ok := c.local.GetIfPresent(key); ok && c.fresh(e) {
+		return e.value, true, nil
+	}
+	f, e := c.join(ctx, key, fetch{ttl: ttl, load: load, decode: decode})
+	if e != nil {
+		return e.value, true, nil
+	}
+	select {
+	case <-f.done:
+		return f.value, f.hit, f.err
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+}
+
+// fresh tells whether an entry may be served. While invalidations may not arrive, only for a short time.
+func (c *Cache) fresh(e *entry) bool {
+	now := c.cfg.Now()
+	if !now.Before(e.expires) || e.version != e.space.Load() {
+		return false
+	}
+	return c.told() || now.Sub(e.loaded) < c.cfg.MaxAge
+}
+
+// told says whether this process hears of every change.
+func (c *Cache) told() bool {
+	if c.cfg.Bus == nil {
+		return !c.cfg.Shared
+	}
+	return c.cfg.Bus.Connected()
+}
+
+// Invalidate implements ports.Cache.
+func (c *Cache) Invalidate(ctx context.Context, keys ...ports.CacheKey) {
+	if len(keys) == 0 {
+		return
+	}
+	// The data has changed already: a caller that leaves must not stop the news of it.
+	ctx = context.WithoutCancel(ctx)
+	if c.cfg.Remote != nil {
+		if err := c.cfg.Remote.Drop(ctx, keys...); err != nil {
+			c.owedRemote.add(keys)
+		}
+	}
+	// After the remote cache: a load in between could bring the old value back from there.
+	c.drop(keys)
+	if c.cfg.Bus != nil {
+		c.owedBus.add(keys)
+	}
+	c.hurry()
+}
+
+// heard takes the invalidation of another process.
+func (c *Cache) heard(i ports.Invalidation) {
+	if i.RemoteOwed && c.cfg.Remote != nil {
+		c.owedRemote.add(i.Keys)
+		c.hurry()
+	}
+	c.drop(i.Keys)
+}
+
+// drop forgets keys in this process, and what is being loaded for them.
+func (c *Cache) drop(keys []ports.CacheKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, key := range keys {
+		if key.Name != "" {
+			c.local.Invalidate(key)
+			c.abandon(key)
+			continue
+		}
+		c.version(key.Space).Add(1)
+		for inFlight := range c.flights {
+			if inFlight.Space == key.Space {
+				c.abandon(inFlight)
+			}
+		}
+	}
+}
+
+// dropAll forgets everything in this process: invalidations have been missed.
+func (c *Cache) dropAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, version := range c.versions {
+		version.Add(1)
+	}
+	for key := range c.flights {
+		c.abandon(key)
+	}
+	c.local.InvalidateAll()
+}
+
+// version returns the version of a space. The caller holds mu.
+func (c *Cache) version(space string) *atomic.Uint64 {
+	v, ok := c.versions[space]
+	if !ok {
+		v = new(atomic.Uint64)
+		c.versions[space] = v
+	}
+	return v
+}
+
+// Close stops deliveries and waits for loads, which it cancels.
+func (c *Cache) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.stop()
+	c.running.Wait()
+}

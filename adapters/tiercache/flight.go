@@ -1,0 +1,170 @@
+package tiercache
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"gaia/ports"
+)
+
+// fetch is what a caller of Fetch asked for.
+type fetch struct {
+	ttl    time.Duration
+	load   func(context.Context) (any, error)
+	decode func([]byte) (any, error)
+}
+
+// flight is one load that many callers wait for. An invalidation abandons it: those who wait get its value, because they asked
+// before, but later callers start their own and nothing keeps it.
+//
+// This is not x/sync/singleflight because that can't abandon a whole space, and because a panic of a load would end the process.
+type flight struct {
+	done      chan struct{}
+	abandoned bool // guarded by Cache.mu
+
+	// Set before done is closed.
+	value any
+	hit   bool
+	err   error
+}
+
+// abandon cuts a flight off. The caller holds mu.
+func (c *Cache) abandon(key ports.CacheKey) {
+	if f, ok := c.flights[key]; ok {
+		f.abandoned = true
+		delete(c.flights, key)
+	}
+}
+
+// join returns the flight for key and starts one when there is none, or the entry that a flight has just left.
+func (c *Cache) join(ctx context.Context, key ports.CacheKey, ask fetch) (*flight, *entry) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.local.GetIfPresent(key); ok && c.fresh(e) {
+		return nil, e
+	}
+	if f, ok := c.flights[key]; ok {
+		return f, nil
+	}
+	f := &flight{done: make(chan struct{})}
+	if c.closed {
+		f.abandoned, f.err = true, context.Canceled
+		close(f.done)
+		return f, nil
+	}
+	c.flights[key] = f
+	// The callers that join later must not lose the load when the first one leaves.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.LoadTimeout)
+	detach := context.AfterFunc(c.ctx, cancel)
+	c.running.Go(func() {
+		defer cancel()
+		defer detach()
+		c.fly(ctx, key, f, ask)
+	})
+	return f, nil
+}
+
+func (c *Cache) fly(ctx context.Context, key ports.CacheKey, f *flight, ask fetch) {
+	began := c.cfg.Now()
+	e := &entry{loaded: began, expires: began.Add(ask.ttl)}
+	ticket := c.obtain(ctx, key, f, ask, e)
+	e.value = f.value
+	kept := c.land(key, f, e)
+	close(f.done)
+	if kept && !f.hit {
+		c.toRemote(ctx, key, ticket, e)
+	}
+}
+
+// land keeps the entry unless an invalidation has overtaken it.
+func (c *Cache) land(key ports.CacheKey, f *flight, e *entry) (kept bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.abandoned {
+		return false
+	}
+	delete(c.flights, key)
+	if f.err != nil {
+		return false
+	}
+	e.space = c.version(key.Space)
+	e.version = e.space.Load()
+	c.local.Set(key, e)
+	return true
+}
+
+// obtain gets the value from the remote cache or loads it. A panic becomes an error: it happens in a goroutine of the cache, where
+// nobody else would catch it.
+func (c *Cache) obtain(ctx context.Context, key ports.CacheKey, f *flight, ask fetch, e *entry) (ticket ports.RemoteTicket) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.err = fmt.Errorf("fetch %s: panic: %v\n%s", key.Space, p, debug.Stack())
+		}
+	}()
+	ticket = c.fromRemote(ctx, key, f, ask, e)
+	if !f.hit {
+		f.value, f.err = ask.load(ctx)
+	}
+	return ticket
+}
+
+// remoteUsable tells whether the remote cache knows of every invalidation that this process knows of.
+func (c *Cache) remoteUsable() bool { return c.cfg.Remote != nil && c.owedRemote.empty() }
+
+// fromRemote fills the flight and its entry from the remote cache, or returns the ticket for storing what will be loaded.
+func (c *Cache) fromRemote(ctx context.Context, key ports.CacheKey, f *flight, ask fetch, e *entry) ports.RemoteTicket {
+	if !c.remoteUsable() {
+		return ""
+	}
+	data, ticket, found := c.cfg.Remote.Get(ctx, key)
+	if !found {
+		return ticket
+	}
+	expires, value, err := unpack(data, ask.decode)
+	if err != nil {
+		// Written by another release, most likely: load it and replace it.
+		c.cfg.Logger.Debug("cached value can't be read", "space", key.Space, "error", err)
+		return ticket
+	}
+	if !expires.After(e.loaded) {
+		return ticket
+	}
+	if expires.Before(e.expires) {
+		e.expires = expires
+	}
+	f.value, f.hit = value, true
+	return ticket
+}
+
+func (c *Cache) toRemote(ctx context.Context, key ports.CacheKey, ticket ports.RemoteTicket, e *entry) {
+	if ticket == "" || !c.remoteUsable() {
+		return
+	}
+	data, err := pack(e.expires, e.value)
+	if err != nil {
+		c.cfg.Logger.Warn("value can't be cached remotely", "space", key.Space, "error", err)
+		return
+	}
+	c.cfg.Remote.Put(ctx, key, ticket, data, e.expires.Sub(c.cfg.Now()))
+}
+
+// pack puts the time of expiry before the JSON, so that a reader does not keep the value for another full ttl.
+func pack(expires time.Time, value any) ([]byte, error) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	return append(binary.BigEndian.AppendUint64(nil, uint64(expires.UnixMilli())), encoded...), nil
+}
+
+func unpack(data []byte, decode func([]byte) (any, error)) (expires time.Time, value any, err error) {
+	if len(data) < 8 {
+		return time.Time{}, nil, fmt.Errorf("unpack: %d bytes", len(data))
+	}
+	value, err = decode(data[8:])
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(data))), value, err
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"regexp"
+	"strings"
+
+	"gaia/domain"
+	"gaia/ports"
+)
+
+// What callers without usable credentials read. Clients compare these texts.
+const (
+	msgNotAuthenticated = "Not authenticated. Provide a valid JWT or API Key."
+	msgUnknownKey       = "Could not validate credentials"
+)
+
+// gaiaKey is the shape of keys that Gaia makes: with and without the checksum that old ones lack.
+var gaiaKey = regexp.MustCompile(`^gaia_[A-Za-z0-9]+_[A-Za-z0-9]{32}(_[A-Za-z0-9]{6})?$`)
+
+// Identity finds out who calls.
+type Identity struct {
+	tokens    ports.TokenVerifier // nil when tokens can't be verified
+	globalKey [sha256.Size]byte
+	hasGlobal bool
+}
+
+// NewIdentity makes the use case. tokens may be nil, apiKey empty.
+func NewIdentity(apiKey string, tokens ports.TokenVerifier) *Identity {
+	return &Identity{tokens: tokens, globalKey: sha256.Sum256([]byte(apiKey)), hasGlobal: apiKey != ""}
+}
+
+// Authenticate judges the two headers that can carry credentials. A valid token wins over any key; an invalid one is ignored when
+// there is a key. OpenAI clients send their key as a bearer token, so a bearer value that looks like a key is one when there is no
+// other key.
+func (i *Identity) Authenticate(ctx context.Context, authorization, apiKey string) (domain.Principal, error) {
+	bearer := bearerToken(authorization)
+	if bearer != "" && i.tokens != nil {
+		who, err := i.tokens.Verify(ctx, bearer)
+		if err == nil || domain.KindOf(err) != domain.Unauthenticated {
+			return who, err
+		}
+	}
+	switch {
+	case apiKey != "":
+		return i.byKey(apiKey)
+	case bearer != "" && (i.isGlobal(bearer) || gaiaKey.MatchString(bearer)):
+		return i.byKey(bearer)
+	default:
+		return domain.Principal{}, domain.NewError(domain.Unauthenticated, msgNotAuthenticated)
+	}
+}
+
+func (i *Identity) byKey(key string) (domain.Principal, error) {
+	if i.isGlobal(key) {
+		return domain.ServicePrincipal(), nil
+	}
+	return domain.Principal{}, domain.NewError(domain.Forbidden, msgUnknownKey)
+}
+
+// isGlobal compares hashes, so that neither content nor length of the key shows in the time it takes.
+func (i *Identity) isGlobal(key string) bool {
+	hash := sha256.Sum256([]byte(key))
+	return subtle.ConstantTimeCompare(hash[:], i.globalKey[:]) == 1 && i.hasGlobal
+}
+
+func bearerToken(authorization string) string {
+	scheme, token, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}

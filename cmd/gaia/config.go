@@ -1,0 +1,302 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/joho/godotenv"
+
+	"gaia/internal/logging"
+)
+
+// seconds is a span of time that is written as a number of seconds, "1.5", or with a unit, "1500ms".
+type seconds time.Duration
+
+// UnmarshalText reads either form.
+func (s *seconds) UnmarshalText(text []byte) error {
+	t := string(text)
+	if !strings.ContainsAny(t, "hmsuµn") {
+		t += "s"
+	}
+	d, err := time.ParseDuration(t)
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is no number of seconds from 0", text)
+	}
+	*s = seconds(d)
+	return nil
+}
+
+// String writes the number of seconds.
+func (s seconds) String() string {
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.3f", time.Duration(s).Seconds()), "0"), ".")
+}
+
+func (s seconds) duration() time.Duration { return time.Duration(s) }
+
+// config is every setting, by the name of its environment variable. Settings of parts that come later are read already, so that a
+// deployment can be prepared. Fields tagged secret are masked wherever they are shown.
+type config struct {
+	Environment string `env:"ENVIRONMENT" envDefault:"development" about:"production turns the built-in conveniences off: echo model, generated key"`
+	Debug       bool   `env:"DEBUG" envDefault:"false"`
+	LogLevel    string `env:"LOG_LEVEL" envDefault:"INFO" about:"DEBUG, INFO, WARNING, ERROR or CRITICAL"`
+	DataDir     string `env:"GAIA_DATA_DIR" envDefault:"./data" about:"where the embedded database, bus and key live"`
+
+	ServiceName      string  `env:"SERVICE_NAME" envDefault:"gateway" section:"Serving"`
+	ServiceVersion   string  `env:"SERVICE_VERSION" envDefault:"1.0.0"`
+	ServiceHost      string  `env:"SERVICE_HOST" envDefault:"127.0.0.1" about:"0.0.0.0 to be reached from other machines"`
+	ServicePort      int     `env:"SERVICE_PORT" envDefault:"8666"`
+	AllowedOrigins   string  `env:"ALLOWED_ORIGINS" envDefault:"http://localhost:8666,http://localhost:3000" about:"for browsers; comma-separated, * for any"`
+	TrustedProxies   string  `env:"TRUSTED_PROXIES" about:"addresses or CIDRs whose X-Forwarded-* headers count; comma-separated"`
+	MaxConcurrent    int     `env:"MAX_CONCURRENT_REQUESTS" envDefault:"100"`
+	MaxBodyMB        int     `env:"MAX_REQUEST_BODY_MB" envDefault:"10"`
+	WorkerPoolSize   int     `env:"WORKER_POOL_SIZE" envDefault:"4"`
+	ShutdownTimeout  seconds `env:"SHUTDOWN_TIMEOUT" envDefault:"25" about:"how long running answers may take to finish when the process stops"`
+	RateLimit        int     `env:"RATE_LIMIT_REQUESTS" envDefault:"60" about:"requests per period and caller; 0 turns the limit off"`
+	RateLimitPeriod  string  `env:"RATE_LIMIT_PERIOD" envDefault:"minute" about:"second, minute, hour or day"`
+	FirstEventWait   seconds `env:"STREAM_FIRST_EVENT_WAIT" envDefault:"5" about:"how long a stream's status waits for the provider's first event"`
+	PingInterval     seconds `env:"STREAM_PING_INTERVAL" envDefault:"15" about:"silence after which a stream sends a comment"`
+	HealthInterval   seconds `env:"HEALTH_CHECK_INTERVAL" envDefault:"30"`
+	HealthTimeout    seconds `env:"HEALTH_CHECK_TIMEOUT" envDefault:"5"`
+	RegistryEnabled  bool    `env:"SERVICE_REGISTRY_ENABLED" envDefault:"true"`
+	Heartbeat        seconds `env:"SERVICE_HEARTBEAT_INTERVAL" envDefault:"15"`
+	GaiaServiceName  string  `env:"GAIA_SERVICE_NAME"`
+	AuthServiceURL   string  `env:"AUTH_SERVICE_URL" section:"Other services (empty: served by this process)"`
+	AssetServiceURL  string  `env:"ASSET_SERVICE_URL"`
+	ChatServiceURL   string  `env:"CHAT_SERVICE_URL"`
+	GatewayURL       string  `env:"GATEWAY_URL" envDefault:"http://localhost:8666"`
+	GatewayTimeout   seconds `env:"GATEWAY_REQUEST_TIMEOUT" envDefault:"30"`
+	GatewayRetries   int     `env:"GATEWAY_MAX_RETRIES" envDefault:"2"`
+	GatewayDelay     seconds `env:"GATEWAY_RETRY_DELAY" envDefault:"1"`
+	InterTimeout     seconds `env:"INTER_SERVICE_REQUEST_TIMEOUT" envDefault:"30"`
+	ClientTimeout    seconds `env:"CLIENT_REQUEST_TIMEOUT" envDefault:"60"`
+	APIKey           string  `env:"API_KEY" secret:"true" section:"Identity" about:"the global key; made on the first start when empty outside production"`
+	SupabaseURL      string  `env:"SUPABASE_URL"`
+	SupabaseAnonKey  string  `env:"SUPABASE_ANON_KEY" secret:"true"`
+	JWTSecret        string  `env:"SUPABASE_JWT_SECRET" secret:"true" about:"verifies HS256 access tokens"`
+	DatabaseURL      string  `env:"DATABASE_URL" section:"Database (empty: SQLite in the data folder)" about:"postgresql://user:password@host:5432/name"`
+	DatabaseEcho     bool    `env:"DATABASE_ECHO" envDefault:"false"`
+	DatabasePool     int     `env:"DATABASE_POOL_SIZE" envDefault:"20"`
+	DatabaseOverflow int     `env:"DATABASE_MAX_OVERFLOW" envDefault:"30"`
+	DatabaseTimeout  seconds `env:"DATABASE_POOL_TIMEOUT" envDefault:"5"`
+	DatabaseRecycle  seconds `env:"DATABASE_POOL_RECYCLE" envDefault:"3600"`
+	RedisURL         string  `env:"REDIS_URL" section:"Cache (empty: in process only)" about:"redis://host:6379"`
+	RedisPassword    string  `env:"REDIS_PASSWORD" secret:"true"`
+	RedisTimeout     seconds `env:"REDIS_SOCKET_TIMEOUT" envDefault:"5" about:"requests never wait longer than 0.05 s for Redis, whatever this says"`
+	RedisConnect     seconds `env:"REDIS_CONNECT_TIMEOUT" envDefault:"5"`
+	RedisHealth      seconds `env:"REDIS_HEALTH_CHECK_INTERVAL" envDefault:"30"`
+	DefaultCacheTTL  seconds `env:"DEFAULT_CACHE_TTL_SECONDS" envDefault:"3600"`
+	AuthTTL          seconds `env:"AUTH_CACHE_TTL" envDefault:"1800"`
+	APIKeyTTL        seconds `env:"API_KEY_CACHE_TTL" envDefault:"1200"`
+	PersonaTTL       seconds `env:"PERSONA_CACHE_TTL" envDefault:"3600"`
+	PersonaListTTL   seconds `env:"PERSONA_LIST_CACHE_TTL" envDefault:"1800" about:"lists of active personas"`
+	PersonaAllTTL    seconds `env:"PERSONA_LIST_ALL_CACHE_TTL" envDefault:"900" about:"lists with deleted personas too"`
+	PreferenceTTL    seconds `env:"USER_PREF_CACHE_TTL" envDefault:"3600"`
+	ServiceHealthTTL seconds `env:"SERVICE_HEALTH_CACHE_TTL" envDefault:"60"`
+	NATSURL          string  `env:"NATS_URL" section:"Events (empty: a NATS server inside the process)" about:"nats://host:4222"`
+	NATSTimeout      seconds `env:"NATS_TIMEOUT" envDefault:"5"`
+	NATSReconnects   int     `env:"NATS_MAX_RECONNECT_ATTEMPTS" envDefault:"-1" about:"-1 tries for ever"`
+
+	DefaultModel     string  `env:"DEFAULT_LLM_MODEL" section:"Models" about:"answers when a request names none; empty: the first configured provider's"`
+	DefaultProvider  string  `env:"DEFAULT_LLM_PROVIDER"`
+	ModelsFile       string  `env:"MODELS_FILE" about:"a JSON list of models instead of the built-in one"`
+	OpenAIKey        string  `env:"OPENAI_API_KEY" secret:"true"`
+	OpenAIURL        string  `env:"OPENAI_BASE_URL" envDefault:"https://api.openai.com/v1"`
+	OpenAIOrg        string  `env:"OPENAI_ORG_ID"`
+	CompatibleURL    string  `env:"COMPATIBLE_BASE_URL" about:"any server with OpenAI's API, such as http://localhost:11434/v1"`
+	CompatibleKey    string  `env:"COMPATIBLE_API_KEY" secret:"true"`
+	CompatibleModels string  `env:"COMPATIBLE_MODELS" about:"model ids, comma-separated; the first is the default"`
+	AnthropicKey     string  `env:"ANTHROPIC_API_KEY" secret:"true"`
+	GoogleKey        string  `env:"GOOGLE_API_KEY" secret:"true"`
+	GoogleProject    string  `env:"GOOGLE_PROJECT_ID"`
+	MistralKey       string  `env:"MISTRAL_API_KEY" secret:"true"`
+	EchoWordDelay    seconds `env:"ECHO_WORD_DELAY" envDefault:"0.02" about:"pause of the built-in model between words"`
+
+	MCPRoot    string `env:"MCP_FILESYSTEM_ROOT" section:"Tools" about:"empty: files below the data folder"`
+	MCPCommand string `env:"MCP_FILESYSTEM_COMMAND" envDefault:"npx"`
+
+	FreesoundKey      string  `env:"FREESOUND_API_KEY" secret:"true" section:"Assets"`
+	MeshyKey          string  `env:"MESHY_API_KEY" secret:"true"`
+	MeshyTestMode     bool    `env:"MESHY_TEST_MODE" envDefault:"false"`
+	MeshySecret       string  `env:"MESHY_WEBHOOK_SECRET" secret:"true"`
+	MidjourneyKey     string  `env:"MIDJOURNEY_API_KEY" secret:"true"`
+	MidjourneySecret  string  `env:"MIDJOURNEY_WEBHOOK_SECRET" secret:"true"`
+	MubertKey         string  `env:"MUBERT_API_KEY" secret:"true"`
+	MubertSecret      string  `env:"MUBERT_WEBHOOK_SECRET" secret:"true"`
+	StabilityKey      string  `env:"STABILITY_API_KEY" secret:"true"`
+	AssetBucket       string  `env:"ASSET_STORAGE_BUCKET" envDefault:"assets"`
+	MaxAssetMB        int     `env:"MAX_ASSET_FILE_SIZE_MB" envDefault:"100"`
+	MaxPreviewMB      int     `env:"MAX_PREVIEW_IMAGE_SIZE_MB" envDefault:"10"`
+	MaxAssetCost      float64 `env:"MAX_GENERATION_COST_PER_ASSET" envDefault:"0.5"`
+	MaxGenerations    int     `env:"MAX_CONCURRENT_GENERATIONS" envDefault:"5"`
+	SearchLimit       int     `env:"ASSET_SEARCH_LIMIT_DEFAULT" envDefault:"20"`
+	SearchLimitMax    int     `env:"ASSET_SEARCH_LIMIT_MAX" envDefault:"100"`
+	SearchThreshold   float64 `env:"SEMANTIC_SEARCH_SIMILARITY_THRESHOLD" envDefault:"0.7"`
+	GCSBucket         string  `env:"GCS_BUCKET_NAME"`
+	GCSProject        string  `env:"GCS_PROJECT_ID"`
+	GCSCredentials    string  `env:"GCS_STORAGE_CREDENTIALS" secret:"true"`
+	GoogleCredentials string  `env:"GOOGLE_APPLICATION_CREDENTIALS"`
+}
+
+// loadConfig reads the .env file, if there is one, and the environment, which wins. It reports every fault at once.
+func loadConfig(dotenv string, environ []string) (config, error) {
+	values, err := godotenv.Read(dotenv)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return config{}, fmt.Errorf("read %s: %w", dotenv, err)
+	}
+	if values == nil {
+		values = map[string]string{}
+	}
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		values[name] = value
+	}
+	for name, value := range values {
+		if strings.TrimSpace(value) == "" {
+			delete(values, name) // an empty line of .env means the default
+		}
+	}
+	var c config
+	err = env.ParseWithOptions(&c, env.Options{Environment: values})
+	return c, errors.Join(plainFaults(err), c.validate())
+}
+
+// plainFaults takes the library's prefix off and puts each fault on a line of its own.
+func plainFaults(err error) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	return errors.Join(all.Errors...)
+}
+
+func (c *config) validate() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if _, err := logging.ParseLevel(c.LogLevel); err != nil {
+		fault("LOG_LEVEL: %w", err)
+	}
+	if c.ServicePort < 0 || c.ServicePort > 65535 {
+		fault("SERVICE_PORT: %d is no port", c.ServicePort)
+	}
+	if !slices.Contains([]string{"second", "minute", "hour", "day"}, c.RateLimitPeriod) {
+		fault("RATE_LIMIT_PERIOD: %q is none of second, minute, hour, day", c.RateLimitPeriod)
+	}
+	for _, n := range []struct {
+		name       string
+		value, min int
+	}{
+		{"RATE_LIMIT_REQUESTS", c.RateLimit, 0}, {"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
+		{"DATABASE_POOL_SIZE", c.DatabasePool, 1}, {"DATABASE_MAX_OVERFLOW", c.DatabaseOverflow, 0},
+	} {
+		if n.value < n.min {
+			fault("%s: %d is below %d", n.name, n.value, n.min)
+		}
+	}
+	for _, u := range []struct {
+		name, value string
+		schemes     []string
+	}{
+		{"DATABASE_URL", c.DatabaseURL, []string{"postgres", "postgresql"}},
+		{"REDIS_URL", c.RedisURL, []string{"redis", "rediss"}},
+		{"SUPABASE_URL", c.SupabaseURL, []string{"http", "https"}},
+		{"OPENAI_BASE_URL", c.OpenAIURL, []string{"http", "https"}},
+		{"COMPATIBLE_BASE_URL", c.CompatibleURL, []string{"http", "https"}},
+	} {
+		if err := checkURL(u.value, u.schemes); err != nil {
+			fault("%s: %w", u.name, err)
+		}
+	}
+	if _, err := c.trustedProxies(); err != nil {
+		fault("TRUSTED_PROXIES: %w", err)
+	}
+	return errors.Join(faults...)
+}
+
+// checkURL does not repeat the URL: it may hold a password.
+func checkURL(s string, schemes []string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
+		return fmt.Errorf("not a URL that starts with %s://", strings.Join(schemes, ":// or "))
+	}
+	return nil
+}
+
+func (c *config) trustedProxies() ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for _, s := range splitList(c.TrustedProxies) {
+		prefix, err := netip.ParsePrefix(s)
+		if addr, addrErr := netip.ParseAddr(s); addrErr == nil {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is no address and no CIDR", s)
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
+}
+
+func (c *config) production() bool { return c.Environment == "production" }
+
+// dataDir makes the data folder, which only its owner may enter.
+func (c *config) dataDir() (string, error) {
+	dir, err := filepath.Abs(c.DataDir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return "", fmt.Errorf("GAIA_DATA_DIR: %w", err)
+	}
+	return dir, nil
+}
+
+// print writes the settings in force as lines of a .env file, with secrets and passwords masked.
+func (c config) print(out io.Writer) error {
+	v := reflect.ValueOf(c)
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		value := fmt.Sprint(v.Field(i).Interface())
+		switch {
+		case f.Tag.Get("secret") != "" && value != "":
+			value = "********"
+		case strings.HasSuffix(f.Tag.Get("env"), "_URL"):
+			value = maskPassword(value)
+		}
+		if _, err := fmt.Fprintf(out, "%s=%s\n", f.Tag.Get("env"), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func maskPassword(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "********"
+	}
+	return u.Redacted()
+}
+
+func splitList(s string) []string {
+	var parts []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const keyFile = "api_key"
+
+// globalKey is the API key in force. Outside production, when none is set, one is made on the first start and kept in the data
+// folder; made reports whether that was now.
+func globalKey(c config, dataDir string) (key string, made bool, err error) {
+	if c.APIKey != "" || c.production() {
+		return c.APIKey, false, nil
+	}
+	path := filepath.Join(dataDir, keyFile)
+	data, err := os.ReadFile(path)
+	if err == nil {
+		key := strings.TrimSpace(string(data))
+		if key == "" {
+			return "", false, fmt.Errorf("%s is empty: delete it and a new key is made", path)
+		}
+		return key, false, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", false, fmt.Errorf("read the API key: %w", err)
+	}
+	key = newKey("dev")
+	if err := writeKey(path, key); err != nil {
+		return "", false, fmt.Errorf("keep the API key: %w", err)
+	}
+	return key, true, nil
+}
+
+// writeKey writes a file that is whole or not there, and only for its owner.
+func writeKey(path, key string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), keyFile+".*") // made with mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // not there any more when all went well
+	_, err = f.WriteString(key + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+const keyAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+// newKey makes a key of the form gaia_<environment>_<32 characters>_<6 characters of checksum>. The checksum lets scanners and the
+// gateway tell a key from a typo without asking a database.
+func newKey(environment string) string {
+	body := "gaia_" + environment + "_" + randomText(32)
+	return body + "_" + checksum(body)
+}
+
+func randomText(n int) string {
+	out := make([]byte, 0, n)
+	var b [1]byte
+	for len(out) < n {
+		_, _ = rand.Read(b[:])                         // never fails
+		if i := int(b[0]) & 63; i < len(keyAlphabet) { // refusing the rest keeps every character equally likely
+			out = append(out, keyAlphabet[i])
+		}
+	}
+	return string(out)
+}
+
+// checksum writes the CRC-32 of s in six characters of the alphabet, most significant first.
+func checksum(s string) string {
+	sum := crc32.ChecksumIEEE([]byte(s))
+	var out [6]byte
+	for i := len(out) - 1; i >= 0; i-- {
+		out[i] = keyAlphabet[sum%uint32(len(keyAlphabet))]
+		sum /= uint32(len(keyAlphabet))
+	}
+	return string(out[:])
+}

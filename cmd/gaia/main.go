@@ -1,0 +1,88 @@
+// Command gaia serves the whole platform in one process, or takes care of its database. It is the composition root: the only place
+// that reads the environment and knows every adapter. It must not hold rules of the domain.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// build is the version of the program; the linker sets it.
+var build = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gaia:", err)
+		os.Exit(exitCode(err))
+	}
+}
+
+const usage = `Gaia serves chat, personas and assets behind the API of the LLM Platform.
+
+Usage:
+  gaia serve                    serve everything (the default)
+  gaia migrate up|down|status   change the database's schema, or show where it stands
+  gaia config                   show the configuration in force, secrets masked
+  gaia version                  show the version
+  gaia help                     show this
+
+Settings come from the environment and from the file .env in the working directory; .env.example lists them all.
+Without any, gaia serves on 127.0.0.1:8666 and keeps its data in ./data.
+`
+
+// errUsage is a command line that makes no sense.
+var errUsage = errors.New("see gaia help")
+
+func exitCode(err error) int {
+	if errors.Is(err, errUsage) {
+		return 2
+	}
+	return 1
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	command := "serve"
+	if len(args) > 0 {
+		command, args = args[0], args[1:]
+	}
+	switch command {
+	case "serve":
+		return withConfig(args, 0, func(c config) error { return serve(ctx, c, out) })
+	case "migrate":
+		return withConfig(args, 1, func(c config) error { return migrate(ctx, c, args[0], out) })
+	case "config":
+		return withConfig(args, 0, func(c config) error { return c.print(out) })
+	case "version", "--version":
+		_, err := fmt.Fprintln(out, build)
+		return err
+	case "help", "--help", "-h":
+		_, err := io.WriteString(out, usage)
+		return err
+	default:
+		return fmt.Errorf("unknown command %q: %w", command, errUsage)
+	}
+}
+
+// withConfig runs a command that takes so many arguments and needs the configuration.
+func withConfig(args []string, want int, command func(config) error) error {
+	if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
+		_, err := io.WriteString(os.Stdout, usage)
+		return err
+	}
+	if len(args) != want {
+		return fmt.Errorf("%d arguments, not %d: %w", len(args), want, errUsage)
+	}
+	c, err := loadConfig(".env", os.Environ())
+	if err != nil {
+		return err
+	}
+	return command(c)
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gaia/adapters/echo"
+	"gaia/adapters/httpapi"
+	"gaia/adapters/jwtauth"
+	"gaia/adapters/natsbus"
+	"gaia/adapters/openai"
+	"gaia/adapters/postgres"
+	"gaia/adapters/rediskv"
+	"gaia/adapters/sqlite"
+	"gaia/adapters/tiercache"
+	"gaia/app"
+	"gaia/domain"
+	"gaia/internal/logging"
+	"gaia/ports"
+)
+
+// system is everything that serve runs.
+type system struct {
+	handler      http.Handler
+	health       *app.Health
+	events       ports.EventPublisher
+	databaseKind string
+	serviceName  string
+	closers      []func()
+}
+
+// close frees everything in the opposite order of its making.
+func (s *system) close() {
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		s.closers[i]()
+	}
+}
+
+func (s *system) onClose(f func()) { s.closers = append(s.closers, f) }
+
+// announce tells other services how this one is.
+func (s *system) announce(ctx context.Context, status, subject string) {
+	s.events.Publish(ctx, domain.Event{Subject: subject, Payload: domain.ServiceHealthEvent{
+		ServiceName: s.serviceName, Status: status, Timestamp: time.Now().UTC(), Details: map[string]any{"version": build},
+	}})
+}
+
+// newID makes UUIDs of version 7, which sort by time.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// wire builds the system. What it opened before a failure is closed again.
+func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logger) (_ *system, err error) {
+	sys := &system{serviceName: c.ServiceName}
+	defer func() {
+		if err != nil {
+			sys.close()
+		}
+	}()
+	probes := map[string]ports.Probe{}
+	db, err := openDatabase(ctx, c, dataDir, sys, probes)
+	if err != nil {
+		return nil, err
+	}
+	bus, err := openBus(ctx, c, dataDir, sys, probes, log)
+	if err != nil {
+		return nil, err
+	}
+	sys.announce(ctx, "starting", domain.SubjectServiceHealth)
+	cache, err := openCache(c, bus, sys, probes, log)
+	if err != nil {
+		return nil, err
+	}
+	personas := app.NewPersonas(app.PersonaDeps{
+		Store: db.personas, Preferences: db.preferences, Cache: cache, Now: time.Now, NewID: newID,
+		TTLs: app.PersonaTTLs{
+			Persona: c.PersonaTTL.duration(), ListActive: c.PersonaListTTL.duration(), ListAll: c.PersonaAllTTL.duration(),
+			Preference: c.PreferenceTTL.duration(),
+		},
+	})
+	sys.ensureDefaultPersona(personas, log)
+	chat, err := wireChat(c, personas, db.conversations, bus, log)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := wireIdentity(c, apiKey)
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := c.trustedProxies()
+	if err != nil {
+		return nil, err
+	}
+	sys.health = app.NewHealth(probes)
+	sys.handler, err = httpapi.New(httpapi.Config{
+		Personas: personas, Chat: chat, Identity: identity, Health: sys.health, Build: build, DatabaseKind: sys.databaseKind,
+		SupabaseURL: c.SupabaseURL, AllowedOrigins: splitList(c.AllowedOrigins), TrustedProxies: proxies,
+		MaxBodyBytes: int64(c.MaxBodyMB) << 20, MaxConcurrent: c.MaxConcurrent, PingInterval: c.PingInterval.duration(), Now: time.Now,
+		NewRequestID: newID, Log: log, AccessLevel: logging.LevelNetwork,
+	})
+	return sys, err
+}
+
+// databaseFile is the embedded database, in the data folder.
+const databaseFile = "gaia.db"
+
+// database is one store behind the ports that need it.
+type database struct {
+	personas      ports.PersonaStore
+	preferences   ports.PreferenceStore
+	conversations ports.ConversationStore
+}
+
+func openDatabase(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe) (database, error) {
+	if c.DatabaseURL == "" {
+		sys.databaseKind = "sqlite"
+		path := filepath.Join(dataDir, databaseFile)
+		if err := sqlite.MigrateUp(ctx, path); err != nil {
+			return database{}, err
+		}
+		store, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+		if err != nil {
+			return database{}, err
+		}
+		sys.onClose(func() { _ = store.Close() })
+		probes[app.PartDatabase] = store
+		return database{store.Personas(), store.Personas(), store.Conversations()}, nil
+	}
+	sys.databaseKind = "postgresql"
+	store, err := postgres.Open(ctx, postgres.Config{
+		URL: c.DatabaseURL, PoolSize: c.DatabasePool, MaxOverflow: c.DatabaseOverflow,
+		AcquireTimeout: c.DatabaseTimeout.duration(), Recycle: c.DatabaseRecycle.duration(),
+	})
+	if err != nil {
+		return database{}, err
+	}
+	sys.onClose(func() { store.Close() })
+	probes[app.PartDatabase] = store
+	return database{store.Personas(), store.Personas(), store.Conversations()}, nil
+}
+
+func openBus(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe, log *slog.Logger) (*natsbus.Bus, error) {
+	bus, err := natsbus.Start(ctx, natsbus.Config{
+		URL: c.NATSURL, DataDir: filepath.Join(dataDir, "nats"), Name: c.ServiceName, MaxReconnects: c.NATSReconnects,
+		Timeout: c.NATSTimeout.duration(), Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	sys.onClose(func() { _ = bus.Close() })
+	sys.events = bus
+	probes[app.PartBus] = bus
+	return bus, nil
+}
+
+func openCache(c config, bus *natsbus.Bus, sys *system, probes map[string]ports.Probe, log *slog.Logger) (ports.Cache, error) {
+	config := tiercache.Config{Shared: c.DatabaseURL != "", Logger: log}
+	if c.NATSURL != "" { // a bus inside the process reaches nobody else
+		config.Bus = bus
+	}
+	if c.RedisURL != "" {
+		remote, err := rediskv.Open(rediskv.Config{
+			URL: c.RedisURL, Password: c.RedisPassword, ConnectTimeout: c.RedisConnect.duration(), Logger: log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		sys.onClose(func() { _ = remote.Close() })
+		probes[app.PartCache] = remote
+		config.Remote = remote
+	}
+	cache, err := tiercache.New(config)
+	if err != nil {
+		return nil, err
+	}
+	sys.onClose(cache.Close)
+	return cache, nil
+}
+
+func wireChat(c config, personas *app.Personas, conversations ports.ConversationStore, events ports.EventPublisher, log *slog.Logger) (*app.Chat, error) {
+	catalogue, err := loadCatalogue(c.ModelsFile)
+	if err != nil {
+		return nil, err
+	}
+	completers := openCompleters(c)
+	configured := make(map[string]bool, len(completers))
+	for id := range completers {
+		configured[id] = true
+	}
+	wish := domain.ModelRequest{Provider: c.DefaultProvider, Model: c.DefaultModel}
+	choice, skipped := domain.DefaultChoice(catalogue, configured, wish)
+	if skipped {
+		log.Warn("the default model can't be used: its provider is not configured", "DEFAULT_LLM_MODEL", wish.Model, "DEFAULT_LLM_PROVIDER", wish.Provider, "instead", choice.Model)
+	}
+	return app.NewChat(app.ChatDeps{
+		Personas: personas, Conversations: conversations, Completers: completers, Events: events, Now: time.Now, NewID: newID,
+		Selector: domain.ModelSelector{Catalogue: catalogue, Configured: configured, Default: choice},
+		Config:   app.ChatConfig{FirstEventWait: c.FirstEventWait.duration()},
+	}), nil
+}
+
+func loadCatalogue(path string) (domain.Catalogue, error) {
+	if path == "" {
+		return domain.BuiltInCatalogue(), nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return domain.Catalogue{}, fmt.Errorf("MODELS_FILE: %w", err)
+	}
+	catalogue, err := domain.ParseCatalogue(data)
+	if err != nil {
+		return domain.Catalogue{}, fmt.Errorf("MODELS_FILE %s: %w", path, err)
+	}
+	return catalogue, nil
+}
+
+// openCompleters makes a client for every provider that has a key. The built-in model is there outside production, so that every
+// client can be tried without one.
+func openCompleters(c config) map[string]ports.Completer {
+	completers := map[string]ports.Completer{}
+	if c.OpenAIKey != "" {
+		completers[domain.ProviderOpenAI] = openai.New(openai.Config{BaseURL: c.OpenAIURL, APIKey: c.OpenAIKey, Organization: c.OpenAIOrg})
+	}
+	if c.CompatibleURL != "" {
+		completers[domain.ProviderCompatible] = openai.New(openai.Config{BaseURL: c.CompatibleURL, APIKey: c.CompatibleKey})
+	}
+	if !c.production() {
+		completers[domain.ProviderEcho] = echo.New(echo.Config{WordDelay: c.EchoWordDelay.duration()})
+	}
+	return completers
+}
+
+func wireIdentity(c config, apiKey string) (*app.Identity, error) {
+	if c.JWTSecret == "" {
+		return app.NewIdentity(apiKey, nil), nil
+	}
+	verifier, err := jwtauth.New(jwtauth.Config{Secret: c.JWTSecret, Now: time.Now})
+	if err != nil {
+		return nil, fmt.Errorf("SUPABASE_JWT_SECRET: %w", err)
+	}
+	return app.NewIdentity(apiKey, verifier), nil
+}
+
+// Tries to make the default persona while the database is away.
+const (
+	ensureRetry   = 2 * time.Second
+	ensureTimeout = 10 * time.Second
+)
+
+// ensureDefaultPersona makes the default persona now, or keeps trying in the background while the database is away.
+func (s *system) ensureDefaultPersona(personas *app.Personas, log *slog.Logger) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	s.onClose(func() { cancel(); <-done })
+	first := make(chan struct{})
+	go func() {
+		defer close(done)
+		for attempt := 0; ; attempt++ {
+			try, end := context.WithTimeout(ctx, ensureTimeout)
+			_, _, err := personas.EnsureDefault(try)
+			end()
+			if attempt == 0 {
+				close(first)
+			}
+			if err == nil || ctx.Err() != nil || errors.Is(err, context.Canceled) {
+				return
+			}
+			log.Warn("the default persona could not be made; trying again", "error", err.Error())
+			select {
+			case <-time.After(ensureRetry):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	select { // an embedded database answers in milliseconds; one that is away must not delay the start
+	case <-first:
+	case <-time.After(time.Second):
+	}
+}

@@ -1,0 +1,91 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Kind says what went wrong in the words of the domain. It is a small closed set: the edge maps each to one status, and callers
+// decide by it whether a retry makes sense.
+type Kind uint8
+
+// The kinds. Internal is the zero value, so an error that nobody classified is Internal.
+const (
+	Internal        Kind = iota // a fault of Gaia
+	BadRequest                  // can't be carried out as it stands
+	Invalid                     // input breaks its rules; Faults lists every one
+	Unauthenticated             // no usable credentials
+	PaymentRequired             // a budget does not allow it
+	Forbidden                   // known caller who may not do this
+	NotFound                    // absent, or not visible to the caller
+	Conflict                    // contradicts what is stored
+	TooLarge                    // more than a limit allows
+	Limited                     // too often; RetryAfter says when to come back
+	Unimplemented               // planned and not there yet
+	Unavailable                 // a part that this needs is away; Message names it
+	Canceled                    // the caller left
+)
+
+// Error is the one error type that crosses package borders with a meaning. Message is safe to show to clients; the cause is for
+// the log only.
+type Error struct {
+	Kind       Kind
+	Code       string // a stable word for OpenAI clients, such as "model_not_found"; may be empty
+	Message    string
+	Faults     []Fault       // for Invalid
+	RetryAfter time.Duration // for Limited and Unavailable; zero when unknown
+	Cause      error
+}
+
+// Fault is one broken rule of the input, in the vocabulary that clients of the old platform parse: Type is a stable word
+// ("missing", "string_type"), Loc leads to the value ("body", "messages", 0, "role"), Input is the value itself.
+type Fault struct {
+	Type  string
+	Loc   []any // string keys and int indices
+	Msg   string
+	Input any
+	Ctx   map[string]any // figures that belong to the fault; nil when there are none
+}
+
+func (e *Error) Error() string {
+	if e.Cause == nil {
+		return e.Message
+	}
+	return e.Message + ": " + e.Cause.Error()
+}
+
+// Unwrap gives the cause to errors.Is and errors.As.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Codes that the layers agree on.
+const (
+	CodeNameTaken     = "name_taken"      // Conflict: an active persona has this name
+	CodeModelNotFound = "model_not_found" // NotFound: nobody knows this model
+)
+
+// NewError makes an error of a kind with a message for clients.
+func NewError(kind Kind, message string) *Error { return &Error{Kind: kind, Message: message} }
+
+// InvalidInput reports broken rules of the input.
+func InvalidInput(faults ...Fault) *Error {
+	return &Error{Kind: Invalid, Message: "Invalid input", Faults: faults}
+}
+
+// MissingPart says that a part of the system is away. The message reaches clients, the cause only the log.
+func MissingPart(message string, cause error) *Error {
+	return &Error{Kind: Unavailable, Message: message, Cause: cause}
+}
+
+// KindOf classifies any error: wrapped domain errors by their kind, cancellation as Canceled, everything else as Internal.
+func KindOf(err error) Kind {
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		return e.Kind
+	case errors.Is(err, context.Canceled):
+		return Canceled
+	default:
+		return Internal
+	}
+}

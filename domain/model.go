@@ -1,0 +1,115 @@
+package domain
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+)
+
+// Provider ids, in the order in which a default is looked for.
+const (
+	ProviderClaude     = "claude"
+	ProviderOpenAI     = "openai"
+	ProviderGemini     = "gemini"
+	ProviderMistral    = "mistral"
+	ProviderCompatible = "compatible"
+	ProviderEcho       = "echo"
+)
+
+// EchoModel is the one model of the built-in provider.
+const EchoModel = "echo"
+
+// Provider is who runs models, and what an operator sets to use them.
+type Provider struct {
+	ID           string
+	Name         string
+	Setting      string // the environment variable that configures it
+	DefaultModel string // used when a request names only the provider; empty when there is none
+}
+
+// Providers returns the known providers in the order in which a default is looked for.
+func Providers() []Provider {
+	return []Provider{
+		{ProviderClaude, "Anthropic Claude", "ANTHROPIC_API_KEY", "claude-3-haiku-20240307"},
+		{ProviderOpenAI, "OpenAI", "OPENAI_API_KEY", "gpt-4o-mini"},
+		{ProviderGemini, "Google Gemini", "GOOGLE_API_KEY", "gemini-1.5-flash"},
+		{ProviderMistral, "Mistral", "MISTRAL_API_KEY", "mistral-small-latest"},
+		{ProviderCompatible, "OpenAI-compatible", "COMPATIBLE_BASE_URL", ""},
+		{ProviderEcho, "Echo", "ENVIRONMENT", EchoModel},
+	}
+}
+
+// Model describes a model of the catalogue. Costs are US dollars per token, times milliseconds, scores from 0 to 1.
+type Model struct {
+	ID                 string   `json:"id"`
+	Name               string   `json:"name"`
+	Provider           string   `json:"provider"`
+	Capabilities       []string `json:"capabilities"`
+	MaxTokens          int      `json:"max_tokens"`
+	ContextWindow      int      `json:"context_window"`
+	CostPerInputToken  float64  `json:"cost_per_input_token"`
+	CostPerOutputToken float64  `json:"cost_per_output_token"`
+	AvgResponseTimeMS  int      `json:"avg_response_time_ms"`
+	QualityScore       float64  `json:"quality_score"`
+	SpeedScore         float64  `json:"speed_score"`
+	Deprecated         bool     `json:"is_deprecated"`
+}
+
+// Catalogue is the list of models that Gaia knows by name. It does not change after it was made.
+type Catalogue struct {
+	models []Model
+	byID   map[string]int
+}
+
+//go:embed models.json
+var builtInModels []byte
+
+// BuiltInCatalogue holds the models that come with Gaia.
+func BuiltInCatalogue() Catalogue {
+	c, err := ParseCatalogue(builtInModels)
+	if err != nil {
+		panic("domain: models.json: " + err.Error()) // embedded, and a test parses it
+	}
+	return c
+}
+
+// ParseCatalogue reads a JSON list of models. Every model needs an id, a known provider and a context window.
+func ParseCatalogue(data []byte) (Catalogue, error) {
+	var c Catalogue
+	if err := json.Unmarshal(data, &c.models); err != nil {
+		return Catalogue{}, fmt.Errorf("parse models: %w", err)
+	}
+	c.byID = make(map[string]int, len(c.models))
+	for i, m := range c.models {
+		switch _, double := c.byID[m.ID]; {
+		case m.ID == "":
+			return Catalogue{}, fmt.Errorf("model %d has no id", i)
+		case double:
+			return Catalogue{}, fmt.Errorf("model %s is listed twice", m.ID)
+		case providerByID(m.Provider).ID == "":
+			return Catalogue{}, fmt.Errorf("model %s names the unknown provider %q", m.ID, m.Provider)
+		case m.ContextWindow <= 0:
+			return Catalogue{}, fmt.Errorf("model %s needs a context_window above 0", m.ID)
+		}
+		c.byID[m.ID] = i
+	}
+	return c, nil
+}
+
+// Model looks a model up by its id.
+func (c Catalogue) Model(id string) (Model, bool) {
+	i, ok := c.byID[id]
+	if !ok {
+		return Model{}, false
+	}
+	return c.models[i], true
+}
+
+func providerByID(id string) Provider {
+	for _, p := range Providers() {
+		if p.ID == id {
+			return p
+		}
+	}
+	return Provider{}
+}

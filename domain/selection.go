@@ -1,0 +1,95 @@
+package domain
+
+import "strings"
+
+// ModelRequest is what a client says about the model it wants. Everything may be empty.
+type ModelRequest struct {
+	Provider string
+	Model    string // a model id, or "provider/model"
+}
+
+// Choice is the model that answers.
+type Choice struct {
+	Provider string
+	Model    string
+}
+
+// ModelSelector chooses models. It is made once and does not change.
+type ModelSelector struct {
+	Catalogue  Catalogue
+	Configured map[string]bool // provider ids that can be used
+	Default    Choice          // zero when there is no provider at all
+}
+
+// DefaultChoice finds the model that answers when a request names none: what the operator set, else the default model of the first
+// configured provider. skipped tells that the operator's wish can't be met because its provider is not configured.
+func DefaultChoice(c Catalogue, configured map[string]bool, wish ModelRequest) (choice Choice, skipped bool) {
+	if wish != (ModelRequest{}) {
+		s := ModelSelector{Catalogue: c, Configured: configured}
+		if choice, err := s.Choose(wish); err == nil {
+			return choice, false
+		}
+		skipped = true
+	}
+	for _, p := range Providers() {
+		if configured[p.ID] && p.DefaultModel != "" {
+			return Choice{p.ID, p.DefaultModel}, skipped
+		}
+	}
+	return Choice{}, skipped
+}
+
+// Choose finds the model for a request that names a model, a provider, both or nothing. What is named is used or refused: NotFound for
+// a model that nobody knows, Unavailable for a provider that is not configured.
+func (s ModelSelector) Choose(r ModelRequest) (Choice, error) {
+	if provider, model, ok := strings.Cut(r.Model, "/"); ok && r.Provider == "" && providerByID(provider).ID != "" {
+		r = ModelRequest{Provider: provider, Model: model}
+	}
+	choice, err := s.resolve(r)
+	if err != nil {
+		return Choice{}, err
+	}
+	if !s.Configured[choice.Provider] {
+		return Choice{}, notConfigured(choice.Provider)
+	}
+	return choice, nil
+}
+
+func (s ModelSelector) resolve(r ModelRequest) (Choice, error) {
+	switch {
+	case r.Provider != "" && r.Model != "":
+		return Choice{r.Provider, r.Model}, nil
+	case r.Provider != "":
+		p := providerByID(r.Provider)
+		if p.DefaultModel == "" {
+			return Choice{}, modelNotFound("Provider " + r.Provider + " has no default model: name one in `model`")
+		}
+		return Choice{p.ID, p.DefaultModel}, nil
+	case r.Model == EchoModel:
+		return Choice{ProviderEcho, EchoModel}, nil
+	case r.Model != "":
+		m, ok := s.Catalogue.Model(r.Model)
+		if !ok {
+			return Choice{}, modelNotFound("Model not found: " + r.Model)
+		}
+		return Choice{m.Provider, m.ID}, nil
+	case s.Default == Choice{}:
+		return Choice{}, MissingPart("No model provider is configured: set OPENAI_API_KEY", nil)
+	default:
+		return s.Default, nil
+	}
+}
+
+func modelNotFound(message string) error {
+	e := NewError(NotFound, message)
+	e.Code = CodeModelNotFound
+	return e
+}
+
+func notConfigured(provider string) error {
+	p := providerByID(provider)
+	if p.ID == "" {
+		return modelNotFound("Provider not found: " + provider)
+	}
+	return MissingPart("Provider "+p.ID+" is not configured: set "+p.Setting, nil)
+}

@@ -1,0 +1,14 @@
+package ports
+
+import (
+	"context"
+
+	"gaia/domain"
+)
+
+// TokenVerifier judges access tokens.
+type TokenVerifier interface {
+	// Verify returns who a token speaks for. A token that is malformed, expired, of the wrong audience, wrongly signed, signed with
+	// an algorithm that is not allowed, or without "exp" or "sub", must be domain.Unauthenticated.
+	Verify(ctx context.Context, token string) (domain.Principal, error)
+}

@@ -1,0 +1,395 @@
+package portstest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gaia/ports"
+)
+
+// CacheSetup is two caches as two processes have them.
+type CacheSetup struct {
+	A, B    ports.Cache         // what stands behind them is shared; the same one twice when only one process can have it
+	Advance func(time.Duration) // moves the clock of both
+	// Staleness is how long, by that clock, B may serve what A has invalidated; zero when A can tell B.
+	Staleness time.Duration
+}
+
+// cachePatience is how long the suite waits for what must happen, on a busy machine.
+const cachePatience = 10 * time.Second
+
+var cacheKeys = struct{ one, two, other ports.CacheKey }{
+	one: ports.CacheKey{Space: "things", Name: "one"}, two: ports.CacheKey{Space: "things", Name: "two"},
+	other: ports.CacheKey{Space: "others", Name: "one"},
+}
+
+// Cache checks everything that ports.Cache demands. setup runs once for each test.
+func Cache(t *testing.T, setup func(t *testing.T) CacheSetup) {
+	t.Helper()
+	tests := map[string]func(*testing.T, CacheSetup){
+		"loads once and then hits":                          cacheHits,
+		"concurrent fetches load once":                      cacheLoadsOnce,
+		"errors come back unchanged and are not cached":     cacheErrors,
+		"a ttl of zero caches nothing":                      cacheZeroTTL,
+		"the ttl ends an entry":                             cacheTTL,
+		"a caller that leaves gets its own error":           cacheCallerLeaves,
+		"invalidating a key drops it and nothing else":      cacheInvalidateKey,
+		"invalidating a space drops all of it":              cacheInvalidateSpace,
+		"a load overtaken by its key is not served":         cacheOvertaken(cacheKeys.one),
+		"a load overtaken by its space is not served":       cacheOvertaken(ports.CacheKey{Space: cacheKeys.one.Space}),
+		"a fetch after an invalidation does not join":       cacheDoesNotJoin,
+		"another process hears of a key":                    cacheTellsOthers(cacheKeys.one),
+		"another process hears of a space":                  cacheTellsOthers(ports.CacheKey{Space: cacheKeys.one.Space}),
+		"a load overtaken in another process is not served": cacheOvertakenElsewhere,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, setup(t))
+		})
+	}
+}
+
+func decodeString(data []byte) (any, error) {
+	var s string
+	err := json.Unmarshal(data, &s)
+	return s, err
+}
+
+// constant loads the same value always.
+func constant(value string) func(context.Context) (any, error) {
+	return func(context.Context) (any, error) { return value, nil }
+}
+
+func fetchString(t *testing.T, c ports.Cache, key ports.CacheKey, load func(context.Context) (any, error)) (string, bool) {
+	t.Helper()
+	value, hit, err := c.Fetch(t.Context(), key, time.Hour, load, decodeString)
+	if err != nil {
+		t.Fatalf("Fetch: %v", err)
+	}
+	s, ok := value.(string)
+	if !ok {
+		t.Fatalf("Fetch returned %T, want string", value)
+	}
+	return s, hit
+}
+
+func wantFetch(t *testing.T, c ports.Cache, key ports.CacheKey, load, want string, wantHit bool) {
+	t.Helper()
+	got, hit := fetchString(t, c, key, constant(load))
+	if got != want || hit != wantHit {
+		t.Errorf("Fetch of %v = %q, hit %v; want %q, hit %v", key, got, hit, want, wantHit)
+	}
+}
+
+// receive takes from a channel, or fails the test.
+func receive[T any](t *testing.T, from <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(cachePatience):
+		t.Fatalf("waited in vain for %s", what)
+		panic("unreachable")
+	}
+}
+
+func cacheHits(t *testing.T, s CacheSetup) {
+	wantFetch(t, s.A, cacheKeys.one, "first", "first", false)
+	wantFetch(t, s.A, cacheKeys.one, "second", "first", true)
+	wantFetch(t, s.A, cacheKeys.two, "second", "second", false)
+}
+
+func cacheLoadsOnce(t *testing.T, s CacheSetup) {
+	const callers = 100
+	var loads, misses, started atomic.Int32
+	allStarted := make(chan struct{})
+	load := func(context.Context) (any, error) {
+		loads.Add(1)
+		<-allStarted
+		return "value", nil
+	}
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			if started.Add(1) == callers {
+				close(allStarted)
+			}
+			value, hit, err := s.A.Fetch(t.Context(), cacheKeys.one, time.Hour, load, decodeString)
+			if value != "value" || err != nil {
+				t.Errorf("Fetch = %v, %v", value, err)
+			}
+			if !hit {
+				misses.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if loads.Load() != 1 || misses.Load() == 0 {
+		t.Errorf("%d loads and %d misses for %d callers, want one load", loads.Load(), misses.Load(), callers)
+	}
+}
+
+func cacheErrors(t *testing.T, s CacheSetup) {
+	broken := errors.New("broken")
+	_, hit, err := s.A.Fetch(t.Context(), cacheKeys.one, time.Hour, func(context.Context) (any, error) { return nil, broken }, decodeString)
+	if err != broken || hit { //nolint:errorlint // unchanged means the same, not wrapped
+		t.Errorf("Fetch: hit %v, error %v; want the error of load", hit, err)
+	}
+	wantFetch(t, s.A, cacheKeys.one, "value", "value", false)
+}
+
+func cacheZeroTTL(t *testing.T, s CacheSetup) {
+	for _, want := range []string{"first", "second"} {
+		got, hit, err := s.A.Fetch(t.Context(), cacheKeys.one, 0, constant(want), decodeString)
+		if got != want || hit || err != nil {
+			t.Errorf("Fetch = %v, hit %v, %v; want %q loaded", got, hit, err, want)
+		}
+	}
+}
+
+func cacheTTL(t *testing.T, s CacheSetup) {
+	const ttl = 3 * time.Second
+	fetch := func(load, want string, wantHit bool) {
+		t.Helper()
+		got, hit, err := s.A.Fetch(t.Context(), cacheKeys.one, ttl, constant(load), decodeString)
+		if got != want || hit != wantHit || err != nil {
+			t.Errorf("Fetch = %v, hit %v, %v; want %q, hit %v", got, hit, err, want, wantHit)
+		}
+	}
+	fetch("first", "first", false)
+	s.Advance(ttl - time.Millisecond)
+	fetch("second", "first", true)
+	s.Advance(time.Millisecond)
+	fetch("second", "second", false)
+}
+
+func cacheCallerLeaves(t *testing.T, s CacheSetup) {
+	loading, release := make(chan struct{}), make(chan struct{})
+	loadErr := make(chan error, 1)
+	load := func(ctx context.Context) (any, error) {
+		close(loading)
+		<-release
+		loadErr <- ctx.Err()
+		return "value", nil
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, _, err := s.A.Fetch(ctx, cacheKeys.one, time.Hour, load, decodeString)
+		left <- err
+	}()
+	receive(t, loading, "the load")
+	leave()
+	if err := receive(t, left, "the caller that left"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Fetch of a caller that left: %v", err)
+	}
+	close(release)
+	if err := receive(t, loadErr, "the end of the load"); err != nil {
+		t.Errorf("the load was cancelled with its first caller: %v", err)
+	}
+	wantFetch(t, s.A, cacheKeys.one, "again", "value", true)
+}
+
+func cacheInvalidateKey(t *testing.T, s CacheSetup) {
+	for _, key := range []ports.CacheKey{cacheKeys.one, cacheKeys.two, cacheKeys.other} {
+		wantFetch(t, s.A, key, "old", "old", false)
+	}
+	s.A.Invalidate(t.Context(), cacheKeys.one)
+	wantFetch(t, s.A, cacheKeys.one, "new", "new", false)
+	wantFetch(t, s.A, cacheKeys.two, "new", "old", true)
+	wantFetch(t, s.A, cacheKeys.other, "new", "old", true)
+}
+
+func cacheInvalidateSpace(t *testing.T, s CacheSetup) {
+	for _, key := range []ports.CacheKey{cacheKeys.one, cacheKeys.two, cacheKeys.other} {
+		wantFetch(t, s.A, key, "old", "old", false)
+	}
+	s.A.Invalidate(t.Context(), ports.CacheKey{Space: cacheKeys.one.Space})
+	wantFetch(t, s.A, cacheKeys.one, "new", "new", false)
+	wantFetch(t, s.A, cacheKeys.two, "new", "new", false)
+	wantFetch(t, s.A, cacheKeys.other, "new", "old", true)
+}
+
+// slowFetch starts a Fetch of a value that was read and is about to be changed. It returns when the load has begun; finish lets the
+// load return "old".
+func slowFetch(t *testing.T, c ports.Cache) (finish func() string) {
+	t.Helper()
+	loading, release, result := make(chan struct{}), make(chan struct{}), make(chan any, 1)
+	go func() {
+		value, _, err := c.Fetch(t.Context(), cacheKeys.one, time.Hour, func(context.Context) (any, error) {
+			close(loading)
+			<-release
+			return "old", nil
+		}, decodeString)
+		if err != nil {
+			t.Errorf("slow Fetch: %v", err)
+		}
+		result <- value
+	}()
+	receive(t, loading, "the slow load")
+	return func() string {
+		close(release)
+		value, _ := receive(t, result, "the slow fetch").(string)
+		return value
+	}
+}
+
+func cacheOvertaken(invalid ports.CacheKey) func(*testing.T, CacheSetup) {
+	return func(t *testing.T, s CacheSetup) {
+		finish := slowFetch(t, s.A)
+		s.A.Invalidate(t.Context(), invalid)
+		if got := finish(); got != "old" {
+			t.Errorf("the slow fetch got %q", got)
+		}
+		wantFetch(t, s.A, cacheKeys.one, "new", "new", false)
+		wantFetch(t, s.A, cacheKeys.one, "newer", "new", true)
+	}
+}
+
+func cacheDoesNotJoin(t *testing.T, s CacheSetup) {
+	finish := slowFetch(t, s.A)
+	s.A.Invalidate(t.Context(), cacheKeys.one)
+	wantFetch(t, s.A, cacheKeys.one, "new", "new", false)
+	finish()
+	wantFetch(t, s.A, cacheKeys.one, "newer", "new", true)
+}
+
+// wantSoon fetches until the value is no longer the old one, for a second.
+func wantSoon(t *testing.T, c ports.Cache, fresh string) {
+	t.Helper()
+	deadline := time.After(time.Second)
+	for {
+		got, _ := fetchString(t, c, cacheKeys.one, constant(fresh))
+		if got == fresh {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("after a second the value is still %q, want %q", got, fresh)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+func cacheTellsOthers(invalid ports.CacheKey) func(*testing.T, CacheSetup) {
+	return func(t *testing.T, s CacheSetup) {
+		for _, c := range []ports.Cache{s.A, s.B} {
+			if got, _ := fetchString(t, c, cacheKeys.one, constant("old")); got != "old" {
+				t.Fatalf("Fetch = %q", got)
+			}
+		}
+		s.A.Invalidate(t.Context(), invalid)
+		s.Advance(s.Staleness)
+		wantSoon(t, s.B, "new")
+		wantSoon(t, s.A, "new")
+	}
+}
+
+func cacheOvertakenElsewhere(t *testing.T, s CacheSetup) {
+	finish := slowFetch(t, s.B)
+	s.A.Invalidate(t.Context(), cacheKeys.one)
+	finish()
+	wantFetch(t, s.A, cacheKeys.one, "new", "new", false)
+	s.Advance(s.Staleness)
+	wantSoon(t, s.B, "new")
+	wantSoon(t, s.A, "new")
+}
+
+// RemoteCache checks everything that ports.RemoteCache demands of one that is there. setup runs once for each test.
+func RemoteCache(t *testing.T, setup func(t *testing.T) (a, b ports.RemoteCache)) {
+	t.Helper()
+	tests := map[string]func(t *testing.T, a, b ports.RemoteCache){
+		"another process finds what was put":         remoteShares,
+		"the empty ticket stores nothing":            remoteEmptyTicket,
+		"dropping a key drops it and nothing else":   remoteDropKey,
+		"dropping a space drops all of it":           remoteDropSpace,
+		"a put overtaken by a drop of its key":       remoteOvertaken(cacheKeys.one),
+		"a put overtaken by a drop of its space":     remoteOvertaken(ports.CacheKey{Space: cacheKeys.one.Space}),
+		"a drop of another space turns nothing away": remoteOtherSpace,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := setup(t)
+			test(t, a, b)
+		})
+	}
+}
+
+func remotePut(t *testing.T, c ports.RemoteCache, key ports.CacheKey, value string) {
+	t.Helper()
+	_, ticket, _ := c.Get(t.Context(), key)
+	if ticket == "" {
+		t.Fatal("Get gave no ticket")
+	}
+	c.Put(t.Context(), key, ticket, []byte(value), time.Hour)
+}
+
+func wantRemote(t *testing.T, c ports.RemoteCache, key ports.CacheKey, want string) {
+	t.Helper()
+	data, _, found := c.Get(t.Context(), key)
+	if string(data) != want || found != (want != "") {
+		t.Errorf("Get of %v = %q, found %v; want %q", key, data, found, want)
+	}
+}
+
+func drop(t *testing.T, c ports.RemoteCache, keys ...ports.CacheKey) {
+	t.Helper()
+	if err := c.Drop(t.Context(), keys...); err != nil {
+		t.Fatalf("Drop: %v", err)
+	}
+}
+
+func remoteShares(t *testing.T, a, b ports.RemoteCache) {
+	wantRemote(t, a, cacheKeys.one, "")
+	remotePut(t, a, cacheKeys.one, "value\n with lines\n")
+	wantRemote(t, b, cacheKeys.one, "value\n with lines\n")
+	wantRemote(t, b, cacheKeys.two, "")
+}
+
+func remoteEmptyTicket(t *testing.T, a, b ports.RemoteCache) {
+	a.Put(t.Context(), cacheKeys.one, "", []byte("value"), time.Hour)
+	wantRemote(t, b, cacheKeys.one, "")
+}
+
+func remoteDropKey(t *testing.T, a, b ports.RemoteCache) {
+	remotePut(t, a, cacheKeys.one, "value")
+	remotePut(t, a, cacheKeys.two, "value")
+	drop(t, b, cacheKeys.one)
+	wantRemote(t, a, cacheKeys.one, "")
+	wantRemote(t, a, cacheKeys.two, "value")
+}
+
+func remoteDropSpace(t *testing.T, a, b ports.RemoteCache) {
+	for _, key := range []ports.CacheKey{cacheKeys.one, cacheKeys.two, cacheKeys.other} {
+		remotePut(t, a, key, "value")
+	}
+	drop(t, b, ports.CacheKey{Space: cacheKeys.one.Space})
+	wantRemote(t, a, cacheKeys.one, "")
+	wantRemote(t, a, cacheKeys.two, "")
+	wantRemote(t, a, cacheKeys.other, "value")
+}
+
+func remoteOvertaken(dropped ports.CacheKey) func(t *testing.T, a, b ports.RemoteCache) {
+	return func(t *testing.T, a, b ports.RemoteCache) {
+		_, ticket, _ := a.Get(t.Context(), cacheKeys.one)
+		drop(t, b, dropped)
+		a.Put(t.Context(), cacheKeys.one, ticket, []byte("old"), time.Hour)
+		wantRemote(t, a, cacheKeys.one, "")
+		remotePut(t, a, cacheKeys.one, "new")
+		wantRemote(t, b, cacheKeys.one, "new")
+	}
+}
+
+func remoteOtherSpace(t *testing.T, a, b ports.RemoteCache) {
+	_, ticket, _ := a.Get(t.Context(), cacheKeys.one)
+	drop(t, b, cacheKeys.other, ports.CacheKey{Space: cacheKeys.other.Space})
+	a.Put(t.Context(), cacheKeys.one, ticket, []byte("value"), time.Hour)
+	wantRemote(t, b, cacheKeys.one, "value")
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package gaiatest
+
+const raceDetector = false
