@@ -19,13 +19,15 @@ var (
 	// anything names the one place where every JSON value may stand.
 	anything = []string{"ValidationFault.input"}
 	// optionalAnswers are objects in answers of which every part may be missing.
-	optionalAnswers = []string{}
+	optionalAnswers = []string{"ChunkDelta", "ToolCallDeltaFunction", "UsageLimitsByProvider", "AuthAppMetadata", "AuthUserMetadata"}
 	boundedFormats  = []string{"uuid", "date", "date-time", "binary"}
 
 	operationSuffixes = []string{
 		"Request", "Response", "Reply", "Params", "JSONBody", "JSONRequestBody", "MultipartBody", "MultipartRequestBody",
 		"RequestObject", "ResponseObject",
 	}
+	// typeKinds are the components of which the generator makes types.
+	typeKinds      = []string{"schemas", "responses", "parameters", "requestBodies"}
 	generatorNames = []string{
 		"Client", "ClientInterface", "ClientOption", "ClientWithResponses", "ClientWithResponsesInterface", "HttpRequestDoer",
 		"RequestEditorFn", "ServerInterface", "ServerInterfaceWrapper", "StrictServerInterface", "StrictHandlerFunc",
@@ -204,8 +206,8 @@ func generatedNames(doc *openapi3.T) (findings []string) {
 	}
 	for kind, names := range components(doc) {
 		for _, name := range names {
-			if kind == "headers" || kind == "securitySchemes" {
-				continue // no type is made of these
+			if !slices.Contains(typeKinds, kind) {
+				continue
 			}
 			if other, taken := users[goName(name)]; taken {
 				findings = append(findings, fmt.Sprintf("%s/%s has the same Go name as %s", kind, name, other))
@@ -267,6 +269,7 @@ func components(doc *openapi3.T) map[string][]string {
 		"responses":       slices.Sorted(maps.Keys(c.Responses)),
 		"parameters":      slices.Sorted(maps.Keys(c.Parameters)),
 		"headers":         slices.Sorted(maps.Keys(c.Headers)),
+		"examples":        slices.Sorted(maps.Keys(c.Examples)),
 		"requestBodies":   slices.Sorted(maps.Keys(c.RequestBodies)),
 		"securitySchemes": slices.Sorted(maps.Keys(c.SecuritySchemes)),
 	}
@@ -285,6 +288,8 @@ func component(doc *openapi3.T, target string) any {
 		return c.Parameters[name].Value
 	case "headers":
 		return c.Headers[name].Value
+	case "examples":
+		return c.Examples[name].Value
 	case "requestBodies":
 		return c.RequestBodies[name].Value
 	}

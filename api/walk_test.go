@@ -55,6 +55,21 @@ type body struct {
 func (b body) json() bool   { return b.contentType == "application/json" }
 func (b body) events() bool { return b.contentType == "text/event-stream" }
 
+// examples are the examples of a body by name; a single one has no name.
+func (b body) examples() map[string]any {
+	found := map[string]any{}
+	if !b.json() && !b.events() {
+		return found
+	}
+	if b.media.Example != nil {
+		found[""] = b.media.Example
+	}
+	for name, example := range b.media.Examples {
+		found[name] = example.Value.Value
+	}
+	return found
+}
+
 // bodies lists the bodies of an operation, those of shared responses included.
 func (o operation) bodies() []body {
 	var all []body
@@ -79,6 +94,14 @@ func contents(where, status string, content openapi3.Content) []body {
 type place struct {
 	where string
 	ref   *openapi3.SchemaRef
+}
+
+// named is the place of a schema: its own name when it has one.
+func named(where string, ref *openapi3.SchemaRef) place {
+	if name, found := strings.CutPrefix(ref.Ref, "#/components/schemas/"); found {
+		where = name
+	}
+	return place{where, ref}
 }
 
 // children are the schemas directly below a schema, references included.
@@ -141,9 +164,7 @@ func reachable(from ...place) []place {
 			return
 		}
 		seen[p.ref.Value] = true
-		if name, named := strings.CutPrefix(p.ref.Ref, "#/components/schemas/"); named {
-			p.where = name
-		}
+		p = named(p.where, p.ref)
 		found = append(found, p)
 		for _, child := range children(p) {
 			walk(child)

@@ -131,10 +131,11 @@ func (p *Personas) EnsureDefault(ctx context.Context) (persona domain.Persona, c
 		return persona, false, nil
 	case err == nil:
 		persona, err = p.Store.Update(ctx, persona.ID, func(d *domain.Persona) error {
-			active := true
-			return d.Apply(domain.PersonaPatch{Active: &active}, p.Now())
+			created = !d.Active // another caller may have been faster
+			return d.Apply(domain.PersonaPatch{Active: new(true)}, p.Now())
 		})
 	case domain.KindOf(err) == domain.NotFound:
+		created = true
 		persona = domain.NewDefaultPersona(p.NewID(), p.Now())
 		err = p.Store.Create(ctx, persona)
 	}
@@ -145,7 +146,7 @@ func (p *Personas) EnsureDefault(ctx context.Context) (persona domain.Persona, c
 		return domain.Persona{}, false, err
 	}
 	p.invalidate(ctx, persona.ID)
-	return persona, true, nil
+	return persona, created, nil
 }
 
 // Reload forgets what is kept about the caller's persona, so that the next chat reads it anew.
@@ -188,13 +189,17 @@ func (p *Personas) edit(ctx context.Context, who domain.Principal, id string, ch
 	if err != nil {
 		return domain.Persona{}, explainPersona(err, id, name)
 	}
-	p.invalidate(ctx, id)
+	p.invalidate(ctx, persona.ID)
 	return persona, nil
 }
 
 func (p *Personas) get(ctx context.Context, id string) (persona domain.Persona, hit bool, err error) {
-	persona, hit, err = fetch(ctx, p.Cache, ports.CacheKey{Space: spacePersona, Name: id}, p.TTLs.Persona,
-		func(ctx context.Context) (domain.Persona, error) { return p.Store.Get(ctx, id) })
+	canonical, ok := domain.ParseID(id) // one persona, one cache key: it would survive its invalidation under another spelling
+	if !ok {
+		return domain.Persona{}, false, personaNotFound(id)
+	}
+	persona, hit, err = fetch(ctx, p.Cache, ports.CacheKey{Space: spacePersona, Name: canonical}, p.TTLs.Persona,
+		func(ctx context.Context) (domain.Persona, error) { return p.Store.Get(ctx, canonical) })
 	if err == nil && !persona.Active {
 		err = personaNotFound(id)
 	}

@@ -124,11 +124,17 @@ type Answer struct {
 	Usage     *Usage // nil until the provider told
 }
 
+// maxToolCalls bounds what the indices of a provider can make an answer hold.
+const maxToolCalls = 128
+
 // Add takes the next delta into the answer.
 func (a *Answer) Add(d Delta) {
 	a.Content += d.Content
 	a.Refusal += d.Refusal
 	for _, c := range d.ToolCalls {
+		if c.Index < 0 || c.Index >= maxToolCalls {
+			continue
+		}
 		for len(a.ToolCalls) <= c.Index {
 			a.ToolCalls = append(a.ToolCalls, ToolCall{})
 		}

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -132,10 +133,16 @@ func (p *Persona) validate() error {
 	faults = appendTooLong(faults, "name", p.Name, MaxPersonaName)
 	faults = appendTooLong(faults, "description", p.Description, MaxPersonaText)
 	faults = appendTooLong(faults, "system_prompt", p.SystemPrompt, MaxSystemPrompt)
-	for _, f := range []struct{ field, text string }{{"name", p.Name}, {"description", p.Description}, {"system_prompt", p.SystemPrompt}} {
-		if strings.ContainsRune(f.text, 0) { // PostgreSQL can't store it in text
+	for _, f := range []struct {
+		field string
+		value any
+	}{
+		{"name", p.Name}, {"description", p.Description}, {"system_prompt", p.SystemPrompt},
+		{"personality_traits", p.Traits}, {"capabilities", p.Capabilities},
+	} {
+		if holdsNUL(f.value) { // PostgreSQL can't store it, neither in text nor in JSON
 			faults = append(faults, Fault{
-				Type: "value_error", Loc: []any{"body", f.field}, Msg: "Value error, null characters are not allowed", Input: f.text,
+				Type: "value_error", Loc: []any{"body", f.field}, Msg: "Value error, null characters are not allowed", Input: f.value,
 			})
 		}
 	}
@@ -150,6 +157,23 @@ func appendTooLong(faults []Fault, field, s string, limit int) []Fault {
 		return faults
 	}
 	return append(faults, TooLong(limit, s, "body", field))
+}
+
+// holdsNUL looks for null characters in a value of JSON.
+func holdsNUL(value any) bool {
+	switch v := value.(type) {
+	case string:
+		return strings.ContainsRune(v, 0)
+	case []any:
+		return slices.ContainsFunc(v, holdsNUL)
+	case map[string]any:
+		for key, inner := range v {
+			if holdsNUL(key) || holdsNUL(inner) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func allTrue(names ...string) map[string]any {

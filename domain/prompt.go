@@ -2,8 +2,9 @@ package domain
 
 import "unicode/utf8"
 
-// BuildPrompt puts the messages for a model together: the persona's prompt, as much of the history as fits, then what is new. The
-// window is the model's context in tokens, of which a quarter is left for the answer; 0 means it is not known and all goes out.
+// BuildPrompt puts the messages for a model together: the persona's prompt, the system prompts that what is new starts with, as much
+// of the history as fits, then the rest of what is new. The window is the model's context in tokens, of which a quarter is left for
+// the answer; 0 means it is not known and all goes out.
 func BuildPrompt(persona string, history []Message, fresh []PromptMessage, window int) []PromptMessage {
 	budget := -1
 	if window > 0 {
@@ -17,10 +18,22 @@ func BuildPrompt(persona string, history []Message, fresh []PromptMessage, windo
 	if persona != "" {
 		messages = append(messages, PromptMessage{Role: RoleSystem, Content: persona})
 	}
+	system := leadingSystem(fresh)
+	messages = append(messages, fresh[:system]...)
 	for _, m := range kept {
 		messages = append(messages, PromptMessage{Role: m.Role, Content: m.Content})
 	}
-	return append(messages, fresh...)
+	return append(messages, fresh[system:]...)
+}
+
+// leadingSystem counts the system prompts in front. Behind a history, some providers would refuse them.
+func leadingSystem(messages []PromptMessage) int {
+	for i, m := range messages {
+		if m.Role != RoleSystem && m.Role != RoleDeveloper {
+			return i
+		}
+	}
+	return len(messages)
 }
 
 // fitHistory keeps the newest messages that fit. It starts with a question, since some providers refuse an answer in front.

@@ -42,8 +42,11 @@ func DefaultChoice(c Catalogue, configured map[string]bool, wish ModelRequest) (
 // Choose finds the model for a request that names a model, a provider, both or nothing. What is named is used or refused: NotFound for
 // a model that nobody knows, Unavailable for a provider that is not configured.
 func (s ModelSelector) Choose(r ModelRequest) (Choice, error) {
-	if provider, model, ok := strings.Cut(r.Model, "/"); ok && r.Provider == "" && providerByID(provider).ID != "" {
+	if provider, model, ok := strings.Cut(r.Model, "/"); ok && model != "" && r.Provider == "" && providerByID(provider).ID != "" {
 		r = ModelRequest{Provider: provider, Model: model}
+	}
+	if r.Provider != "" && !s.Configured[r.Provider] {
+		return Choice{}, notConfigured(r.Provider)
 	}
 	choice, err := s.resolve(r)
 	if err != nil {

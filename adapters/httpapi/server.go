@@ -9,8 +9,10 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"gaia/adapters/httpapi/internal/intake"
 	"gaia/adapters/httpapi/internal/oapi"
 	"gaia/app"
+	"gaia/domain"
 )
 
 // Config is what the server needs.
@@ -27,6 +29,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	MaxBodyBytes   int64
 	MaxConcurrent  int
+	Limiter        RateLimiter   // nil: no limit of requests over time
 	PingInterval   time.Duration // silence after which a stream sends a comment
 	Now            func() time.Time
 	NewRequestID   func() string
@@ -51,19 +54,67 @@ type server struct {
 
 // New makes the handler of the whole API.
 func New(c Config) (http.Handler, error) {
-	s := &server{
-		personas: c.Personas, chat: c.Chat, health: c.Health, build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL,
-		pingInterval: c.PingInterval, now: c.Now,
-	}
-	_, err := oapi.GetSpec()
+	spec, err := oapi.GetSpecJSON()
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
+	contract, err := intake.Load(spec)
+	if err != nil {
+		return nil, err
+	}
+	compression, err := compress()
+	if err != nil {
+		return nil, err
+	}
+	errs := &errorWriter{log: c.Log}
 	root := chi.NewRouter()
-	api := root.With()
-	strict := oapi.NewStrictHandlerWithOptions(s, nil, oapi.StrictHTTPServerOptions{
-		RequestErrorHandlerFunc: s.writeError, ResponseErrorHandlerFunc: s.writeError,
+	root.Use(
+		withRequestID(c.NewRequestID), accessLog(c.Log, c.AccessLevel), cors(c.AllowedOrigins), compression, recoverPanics(errs.writeError),
+	)
+	root.NotFound(notFound(root, c.TrustedProxies, errs.writeError))
+	root.MethodNotAllowed(methodNotAllowed(root, errs.writeError))
+	mountDocs(root, "LLM Platform", spec)
+	err = mountOperations(root, contract, c.edge(errs.writeError), func(r chi.Router) {
+		strict := oapi.NewStrictHandlerWithOptions(newServer(c), nil, oapi.StrictHTTPServerOptions{
+			RequestErrorHandlerFunc: errs.refused, ResponseErrorHandlerFunc: errs.writeError,
+		})
+		oapi.HandlerWithOptions(strict, oapi.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: errs.refused})
 	})
-	oapi.HandlerWithOptions(strict, oapi.ChiServerOptions{BaseRouter: api, ErrorHandlerFunc: s.writeError})
-	return root, nil
+	return root, err
+}
+
+func newServer(c Config) *server {
+	return &server{
+		personas: c.Personas, chat: c.Chat, health: c.Health, build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL,
+		pingInterval: c.PingInterval, now: c.Now,
+	}
+}
+
+// edge puts around each operation what has to happen before it: nobody unknown gets past authorize, nobody over the limit gets a body
+// read, and only what obeys the contract reaches a handler. Probes stay out of the limits, so that a busy process is not taken for a
+// dead one.
+func (c Config) edge(fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
+	concurrency := limitConcurrency(c.MaxConcurrent, fail)
+	return func(op *intake.Operation, handler http.Handler) http.Handler {
+		chain := chi.Middlewares{
+			identify(op, c.Identity.Authenticate), limitRate(op, c.Limiter, c.TrustedProxies, fail), authorize(op, fail),
+			limitBody(c.MaxBodyBytes, fail), validate(op, fail), implemented(op, fail),
+		}
+		if op.Limited {
+			chain = append(chi.Middlewares{concurrency}, chain...)
+		}
+		return chain.Handler(handler)
+	}
+}
+
+// implemented answers operations that the contract has and the code has not.
+func implemented(op *intake.Operation, fail failFunc) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if !op.NotYet {
+			return next
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fail(w, r, domain.NewError(domain.Unimplemented, op.ID+" is not there yet"))
+		})
+	}
 }

@@ -195,11 +195,11 @@ func outage(t *testing.T, server *testenv.Server, away, back func()) {
 			t.Errorf("Check = %+v", got)
 		}
 	})
-	quick(t, "10,000 Publish", func() {
-		for range 10_000 {
+	for range 10_000 { // more than the queue holds
+		quick(t, "Publish", func() {
 			b.Publish(t.Context(), domain.Event{Subject: domain.SubjectChatStart, Payload: domain.ChatMessageEvent{}})
-		}
-	})
+		})
+	}
 	within(t, 5*time.Second, "the outage is noticed", func() bool { return !b.Connected() })
 	back()
 	connected(t, b)

@@ -97,7 +97,7 @@ func TestRetryAfter(t *testing.T) {
 		"seconds":            {429, http.Header{"Retry-After": {"7"}}, 7 * time.Second, 7 * time.Second},
 		"fraction":           {429, http.Header{"Retry-After": {"0.5"}}, 500 * time.Millisecond, 500 * time.Millisecond},
 		"milliseconds first": {429, http.Header{"Retry-After": {"7"}, "Retry-After-Ms": {"250"}}, 250 * time.Millisecond, 250 * time.Millisecond},
-		"date":               {429, http.Header{"Retry-After": {time.Now().Add(time.Minute).UTC().Format(http.TimeFormat)}}, 50 * time.Second, time.Minute},
+		"date":               {429, http.Header{"Retry-After": {time.Now().Add(30 * time.Minute).UTC().Format(http.TimeFormat)}}, 20 * time.Minute, 30 * time.Minute},
 		"date gone by":       {429, http.Header{"Retry-After": {"Mon, 02 Jan 2006 15:04:05 GMT"}}, 0, 0},
 		"none":               {429, nil, 0, 0},
 		"nonsense":           {429, http.Header{"Retry-After": {"soon"}, "Retry-After-Ms": {"NaN"}}, 0, 0},

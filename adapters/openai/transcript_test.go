@@ -90,10 +90,10 @@ func TestAnyCutGivesTheSameDeltas(t *testing.T) {
 				}
 				same("one byte at a time", iotest.OneByteReader(strings.NewReader(text)))
 				same("error with the last bytes", iotest.DataErrReader(strings.NewReader(text)))
-				for seed := range uint64(20) {
+				for seed := range uint64(8) {
 					same(fmt.Sprintf("seed %d", seed), &choppy{rest: []byte(text), rng: rand.New(rand.NewPCG(seed, 1))})
 				}
-				if len(text) < 1100 {
+				if len(text) < 700 && strings.HasSuffix(ending, "LF") {
 					for i := range len(text) {
 						same(fmt.Sprintf("cut at %d", i), io.MultiReader(strings.NewReader(text[:i]), strings.NewReader(text[i:])))
 					}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,6 +33,8 @@ const (
 	defaultStatementTimeout = 5 * time.Second
 	defaultRecycle          = 30 * time.Minute
 	minIdle                 = 2
+	connectTimeout          = 3 * time.Second // a server that doesn't answer for so long is away
+	pingTimeout             = time.Second
 	idleTimeout             = 5 * time.Minute
 )
 
@@ -59,28 +62,40 @@ type Store struct {
 // Open makes a store. It doesn't wait for the database and succeeds while it is away; only a malformed URL is an error.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
+	pool, err := poolConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, c, pool)
+}
+
+func open(ctx context.Context, c Config, pc *pgxpool.Config) (*Store, error) {
+	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), pc)
+	if err != nil {
+		return nil, fmt.Errorf("postgres open: %w", err)
+	}
+	return &Store{pool: pool, config: c}, nil
+}
+
+func poolConfig(c Config) (*pgxpool.Config, error) {
 	pc, err := pgxpool.ParseConfig(c.URL)
 	if err != nil {
 		return nil, errBadURL(err)
 	}
-	pc.MaxConns = int32(min(c.PoolSize+c.MaxOverflow, 1<<15))
+	pc.MaxConns = int32(min(c.PoolSize+c.MaxOverflow, math.MaxInt16))
 	pc.MinIdleConns = min(minIdle, pc.MaxConns)
 	pc.MaxConnLifetime = c.Recycle
 	pc.MaxConnLifetimeJitter = c.Recycle / 10
 	pc.MaxConnIdleTime = idleTimeout
-	pc.PingTimeout = c.AcquireTimeout
-	pc.ConnConfig.ConnectTimeout = c.AcquireTimeout
+	pc.PingTimeout = min(c.AcquireTimeout, pingTimeout)
+	pc.ConnConfig.ConnectTimeout = min(c.AcquireTimeout, connectTimeout)
 	pc.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		// By SET and not as startup parameters: poolers between us and the server refuse parameters that they don't know.
 		ms := c.StatementTimeout.Milliseconds()
 		set := fmt.Sprintf("SET statement_timeout = %d; SET idle_in_transaction_session_timeout = %d", ms, 2*ms)
 		return conn.PgConn().Exec(ctx, set).Close()
 	}
-	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), pc)
-	if err != nil {
-		return nil, fmt.Errorf("postgres open: %w", err)
-	}
-	return &Store{pool: pool, config: c}, nil
+	return pc, nil
 }
 
 // Close waits for running calls and closes all connections.

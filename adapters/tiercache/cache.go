@@ -107,6 +107,10 @@ func (c *Cache) Fetch(ctx context.Context, key ports.CacheKey, ttl time.Duration
 	if e != nil {
 		return e.value, true, nil
 	}
+	if f == nil {
+		value, err = load(ctx)
+		return value, false, err
+	}
 	select {
 	case <-f.done:
 		return f.value, f.hit, f.err
@@ -203,7 +207,7 @@ func (c *Cache) version(space string) *atomic.Uint64 {
 	return v
 }
 
-// Close stops deliveries and waits for loads, which it cancels.
+// Close stops deliveries and waits for loads, which it cancels. A Fetch that comes later loads.
 func (c *Cache) Close() {
 	c.mu.Lock()
 	c.closed = true

@@ -30,6 +30,9 @@ func (d *debt) add(keys []ports.CacheKey) {
 	}
 	d.last++
 	for _, key := range keys {
+		if space := (ports.CacheKey{Space: key.Space}); d.keys[space] != 0 {
+			key = space
+		}
 		d.keys[key] = d.last
 	}
 	if len(d.keys) <= debtLimit {

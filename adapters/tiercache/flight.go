@@ -40,7 +40,8 @@ func (c *Cache) abandon(key ports.CacheKey) {
 	}
 }
 
-// join returns the flight for key and starts one when there is none, or the entry that a flight has just left.
+// join returns the flight for key and starts one when there is none, or the entry that a flight has just left, or
+// nothing after Close.
 func (c *Cache) join(ctx context.Context, key ports.CacheKey, ask fetch) (*flight, *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,12 +51,10 @@ func (c *Cache) join(ctx context.Context, key ports.CacheKey, ask fetch) (*fligh
 	if f, ok := c.flights[key]; ok {
 		return f, nil
 	}
-	f := &flight{done: make(chan struct{})}
 	if c.closed {
-		f.abandoned, f.err = true, context.Canceled
-		close(f.done)
-		return f, nil
+		return nil, nil
 	}
+	f := &flight{done: make(chan struct{})}
 	c.flights[key] = f
 	// The callers that join later must not lose the load when the first one leaves.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.LoadTimeout)

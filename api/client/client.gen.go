@@ -5946,16 +5946,16 @@ type ValidationFault struct {
 	Type string `json:"type"`
 }
 
+// ValidationIndex An index of a list.
+type ValidationIndex = int
+
+// ValidationKey A key of an object.
+type ValidationKey = string
+
 // ValidationLocation A key or an index.
 type ValidationLocation struct {
 	union json.RawMessage
 }
-
-// ValidationLocation0 defines model for ValidationLocation.0.
-type ValidationLocation0 = string
-
-// ValidationLocation1 defines model for ValidationLocation.1.
-type ValidationLocation1 = int
 
 // WebhookJobReceipt News of a job is noted.
 type WebhookJobReceipt struct {
@@ -7677,22 +7677,22 @@ func (t *ToolChoice) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// AsValidationLocation0 returns the union data inside the ValidationLocation as a ValidationLocation0
-func (t ValidationLocation) AsValidationLocation0() (ValidationLocation0, error) {
-	var body ValidationLocation0
+// AsValidationKey returns the union data inside the ValidationLocation as a ValidationKey
+func (t ValidationLocation) AsValidationKey() (ValidationKey, error) {
+	var body ValidationKey
 	err := json.Unmarshal(t.union, &body)
 	return body, err
 }
 
-// FromValidationLocation0 overwrites any union data inside the ValidationLocation as the provided ValidationLocation0
-func (t *ValidationLocation) FromValidationLocation0(v ValidationLocation0) error {
+// FromValidationKey overwrites any union data inside the ValidationLocation as the provided ValidationKey
+func (t *ValidationLocation) FromValidationKey(v ValidationKey) error {
 	b, err := json.Marshal(v)
 	t.union = b
 	return err
 }
 
-// MergeValidationLocation0 performs a merge with any union data inside the ValidationLocation, using the provided ValidationLocation0
-func (t *ValidationLocation) MergeValidationLocation0(v ValidationLocation0) error {
+// MergeValidationKey performs a merge with any union data inside the ValidationLocation, using the provided ValidationKey
+func (t *ValidationLocation) MergeValidationKey(v ValidationKey) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -7703,22 +7703,22 @@ func (t *ValidationLocation) MergeValidationLocation0(v ValidationLocation0) err
 	return err
 }
 
-// AsValidationLocation1 returns the union data inside the ValidationLocation as a ValidationLocation1
-func (t ValidationLocation) AsValidationLocation1() (ValidationLocation1, error) {
-	var body ValidationLocation1
+// AsValidationIndex returns the union data inside the ValidationLocation as a ValidationIndex
+func (t ValidationLocation) AsValidationIndex() (ValidationIndex, error) {
+	var body ValidationIndex
 	err := json.Unmarshal(t.union, &body)
 	return body, err
 }
 
-// FromValidationLocation1 overwrites any union data inside the ValidationLocation as the provided ValidationLocation1
-func (t *ValidationLocation) FromValidationLocation1(v ValidationLocation1) error {
+// FromValidationIndex overwrites any union data inside the ValidationLocation as the provided ValidationIndex
+func (t *ValidationLocation) FromValidationIndex(v ValidationIndex) error {
 	b, err := json.Marshal(v)
 	t.union = b
 	return err
 }
 
-// MergeValidationLocation1 performs a merge with any union data inside the ValidationLocation, using the provided ValidationLocation1
-func (t *ValidationLocation) MergeValidationLocation1(v ValidationLocation1) error {
+// MergeValidationIndex performs a merge with any union data inside the ValidationLocation, using the provided ValidationIndex
+func (t *ValidationLocation) MergeValidationIndex(v ValidationIndex) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err

@@ -194,7 +194,7 @@ func deleteKeys(ctx context.Context, url, prefix string) error {
 	}
 }
 
-func withJetStream(ctx context.Context, url string, do func(jetstream.JetStream) error) error {
+func withJetStream(url string, do func(jetstream.JetStream) error) error {
 	nc, err := nats.Connect(url, nats.MaxReconnects(0))
 	if err != nil {
 		return err
@@ -208,14 +208,14 @@ func withJetStream(ctx context.Context, url string, do func(jetstream.JetStream)
 }
 
 func pingNATS(ctx context.Context, url string) error {
-	return withJetStream(ctx, url, func(js jetstream.JetStream) error {
+	return withJetStream(url, func(js jetstream.JetStream) error {
 		_, err := js.AccountInfo(ctx)
 		return err
 	})
 }
 
 func deleteStreams(ctx context.Context, url, prefix string) error {
-	return withJetStream(ctx, url, func(js jetstream.JetStream) error {
+	return withJetStream(url, func(js jetstream.JetStream) error {
 		var names []string
 		streams := js.ListStreams(ctx)
 		for info := range streams.Info() {

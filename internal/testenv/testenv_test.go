@@ -64,7 +64,7 @@ func TestNATSHasJetStreamAndStreamsGoWithTheTest(t *testing.T) {
 	t.Run("use", func(t *testing.T) {
 		_, prefix := NATS(t)
 		name = strings.TrimSuffix(prefix, ".")
-		err := withJetStream(t.Context(), url, func(js jetstream.JetStream) error {
+		err := withJetStream(url, func(js jetstream.JetStream) error {
 			_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{prefix + ">"}})
 			return err
 		})
@@ -72,7 +72,7 @@ func TestNATSHasJetStreamAndStreamsGoWithTheTest(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	err := withJetStream(t.Context(), url, func(js jetstream.JetStream) error {
+	err := withJetStream(url, func(js jetstream.JetStream) error {
 		_, err := js.Stream(t.Context(), name)
 		return err
 	})
@@ -172,7 +172,7 @@ func checkKey(t *testing.T, url string) {
 
 func writeMessage(t *testing.T, url string) {
 	t.Helper()
-	err := withJetStream(t.Context(), url, func(js jetstream.JetStream) error {
+	err := withJetStream(url, func(js jetstream.JetStream) error {
 		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "kept", Subjects: []string{"kept"}}); err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func writeMessage(t *testing.T, url string) {
 
 func checkMessage(t *testing.T, url string) {
 	t.Helper()
-	err := withJetStream(t.Context(), url, func(js jetstream.JetStream) error {
+	err := withJetStream(url, func(js jetstream.JetStream) error {
 		s, err := js.Stream(t.Context(), "kept")
 		if err != nil {
 			return err

@@ -28,7 +28,7 @@ type Stream struct {
 	resp     *http.Response
 	lines    *bufio.Reader
 	Header   http.Header
-	Comments int // lines that clients ignore
+	comments int
 }
 
 func newStream(t testing.TB, resp *http.Response) *Stream {
@@ -38,18 +38,15 @@ func newStream(t testing.TB, resp *http.Response) *Stream {
 // Next returns the next event, or io.EOF after the last.
 func (s *Stream) Next() (Event, error) {
 	for {
-		line, err := s.lines.ReadString('\n')
+		line, err := s.Line()
 		if err != nil {
 			return Event{}, err
-		}
-		if strings.HasPrefix(line, ":") {
-			s.Comments++
 		}
 		data, ok := strings.CutPrefix(strings.TrimSpace(line), "data: ")
 		if !ok {
 			continue
 		}
-		e := Event{Data: data, At: time.Now(), Object: Object{t: s.t}}
+		e := Event{Data: data, Arrived: time.Now(), Object: Object{t: s.t}}
 		if data != Done {
 			if err := json.Unmarshal([]byte(data), &e.Fields); err != nil {
 				return Event{}, err
@@ -57,6 +54,15 @@ func (s *Stream) Next() (Event, error) {
 		}
 		return e, nil
 	}
+}
+
+// Line returns the next line, comments and empty lines included.
+func (s *Stream) Line() (string, error) {
+	line, err := s.lines.ReadString('\n')
+	if strings.HasPrefix(line, ":") {
+		s.comments++
+	}
+	return line, err
 }
 
 // All returns the events that are left, Done included, and fails the test when the stream breaks off.
@@ -75,6 +81,9 @@ func (s *Stream) All() []Event {
 		events = append(events, e)
 	}
 }
+
+// Comments counts the lines that clients ignore, as far as the stream was read.
+func (s *Stream) Comments() int { return s.comments }
 
 // Close hangs up.
 func (s *Stream) Close() { _ = s.resp.Body.Close() }

@@ -11,7 +11,7 @@ import (
 
 // compiler turns schemas into rules. Named schemas are compiled once, which also lets them contain themselves.
 type compiler struct {
-	schemas map[string]*schema
+	schemas map[string]json.RawMessage
 	named   map[string]*rule
 	open    map[string]bool // named rules that are being filled
 }
@@ -44,9 +44,13 @@ func (c *compiler) reference(ref string) (*rule, error) {
 	if r := c.named[name]; r != nil {
 		return r, nil
 	}
-	s := c.schemas[name]
-	if s == nil {
+	raw, ok := c.schemas[name]
+	if !ok {
 		return nil, fmt.Errorf("schema %s does not exist", name)
+	}
+	s := new(schema)
+	if err := json.Unmarshal(raw, s); err != nil {
+		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
 	if s.Ref != "" || len(s.AllOf) == 1 {
 		return c.compile(s)

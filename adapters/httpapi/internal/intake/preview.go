@@ -57,9 +57,7 @@ func (p *previewer) container(i, depth int) int {
 	i = skipSpace(p.data, i+1)
 	for !p.cut && p.data[i] != end {
 		if isObject {
-			if i = p.text(i); len(p.out) < maxPreview+maxPreviewText {
-				i = skipSpace(p.data, skipSpace(p.data, i)+1)
-			}
+			i = skipSpace(p.data, skipSpace(p.data, p.text(i))+1)
 			p.out = append(p.out, ':')
 		}
 		i = p.value(i, depth)

@@ -1,0 +1,82 @@
+# Everything there is to do with Gaia. `make` alone lists it.
+# Recipes are one line; what needs more lives in scripts/.
+
+SHELL    := /bin/sh
+GO       ?= go
+BUILD    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 1m
+
+.DEFAULT_GOAL := help
+.PHONY: help run build generate verify test test-unit test-integration test-compatibility test-performance \
+	test-deps bench fuzz vet fmt fmt-check arch lint ci clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## build, and serve on 127.0.0.1:8666 with nothing else installed
+	@bin/gaia serve
+
+build: ## build bin/gaia
+	@$(GO) build -trimpath -ldflags "-s -w -X main.build=$(BUILD)" -o bin/gaia ./cmd/gaia
+
+generate: bin/sqlc ## regenerate the API, the client and the queries
+	@$(GO) generate ./api
+	@bin/sqlc generate
+
+verify: bin/sqlc ## fail when generating again would change a byte
+	@sh scripts/verify.sh
+
+test: test-deps ## run everything with the race detector, on real servers
+	@GAIA_TEST_REQUIRE=1 $(GO) test -race ./...
+
+test-unit: ## run what needs no server
+	@$(GO) test -short ./...
+
+test-integration: test-deps ## run the adapters and commands on real servers
+	@GAIA_TEST_REQUIRE=1 $(GO) test -race ./adapters/... ./internal/... ./cmd/...
+
+test-compatibility: test-deps ## replay what the LLM Platform answered
+	@GAIA_TEST_REQUIRE=1 $(GO) test -count=1 -v ./tests/compat/...
+
+test-performance: build ## run every Go benchmark
+	@$(GO) test -short -run '^$$' -bench . -benchmem ./...
+
+test-deps: ## install the servers that the tests need (Debian, as root)
+	@sh scripts/test-deps.sh
+
+bench: build ## measure the built program and print a table
+	@$(GO) run ./tests/bench -gaia bin/gaia
+
+fuzz: ## run every fuzz target for FUZZTIME (1m)
+	@FUZZTIME=$(FUZZTIME) sh scripts/fuzz.sh
+
+vet: ## run go vet
+	@$(GO) vet ./...
+
+fmt: ## format the code
+	@gofmt -w $$(sh scripts/gofiles.sh)
+
+fmt-check: ## fail when a file is not formatted
+	@out=$$(gofmt -l $$(sh scripts/gofiles.sh)); [ -z "$$out" ] || { echo "not formatted (make fmt):"; echo "$$out"; exit 1; }
+
+arch: ## check who imports what
+	@$(GO) test ./internal/arch
+
+lint: bin/golangci-lint ## run golangci-lint (its first build takes minutes)
+	@bin/golangci-lint run ./...
+
+ci: ## run what the build server runs
+	@bash .ci/run
+
+clean: ## remove what was built
+	@rm -rf bin coverage.out
+
+# Tools are built from the versions that tools/go.mod pins. Without cgo, sqlc
+# builds in a third of the time and generates the same bytes.
+bin/sqlc: tools/go.mod tools/go.sum
+	@echo "building sqlc, about a minute"
+	@cd tools && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o ../$@ github.com/sqlc-dev/sqlc/cmd/sqlc
+
+bin/golangci-lint: tools/go.mod tools/go.sum
+	@echo "building golangci-lint, a few minutes"
+	@cd tools && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -1,0 +1,65 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"gaia/adapters/httpapi/internal/intake"
+	"gaia/domain"
+)
+
+// authenticateFunc finds out who calls from the two headers that can carry credentials.
+type authenticateFunc = func(ctx context.Context, authorization, apiKey string) (domain.Principal, error)
+
+type identityKey struct{}
+
+// identity is what is known about a caller, or why nothing is.
+type identity struct {
+	who domain.Principal
+	err error
+}
+
+// identify finds out who calls an operation, and goes on either way: the rate limiter has to see callers who fail, too. authorize
+// decides later.
+func identify(op *intake.Operation, authenticate authenticateFunc) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if op.Public {
+			return next
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			who, err := authenticate(r.Context(), r.Header.Get("Authorization"), r.Header.Get("X-API-Key"))
+			if rec := recorderFrom(r.Context()); rec != nil && err == nil {
+				rec.principal = who.Type
+			}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, identity{who, err})))
+		})
+	}
+}
+
+// authorize lets nobody through to an operation who is unknown or whose key lacks the scope.
+func authorize(op *intake.Operation, fail failFunc) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if op.Public {
+			return next
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			id, known := r.Context().Value(identityKey{}).(identity)
+			switch {
+			case !known:
+				fail(w, r, domain.NewError(domain.Unauthenticated, "Not authenticated. Provide a valid JWT or API Key."))
+			case id.err != nil:
+				fail(w, r, id.err)
+			case !id.who.HasScope(op.Scope):
+				fail(w, r, domain.NewError(domain.Forbidden, "This API key lacks the scope "+op.Scope))
+			default:
+				next.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// principalFrom is who made the request that a context belongs to; the zero Principal on public operations.
+func principalFrom(ctx context.Context) domain.Principal {
+	id, _ := ctx.Value(identityKey{}).(identity)
+	return id.who
+}

@@ -1,0 +1,58 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// proxies are the addresses whose word about the client is taken.
+type proxies []netip.Prefix
+
+func (p proxies) trusts(addr netip.Addr) bool {
+	for _, prefix := range p {
+		if prefix.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// peer is the address at the other end of the connection.
+func peer(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
+
+// client is the address of the client: the last one in X-Forwarded-For that no trusted proxy has.
+func (p proxies) client(r *http.Request) netip.Addr {
+	addr := peer(r)
+	if !p.trusts(addr) {
+		return addr
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil { // what stands before was written by whoever wrote this
+			return addr
+		}
+		if addr = hop.Unmap().WithZone(""); !p.trusts(addr) {
+			return addr
+		}
+	}
+	return addr
+}
+
+// scheme is "https" when the client used it, as far as that can be known.
+func (p proxies) scheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https"
+	}
+	if p.trusts(peer(r)) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		return "https"
+	}
+	return "http"
+}

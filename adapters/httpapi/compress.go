@@ -1,0 +1,37 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/klauspost/compress/gzip"
+)
+
+// compressFrom is the size in bytes from which an answer is worth compressing: smaller ones fit one packet anyway.
+const compressFrom = 1000
+
+// compress sends answers compressed to clients that ask for it. Event streams stay as they are, because a compressor would hold events
+// back. An ETag names the content whatever its encoding, so handlers must make weak ones.
+func compress() (func(http.Handler) http.Handler, error) {
+	wrap, err := gzhttp.NewWrapper(
+		gzhttp.EnableZstd(false), gzhttp.MinSize(compressFrom), gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.ContentTypeFilter(compressible),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
+	}
+	return func(next http.Handler) http.Handler { return wrap(next) }, nil
+}
+
+func compressible(contentType string) bool {
+	media, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	switch media = strings.TrimSpace(media); media {
+	case "text/event-stream":
+		return false
+	case "application/json", "application/javascript", "application/xml", "image/svg+xml":
+		return true
+	default:
+		return strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "+json")
+	}
+}

@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"gaia/domain"
+)
+
+// recorder watches an answer on its way out: what the access log says about it, and whether anything was sent already.
+type recorder struct {
+	http.ResponseWriter
+	start     time.Time
+	status    int
+	bytes     int64
+	canceled  bool // the client left before there was an answer
+	principal domain.AuthType
+}
+
+type recorderKey struct{}
+
+// record makes the recorder of a request and the request that knows it.
+func record(w http.ResponseWriter, r *http.Request) (*recorder, *http.Request) {
+	rec := &recorder{ResponseWriter: w, start: time.Now()}
+	return rec, r.WithContext(context.WithValue(r.Context(), recorderKey{}, rec))
+}
+
+// recorderFrom finds the recorder of a request, or nil when nobody watches it.
+func recorderFrom(ctx context.Context) *recorder {
+	rec, _ := ctx.Value(recorderKey{}).(*recorder)
+	return rec
+}
+
+// written reports whether the answer has begun.
+func (rec *recorder) written() bool { return rec.status != 0 }
+
+func (rec *recorder) WriteHeader(status int) {
+	if rec.status == 0 && status >= http.StatusOK {
+		rec.status = status
+		rec.Header().Set("X-Response-Time", fmt.Sprintf("%.3fs", time.Since(rec.start).Seconds()))
+	}
+	rec.ResponseWriter.WriteHeader(status)
+}
+
+func (rec *recorder) Write(b []byte) (int, error) {
+	if rec.status == 0 {
+		rec.WriteHeader(http.StatusOK)
+	}
+	n, err := rec.ResponseWriter.Write(b)
+	rec.bytes += int64(n)
+	return n, err
+}
+
+// Flush sends what is buffered. Code that asks for http.Flusher, not for a ResponseController, needs the method.
+func (rec *recorder) Flush() { _ = rec.FlushError() }
+
+// FlushError is what a ResponseController looks for first: it tells when the client has gone.
+func (rec *recorder) FlushError() error {
+	if rec.status == 0 {
+		rec.WriteHeader(http.StatusOK)
+	}
+	return http.NewResponseController(rec.ResponseWriter).Flush()
+}
+
+// Unwrap lets a ResponseController reach the connection.
+func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }

@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"gaia/adapters/httpapi/internal/intake"
+	"gaia/domain"
+)
+
+// bodyTimeout bounds how long a client may take to send a body of JSON.
+const bodyTimeout = 30 * time.Second
+
+// preallocated is how much memory a body gets because of its announced length alone.
+const preallocated = 64 << 10
+
+// validate lets only requests through to an operation that obey the contract. It reports all faults at once, and rewrites what the old
+// platform understood although the contract says it otherwise. It has to come after authorize: nobody unknown gets a body parsed.
+func validate(op *intake.Operation, fail failFunc) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r, faults := checkParameters(op, r)
+			if op.HasBody() {
+				if !op.Accepts(r.Header.Get("Content-Type")) || r.Header.Get("Content-Encoding") != "" {
+					fail(w, r, errMediaType(op.MediaType()))
+					return
+				}
+			}
+			if op.JSONBody() {
+				data, err := readBody(w, r)
+				if err != nil {
+					fail(w, r, err)
+					return
+				}
+				body, found := op.CheckBody(data)
+				faults = append(faults, found...)
+				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			}
+			if len(faults) > 0 {
+				fail(w, r, domain.InvalidInput(faults...))
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// checkParameters judges path, query and headers, and gives the request with the query that the generated code can read.
+func checkParameters(op *intake.Operation, r *http.Request) (*http.Request, []domain.Fault) {
+	faults := op.CheckPath(func(name string) string {
+		value := chi.URLParam(r, name)
+		if r.URL.RawPath == "" { // chi matched the decoded path
+			return value
+		}
+		if decoded, err := url.PathUnescape(value); err == nil {
+			return decoded
+		}
+		return value
+	})
+	query, found := op.CheckQuery(r.URL.RawQuery)
+	faults = append(faults, found...)
+	if query != r.URL.RawQuery {
+		u := *r.URL
+		u.RawQuery = query
+		r = r.WithContext(r.Context()) // a copy: others hold the request, too
+		r.URL = &u
+	}
+	return r, append(faults, op.CheckHeader(r.Header)...)
+}
+
+// readBody reads a whole body, which limitBody has bounded, and does not wait for it for ever.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTimeout)) // a recorder in a test has none
+	var b bytes.Buffer
+	if r.ContentLength > 0 {
+		b.Grow(int(min(r.ContentLength, preallocated)) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(r.Body)
+	if err == nil {
+		// The server watches the connection from here on: a deadline would look to it like a client who left.
+		_ = connection.SetReadDeadline(time.Time{})
+		return b.Bytes(), nil
+	}
+	var tooLarge *http.MaxBytesError
+	var network net.Error
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, errBodyTooLarge(tooLarge.Limit)
+	case errors.As(err, &network) && network.Timeout():
+		return nil, errTooSlow
+	default:
+		return nil, errCutShort
+	}
+}

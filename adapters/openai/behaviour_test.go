@@ -1,0 +1,395 @@
+package openai_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gaia/adapters/openai"
+	"gaia/domain"
+	"gaia/ports/portstest"
+)
+
+const (
+	hello = `data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"Hello"},"finish_reason":null}]}` + "\n\n"
+	there = `data: {"choices":[{"index":0,"delta":{"content":" there"},"finish_reason":null}]}` + "\n\n"
+	stop  = `data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}` + "\n\n"
+	cost  = `data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}` + "\n\n"
+	done  = "data: [DONE]\n\n"
+
+	// long is what must not pass in a test, short what may have to.
+	long  = time.Minute
+	short = 30 * time.Millisecond
+)
+
+func TestContract(t *testing.T) {
+	t.Parallel()
+	for name, serve := range map[string]func(*testing.T, http.Handler) openai.Config{"HTTP/1.1": plain, "HTTP/2": encrypted} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			portstest.Completer(t, func(t *testing.T) portstest.CompleterSetup {
+				return portstest.CompleterSetup{
+					Prompt:  domain.Prompt{Model: "gpt-4o-mini", Messages: []domain.PromptMessage{{Role: domain.RoleUser, Content: "Hi"}}},
+					Answers: completer(t, serve(t, send(hello, there, stop, cost, done))),
+					Stalls:  completer(t, serve(t, then(stall(t), hello))),
+					Breaks:  completer(t, serve(t, then(abort, hello))),
+				}
+			})
+		})
+	}
+}
+
+// A client that leaves must not cost money: the provider has to see it at once.
+func TestProviderSeesTheEndAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, serve := range map[string]func(*testing.T, http.Handler) openai.Config{"HTTP/1.1": plain, "HTTP/2": encrypted} {
+		for how, end := range map[string]func(context.CancelFunc, io.Closer){
+			"cancel": func(cancel context.CancelFunc, _ io.Closer) { cancel() },
+			"close":  func(_ context.CancelFunc, st io.Closer) { _ = st.Close() },
+		} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				t.Parallel()
+				left := make(chan time.Time, 1)
+				c := completer(t, serve(t, then(func(_ http.ResponseWriter, r *http.Request) {
+					<-r.Context().Done()
+					left <- time.Now()
+				}, hello)))
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				st, err := c.Open(ctx, domain.Prompt{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer st.Close()
+				if _, err := st.Recv(); err != nil {
+					t.Fatal(err)
+				}
+				start := time.Now()
+				end(cancel, st)
+				select {
+				case at := <-left:
+					if took := at.Sub(start); took > 100*time.Millisecond {
+						t.Errorf("the provider saw it after %v", took)
+					}
+				case <-time.After(5 * time.Second):
+					t.Fatal("the provider never saw it")
+				}
+			})
+		}
+	}
+}
+
+func TestTimeouts(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		first, idle time.Duration
+		handler     func(*testing.T) http.Handler
+		want        string
+	}{
+		"no status": {
+			short, long, func(t *testing.T) http.Handler { return stall(t) },
+			"The provider openai did not begin to answer in time",
+		},
+		"no first token": {
+			short, long, func(t *testing.T) http.Handler {
+				return then(stall(t), `data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}`+"\n\n")
+			},
+			"The provider openai did not begin to answer in time",
+		},
+		"signs of life are no token": {
+			2 * short, long, func(t *testing.T) http.Handler { return repeat(t, ": ping\n\n") },
+			"The provider openai did not begin to answer in time",
+		},
+		"idle": {
+			long, short, func(t *testing.T) http.Handler { return then(stall(t), hello) },
+			"The provider openai stopped in the middle of its answer",
+		},
+		"idle while thinking aloud": {
+			long, short, func(t *testing.T) http.Handler {
+				return then(stall(t), `data: {"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}`+"\n\n")
+			},
+			"The provider openai stopped in the middle of its answer",
+		},
+		"no body of a refusal": {
+			short, long, func(t *testing.T) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.WriteHeader(http.StatusBadRequest)
+					then(stall(t), "{").ServeHTTP(w, r)
+				})
+			},
+			"The provider openai did not begin to answer in time",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := plain(t, test.handler(t))
+			cfg.FirstToken, cfg.Idle = test.first, test.idle
+			_, err := answer(t, completer(t, cfg))
+			wantMessage(t, err, domain.Unavailable, test.want)
+		})
+	}
+}
+
+func TestSlowReaderIsNotIdle(t *testing.T) {
+	t.Parallel()
+	sent := make(chan struct{})
+	cfg := plain(t, then(func(w http.ResponseWriter, _ *http.Request) {
+		write(w, there, stop, cost, done)
+		close(sent)
+	}, hello))
+	cfg.Idle = short
+	st, err := completer(t, cfg).Open(t.Context(), domain.Prompt{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if _, err := st.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	<-sent
+	<-time.After(3 * short) // not to wait for anything: this is the slow reader
+	var a domain.Answer
+	for {
+		d, err := st.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Add(d)
+	}
+	if a.Content != " there" || a.Usage.Total() != 5 {
+		t.Errorf("got %+v", a)
+	}
+}
+
+func TestWholeAnswerSurvivesItsTrailer(t *testing.T) {
+	t.Parallel()
+	for name, handler := range map[string]http.Handler{
+		"reset after the finish reason":   then(abort, hello, stop),
+		"reset after the usage":           then(abort, hello, stop, cost),
+		"silence after the finish reason": then(stall(t), hello, stop),
+		"silence after the end mark":      then(stall(t), hello, stop, cost, done),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := plain(t, handler)
+			cfg.Idle = short
+			a, err := answer(t, completer(t, cfg))
+			if err != nil || a.Content != "Hello" || a.Finish != domain.FinishStop {
+				t.Errorf("got %+v, %v", a, err)
+			}
+			if told := strings.Contains(name, "usage") || strings.Contains(name, "mark"); told != (a.Usage != nil) {
+				t.Errorf("usage is %+v", a.Usage)
+			}
+		})
+	}
+}
+
+func TestConnectionsStayWarm(t *testing.T) {
+	t.Parallel()
+	var opened atomic.Int32
+	server := httptest.NewUnstartedServer(send(hello, stop, cost, done))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	c := completer(t, openai.Config{BaseURL: server.URL})
+	for range 10 {
+		if _, err := answer(t, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := opened.Load(); n != 1 {
+		t.Errorf("10 answers took %d connections, want 1", n)
+	}
+}
+
+func TestHTTP2IsUsed(t *testing.T) {
+	t.Parallel()
+	protocol := make(chan string, 1)
+	c := completer(t, encrypted(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protocol <- r.Proto
+		write(w, hello, stop, done)
+	})))
+	if _, err := answer(t, c); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-protocol; got != "HTTP/2.0" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestNoConnection(t *testing.T) {
+	t.Parallel()
+	const failed = "The connection to the provider openai failed"
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() }) // it never accepts: a TLS handshake gets no answer
+	tests := map[string]openai.Config{
+		"nobody listens":         {BaseURL: "http://127.0.0.1:1"},
+		"no handshake":           {BaseURL: "https://" + listener.Addr().String(), Connect: short},
+		"closed without a word":  plain(t, http.HandlerFunc(abort)),
+		"address that is none":   {BaseURL: "http://[::1"},
+		"scheme that is none":    {BaseURL: "gopher://127.0.0.1:1"},
+		"key that is no header":  {BaseURL: "http://127.0.0.1:1", APIKey: key + "\x00"},
+		"password in an address": {BaseURL: "http://user:" + key + "@127.0.0.1:1"},
+	}
+	for name, cfg := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := answer(t, completer(t, cfg))
+			wantMessage(t, err, domain.Unavailable, failed)
+			if strings.Contains(err.Error(), key) {
+				t.Errorf("the key is in the error: %v", err)
+			}
+		})
+	}
+}
+
+func TestNameOfTheProvider(t *testing.T) {
+	t.Parallel()
+	_, err := answer(t, completer(t, openai.Config{Provider: "compatible", BaseURL: "http://127.0.0.1:1"}))
+	wantMessage(t, err, domain.Unavailable, "The connection to the provider compatible failed")
+}
+
+func TestEndlessStreamIsBounded(t *testing.T) {
+	t.Parallel()
+	_, err := answer(t, openai.New(openai.Config{HTTPClient: &http.Client{Transport: canned{endless{}}}}))
+	wantMessage(t, err, domain.Unavailable, "The provider openai answered in a way that Gaia can't read")
+}
+
+// endless is a stream of comments.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ':'
+		if i%64 == 63 {
+			p[i] = '\n'
+		}
+	}
+	return len(p), nil
+}
+
+func wantMessage(t *testing.T, err error, kind domain.Kind, message string) {
+	t.Helper()
+	var e *domain.Error
+	if !errors.As(err, &e) || e.Kind != kind || e.Message != message {
+		t.Errorf("got %v\nwant %s", err, message)
+	}
+}
+
+func completer(t *testing.T, cfg openai.Config) *openai.Completer {
+	t.Helper()
+	c := openai.New(cfg)
+	t.Cleanup(c.CloseIdle)
+	return c
+}
+
+func answer(t *testing.T, c *openai.Completer) (domain.Answer, error) {
+	t.Helper()
+	var a domain.Answer
+	st, err := c.Open(t.Context(), domain.Prompt{Model: "m"})
+	if err != nil {
+		return a, err
+	}
+	defer st.Close()
+	for {
+		d, err := st.Recv()
+		if errors.Is(err, io.EOF) {
+			return a, nil
+		}
+		if err != nil {
+			return a, err
+		}
+		a.Add(d)
+	}
+}
+
+// plain serves a handler by HTTP/1.1, encrypted by HTTP/2; both give the configuration that finds it.
+func plain(t *testing.T, h http.Handler) openai.Config {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return openai.Config{BaseURL: server.URL}
+}
+
+func encrypted(t *testing.T, h http.Handler) openai.Config {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	transport := openai.NewTransport(time.Minute)
+	transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
+	return openai.Config{BaseURL: server.URL, HTTPClient: &http.Client{Transport: transport}}
+}
+
+func send(events ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { write(w, events...) })
+}
+
+// then sends events and goes on with a handler.
+func then(h http.HandlerFunc, events ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		takeBody(r)
+		write(w, events...)
+		h(w, r)
+	})
+}
+
+func write(w http.ResponseWriter, events ...string) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for _, event := range events {
+		_, _ = io.WriteString(w, event)
+		_ = http.NewResponseController(w).Flush()
+	}
+}
+
+// stall holds a request until its client leaves, at the latest until the end of the test.
+func stall(t *testing.T) http.HandlerFunc {
+	t.Helper()
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	return func(_ http.ResponseWriter, r *http.Request) {
+		takeBody(r)
+		select {
+		case <-r.Context().Done():
+		case <-over:
+		}
+	}
+}
+
+// takeBody reads the request: before that, an HTTP/1 server does not notice that its client left.
+func takeBody(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
+
+func repeat(t *testing.T, event string) http.HandlerFunc {
+	t.Helper()
+	return func(w http.ResponseWriter, r *http.Request) {
+		takeBody(r)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for r.Context().Err() == nil {
+			write(w, event)
+			<-tick.C
+		}
+	}
+}
+
+// abort drops the connection in the middle of a response.
+func abort(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }

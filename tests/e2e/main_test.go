@@ -1,0 +1,9 @@
+package e2e
+
+import (
+	"testing"
+
+	"gaia/tests/gaiatest"
+)
+
+func TestMain(m *testing.M) { gaiatest.Main(m, replayed.write) }
