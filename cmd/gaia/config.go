@@ -171,13 +171,23 @@ func loadConfig(dotenv string, environ []string) (config, error) {
 	return c, errors.Join(plainFaults(err), c.validate())
 }
 
-// plainFaults takes the library's prefix off and puts each fault on a line of its own.
+// plainFaults names the variables, not the fields that hold them, and leaves the values out: they may be secret.
 func plainFaults(err error) error {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
 		return err
 	}
-	return errors.Join(all.Errors...)
+	faults := make([]error, len(all.Errors))
+	for i, fault := range all.Errors {
+		faults[i] = fault
+		var parse env.ParseError
+		if errors.As(fault, &parse) {
+			if f, ok := reflect.TypeFor[config]().FieldByName(parse.Name); ok {
+				faults[i] = fmt.Errorf("%s: not a value of type %s", f.Tag.Get("env"), f.Type.Name())
+			}
+		}
+	}
+	return errors.Join(faults...)
 }
 
 func (c *config) validate() error {

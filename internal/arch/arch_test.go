@@ -25,6 +25,7 @@ const module = "gaia"
 type rule struct {
 	own    []string // of this module
 	others []string // of other modules; "*" is any
+	tests  []string // of this module, for its tests alone
 	noHTTP bool     // the standard library but for net/http
 	clock  bool     // may read the clock
 	env    bool     // may read the environment
@@ -54,7 +55,11 @@ var rules = map[string]rule{
 	// Outbound: each knows its own technology and no other adapter.
 	"adapters/memory":    outbound(),
 	"adapters/echo":      outbound(),
-	"adapters/tiercache": outbound("github.com/maypok86/otter"),
+	"adapters/tiercache": {
+		own: []string{"domain", "ports"}, others: []string{"github.com/maypok86/otter"}, clock: true,
+		// It joins two other adapters behind their ports: its tests join the real ones.
+		tests: []string{"adapters/rediskv", "adapters/natsbus"},
+	},
 	"adapters/postgres":  storage("github.com/jackc/pgx", "github.com/google/uuid", "github.com/pressly/goose"),
 	"adapters/sqlite":    storage("modernc.org/sqlite", "github.com/google/uuid", "github.com/pressly/goose"),
 	"adapters/rediskv":   outbound("github.com/redis/go-redis"),
@@ -187,7 +192,7 @@ func refuseInTest(p, row, imported string) string {
 	switch {
 	case inModule && within(own, "cmd") && !within(p, "cmd"):
 		return "nothing imports cmd"
-	case inModule && !within(own, row) && !withinAny(own, testsMay) && !withinAny(own, rules[row].own):
+	case inModule && !within(own, row) && !withinAny(own, slices.Concat(testsMay, rules[row].own, rules[row].tests)):
 		return "the tests of this package may not see it"
 	case withinAny(imported, onlyTestenv) && !within(p, "internal/testenv"):
 		return "internal/testenv is what finds servers"

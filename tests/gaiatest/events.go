@@ -17,9 +17,9 @@ const Done = "[DONE]"
 
 // Event is one event of a stream.
 type Event struct {
-	Object // empty for Done
-	Data   string
-	At     time.Time // when it arrived
+	Object  // empty for Done
+	Data    string
+	Arrived time.Time
 }
 
 // Stream is an event stream that is being read.

@@ -2,6 +2,7 @@ package gaiatest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -44,8 +45,24 @@ func (c checked) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
-	c.report(req, resp, spec.check(req, resp, body))
+	plain, err := uncompressed(resp, body)
+	if err == nil {
+		err = spec.check(req, resp, plain)
+	}
+	c.report(req, resp, err)
 	return resp, nil
+}
+
+// uncompressed reads bodies whose request asked for gzip by itself; otherwise the transport has done it.
+func uncompressed(resp *http.Response, body []byte) ([]byte, error) {
+	if resp.Header.Get("Content-Encoding") != "gzip" || len(body) == 0 {
+		return body, nil
+	}
+	r, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
 }
 
 func (c checked) report(req *http.Request, resp *http.Response, err error) {

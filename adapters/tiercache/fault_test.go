@@ -1,0 +1,288 @@
+package tiercache_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"gaia/adapters/natsbus"
+	"gaia/adapters/rediskv"
+	"gaia/adapters/tiercache"
+	"gaia/internal/testenv"
+	"gaia/ports"
+)
+
+// replica is what one process has, on servers that may fail. Its limits are those of production.
+type replica struct {
+	*tiercache.Cache
+	redis *rediskv.Client
+	bus   *natsbus.Bus
+}
+
+func newReplica(t *testing.T, redis, nats *testenv.Server) replica {
+	t.Helper()
+	r := replica{redis: openRedis(t, rediskv.Config{URL: redis.URL()})}
+	cfg := tiercache.Config{Remote: r.redis}
+	if nats != nil {
+		r.bus = openBus(t, nats.URL(), "")
+		cfg.Bus = r.bus
+	}
+	r.Cache = newCache(t, cfg)
+	r.recovered(t)
+	return r
+}
+
+// recovered waits until all parts are there.
+func (r replica) recovered(t *testing.T) {
+	t.Helper()
+	healthy(t, r.redis)
+	if r.bus != nil {
+		healthy(t, r.bus)
+	}
+}
+
+// quick fails when a call waits longer than a cache may make it. One late answer may be this machine's fault, so it asks twice.
+func quick(t *testing.T, what string, call func()) {
+	t.Helper()
+	var took time.Duration
+	for range 2 {
+		began := time.Now()
+		call()
+		if took = time.Since(began); took <= 50*time.Millisecond {
+			return
+		}
+	}
+	t.Errorf("%s took %v", what, took)
+}
+
+// change is a write: the truth first, the caches afterwards.
+func (s *store) change(t *testing.T, c ports.Cache, value string) {
+	t.Helper()
+	s.set(value)
+	quick(t, "Invalidate", func() { c.Invalidate(t.Context(), list, lists) })
+	quick(t, "Fetch", func() {
+		if got, _ := s.fetch(t, c); got != value {
+			t.Errorf("after a change to %q: %q", value, got)
+		}
+	})
+}
+
+// soon waits until a replica has the value, for as long as the contract allows, and then for it to stay.
+func (s *store) soon(t *testing.T, limit time.Duration, c ports.Cache, want string) {
+	t.Helper()
+	within(t, limit, "the value is "+want, func() bool {
+		var got string
+		quick(t, "Fetch", func() { got, _ = s.fetch(t, c) })
+		return got == want
+	})
+	for range 10 {
+		if got, _ := s.fetch(t, c); got != want {
+			t.Errorf("the value went from %q back to %q", want, got)
+		}
+	}
+}
+
+// fault is a way in which a server fails and comes back.
+type fault struct {
+	name       string
+	away, back func(*testenv.Server)
+}
+
+var faults = []fault{
+	{"stops", (*testenv.Server).Stop, (*testenv.Server).Start},
+	{"hangs", (*testenv.Server).Pause, (*testenv.Server).Resume},
+}
+
+func eachFault(t *testing.T, test func(t *testing.T, f fault)) {
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, f)
+		})
+	}
+}
+
+const (
+	told   = time.Second     // in which another process hears of a change
+	untold = 5 * time.Second // in which it stops believing what nobody confirms
+)
+
+func TestRedisFails(t *testing.T) {
+	t.Parallel()
+	eachFault(t, func(t *testing.T, f fault) {
+		redis, nats := testenv.StartRedis(t), testenv.StartNATS(t)
+		a, b := newReplica(t, redis, nats), newReplica(t, redis, nats)
+		var truth store
+		truth.change(t, a, "0")
+		truth.soon(t, told, b, "0")
+		f.away(redis)
+		for n := range 20 {
+			value := fmt.Sprint("while away ", n)
+			truth.change(t, a, value)
+			truth.soon(t, told, b, value)
+		}
+		f.back(redis)
+		for n := range 20 {
+			value := fmt.Sprint("after return ", n)
+			truth.change(t, b, value)
+			truth.soon(t, told, a, value)
+		}
+		a.recovered(t)
+		b.recovered(t)
+		truth.sharesAgain(t, redis, nats, a)
+	})
+}
+
+// sharesAgain checks that a new process finds in Redis what another has loaded.
+func (s *store) sharesAgain(t *testing.T, redis, nats *testenv.Server, a replica) {
+	t.Helper()
+	n := 0
+	within(t, 10*time.Second, "a new process finds the value in Redis", func() bool {
+		n++
+		value := fmt.Sprint("shared ", n)
+		s.change(t, a, value)
+		got, hit := s.fetch(t, newReplica(t, redis, nats))
+		if got != value {
+			t.Errorf("a new process got %q, want %q", got, value)
+		}
+		return hit
+	})
+}
+
+func TestChangeWhileRedisIsAwayIsDeliveredBeforeItIsUsedAgain(t *testing.T) {
+	t.Parallel()
+	eachFault(t, func(t *testing.T, f fault) {
+		// Without a bus nobody else helps: the replica that made the change has to deliver it.
+		redis := testenv.StartRedis(t)
+		a, b := newReplica(t, redis, nil), newReplica(t, redis, nil)
+		var truth store
+		truth.change(t, a, "old")
+		truth.soon(t, untold, b, "old")
+		f.away(redis)
+		truth.change(t, a, "new")
+		truth.soon(t, untold+told, b, "new")
+		f.back(redis)
+		// More than five seconds, so that b asks Redis again after its own entry has aged.
+		for end := time.Now().Add(untold + 2*time.Second); time.Now().Before(end); {
+			for _, c := range []replica{a, b} {
+				if got, _ := truth.fetch(t, c); got != "new" {
+					t.Fatalf("after the return of Redis: %q", got)
+				}
+			}
+		}
+	})
+}
+
+func TestNATSFails(t *testing.T) {
+	t.Parallel()
+	eachFault(t, func(t *testing.T, f fault) {
+		redis, nats := testenv.StartRedis(t), testenv.StartNATS(t)
+		a, b := newReplica(t, redis, nats), newReplica(t, redis, nats)
+		var truth store
+		truth.change(t, a, "0")
+		truth.soon(t, told, b, "0")
+		f.away(nats)
+		truth.change(t, a, "while away")
+		truth.soon(t, untold, b, "while away")
+		truth.change(t, b, "while away, second")
+		truth.soon(t, untold, a, "while away, second")
+		truth.change(t, a, "just before the return")
+		f.back(nats)
+		truth.soon(t, untold, b, "just before the return")
+		a.recovered(t)
+		b.recovered(t)
+		truth.change(t, b, "after the return")
+		truth.soon(t, told, a, "after the return")
+	})
+}
+
+func TestBothFail(t *testing.T) {
+	t.Parallel()
+	eachFault(t, func(t *testing.T, f fault) {
+		redis, nats := testenv.StartRedis(t), testenv.StartNATS(t)
+		a, b := newReplica(t, redis, nats), newReplica(t, redis, nats)
+		var truth store
+		truth.change(t, a, "0")
+		truth.soon(t, told, b, "0")
+		f.away(redis)
+		f.away(nats)
+		truth.change(t, a, "while away")
+		truth.soon(t, untold, b, "while away")
+		truth.change(t, b, "just before the return")
+		f.back(redis)
+		f.back(nats)
+		truth.soon(t, untold, a, "just before the return")
+		truth.soon(t, untold, b, "just before the return")
+		a.recovered(t)
+		b.recovered(t)
+		truth.change(t, b, "after the return")
+		truth.soon(t, told, a, "after the return")
+	})
+}
+
+// TestNeverGoesBack lets replicas read and change one key while Redis comes and goes. A replica that changes a value and reads it
+// must not get an older one.
+func TestNeverGoesBack(t *testing.T) {
+	t.Parallel()
+	redis, nats := testenv.StartRedis(t), testenv.StartNATS(t)
+	replicas := []replica{newReplica(t, redis, nats), newReplica(t, redis, nats), newReplica(t, redis, nats)}
+	var truth numbers
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for _, r := range replicas {
+		for range 4 {
+			all.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						truth.check(t, r)
+					}
+				}
+			})
+		}
+	}
+	for range 3 {
+		for _, f := range faults {
+			f.away(redis)
+			truth.goOn(t, 500)
+			f.back(redis)
+			replicas[0].recovered(t)
+			truth.goOn(t, 5000) // beyond the moment when Redis is used again
+		}
+	}
+	close(stop)
+	all.Wait()
+}
+
+// numbers is a truth that only grows.
+type numbers struct {
+	store
+	last int
+}
+
+// goOn waits for some more changes.
+func (n *numbers) goOn(t *testing.T, changes int) {
+	t.Helper()
+	count := func() int {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.last
+	}
+	before := count()
+	within(t, time.Minute, "the replicas go on", func() bool { return count() >= before+changes })
+}
+
+func (n *numbers) check(t *testing.T, c ports.Cache) {
+	n.mu.Lock()
+	n.last++
+	mine := n.last
+	n.value = fmt.Sprintf("%09d", mine)
+	n.mu.Unlock()
+	c.Invalidate(t.Context(), list)
+	if got, _ := n.fetch(t, c); got < fmt.Sprintf("%09d", mine) {
+		t.Errorf("wrote %d, then read %s", mine, got)
+	}
+}

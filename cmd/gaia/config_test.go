@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write .env.example anew")
+
+const exampleFile = "../../.env.example"
+
+// example renders .env.example from the tags of config.
+func example() string {
+	var b strings.Builder
+	b.WriteString("# Every setting of Gaia with its default. Copy what you change into .env; the environment wins over the file.\n")
+	section := "General"
+	for i, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
+		if s := f.Tag.Get("section"); s != "" || i == 0 {
+			if s != "" {
+				section = s
+			}
+			fmt.Fprintf(&b, "\n# %s\n", section)
+		}
+		if about := f.Tag.Get("about"); about != "" {
+			fmt.Fprintf(&b, "# %s: %s\n", f.Tag.Get("env"), about)
+		}
+		fmt.Fprintf(&b, "%s=%s\n", f.Tag.Get("env"), f.Tag.Get("envDefault"))
+	}
+	return b.String()
+}
+
+func TestExampleIsComplete(t *testing.T) {
+	if *update {
+		if err := os.WriteFile(exampleFile, []byte(example()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(exampleFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != example() {
+		t.Error(".env.example is not what config.go says: go test ./cmd/gaia -run TestExampleIsComplete -update")
+	}
+}
+
+func TestExampleChangesNothing(t *testing.T) {
+	t.Parallel()
+	none, err := loadConfig(filepath.Join(t.TempDir(), "absent"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied, err := loadConfig(exampleFile, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if none != copied {
+		t.Errorf("with .env.example as .env the configuration is\n%+v, without\n%+v", copied, none)
+	}
+}
+
+// What the LLM Platform reads, by name: a deployment's environment file must go on working.
+const platformVariables = `API_KEY OPENAI_API_KEY ANTHROPIC_API_KEY DATABASE_URL DATABASE_ECHO DATABASE_POOL_SIZE DATABASE_MAX_OVERFLOW DATABASE_POOL_TIMEOUT
+DATABASE_POOL_RECYCLE SUPABASE_URL SUPABASE_ANON_KEY SUPABASE_JWT_SECRET RATE_LIMIT_REQUESTS RATE_LIMIT_PERIOD ALLOWED_ORIGINS LOG_LEVEL MCP_FILESYSTEM_ROOT
+FREESOUND_API_KEY MESHY_API_KEY MIDJOURNEY_API_KEY MUBERT_API_KEY STABILITY_API_KEY REDIS_URL REDIS_PASSWORD ASSET_STORAGE_BUCKET MAX_ASSET_FILE_SIZE_MB
+MAX_PREVIEW_IMAGE_SIZE_MB MAX_GENERATION_COST_PER_ASSET DEFAULT_CACHE_TTL_SECONDS MAX_CONCURRENT_GENERATIONS ASSET_SEARCH_LIMIT_DEFAULT ASSET_SEARCH_LIMIT_MAX
+SEMANTIC_SEARCH_SIMILARITY_THRESHOLD NATS_URL NATS_TIMEOUT NATS_MAX_RECONNECT_ATTEMPTS AUTH_SERVICE_URL ASSET_SERVICE_URL CHAT_SERVICE_URL GATEWAY_URL
+SERVICE_NAME SERVICE_VERSION SERVICE_HOST SERVICE_PORT HEALTH_CHECK_INTERVAL HEALTH_CHECK_TIMEOUT SERVICE_REGISTRY_ENABLED SERVICE_HEARTBEAT_INTERVAL
+INTER_SERVICE_REQUEST_TIMEOUT CLIENT_REQUEST_TIMEOUT GATEWAY_REQUEST_TIMEOUT GATEWAY_MAX_RETRIES GATEWAY_RETRY_DELAY ENVIRONMENT DEBUG MAX_CONCURRENT_REQUESTS
+WORKER_POOL_SIZE AUTH_CACHE_TTL API_KEY_CACHE_TTL SERVICE_HEALTH_CACHE_TTL GCS_BUCKET_NAME GCS_PROJECT_ID GOOGLE_APPLICATION_CREDENTIALS GCS_STORAGE_CREDENTIALS
+DEFAULT_LLM_MODEL DEFAULT_LLM_PROVIDER OPENAI_ORG_ID GOOGLE_API_KEY GOOGLE_PROJECT_ID MISTRAL_API_KEY MCP_FILESYSTEM_COMMAND MESHY_TEST_MODE MESHY_WEBHOOK_SECRET
+MIDJOURNEY_WEBHOOK_SECRET MUBERT_WEBHOOK_SECRET PERSONA_CACHE_TTL PERSONA_LIST_CACHE_TTL USER_PREF_CACHE_TTL REDIS_SOCKET_TIMEOUT REDIS_CONNECT_TIMEOUT
+REDIS_HEALTH_CHECK_INTERVAL GAIA_SERVICE_NAME`
+
+func TestEveryPlatformVariableIsKnown(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
+		known[f.Tag.Get("env")] = true
+	}
+	for name := range strings.FieldsSeq(platformVariables) {
+		if !known[name] {
+			t.Errorf("%s is not read", name)
+		}
+	}
+}
+
+func TestAllFaultsAreReportedTogether(t *testing.T) {
+	t.Parallel()
+	_, err := loadConfig("absent", []string{
+		"SERVICE_PORT=many", "LOG_LEVEL=LOUD", "RATE_LIMIT_PERIOD=fortnight", "DATABASE_URL=mysql://user:hunter2@db/x", "NATS_TIMEOUT=soon", "TRUSTED_PROXIES=nobody",
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"SERVICE_PORT", "LOG_LEVEL", "RATE_LIMIT_PERIOD", "DATABASE_URL", "NATS_TIMEOUT", "TRUSTED_PROXIES"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not name %s", err, want)
+		}
+	}
+	if strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%q shows a password", err)
+	}
+}
+
+func TestEnvironmentWinsOverFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), ".env")
+	if err := os.WriteFile(file, []byte("SERVICE_PORT=1111\nexport LOG_LEVEL='DEBUG' # loud\nNATS_TIMEOUT=250ms\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := loadConfig(file, []string{"SERVICE_PORT=2222"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ServicePort != 2222 || c.LogLevel != "DEBUG" || c.NATSTimeout.duration() != 250*time.Millisecond {
+		t.Errorf("port %d, level %s, timeout %s", c.ServicePort, c.LogLevel, c.NATSTimeout)
+	}
+}
+
+func TestPrintMasksSecrets(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2"
+	var env []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
+		if f.Tag.Get("secret") != "" {
+			env = append(env, f.Tag.Get("env")+"="+secret)
+		}
+	}
+	env = append(env, "DATABASE_URL=postgresql://gaia:"+secret+"@db:5432/gaia", "REDIS_URL=redis://:"+secret+"@redis:6379")
+	c, err := loadConfig("absent", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := c.print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), secret) {
+		t.Errorf("a secret shows:\n%s", out.String())
+	}
+	if !strings.Contains(out.String(), "@db:5432/gaia") || !strings.Contains(out.String(), "API_KEY=********\n") {
+		t.Errorf("what is no secret is masked, or nothing stands for a secret:\n%s", out.String())
+	}
+	if got, want := strings.Count(out.String(), "\n"), reflect.TypeFor[config]().NumField(); got != want {
+		t.Errorf("%d settings are printed, not %d", got, want)
+	}
+}
