@@ -52,18 +52,18 @@ func TestSpoilerFindsLooseSchemas(t *testing.T) {
 		example      any
 		want         string // in the first survivor; empty when all are refused
 	}{
-		{"strict key", `{type: object, required: [a], properties: {a: {type: string}}}`, object("a", "x"), ""},
-		{"nullable key", `{type: object, required: [a], properties: {a: {type: string, nullable: true}}}`, object("a", "x"), ""},
-		{"strict item", `{type: array, items: {type: object, required: [a], properties: {a: {type: boolean}}}}`, list(object("a", true)), ""},
-		{"strict map", `{type: object, additionalProperties: {type: integer}}`, object("a", 1.0), ""},
+		{"strict key", `{type: object, required: [a], properties: {a: {type: string}}}`, keyA("x"), ""},
+		{"nullable key", `{type: object, required: [a], properties: {a: {type: string, nullable: true}}}`, keyA("x"), ""},
+		{"strict item", `{type: array, items: {type: object, required: [a], properties: {a: {type: boolean}}}}`, list(keyA(true)), ""},
+		{"strict map", `{type: object, additionalProperties: {type: integer}}`, keyA(1.0), ""},
 		{"strict enum", `{type: string, enum: [x]}`, "x", ""},
-		{"number", `{type: object, required: [a], properties: {a: {type: number}}}`, object("a", 1.0), ""},
-		{"untyped key", `{type: object, required: [a], properties: {a: {}}}`, object("a", "x"), "a = "},
-		{"untyped optional key", `{type: object, properties: {a: {}}}`, object("a", "x"), "a = "},
+		{"number", `{type: object, required: [a], properties: {a: {type: number}}}`, keyA(1.0), ""},
+		{"untyped key", `{type: object, required: [a], properties: {a: {}}}`, keyA("x"), "a = "},
+		{"untyped optional key", `{type: object, properties: {a: {}}}`, keyA("x"), "a = "},
 		{"untyped item", `{type: array, items: {}}`, list("x"), "[0] = "},
-		{"untyped map", `{type: object, additionalProperties: true}`, object("a", 1.0), ""},
-		{"untyped variant", `{oneOf: [{type: string}, {type: object, properties: {a: {}}}]}`, object("a", "x"), "a = "},
-		{"untyped part", `{allOf: [{type: object, required: [a], properties: {a: {}}}]}`, object("a", "x"), "a = "},
+		{"untyped map", `{type: object, additionalProperties: true}`, keyA(1.0), ""},
+		{"untyped variant", `{oneOf: [{type: string}, {type: object, properties: {a: {}}}]}`, keyA("x"), "a = "},
+		{"untyped part", `{allOf: [{type: object, required: [a], properties: {a: {}}}]}`, keyA("x"), "a = "},
 		{"untyped enum", `{enum: [x, 7]}`, "x", " = integer"},
 	}
 	for _, tt := range tests {
@@ -83,7 +83,7 @@ func TestSpoilerFindsLooseSchemas(t *testing.T) {
 	}
 }
 
-func object(key string, value any) any { return map[string]any{key: value} }
+func keyA(value any) any { return map[string]any{"a": value} }
 
 func list(items ...any) any { return items }
 

@@ -18,7 +18,7 @@ var (
 	}
 	// Senders of webhooks sign their bodies; that is no security scheme of the document.
 	openScopes = []string{"public", "webhooks"}
-	probes     = []string{"/livez", "/readyz"}
+	probes     = []string{"/health", "/livez", "/readyz"}
 	// Where OpenAI clients call, errors carry the object that they read.
 	openAIPaths = []string{"/api/v1/chat", "/api/v1/chat/completions", "/api/v1/models", "/api/v1/models/{model}"}
 	errorNames  = map[string]string{

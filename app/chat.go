@@ -80,11 +80,7 @@ func (c *Chat) Complete(ctx context.Context, who domain.Principal, req ChatReque
 		return ChatInfo{}, ChatResult{}, err
 	}
 	defer t.close()
-	if err := t.open(ctx); err != nil {
-		return ChatInfo{}, ChatResult{}, t.fail(ctx, err)
-	}
-	for {
-		step := t.next(ctx)
+	for step := t.first(ctx); ; step = t.next(ctx) {
 		switch {
 		case step.Err != nil:
 			return ChatInfo{}, ChatResult{}, step.Err

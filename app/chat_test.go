@@ -183,6 +183,25 @@ func TestMessagesForm(t *testing.T) {
 	}
 }
 
+// A client that runs tools comes back with their results and no new question.
+func TestTurnWithoutAQuestion(t *testing.T) {
+	t.Parallel()
+	b := newChat(t, says("42"))
+	r := app.ChatRequest{ConversationID: unknownID, Messages: []domain.PromptMessage{
+		{Role: domain.RoleAssistant, ToolCalls: []domain.ToolCall{{ID: "c", Name: "add"}}}, {Role: domain.RoleTool, ToolCallID: "c", Content: "42"},
+	}}
+	if _, _, err := b.chat.Complete(t.Context(), ada, r); err != nil {
+		t.Fatal(err)
+	}
+	wantWords(t, "history", b.history(t, ada, unknownID), []string{"user:", "assistant:42"})
+	r = message("thanks")
+	r.ConversationID = unknownID
+	if _, _, err := b.chat.Complete(t.Context(), ada, r); err != nil {
+		t.Fatal(err)
+	}
+	wantWords(t, "the next prompt", words(b.provider.asked(t)), []string{"system:Mu", "user:thanks"})
+}
+
 func TestOptionsReachTheProvider(t *testing.T) {
 	t.Parallel()
 	b := newChat(t, says("ok"))
@@ -219,7 +238,7 @@ func TestHistoryIsTrimmedWhenSentAndNotWhenStored(t *testing.T) {
 		t.Errorf("%d messages are stored, %v", n, err)
 	}
 	// gpt-4 has room for 8,192 tokens: 6,144 of them for the prompt.
-	r := message(strings.Repeat("x", 4*6000))
+	r := message(strings.Repeat("x", 4*6070))
 	r.Model.Model = "gpt-4"
 	if _, _, err := b.chat.Complete(t.Context(), ada, r); err != nil {
 		t.Fatal(err)
@@ -327,10 +346,10 @@ func TestStorageTroubleStopsAChat(t *testing.T) {
 	away := domain.MissingPart("The database is not available", errAny)
 	bothWays(t, func(t *testing.T, ask way) {
 		b := newChat(t, says("Beep"))
-		b.turns.FailNext("History", away)
+		b.people.FailNext("ChosenPersona", away)
 		_, _, err := ask(b.chat, t.Context(), ada, message("hi"))
 		wantKind(t, err, domain.Unavailable)
-		b.people.FailNext("ChosenPersona", away)
+		b.turns.FailNext("History", away)
 		_, _, err = ask(b.chat, t.Context(), ada, message("hi"))
 		wantKind(t, err, domain.Unavailable)
 		if n := b.provider.calls(); n != 0 {

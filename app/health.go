@@ -37,8 +37,8 @@ type HealthReport struct {
 	Parts  map[string]domain.PartHealth
 }
 
-// Report asks all parts at once. Without the database nothing works, so it alone makes the whole unhealthy; any other part that is
-// not well makes it degraded and can't turn unhealthy back into that.
+// Report asks all parts at once. Without the database nothing works, so it alone makes the whole unhealthy; anything else that is not
+// well makes it degraded and can't turn unhealthy back into that.
 func (h *Health) Report(ctx context.Context) HealthReport {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -55,11 +55,10 @@ func (h *Health) Report(ctx context.Context) HealthReport {
 	}
 	wg.Wait()
 	for name, part := range r.Parts {
-		bad := part.Status == domain.Unhealthy || part.Status == domain.Degraded
 		switch {
-		case bad && name == PartDatabase:
+		case part.Status == domain.Unhealthy && name == PartDatabase:
 			r.Status = domain.Unhealthy
-		case bad && r.Status == domain.Healthy:
+		case (part.Status == domain.Unhealthy || part.Status == domain.Degraded) && r.Status == domain.Healthy:
 			r.Status = domain.Degraded
 		}
 	}
@@ -85,7 +84,7 @@ func (h *Health) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	if part := probe.Check(ctx); part.Status != domain.Healthy {
+	if part := probe.Check(ctx); part.Status != domain.Healthy && part.Status != domain.Degraded {
 		return domain.MissingPart("The database is not available", nil)
 	}
 	return nil

@@ -275,6 +275,9 @@ func TestDefaultPersonaStays(t *testing.T) {
 		wantKind(t, p.Delete(t.Context(), service, mu.ID), domain.Conflict)
 		_, err = p.Update(t.Context(), service, mu.ID, domain.PersonaPatch{Active: new(false)})
 		wantKind(t, err, domain.Conflict)
+		if got, err := p.Current(t.Context(), ada); err != nil || got.ID != mu.ID {
+			t.Fatalf("the default persona is %+v, %v", got, err)
+		}
 		if _, err = p.Update(t.Context(), service, mu.ID, domain.PersonaPatch{SystemPrompt: new("Beep")}); err != nil {
 			t.Fatal(err)
 		}
@@ -498,6 +501,19 @@ func TestEnsureDefaultWhenTheNameIsTaken(t *testing.T) {
 	wantNameTaken(t, err, domain.DefaultPersona)
 	if created {
 		t.Error("it was made all the same")
+	}
+}
+
+func TestEnsureDefaultWhenTheStoreGoesAwayInBetween(t *testing.T) {
+	t.Parallel()
+	away := domain.MissingPart("The database is not available", errAny)
+	store := memory.NewPersonaStore()
+	p := newPersonas(store, noCache{})
+	create(t, p, ada, domain.DefaultPersona) // makes the creation of the default a conflict
+	store.FailNext("Default", domain.NewError(domain.NotFound, "none"))
+	store.FailNext("Default", away)
+	if _, created, err := p.EnsureDefault(t.Context()); !errors.Is(err, away) || created {
+		t.Errorf("got %v, %v", created, err)
 	}
 }
 

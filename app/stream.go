@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"gaia/domain"
@@ -43,7 +45,8 @@ func (c *Chat) Stream(ctx context.Context, who domain.Principal, req ChatRequest
 	return s, nil
 }
 
-// Steps delivers the answer. A step with Result or Err is the last; the channel is never closed.
+// Steps delivers the answer. A step with Result or Err is the last; the channel is never closed. The last step reaches whoever is
+// waiting for it, but after the context ended or Close was called nobody waits for a reader: watch the context too.
 func (s *ChatStream) Steps() <-chan ChatStep { return s.steps }
 
 // Close tells the provider to stop, waits until what was generated is saved, and frees everything. It may be called twice.
@@ -56,21 +59,33 @@ func (s *ChatStream) Close() {
 func (s *ChatStream) pump(ctx context.Context, t *turn) {
 	defer close(s.done)
 	defer t.close()
-	step := ChatStep{}
-	if err := t.open(ctx); err != nil {
-		step.Err = t.fail(ctx, err)
-	} else {
-		step = t.next(ctx)
-	}
+	step := t.safely(ctx, t.first)
 	s.begun <- step.Err
 	for s.deliver(ctx, t, step) {
-		step = t.next(ctx)
+		step = t.safely(ctx, t.next)
 	}
+}
+
+// safely turns a panic into an error: here, outside of the goroutine of a request, it would end the process.
+func (t *turn) safely(ctx context.Context, do func(context.Context) ChatStep) (step ChatStep) {
+	defer func() {
+		if p := recover(); p != nil {
+			step = ChatStep{Err: t.fail(ctx, fmt.Errorf("chat stream: panic: %v\n%s", p, debug.Stack()))}
+		}
+	}()
+	return do(ctx)
 }
 
 // deliver hands a step to the client and reports whether there is more to come.
 func (s *ChatStream) deliver(ctx context.Context, t *turn, step ChatStep) bool {
 	last := step.Err != nil || step.Result != nil
+	if last {
+		select {
+		case s.steps <- step: // chosen below by chance only, when ctx is over as well
+			return false
+		default:
+		}
+	}
 	select {
 	case s.steps <- step:
 		return !last

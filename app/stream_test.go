@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 
 	"gaia/app"
 	"gaia/domain"
+	"gaia/ports"
 )
 
 // These tests run on a fake clock: time stands still until nobody can go on, so a limit of 100 ms is kept when no time passes at all.
@@ -353,6 +355,34 @@ func TestDeadlineIsAFailure(t *testing.T) {
 			wantWords(t, "events", b.events.subjects(), []string{domain.SubjectChatStart, domain.SubjectChatFailed})
 		}
 	})
+}
+
+// panicking is a provider with a bug.
+type panicking struct{ first bool }
+
+func (p panicking) Open(context.Context, domain.Prompt) (ports.CompletionStream, error) {
+	if p.first {
+		panic("bug in Open")
+	}
+	return panickingStream{}, nil
+}
+
+type panickingStream struct{ ports.CompletionStream }
+
+func (panickingStream) Recv() (domain.Delta, error) { panic("bug in Recv") }
+func (panickingStream) Close() error                { return nil }
+
+func TestPanicOfAProviderIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, p := range []panicking{{first: true}, {}} {
+		b := newChat(t, says())
+		b.chat.Completers[domain.ProviderOpenAI] = p
+		s, err := b.chat.Stream(t.Context(), ada, message("hi"))
+		if s != nil || err == nil || domain.KindOf(err) != domain.Internal || !strings.Contains(err.Error(), "bug in ") || !strings.Contains(err.Error(), "panickingStream") != p.first {
+			t.Errorf("got %v, %v", s, err)
+		}
+		wantWords(t, "events", b.events.subjects(), []string{domain.SubjectChatStart, domain.SubjectChatFailed})
+	}
 }
 
 func TestCloseAfterTheEnd(t *testing.T) {

@@ -33,15 +33,16 @@ type turn struct {
 	answer       domain.Answer
 }
 
-func (t *turn) open(ctx context.Context) error {
+// first asks the provider and returns the first step.
+func (t *turn) first(ctx context.Context) ChatStep {
 	t.publish(ctx, domain.SubjectChatStart, "started", nil)
 	completer := t.chat.Completers[t.info.Choice.Provider]
 	stream, err := completer.Open(ctx, t.prompt)
 	if err != nil {
-		return err
+		return ChatStep{Err: t.fail(ctx, err)}
 	}
 	t.upstream = stream
-	return nil
+	return t.next(ctx)
 }
 
 // next returns the next step. A step with Result or Err is the last.
@@ -62,25 +63,29 @@ func (t *turn) next(ctx context.Context) ChatStep {
 func (t *turn) finish(ctx context.Context) ChatStep {
 	result, err := t.save(ctx)
 	if err != nil {
-		return ChatStep{Err: t.fail(ctx, err)}
+		t.publishFailed(ctx)
+		return ChatStep{Err: err}
 	}
-	t.publish(ctx, domain.SubjectChatComplete, "completed", t.details(result))
+	t.publishComplete(ctx, result)
 	return ChatStep{Result: &result}
 }
 
-// fail ends the turn. When the client left, what was generated until then is kept; any other failure leaves nothing behind.
+// fail ends the turn. When the client left, what was generated until then is kept; any other failure leaves nothing behind. A deadline
+// is such a failure: nobody left, the provider took too long.
 func (t *turn) fail(ctx context.Context, cause error) error {
-	if ctx.Err() != nil && t.answer.Content != "" {
+	t.close() // before saving, which may take a while: nobody wants more of this answer
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		t.publishFailed(ctx)
+		return cause
+	}
+	if t.answer.Content != "" || t.answer.Refusal != "" {
 		if result, err := t.save(ctx); err == nil {
-			t.publish(ctx, domain.SubjectChatComplete, "completed", t.details(result))
+			t.publishComplete(ctx, result)
 			return context.Cause(ctx)
 		}
 	}
-	if ctx.Err() != nil {
-		cause = context.Cause(ctx)
-	}
-	t.publish(ctx, domain.SubjectChatFailed, "failed", map[string]any{"provider": t.info.Choice.Provider, "model": t.info.Choice.Model})
-	return cause
+	t.publishFailed(ctx)
+	return context.Cause(ctx)
 }
 
 func (t *turn) save(ctx context.Context) (ChatResult, error) {
@@ -109,18 +114,23 @@ func (t *turn) save(ctx context.Context) (ChatResult, error) {
 	return result, err
 }
 
+func (t *turn) publishComplete(ctx context.Context, r ChatResult) {
+	t.publish(ctx, domain.SubjectChatComplete, "completed", map[string]any{
+		"provider": t.info.Choice.Provider, "model": t.info.Choice.Model,
+		"input_tokens": r.Usage.Input, "output_tokens": r.Usage.Output, "response_time_ms": r.Duration.Milliseconds(),
+	})
+}
+
+func (t *turn) publishFailed(ctx context.Context) {
+	t.publish(ctx, domain.SubjectChatFailed, "failed", map[string]any{"provider": t.info.Choice.Provider, "model": t.info.Choice.Model})
+}
+
 func (t *turn) publish(ctx context.Context, subject, status string, details map[string]any) {
+	ctx = context.WithoutCancel(ctx) // others must hear of it although the client left
 	t.chat.Events.Publish(ctx, domain.Event{Subject: subject, Payload: domain.ChatMessageEvent{
 		MessageID: t.info.MessageID, UserID: t.who.OwnerID(), PersonaID: t.personaID, Status: status,
 		Timestamp: t.chat.Now().UTC(), Details: details,
 	}})
-}
-
-func (t *turn) details(r ChatResult) map[string]any {
-	return map[string]any{
-		"provider": t.info.Choice.Provider, "model": t.info.Choice.Model,
-		"input_tokens": r.Usage.Input, "output_tokens": r.Usage.Output, "response_time_ms": r.Duration.Milliseconds(),
-	}
 }
 
 func (t *turn) close() {

@@ -1,6 +1,10 @@
 package domain
 
-import "unicode/utf8"
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 // BuildPrompt puts the messages for a model together: the persona's prompt, the system prompts that what is new starts with, as much
 // of the history as fits, then the rest of what is new. The window is the model's context in tokens, of which a quarter is left for
@@ -36,8 +40,10 @@ func leadingSystem(messages []PromptMessage) int {
 	return len(messages)
 }
 
-// fitHistory keeps the newest messages that fit. It starts with a question, since some providers refuse an answer in front.
+// fitHistory keeps the newest messages that fit. It starts with a question and has no empty messages, since some providers refuse an
+// answer in front or a message without text.
 func fitHistory(history []Message, budget int, bounded bool) []Message {
+	history = slices.DeleteFunc(slices.Clone(history), func(m Message) bool { return strings.TrimSpace(m.Content) == "" })
 	first := len(history)
 	for first > 0 {
 		cost := EstimateTokens(utf8.RuneCountInString(history[first-1].Content))

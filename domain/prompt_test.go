@@ -3,6 +3,7 @@ package domain_test
 import (
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -28,6 +29,31 @@ func shape(messages []domain.PromptMessage) string {
 		words[i] = string(m.Role) + ":" + strings.Repeat("x", domain.EstimateTokens(utf8.RuneCountInString(m.Text())))
 	}
 	return strings.Join(words, " ")
+}
+
+// Answers of tool calls only, and turns that begin with a tool's result, are stored without text.
+func TestBuildPromptLeavesOutEmptyMessages(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		history []domain.Message
+		want    string
+	}{
+		"in the middle":      {[]domain.Message{user("q"), assistant(""), user(" \n"), assistant("a")}, "user:x assistant:x user:x"},
+		"in front":           {[]domain.Message{user(""), assistant("a"), user("q"), assistant("b")}, "user:x assistant:x user:x"},
+		"question in front":  {[]domain.Message{user(""), assistant("a")}, "user:x"},
+		"nothing but empty":  {[]domain.Message{user(""), assistant("")}, "user:x"},
+		"unanswered at last": {[]domain.Message{user("q"), assistant("")}, "user:x user:x"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, window := range []int{0, 1000} {
+				if got := shape(domain.BuildPrompt("", test.history, []domain.PromptMessage{ask("n")}, window)); got != test.want {
+					t.Errorf("in a window of %d: got %q, want %q", window, got, test.want)
+				}
+			}
+		})
+	}
 }
 
 func TestBuildPromptWindow(t *testing.T) {
@@ -124,6 +150,7 @@ func TestBuildPromptProperties(t *testing.T) {
 			t.Fatalf("persona or question is not in its place: %s", shape(got))
 		}
 		sent += len(middle)
+		history = slices.DeleteFunc(history, func(m domain.Message) bool { return m.Content == "" })
 		checkHistory(t, history, middle, window*3/4-cost(persona)-cost(question))
 	}
 	if sent == 0 {

@@ -11,7 +11,7 @@ import (
 // statusClientGone is how the log counts requests whose client left before there was an answer. It is never sent.
 const statusClientGone = 499
 
-// accessLog writes one line for each request at the given level. It names the pattern of the path, never what stands in its place, and
+// accessLog writes one line for each request at the given level. Bytes are those before compression. It names the pattern of the path, never what stands in its place, and
 // no query, header or body: these may hold secrets.
 func accessLog(log *slog.Logger, level slog.Level) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {

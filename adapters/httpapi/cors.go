@@ -35,7 +35,7 @@ func cors(origins []string) func(http.Handler) http.Handler {
 				return
 			}
 			if allowed {
-				h.Add("Vary", "Origin")
+				varyByOrigin(h)
 				h.Set("Access-Control-Expose-Headers", corsExposed)
 			}
 			next.ServeHTTP(w, r)
@@ -43,9 +43,12 @@ func cors(origins []string) func(http.Handler) http.Handler {
 	}
 }
 
+// varyByOrigin comes before what compression added: some clients of the old platform look at the first value only.
+func varyByOrigin(h http.Header) { h["Vary"] = append([]string{"Origin"}, h["Vary"]...) }
+
 func preflight(w http.ResponseWriter, r *http.Request, allowed bool, method string) {
 	h := w.Header()
-	h.Add("Vary", "Origin")
+	varyByOrigin(h)
 	h.Set("Access-Control-Allow-Methods", corsMethods)
 	h.Set("Access-Control-Max-Age", corsMaxAge)
 	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {

@@ -9,7 +9,8 @@ import (
 	"gaia/domain"
 )
 
-// recorder watches an answer on its way out: what the access log says about it, and whether anything was sent already.
+// recorder watches an answer on its way out: what the access log says about it, and whether it has begun. It stands inside of
+// compression, which holds back what it gets, so that it knows what handlers did.
 type recorder struct {
 	http.ResponseWriter
 	start     time.Time

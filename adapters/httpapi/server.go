@@ -69,11 +69,11 @@ func New(c Config) (http.Handler, error) {
 	errs := &errorWriter{log: c.Log}
 	root := chi.NewRouter()
 	root.Use(
-		withRequestID(c.NewRequestID), accessLog(c.Log, c.AccessLevel), cors(c.AllowedOrigins), compression, recoverPanics(errs.writeError),
+		withRequestID(c.NewRequestID), compression, accessLog(c.Log, c.AccessLevel), cors(c.AllowedOrigins), recoverPanics(errs.writeError),
 	)
 	root.NotFound(notFound(root, c.TrustedProxies, errs.writeError))
 	root.MethodNotAllowed(methodNotAllowed(root, errs.writeError))
-	mountDocs(root, "LLM Platform", spec)
+	mountDocs(root, "LLM Platform", spec, errs.writeError)
 	err = mountOperations(root, contract, c.edge(errs.writeError), func(r chi.Router) {
 		strict := oapi.NewStrictHandlerWithOptions(newServer(c), nil, oapi.StrictHTTPServerOptions{
 			RequestErrorHandlerFunc: errs.refused, ResponseErrorHandlerFunc: errs.writeError,

@@ -137,6 +137,8 @@ func TestVerifyRefusesForms(t *testing.T) {
 	parts := strings.Split(good, ".")
 	encode := base64.RawURLEncoding.EncodeToString
 	key := []byte(secret)
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(alphabet, good[len(good)-1]) // of its six bits, the last two mean nothing
 	tokens := map[string]string{
 		"alg none":                      sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, nil, goodClaims(nil)),
 		"alg None, signature kept":      encode([]byte(`{"alg":"None","typ":"JWT"}`)) + "." + parts[1] + "." + parts[2],
@@ -155,6 +157,7 @@ func TestVerifyRefusesForms(t *testing.T) {
 		"two parts":                     parts[0] + "." + parts[1],
 		"four parts":                    good + ".x",
 		"padded":                        good + "=",
+		"another spelling":              good[:len(good)-1] + alphabet[last+1:last+2],
 		"empty":                         "",
 		"garbage":                       "not a token at all",
 		"dots":                          "..",

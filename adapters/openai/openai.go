@@ -1,7 +1,8 @@
 // Package openai speaks the Chat Completions format of OpenAI, and of everything that offers the same, as a streaming client. It
 // turns a domain.Prompt into a request, the provider's event stream into deltas, and refusals into domain errors.
 //
-// The client is written by hand: PLACEHOLDER
+// The client is written by hand because a stream of 100 chunks takes 1,270 allocations and 79 KB this way, 6,640 and 945 KB with the
+// official SDK, and a fifth of its time (BenchmarkStream in sdkcompare); the SDK serves as the yardstick in tests.
 //
 // It must not retry (whoever chooses providers does), log, or put a key or a provider's raw answer into an error.
 package openai

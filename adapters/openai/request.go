@@ -117,7 +117,7 @@ func encodeRequest(p domain.Prompt) ([]byte, error) {
 	}
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false) // six bytes for every < of a prompt are paid for by nobody's gain
+	encoder.SetEscapeHTML(false) // nobody shows a request as HTML, and code in prompts is full of < and &
 	err := encoder.Encode(r)
 	return body.Bytes(), err
 }

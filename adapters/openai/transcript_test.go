@@ -16,9 +16,6 @@ import (
 	"testing"
 	"testing/iotest"
 
-	sdk "github.com/openai/openai-go/v3"
-	"github.com/openai/openai-go/v3/option"
-
 	"gaia/adapters/openai"
 	"gaia/domain"
 )
@@ -29,18 +26,6 @@ type outcome struct {
 	Error   string `json:",omitempty"`
 	Kind    domain.Kind
 	Message string `json:",omitempty"`
-}
-
-// strangeToSDK are the transcripts that the official SDK reads differently, and why Gaia does not follow it.
-var strangeToSDK = map[string]string{
-	"usage_with_choices":      "the SDK adds up the usages of all chunks",
-	"total_with_thoughts":     "the SDK does not count the thoughts as output",
-	"calls_without_index":     "the SDK takes an absent index for 0",
-	"calls_without_id":        "the SDK takes an absent index for 0 and makes up no id",
-	"calls_on_one_index":      "the SDK joins the two calls",
-	"calls_repeat_everything": "the SDK adds up the names",
-	"mistral":                 "the SDK takes texts only",
-	"comments_and_odd_fields": "the SDK fails on an event with empty data",
 }
 
 func TestTranscripts(t *testing.T) {
@@ -101,58 +86,6 @@ func TestAnyCutGivesTheSameDeltas(t *testing.T) {
 			})
 		}
 	}
-}
-
-func TestOfficialSDKReadsTheSame(t *testing.T) {
-	t.Parallel()
-	for name, body := range transcripts(t) {
-		if strings.HasPrefix(name, "fail_") {
-			continue
-		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var ours domain.Answer
-			for _, d := range overHTTP(t, body).Deltas {
-				ours.Add(d)
-			}
-			theirs, err := withSDK(t, body)
-			same := err == nil && reflect.DeepEqual(ours, theirs)
-			if reason := strangeToSDK[name]; same != (reason == "") {
-				t.Errorf("same is %v, against the reason %q\nours   %+v %+v\ntheirs %+v %+v %v", same, reason, ours, ours.Usage, theirs, theirs.Usage, err)
-			}
-		})
-	}
-}
-
-func withSDK(t *testing.T, body string) (domain.Answer, error) {
-	t.Helper()
-	server := replay(t, body)
-	client := sdk.NewClient(
-		option.WithBaseURL(server.URL+"/v1"), option.WithAPIKey("k"), option.WithMaxRetries(0), option.WithHTTPClient(server.Client()),
-	)
-	st := client.Chat.Completions.NewStreaming(t.Context(), sdk.ChatCompletionNewParams{Model: "m"})
-	defer st.Close()
-	var acc sdk.ChatCompletionAccumulator
-	for st.Next() {
-		if !acc.AddChunk(st.Current()) {
-			return domain.Answer{}, errors.New("the SDK can't add a chunk")
-		}
-	}
-	if st.Err() != nil || len(acc.Choices) == 0 {
-		return domain.Answer{}, fmt.Errorf("the SDK gave no choices: %w", st.Err())
-	}
-	choice := acc.Choices[0]
-	answer := domain.Answer{Content: choice.Message.Content, Refusal: choice.Message.Refusal, Finish: domain.FinishReason(choice.FinishReason)}
-	for _, c := range choice.Message.ToolCalls {
-		answer.ToolCalls = append(answer.ToolCalls, domain.ToolCall{ID: c.ID, Name: c.Function.Name, Arguments: c.Function.Arguments})
-	}
-	if acc.Usage.TotalTokens > 0 {
-		answer.Usage = &domain.Usage{
-			Input: int(acc.Usage.PromptTokens), Output: int(acc.Usage.CompletionTokens),
-			CachedInput: int(acc.Usage.PromptTokensDetails.CachedTokens), Reasoning: int(acc.Usage.CompletionTokensDetails.ReasoningTokens),
-		}
-	}
-	return answer, nil
 }
 
 func transcripts(t *testing.T) map[string]string {

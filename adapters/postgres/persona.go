@@ -71,28 +71,48 @@ func (s *PersonaStore) one(
 
 // List implements ports.PersonaStore.
 func (s *PersonaStore) List(ctx context.Context, activeOnly bool) ([]domain.Persona, error) {
-	var list []domain.Persona
-	err := s.db.read(ctx, "list personas", func(ctx context.Context, q *sqlcgen.Queries) error {
-		query := q.ListPersonas
+	var rows []sqlcgen.Persona
+	err := s.db.read(ctx, "list personas", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
 		if activeOnly {
-			query = q.ListActivePersonas
+			rows, err = allActive(ctx, q)
+		} else {
+			rows, err = q.ListPersonas(ctx)
 		}
-		rows, err := query(ctx)
-		if err != nil {
-			return err
-		}
-		list = make([]domain.Persona, len(rows))
-		for i, row := range rows {
-			if list[i], err = personaFromRow(row); err != nil {
-				return err
-			}
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	list := make([]domain.Persona, len(rows))
+	for i, row := range rows {
+		if list[i], err = personaFromRow(row); err != nil {
+			return nil, fmt.Errorf("postgres list personas: %w", err)
+		}
+	}
 	return list, nil
+}
+
+// activePage is how many rows ListActivePersonas returns while there are more.
+const activePage = 500
+
+// allActive reads page after page. Nearly always the first is the only one.
+func allActive(ctx context.Context, q *sqlcgen.Queries) ([]sqlcgen.Persona, error) {
+	var all []sqlcgen.Persona
+	next := sqlcgen.ListActivePersonasParams{
+		BeforeCreatedAt: time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), BeforeID: uuid.Max,
+	}
+	for {
+		page, err := q.ListActivePersonas(ctx, next)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < activePage {
+			return all, nil
+		}
+		last := page[len(page)-1]
+		next.BeforeCreatedAt, next.BeforeID = last.CreatedAt, last.ID
+	}
 }
 
 // Update implements ports.PersonaStore. The row is locked from the first read on, so concurrent edits come one after the other.

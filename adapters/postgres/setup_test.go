@@ -37,7 +37,12 @@ func newSchema(t *testing.T, database string) string {
 
 func open(t *testing.T, url string) *postgres.Store {
 	t.Helper()
-	s, err := postgres.Open(t.Context(), postgres.Config{URL: url, PoolSize: 4})
+	return openWith(t, postgres.Config{URL: url, PoolSize: 4})
+}
+
+func openWith(t *testing.T, c postgres.Config) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -158,11 +158,12 @@ func TestServerThatHangs(t *testing.T) {
 	}
 	server.Resume()
 	waitFor(t, c, domain.Healthy)
+	// Other processes may still owe drops: for a moment drops are taken and values are not used.
+	if _, ticket, found := c.Get(t.Context(), key); found || ticket != "" {
+		t.Error("values are used at once after the return")
+	}
 	if err := c.Drop(t.Context(), key); err != nil {
 		t.Errorf("Drop after the return: %v", err)
-	}
-	if found(c) {
-		t.Error("found something")
 	}
 	within(t, 10*time.Second, "values are used again", func() bool {
 		_, ticket, _ := c.Get(t.Context(), key)

@@ -39,7 +39,12 @@ func newFile(t *testing.T) string {
 
 func open(t *testing.T, path string) *sqlite.Store {
 	t.Helper()
-	s, err := sqlite.Open(t.Context(), sqlite.Config{Path: path})
+	return openWith(t, sqlite.Config{Path: path})
+}
+
+func openWith(t *testing.T, c sqlite.Config) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

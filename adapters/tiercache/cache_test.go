@@ -20,6 +20,8 @@ type remote struct {
 	values  map[ports.CacheKey][]byte
 	dropped []ports.CacheKey
 	asked   int
+	// dropping is called before keys are gone, as if the call were on its way.
+	dropping func()
 }
 
 func (r *remote) Get(_ context.Context, key ports.CacheKey) ([]byte, ports.RemoteTicket, bool) {
@@ -40,6 +42,9 @@ func (r *remote) Put(_ context.Context, key ports.CacheKey, _ ports.RemoteTicket
 }
 
 func (r *remote) Drop(_ context.Context, keys ...ports.CacheKey) error {
+	if r.dropping != nil {
+		r.dropping()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.away {
@@ -153,6 +158,21 @@ func TestPanicOfALoadIsAnError(t *testing.T) {
 	}
 	var truth store
 	truth.want(t, c, "", false)
+}
+
+func TestFetchWhileADropIsOnItsWayDoesNotKeepTheOldValue(t *testing.T) {
+	t.Parallel()
+	var truth store
+	truth.set("old")
+	shared := &remote{}
+	other := newCache(t, tiercache.Config{Remote: shared})
+	truth.want(t, other, "old", false)
+	within(t, 10*time.Second, "the value is shared", func() bool { return shared.has(list) })
+	c := newCache(t, tiercache.Config{Remote: shared})
+	shared.dropping = func() { truth.want(t, c, "old", true) }
+	truth.set("new")
+	c.Invalidate(t.Context(), list)
+	truth.want(t, c, "new", false)
 }
 
 func TestDropThatDidNotArriveKeepsTheRemoteUnusedAndIsRepeated(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"gaia/ports"
 )
 
-// replica is what one process has, on servers that may fail. Its limits are those of production.
+// replica is what one process has, on servers that may fail. Its limits are those of production, except that entries age faster.
 type replica struct {
 	*tiercache.Cache
 	redis *rediskv.Client
@@ -23,7 +23,7 @@ type replica struct {
 func newReplica(t *testing.T, redis, nats *testenv.Server) replica {
 	t.Helper()
 	r := replica{redis: openRedis(t, rediskv.Config{URL: redis.URL()})}
-	cfg := tiercache.Config{Remote: r.redis}
+	cfg := tiercache.Config{Remote: r.redis, MaxAge: maxAge}
 	if nats != nil {
 		r.bus = openBus(t, nats.URL(), "")
 		cfg.Bus = r.bus
@@ -104,8 +104,9 @@ func eachFault(t *testing.T, test func(t *testing.T, f fault)) {
 }
 
 const (
+	maxAge = time.Second
 	told   = time.Second     // in which another process hears of a change
-	untold = 5 * time.Second // in which it stops believing what nobody confirms
+	untold = 5 * time.Second // in which it notices that the bus is away and stops believing what nobody confirms
 )
 
 func TestRedisFails(t *testing.T) {
@@ -158,13 +159,13 @@ func TestChangeWhileRedisIsAwayIsDeliveredBeforeItIsUsedAgain(t *testing.T) {
 		a, b := newReplica(t, redis, nil), newReplica(t, redis, nil)
 		var truth store
 		truth.change(t, a, "old")
-		truth.soon(t, untold, b, "old")
+		truth.soon(t, 2*maxAge, b, "old")
 		f.away(redis)
 		truth.change(t, a, "new")
-		truth.soon(t, untold+told, b, "new")
+		truth.soon(t, 2*maxAge, b, "new")
 		f.back(redis)
-		// More than five seconds, so that b asks Redis again after its own entry has aged.
-		for end := time.Now().Add(untold + 2*time.Second); time.Now().Before(end); {
+		// Long enough for b to ask Redis again when its own entry has aged.
+		for end := time.Now().Add(2*maxAge + time.Second); time.Now().Before(end); {
 			for _, c := range []replica{a, b} {
 				if got, _ := truth.fetch(t, c); got != "new" {
 					t.Fatalf("after the return of Redis: %q", got)

@@ -8838,7 +8838,7 @@ type ClientInterface interface {
 
 	// GetHealth Health of the server and of what it depends on
 	//
-	// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing.
+	// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. Like all probes it is never rate limited.
 	//
 	// Corresponds with GET /health (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -11247,7 +11247,7 @@ func (c *Client) AddNumbers(ctx context.Context, body AddNumbersJSONRequestBody,
 
 // GetHealth Health of the server and of what it depends on
 //
-// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing.
+// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. Like all probes it is never rate limited.
 //
 // Corresponds with GET /health (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -17561,7 +17561,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetHealthWithResponse Health of the server and of what it depends on
 	//
-	// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing.
+	// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. Like all probes it is never rate limited.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -29859,14 +29859,6 @@ func (r AddNumbersReply) ContentType() string {
 	return ""
 }
 
-// GetHealthReply429Headers the declared response headers of an HTTP 429 response for GetHealth
-type GetHealthReply429Headers struct {
-	RetryAfter          *int
-	XRateLimitLimit     *int
-	XRateLimitRemaining *int
-	XRateLimitReset     *int
-}
-
 // GetHealthReply503Headers the declared response headers of an HTTP 503 response for GetHealth
 type GetHealthReply503Headers struct {
 	RetryAfter *int
@@ -29877,14 +29869,10 @@ type GetHealthReply struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *HealthResponse
-	// JSON429 the response for an HTTP 429 `application/json` response
-	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
-	// Headers429 the parsed response headers for an HTTP 429 response
-	Headers429 *GetHealthReply429Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
 	Headers503 *GetHealthReply503Headers
 }
@@ -29892,11 +29880,6 @@ type GetHealthReply struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetHealthReply) GetJSON200() *HealthResponse {
 	return r.JSON200
-}
-
-// GetJSON429 returns the response for an HTTP 429 `application/json` response
-func (r GetHealthReply) GetJSON429() *TooManyRequests {
-	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -32413,7 +32396,7 @@ func (c *ClientWithResponses) AddNumbersWithResponse(ctx context.Context, body A
 
 // GetHealthWithResponse Health of the server and of what it depends on
 //
-// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing.
+// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. Like all probes it is never rate limited.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -46390,13 +46373,6 @@ func ParseGetHealthReply(rsp *http.Response) (*GetHealthReply, error) {
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
-		var dest TooManyRequests
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON429 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46414,37 +46390,6 @@ func ParseGetHealthReply(rsp *http.Response) (*GetHealthReply, error) {
 	}
 
 	switch {
-	case rsp.StatusCode == 429:
-		var headers GetHealthReply429Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = &value
-		}
-		if values := rsp.Header.Values("X-RateLimit-Limit"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRateLimitLimit = &value
-		}
-		if values := rsp.Header.Values("X-RateLimit-Remaining"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRateLimitRemaining = &value
-		}
-		if values := rsp.Header.Values("X-RateLimit-Reset"); len(values) > 0 {
-			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRateLimitReset = &value
-		}
-		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetHealthReply503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

@@ -53,19 +53,19 @@ var rules = map[string]rule{
 	},
 
 	// Outbound: each knows its own technology and no other adapter.
-	"adapters/memory":    outbound(),
-	"adapters/echo":      outbound(),
+	"adapters/memory": outbound(),
+	"adapters/echo":   outbound(),
 	"adapters/tiercache": {
 		own: []string{"domain", "ports"}, others: []string{"github.com/maypok86/otter"}, clock: true,
 		// It joins two other adapters behind their ports: its tests join the real ones.
 		tests: []string{"adapters/rediskv", "adapters/natsbus"},
 	},
-	"adapters/postgres":  storage("github.com/jackc/pgx", "github.com/google/uuid", "github.com/pressly/goose"),
-	"adapters/sqlite":    storage("modernc.org/sqlite", "github.com/google/uuid", "github.com/pressly/goose"),
-	"adapters/rediskv":   outbound("github.com/redis/go-redis"),
-	"adapters/natsbus":   outbound("github.com/nats-io/nats.go", "github.com/nats-io/nats-server"),
-	"adapters/openai":    outbound(),
-	"adapters/jwtauth":   outbound("github.com/golang-jwt/jwt"),
+	"adapters/postgres": storage("github.com/jackc/pgx", "github.com/google/uuid", "github.com/pressly/goose"),
+	"adapters/sqlite":   storage("modernc.org/sqlite", "github.com/google/uuid", "github.com/pressly/goose"),
+	"adapters/rediskv":  outbound("github.com/redis/go-redis"),
+	"adapters/natsbus":  outbound("github.com/nats-io/nats.go", "github.com/nats-io/nats-server"),
+	"adapters/openai":   outbound(),
+	"adapters/jwtauth":  outbound("github.com/golang-jwt/jwt"),
 
 	"cmd": {own: []string{""}, others: []string{"*"}, clock: true, env: true},
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,6 +35,7 @@ func Cache(t *testing.T, setup func(t *testing.T) CacheSetup) {
 	tests := map[string]func(*testing.T, CacheSetup){
 		"loads once and then hits":                          cacheHits,
 		"concurrent fetches load once":                      cacheLoadsOnce,
+		"late fetches do not load again":                    cacheLoadsOnceAtTheSeam,
 		"errors come back unchanged and are not cached":     cacheErrors,
 		"a ttl of zero caches nothing":                      cacheZeroTTL,
 		"the ttl ends an entry":                             cacheTTL,
@@ -132,6 +134,28 @@ func cacheLoadsOnce(t *testing.T, s CacheSetup) {
 	all.Wait()
 	if loads.Load() != 1 || misses.Load() == 0 {
 		t.Errorf("%d loads and %d misses for %d callers, want one load", loads.Load(), misses.Load(), callers)
+	}
+}
+
+// cacheLoadsOnceAtTheSeam lets callers come just when a load ends, neither in time to wait for it nor late enough for an entry.
+func cacheLoadsOnceAtTheSeam(t *testing.T, s CacheSetup) {
+	const rounds, callers = 500, 8
+	var loads atomic.Int32
+	load := func(context.Context) (any, error) { return loads.Add(1), nil }
+	for round := range rounds {
+		key := ports.CacheKey{Space: cacheKeys.one.Space, Name: strconv.Itoa(round)}
+		var all sync.WaitGroup
+		for range callers {
+			all.Go(func() {
+				if _, _, err := s.A.Fetch(t.Context(), key, time.Hour, load, decodeString); err != nil {
+					t.Errorf("Fetch: %v", err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	if loads.Load() != rounds {
+		t.Errorf("%d loads of %d keys", loads.Load(), rounds)
 	}
 }
 

@@ -1,3 +1,6 @@
+// Package portstest holds the contract suites of the ports: an adapter is done when its suite passes on it, against the real thing.
+//
+// It must not know any adapter, nor ask more than the comments in ports do.
 package portstest
 
 import (

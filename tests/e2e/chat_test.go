@@ -13,6 +13,9 @@ import (
 	"gaia/tests/gaiatest"
 )
 
+// patience is how long a test waits for what should come soon.
+const patience = 20 * time.Second
+
 // The routes that answer a message, in the two forms that an answer has.
 var (
 	jsonRoutes   = []string{"/api/v0.2/chat", "/api/v1/chat", "/api/v1/chat/completions"}

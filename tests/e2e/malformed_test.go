@@ -190,7 +190,8 @@ func (m malformed) sizes() {
 	m.refused("too large a body", huge, nil, http.StatusRequestEntityTooLarge)
 	m.refused("too large a body of unknown length", io.MultiReader(bytes.NewReader(huge)), nil, http.StatusRequestEntityTooLarge)
 	m.refused("too many spaces", strings.Repeat(" ", 1<<20)+`{"message":"x"}`, nil, http.StatusRequestEntityTooLarge)
-	m.refused("a large message", `{"message":"`+strings.Repeat("x", 900<<10)+`","a":"x"}`, nil, http.StatusUnprocessableEntity)
+	long := strings.Repeat("x", 200<<10)
+	m.refused("long texts", map[string]any{"message": long, "name": long, "persona_id": long, "a": long}, nil, http.StatusUnprocessableEntity)
 }
 
 func (m malformed) types() {

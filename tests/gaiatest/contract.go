@@ -21,8 +21,9 @@ import (
 
 // contract judges answers by the OpenAPI document.
 type contract struct {
-	doc    *openapi3.T
-	router routers.Router
+	doc     *openapi3.T
+	lenient *openapi3.T // the document as it is: requests may hold keys that it does not name
+	router  routers.Router
 }
 
 // eventChecker judges the data of one event.
@@ -30,7 +31,8 @@ type eventChecker func(data []byte) error
 
 var theContract = sync.OnceValues(func() (*contract, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(api.Spec)
-	if err != nil {
+	lenient, err2 := openapi3.NewLoader().LoadFromData(api.Spec)
+	if err := errors.Join(err, err2); err != nil {
 		return nil, fmt.Errorf("load the contract: %w", err)
 	}
 	openapi3.DefineStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(openapi3.FormatOfStringForUUIDOfRFC9562))
@@ -40,7 +42,7 @@ var theContract = sync.OnceValues(func() (*contract, error) {
 		forbidUnknownKeys(ref, seen)
 	}
 	router, err := gorillamux.NewRouter(doc)
-	return &contract{doc, router}, err
+	return &contract{doc, lenient, router}, err
 })
 
 // forbidUnknownKeys makes a key that the contract does not name a fault: clients may not find out about a field by chance.

@@ -3,6 +3,7 @@ package gaiatest
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,8 +31,8 @@ func Operations(t testing.TB) []Operation {
 		t.Fatal(err)
 	}
 	var list []Operation
-	for _, op := range operationsOf(spec.doc) {
-		security := spec.doc.Security
+	for _, op := range operationsOf(spec.lenient) {
+		security := spec.lenient.Security
 		if op.definition.Security != nil {
 			security = *op.definition.Security
 		}
@@ -64,7 +65,7 @@ func exampleOf(media *openapi3.MediaType) any {
 // examplePath fills a path in with values that its parameters take.
 func examplePath(op operation) string {
 	path, query := op.path, url.Values{}
-	for _, ref := range op.definition.Parameters {
+	for _, ref := range slices.Concat(op.shared, op.definition.Parameters) {
 		p := ref.Value
 		switch {
 		case p.In == "path":

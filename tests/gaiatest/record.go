@@ -113,13 +113,15 @@ type operation struct {
 	streams          bool
 	finished         bool
 	definition       *openapi3.Operation
+	shared           openapi3.Parameters // of all operations on the path
 }
 
 func operationsOf(doc *openapi3.T) []operation {
 	var list []operation
 	for _, path := range doc.Paths.InMatchingOrder() {
 		for method, op := range doc.Paths.Value(path).Operations() {
-			o := operation{id: op.OperationID, method: method, path: path, finished: op.Responses.Status(http.StatusNotImplemented) == nil, definition: op}
+			o := operation{id: op.OperationID, method: method, path: path, finished: op.Responses.Status(http.StatusNotImplemented) == nil}
+			o.definition, o.shared = op, doc.Paths.Value(path).Parameters
 			for code := range op.Responses.Map() {
 				status, err := strconv.Atoi(code)
 				if err == nil {

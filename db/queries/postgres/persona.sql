@@ -27,10 +27,13 @@ FROM personas
 ORDER BY created_at DESC, id DESC;
 
 -- name: ListActivePersonas :many
+-- By pages, so that the index serves them in order whatever the share of active personas is. Without a limit the planner would rather
+-- read the table and sort it. The size of a page is a literal because a prepared plan can't see a parameter.
 SELECT id, name, description, system_prompt, personality_traits, capabilities, is_active, created_by, created_at, updated_at
 FROM personas
-WHERE is_active
-ORDER BY created_at DESC, id DESC;
+WHERE is_active AND (created_at, id) < (sqlc.arg(before_created_at)::timestamptz, sqlc.arg(before_id)::uuid)
+ORDER BY created_at DESC, id DESC
+LIMIT 500;
 
 -- name: UpdatePersona :exec
 UPDATE personas SET

@@ -3,6 +3,7 @@ package intake
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 
 	"gaia/domain"
 )
@@ -90,7 +91,9 @@ func (c *checker) value(r *rule, s span) bool {
 	before := len(c.faults)
 	first := c.data[s.start]
 	switch {
-	case r.kind == anyValue, first == 'n' && r.nullable:
+	case first == 'n' && r.nullable:
+	case r.kind == anyValue:
+		c.free(s)
 	case r.kind == union:
 		c.union(r, s)
 	case r.kind == object:
@@ -217,6 +220,7 @@ func (c *checker) mapping(r *rule, s span) {
 		}
 	}
 	if r.items == nil {
+		c.free(s)
 		return
 	}
 	c.members(s, func(key, value span) {
@@ -227,6 +231,24 @@ func (c *checker) mapping(r *rule, s span) {
 		c.value(r.items, value)
 		c.path = c.path[:len(c.path)-1]
 	})
+}
+
+// free checks a value that may be anything: all its numbers must fit a float64, as which strict decoders read them.
+func (c *checker) free(s span) {
+	for i := s.start; i < s.end && !c.full(); {
+		switch first := c.data[i]; {
+		case first == '"':
+			i = skipText(c.data, i)
+		case isNumber(first):
+			value := span{i, skipValue(c.data, i)}
+			if _, err := strconv.ParseFloat(string(c.raw(value)), 64); err != nil {
+				c.report(notFinite, value)
+			}
+			i = value.end
+		default:
+			i++
+		}
+	}
 }
 
 func (c *checker) array(r *rule, s span) {

@@ -125,6 +125,7 @@ func TestFaultsOfOneField(t *testing.T) {
 		{"class", `"d"`, `enum ["body","class"] Input should be 'one' "d" {"expected":"'one'"}`},
 		{"free", `[1]`, `dict_type ["body","free"] Input should be a valid dictionary [1]`},
 		{"free", `null`, `dict_type ["body","free"] Input should be a valid dictionary null`},
+		{"free", `{"a":["1e999",-1e999]}`, `finite_number ["body","free"] Input should be a finite number "-1e999"`},
 		{"maybe", `1`, `dict_type ["body","maybe"] Input should be a valid dictionary 1`},
 		{"labels", `{"a":"b","c":"d","e":"f"}`, `too_long ["body","labels"] Dictionary should have at most 2 items after validation, not 3 {"a":"b","c":"d","e":"f"} {"actual_length":3,"field_type":"Dictionary","max_length":2}`},
 		{"labels", `{"a":1}`, `string_type ["body","labels","a"] Input should be a valid string 1`},

@@ -86,7 +86,8 @@ func TestCapturedFaults(t *testing.T) {
 		{
 			"POST /api/v1/assets/generate", `{"category":"zzz","style":"fantasy"}`,
 			`[{"type":"enum","loc":["body","category"],"msg":"Input should be 'environment', 'character', 'prop', 'audio', 'texture', 'animation' or 'image'",` +
-				`"input":"zzz","ctx":{"expected":"'environment', 'character', 'prop', 'audio', 'texture', 'animation' or 'image'"}}]`,
+				`"input":"zzz","ctx":{"expected":"'environment', 'character', 'prop', 'audio', 'texture', 'animation' or 'image'"}},` +
+				`{"type":"missing","loc":["body","description"],"msg":"Field required","input":{"category":"zzz","style":"fantasy"}}]`,
 		},
 	} {
 		op := contract[c.op]
@@ -94,7 +95,7 @@ func TestCapturedFaults(t *testing.T) {
 			t.Fatalf("no operation %s", c.op)
 		}
 		_, faults := op.CheckBody([]byte(c.body))
-		if got := rendered(t, faults); got != canonical(t, c.want) && !(c.op == "POST /api/v1/assets/generate" && strings.Contains(got, canonical(t, c.want[1:len(c.want)-1]))) {
+		if got := rendered(t, faults); got != canonical(t, c.want) {
 			t.Errorf("%s %.80s\n got %s\nwant %s", c.op, c.body, got, canonical(t, c.want))
 		}
 	}
@@ -133,8 +134,9 @@ func canonical(t testing.TB, s string) string {
 func TestExamplesPassUnchanged(t *testing.T) {
 	t.Parallel()
 	n := 0
+	contract := load(t)
 	for key, example := range examples(t) {
-		op := operation(t, key)
+		op := contract[key]
 		out, faults := op.CheckBody(example)
 		if faults != nil {
 			t.Errorf("%s: %s", key, rendered(t, faults))
@@ -148,13 +150,13 @@ func TestExamplesPassUnchanged(t *testing.T) {
 	}
 }
 
-// TestWrongTypesAreFound retypes and drops each property of each example: what the contract refuses must be refused.
+// TestMutatedExamples retypes and drops each property of each example: what the contract refuses must be refused.
 func TestMutatedExamples(t *testing.T) {
 	t.Parallel()
-	doc := spec(t)
+	doc, contract := spec(t), load(t)
 	n := 0
 	for key, example := range examples(t) {
-		op := operation(t, key)
+		op := contract[key]
 		s := bodySchema(doc, key)
 		var body map[string]any
 		if err := json.Unmarshal(example, &body); err != nil {
@@ -198,19 +200,26 @@ func agree(t *testing.T, op *intake.Operation, s *openapi3.Schema, body []byte) 
 				t.Fatalf("%s: input %s", op.ID, f.Input)
 			}
 		}
-		var v any
-		if json.Unmarshal(body, &v) == nil && s.VisitJSON(v) == nil && !stricter(faults) {
+		if v, err := decoded(body); err == nil && s.VisitJSON(v) == nil && !stricter(faults) {
 			t.Errorf("%s refused %.200q: %+v", op.ID, body, faults[0])
 		}
 		return
 	}
-	var v any
-	if err := json.Unmarshal(out, &v); err != nil {
+	v, err := decoded(out)
+	if err != nil {
 		t.Fatalf("%s made %.200q of %.200q: %v", op.ID, out, body, err)
 	}
 	if err := s.VisitJSON(v); err != nil {
 		t.Errorf("%s accepted %.200q as %.200q: %v", op.ID, body, out, err)
 	}
+}
+
+// decoded keeps numbers as they are written: not all of them fit a float64.
+func decoded(body []byte) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	err = d.Decode(&v)
+	return v, err
 }
 
 // stricter reports whether the faults are of kinds that kin-openapi does not look for.

@@ -8,7 +8,7 @@ import (
 
 // enumClasses names the enumerations that were classes in the old platform: it called a wrong value of these "enum", of all others
 // "literal_error".
-var enumClasses = map[string]bool{"AssetCategory": true, "AssetStyle": true, "AssetQuality": true}
+var enumClasses = map[string]bool{"AssetCategory": true}
 
 // finding is a fault without its place and input.
 type finding struct {

@@ -44,7 +44,7 @@ func (o *Operation) CheckBody(data []byte) ([]byte, []domain.Fault) {
 	if len(data) == 0 {
 		return nil, []domain.Fault{bodyFault(missing, nil, "null")}
 	}
-	if bad := scan(data); bad != nil {
+	if bad, ok := scan(data); !ok {
 		at := utf8.RuneCount(data[:bad.offset])
 		return nil, []domain.Fault{bodyFault(badJSON(bad.msg), []any{at}, "{}")}
 	}
@@ -52,7 +52,7 @@ func (o *Operation) CheckBody(data []byte) ([]byte, []domain.Fault) {
 	if data[start] == 'n' && !o.body.rule.nullable {
 		return nil, []domain.Fault{bodyFault(missing, nil, "null")}
 	}
-	c := checker{data: data, root: "body"}
+	c := checker{data: data, root: "body", path: make([]step, 0, 8), spans: make([]span, 0, 48)}
 	if !c.value(o.body.rule, span{start, skipValue(data, start)}) {
 		return nil, c.faults
 	}

@@ -21,17 +21,17 @@ type scanner struct {
 	err  syntaxError
 }
 
-// scan reports what is wrong with the syntax of data, or nil.
-func scan(data []byte) *syntaxError {
+// scan reports whether data is JSON, or what is wrong with its syntax.
+func scan(data []byte) (bad syntaxError, ok bool) {
 	s := scanner{data: data}
 	end := s.value(skipSpace(data, 0), maxDepth)
 	if end >= 0 {
 		if end = skipSpace(data, end); end == len(data) {
-			return nil
+			return syntaxError{}, true
 		}
 		s.fail(end, "Extra data")
 	}
-	return &s.err
+	return s.err, false
 }
 
 func (s *scanner) fail(offset int, msg string) int {

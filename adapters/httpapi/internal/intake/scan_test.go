@@ -55,8 +55,8 @@ func TestScanSaysWhatTheOldDecoderSaid(t *testing.T) {
 		{"[\"\xff\"]", 2, "Invalid UTF-8"},
 		{`NaN`, 0, value},
 	} {
-		bad := scan([]byte(c.data))
-		if bad == nil {
+		bad, ok := scan([]byte(c.data))
+		if ok {
 			t.Errorf("%q: no fault", c.data)
 			continue
 		}
@@ -69,11 +69,11 @@ func TestScanSaysWhatTheOldDecoderSaid(t *testing.T) {
 func TestScanBoundsDepth(t *testing.T) {
 	t.Parallel()
 	nested := func(n int) []byte { return []byte(strings.Repeat("[", n) + strings.Repeat("]", n)) }
-	if bad := scan(nested(maxDepth)); bad != nil {
+	if bad, ok := scan(nested(maxDepth)); !ok {
 		t.Errorf("%d deep: %s", maxDepth, bad.msg)
 	}
 	for _, n := range []int{maxDepth + 1, 10_000, 5_000_000} {
-		if bad := scan(nested(n)); bad == nil || bad.msg != "Nesting too deep" || bad.offset != maxDepth {
+		if bad, ok := scan(nested(n)); ok || bad.msg != "Nesting too deep" || bad.offset != maxDepth {
 			t.Errorf("%d deep: %+v", n, bad)
 		}
 	}
@@ -87,16 +87,16 @@ func FuzzJSONInvalid(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		bad := scan(data)
+		bad, ok := scan(data)
 		switch valid := json.Valid(data); {
-		case bad == nil && (!valid || !utf8.Valid(data)):
+		case ok && (!valid || !utf8.Valid(data)):
 			t.Fatalf("accepted %q", data)
-		case bad != nil && valid && bad.msg != "Invalid UTF-8" && bad.msg != "Nesting too deep":
+		case !ok && valid && bad.msg != "Invalid UTF-8" && bad.msg != "Nesting too deep":
 			t.Fatalf("refused %q: %s at %d", data, bad.msg, bad.offset)
-		case bad != nil && (bad.offset < 0 || bad.offset > len(data)):
+		case !ok && (bad.offset < 0 || bad.offset > len(data)):
 			t.Fatalf("offset %d of %d", bad.offset, len(data))
 		}
-		if bad != nil {
+		if !ok {
 			return
 		}
 		start := skipSpace(data, 0)

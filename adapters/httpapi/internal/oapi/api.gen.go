@@ -28178,32 +28178,6 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
-type GetHealth429JSONResponse struct{ TooManyRequestsJSONResponse }
-
-func (response GetHealth429JSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
-	if response.Headers.XRateLimitLimit != nil {
-		w.Header().Set("X-RateLimit-Limit", fmt.Sprint(*response.Headers.XRateLimitLimit))
-	}
-	if response.Headers.XRateLimitRemaining != nil {
-		w.Header().Set("X-RateLimit-Remaining", fmt.Sprint(*response.Headers.XRateLimitRemaining))
-	}
-	if response.Headers.XRateLimitReset != nil {
-		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(*response.Headers.XRateLimitReset))
-	}
-	w.WriteHeader(429)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetHealth500JSONResponse struct{ InternalErrorJSONResponse }
 
 func (response GetHealth500JSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
@@ -33015,34 +32989,34 @@ var swaggerSpec = []string{
 	"XMRFIKGASadrk8tkCS1QyDhTJMniMRh5kqRsksmqhPXLMPwJL3tIQQ8FNppxY9Bt93c+i5fhQet3UiaR",
 	"3WGPIV1ncS2RdRa3j8GYw7JfsyBL9agHv30ontDLMCRqIex+LhZzuzNV1XkhG0c82MqCPWM00uK5Roe7",
 	"Yvp72EZlc5oq01OORRPXWGgxExHUnRjXUWjSbkCQkkCEID46nqevAfp3KpkcYI67yw4ll2RCuTZpiBY8",
-	"YyqZ6WCev2OUJTjg5egZockSeyIRZPhz7c5HIZumNGThqE3eQcYTaHU0ZcDsulLMMgo57JkQUWZG07i+",
-	"8/nfmPoBV+yhB3Sc8Ug/8dZrd9v+/9ubdIKLEHrmmMnbGhj8b4DLacrkf6P81YW2N05rMeujd2NCTcNv",
-	"kSQsKBD3VV2cUsWGmKo6+NQAQv7QcW+5G+zKwh0s5KvPN9dDZAwpcfRfuEgsBhe9Ce5jog4GpwI1OWla",
-	"QNslHmqFCg1yv3r4Wr+ouaNTfUcwo3Xv6FXdcVe1DPqgzt3nqvgsOCvowWGuq3h2s5GlWimdKTWXg5OT",
-	"eSr+wwLVtve0A6FHvKJVVvVDvmWpxJPrtTvtPVRD3NXb+gi5FAd9ijUamFzTrx5kcfrWUNNfLe93AUXW",
-	"XJGQzVkSaj24gMEGDe6NvxG/Zb/Xwu/3IiVFZ6VBMpNoSSgxMs+6rpOp1oLkjWsG58gCLKKaLp8OOvVH",
-	"rIS51zCwh6Kc2+pUT3T37ajfnkDLmtrGMzBvGzx9Wrvp1xmkt9o2L8WRFrbOu1SMmdxn66zo1BCk2Lx5",
-	"tB5GxjSiSaCXiVj1uu91yWKGpe9uv8Omkk3zB73jU2Rh0Qchv9rtJS4JXVT1PfobU1c4tgfXdM1YcINe",
-	"FeNscCKxEtXdZTGfpo7Ufv3CD0U7Xw91962pZ8br9qZFN2hiPTYrGz7R7ZlWDvYxd+iCjWdC3MiTmMnZ",
-	"ckMLL/1nE6qDBPPVNHBFNaiZTpeoXlo6CdOfeMwiaBQ80BtXQDUz6IN/o5xCmh6+I+cJgozvAinE36/f",
-	"/tTU+Dij8O+RfueQh1gD2fO8Z9pKTkUyJZJPE6pBXF8O/n68xF8/Cr/iCsDLt3kKR3JGO/3Tv46cZj1j",
-	"H2nIAh7TiPzw5vJ56/qHy07/1KK6nkKtV+4fLXhp69oOtt4zd7qj31CyIGUKzQAzhJRNuVSQ0ULDMGVS",
-	"NsE8lywJmZVXoYBPpJetrkgKVnGvET4kid5ax58wFX2Ypaa8PhoX1DBQQ2Ub9m7b3H3i+ee043shlvy2",
-	"9R1aNZtl8TihHB618yMMGW17ridUQKTrn58/f/nyxcsXJqsdfYH2ttb5mPZaZ14/aI1932/5E//s7HRy",
-	"Numfne/hC8SNaWz1g/ggCggbMG6h5aDTeU/lzZV+21xtaKYgDWi4NvufiS/k6Dx5an7QGgl5hRsW9woE",
-	"rVB6QGS64CA14q3KP2r/tIeM5OF/RJYmbIOg1Bv4jbuOjFMeTtkmwfkfMX6g3ARBg+/ZQ3g+ltzM1+Rz",
-	"C0/35qMErcB2LMw68zsdr3dx0T/vXXQ7XT2ymE7ZihCE32QbN5GTgqs3gxSsyTWpE6+7PbkFbZqdlH0q",
-	"4vE/YjysW8Z10bnvyP8uxkdBeBSEjy8Ic+nzHzE+nDDMxizd1PQZ/r7RZExp8GCbEd/yBeQeTv9zyzx4",
-	"61HeVbGRiUWi4WhFAOEma+NudQLoNPRYN/Bpe0FvCzkojUHXMzmh9ooWPKBO7C3oLZuINN7vpU9Nzm02",
-	"A1dW4mjwHeXc05BzCP32fD6elCuP4lPjO0ZTll5C/PK3DxpGL+f8R7Z0v3zAMGI9pxuLxywMWWh73ZXi",
-	"iYOTE79z1vbaXtsfnJ+enmKnAZzOel0zVYZUCUMCHHpQGMS9EqKqrUc5doaBeiS5LNxr4mTrd9tID4iw",
-	"1PrWQSKUIl+FZxm39PqzLl3rhluv3SGX714V7rI/VTUmSRx9PuEJ0gWbvHKRqdVnQOfxipdbAhVJtOAJ",
-	"Tc7r6t2YQgoCae0RwALmiDellepAtGU4roqPemcvbFQLX6yEccygq7cbzrH1e9+lPDB9BKRkikxZYlSU",
-	"teWEv+vrqyf0K/JT5w8gC5FFIQmEXF9WIRV5KRWPTQOstaf9rD9QkyA7CSzOmEMOfLmud/XBcBt5rw9y",
-	"9SjfIdlIoesQ3MeSWxaJ+fqym8urPiCjEhJL5izVgpsmQdXt9k8VT7j1obdRk2hUo4qPI4bDKlPHYUzu",
-	"1rfEN8VtVrM/8x0RIRlRNelk4UG1G+RaCT3JUiep2m9QbjlR8TBI1m0WNwnwCimRGmIr40TPHwnbrupZ",
-	"V+DXNzqkyJTkIbMPFqmeoBaYhSc5OK84z1BBUiDVym9yeZEVdwVIgtdEPR+36eW7V+SGLUtTyNSMJcqo",
-	"TRUPAh7heob0wqMKjMMV48HUvfxr5Dljdx/u/v8AAAD//w==",
+	"YyqZ6WCev2OUJTjg5egZockSeyIRZPhz7c5HIZumNGThqE3eQcYTaHU0ZcDsulLMMgo57JkQUWZG0zhv",
+	"pfSa3zAY8jwVY+bcnXo5SEoVI5AqUwUtf2PqB1zbhx7lccYj/cRbr91t+/9vb9IJLkLormOWyVbL4H8D",
+	"sE5TJv8b5a8uNMhx+o1ZSb1vE2pag4skYUGB4q/qYj3vISa1Dj41gLo/dCxd7gb7DeAOFvLV55vrIYaG",
+	"5Dn6L1wkFq2Lfgf32VFbg/ODOp80zaLtEg+16oWmu189fK2J1NzRqb4jmNG6d/Sq7rirWgZ9pOfuc1V8",
+	"FpwVdOsw11U8u9nIUq2+zpSay8HJyTwV/2GBatt72oHQI17RP6s6J9+yVOIZ99qd9h5KJO7qbR2HXDIE",
+	"HB59CNtPC1ZxGtY006ufd7iAsmquSMjmLAm15ltAXXOq7424Eb9lv9cC7vciJUX3pMEuk1pJKDFSzjqr",
+	"k6nWe+SNa//m6AEshpq+ng4s9ceohKvXMLCHopXbslRPdPdtpd+eQJOa2lYzMG8bLn1au+nXGSS02sYu",
+	"xZEWts47ECL7bJ0VLRrCEps3j9a8yJhGNAn0MhGrUPe9LlnMsNjd7XfYVLJp/qB3fIq8K/og5Fe7vcQl",
+	"oYuqTkd/Y+oKx/bgKq4ZC27Qj2LcC060VaKzuyzm09TR2K9f+KFo2euh7r419cx43d60SiO0rR6blQ2f",
+	"6PZMKwf7mDt0wcYzIW7kSczkbLmhaZf+swnOQUr5auK3ohrUTG9LVCgtgYTpSDxmEbQGHuiNK6B+GTTA",
+	"v1FOITEP35EzA0GOd4EG4u/Xb39qanycUfj3SL9zyEOseux53jNtF6cimRLJpwnVIK4vBw8/XuKvH4Vf",
+	"cQXg5dt8gyM5o53+6V9HTpeesY80ZAGPaUR+eHP5vHX9w2Wnf2pRXU+h1g/3jxa8tHVtB1vvizvd0VMo",
+	"WZAyhYq/GULKplwqyGGhYZgyKZtgkEuWhMzKq1DAJ9LLVlcWBau41wgfkjZv7eFPmHw+zFJTUB+NC+oU",
+	"qJOyDXu3be4+8fxz2vG9EIt82/oOrWLNsnicUA6P2vkRhn62PdcTKiDS9c/Pn798+eLlC5PHjt4/e1vr",
+	"fEx7rTOvH7TGvu+3/Il/dnY6OZv0z8738P7hxjTW+UG8DgWEDRi30HLQ6byn8uZKv22uNrRPkAY0XGP9",
+	"z8QQcnSXPDXPZ42EvMINi3sFwlQoPSAWXXCJGvFW5RG1f9pDRvLwPyJLE7ZBUOoN/MZdR8YpD6dsk+D8",
+	"jxg/UG6CoMH37CE8H0tu5mvyuYWne/NRglZgO5Zinfmdjte7uOif9y66na4eWUynbEUIwm+yjZvIScHV",
+	"m0EK1mSX1InX3Z7cgsbMTso+FfH4HzEe1i3juujcd+R/F+OjIDwKwscXhLn0+Y8YH04YZmOWbmrzDH/f",
+	"aDKmNHiwzYhv+QJyD6f/uWUevPUo76r4x8Qi0XC0IoBwk7VxtzoBdBp6rBv4tL2gt4Wsk8ag65ksUHtF",
+	"Cx5QJ/YW9JZNRBrv99KnJuc2m4ErK3E0+I5y7mnIOYR+ez4fT8qVR/Gp8R2jKUsvIQ752wcNo5dz/iNb",
+	"ul8+YDiwnsWNxWMWhiy03e1KccHByYnfOWt7ba/tD85PT0+xtwBOZ72SmSpDo4QhAQ5dJwziXglR1cij",
+	"HDvD0DzSWhbuNXGy9bttpAdEWGp96yARSpGvwrOMW3r9WZeuWcOt1+6Qy3evCnfZn6pakSSOMJ/wBAmC",
+	"TSa5yNTqM6DXeMXLLWWKJFrwhCbLdfVuTBoFgbT2COD9clSb0kp1oNYyrFbFR72zFzaqhS/Wvjgu0NXb",
+	"DcvY+r3vUh6YzgFSMkWmLDEqytpywt/19dUT+hUZqfMHkIXIopAEQq4vq5CKvJSKx6bl1drTftYfqIlJ",
+	"Frg4Yw5Z7+VK3tUHw23kvT7I1aN8h/QihT5DcB9Lblkk5uvLbi6v+oCMSkglmbNUC26aBFW32z9VPOHW",
+	"h25GTaJRjSo+jhgOq0wWhzG5W99S3RS3Wc3+zHdEhPRD1TSThQfVbpBrJfQkS72jar9BuclExcMgPbdZ",
+	"3CTAJKREaqisjBM9fyRsu6pnXYFf3+iQIlOSh8w+WKR6glpgFp7k4LziPEPNSIFGK7/JZUJW3BUg7V0T",
+	"9XzcppfvXpEbtixNIVMzliijNlU8CJiD6znRC48qcAxXjAeT9fKvkWeJ3X24+/8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

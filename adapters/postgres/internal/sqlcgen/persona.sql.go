@@ -119,12 +119,20 @@ func (q *Queries) InsertPersona(ctx context.Context, arg InsertPersonaParams) er
 const listActivePersonas = `-- name: ListActivePersonas :many
 SELECT id, name, description, system_prompt, personality_traits, capabilities, is_active, created_by, created_at, updated_at
 FROM personas
-WHERE is_active
+WHERE is_active AND (created_at, id) < ($1::timestamptz, $2::uuid)
 ORDER BY created_at DESC, id DESC
+LIMIT 500
 `
 
-func (q *Queries) ListActivePersonas(ctx context.Context) ([]Persona, error) {
-	rows, err := q.db.Query(ctx, listActivePersonas)
+type ListActivePersonasParams struct {
+	BeforeCreatedAt time.Time
+	BeforeID        uuid.UUID
+}
+
+// By pages, so that the index serves them in order whatever the share of active personas is. Without a limit the planner would rather
+// read the table and sort it. The size of a page is a literal because a prepared plan can't see a parameter.
+func (q *Queries) ListActivePersonas(ctx context.Context, arg ListActivePersonasParams) ([]Persona, error) {
+	rows, err := q.db.Query(ctx, listActivePersonas, arg.BeforeCreatedAt, arg.BeforeID)
 	if err != nil {
 		return nil, err
 	}

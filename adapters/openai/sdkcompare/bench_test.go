@@ -1,4 +1,4 @@
-package openai_test
+package sdkcompare_test
 
 import (
 	"bytes"

@@ -1,0 +1,335 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gaia/adapters/postgres"
+	"gaia/domain"
+	"gaia/internal/testenv"
+)
+
+// No call may take longer than this, whatever the server does.
+const bound = 6 * time.Second
+
+func TestServerAway(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]struct {
+		begin, end func(*testenv.Server)
+		bound      time.Duration
+	}{
+		"killed": {(*testenv.Server).Stop, (*testenv.Server).Start, 2 * time.Second}, // a refused connection is no wait
+		"frozen": {(*testenv.Server).Pause, (*testenv.Server).Resume, bound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := testenv.StartPostgres(t)
+			migrateUp(t, server.URL())
+			s := open(t, server.URL())
+			p := aPersona("Survivor")
+			if err := s.Personas().Create(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			wantHealth(t, s, domain.Healthy)
+
+			fault.begin(server)
+			wantAllUnavailable(t, s, p, fault.bound)
+			wantHealth(t, s, domain.Unhealthy)
+
+			fault.end(server)
+			eventually(t, func() error { _, err := s.Personas().Get(t.Context(), p.ID); return err })
+			wantHealth(t, s, domain.Healthy)
+			if all, err := s.Personas().List(t.Context(), false); err != nil || len(all) != 1 || all[0].Name != p.Name {
+				t.Errorf("after the outage: got %v, %v", all, err)
+			}
+			if n, err := s.Conversations().Count(t.Context(), "owner", ""); err != nil || n != 0 {
+				t.Errorf("after the outage: got %d messages, %v", n, err)
+			}
+		})
+	}
+}
+
+func TestServerAwayFromTheStart(t *testing.T) {
+	t.Parallel()
+	server := testenv.StartPostgres(t)
+	migrateUp(t, server.URL())
+	server.Stop()
+	s := open(t, server.URL())
+	wantAllUnavailable(t, s, aPersona("Early"), 2*time.Second)
+	if err := postgres.MigrateUp(t.Context(), server.URL()); err == nil {
+		t.Error("migrated without a server")
+	}
+	server.Start()
+	eventually(t, func() error { return s.Personas().Create(t.Context(), aPersona("Late")) })
+}
+
+// A turn whose answer was reported as saved is there after a crash, and no turn is there by half.
+func TestServerKilledWhileTurnsAreSaved(t *testing.T) {
+	t.Parallel()
+	server := testenv.StartPostgres(t)
+	migrateUp(t, server.URL())
+	s := open(t, server.URL())
+	const writers = 4
+	var (
+		mu    sync.Mutex
+		saved []domain.Turn
+		done  sync.WaitGroup
+		begun = make(chan struct{}, writers)
+	)
+	for writer := range writers {
+		done.Go(func() {
+			for i := 0; ; i++ {
+				turn := aTurn(fmt.Sprintf("owner %d", writer%2), "")
+				if _, err := s.Conversations().AppendTurn(t.Context(), turn); err != nil {
+					wantUnavailable(t, "AppendTurn", err)
+					return
+				}
+				mu.Lock()
+				saved = append(saved, turn)
+				mu.Unlock()
+				if i == 20 {
+					begun <- struct{}{}
+				}
+			}
+		})
+	}
+	for range writers {
+		<-begun
+	}
+	server.Stop()
+	done.Wait()
+	server.Start()
+
+	there := map[string]bool{}
+	for _, owner := range []string{"owner 0", "owner 1"} {
+		var messages []domain.Message
+		eventually(t, func() (err error) {
+			messages, err = s.Conversations().History(t.Context(), owner, "", 0)
+			return err
+		})
+		for i, m := range messages {
+			there[m.ID] = true
+			if wantRole := []domain.Role{domain.RoleUser, domain.RoleAssistant}[i%2]; m.Role != wantRole {
+				t.Fatalf("message %d of %s is half of a turn", i, owner)
+			}
+		}
+		if len(messages)%2 != 0 {
+			t.Errorf("%s has %d messages", owner, len(messages))
+		}
+	}
+	for _, turn := range saved {
+		if !there[turn.User.ID] || !there[turn.Assistant.ID] {
+			t.Fatal("a saved turn is gone")
+		}
+	}
+}
+
+func TestDeadConnectionsAreReplaced(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	s := open(t, url)
+	p := aPersona("Reconnect")
+	if err := s.Personas().Create(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, connect(t, url), `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	eventually(t, func() error { _, err := s.Personas().Get(t.Context(), p.ID); return err })
+	eventually(t, func() error { return s.Personas().Create(t.Context(), aPersona("After")) })
+}
+
+func TestAllConnectionsBusy(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, postgres.Config{URL: newDatabase(t), PoolSize: 1, AcquireTimeout: 200 * time.Millisecond})
+	p := aPersona("Busy")
+	if err := s.Personas().Create(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Personas().Update(t.Context(), p.ID, func(*domain.Persona) error {
+		start := time.Now()
+		_, err := s.Personas().Get(t.Context(), p.ID)
+		wantUnavailable(t, "Get", err)
+		if took := time.Since(start); took > bound {
+			t.Errorf("waited %v for a connection", took)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLockHeldByOthers(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	s := openWith(t, postgres.Config{URL: url, StatementTimeout: 300 * time.Millisecond})
+	p := aPersona("Locked")
+	if err := s.Personas().Create(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	other := connect(t, url)
+	exec(t, other, `BEGIN`)
+	exec(t, other, `SELECT FROM personas FOR UPDATE`)
+	rename := func() error {
+		_, err := s.Personas().Update(t.Context(), p.ID, func(p *domain.Persona) error { p.Name = "Free"; return nil })
+		return err
+	}
+	wantUnavailable(t, "Update", rename())
+	exec(t, other, `ROLLBACK`)
+	if err := rename(); err != nil {
+		t.Errorf("after the lock was gone: %v", err)
+	}
+}
+
+func TestReadOnlyServer(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	exec(t, connect(t, url), `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`)
+	s := open(t, url)
+	wantUnavailable(t, "Create", s.Personas().Create(t.Context(), aPersona("Refused")))
+	_, err := s.Conversations().AppendTurn(t.Context(), aTurn("owner", ""))
+	wantUnavailable(t, "AppendTurn", err)
+	if list, err := s.Personas().List(t.Context(), false); err != nil || len(list) != 0 {
+		t.Errorf("List: got %v, %v", list, err)
+	}
+}
+
+func TestMissingDatabaseIsUnavailable(t *testing.T) {
+	t.Parallel()
+	s := openWith(t, postgres.Config{URL: strings.Replace(testenv.Postgres(t), "/t_", "/missing_", 1)})
+	_, err := s.Personas().List(t.Context(), true)
+	wantUnavailable(t, "List", err)
+}
+
+func TestBadURLIsAnErrorWithoutIt(t *testing.T) {
+	t.Parallel()
+	const url = "postgres://user:s3cret@host:not-a-port/db"
+	_, err := postgres.Open(t.Context(), postgres.Config{URL: url})
+	if err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("Open: got %v", err)
+	}
+	if err := postgres.MigrateUp(t.Context(), url); err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("MigrateUp: got %v", err)
+	}
+}
+
+func TestCallerLeavesWhileWaiting(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	s := open(t, url)
+	p := aPersona("Waiting")
+	if err := s.Personas().Create(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	other := connect(t, url)
+	exec(t, other, `BEGIN`)
+	exec(t, other, `SELECT FROM personas FOR UPDATE`)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(100*time.Millisecond, cancel)
+	start := time.Now()
+	_, err := s.Personas().Update(ctx, p.ID, func(*domain.Persona) error { return nil })
+	if !errors.Is(err, context.Canceled) || domain.KindOf(err) != domain.Canceled {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("noticed after %v that the caller had left", took)
+	}
+}
+
+func TestDeeplyNestedJSONIsNoFault(t *testing.T) {
+	t.Parallel()
+	s := open(t, newDatabase(t)).Personas()
+	for _, depth := range []int{100, 5_000, 100_000} {
+		p := aPersona(fmt.Sprintf("Deep %d", depth))
+		for range depth {
+			p.Traits = map[string]any{"d": p.Traits}
+		}
+		err := s.Create(t.Context(), p)
+		if kind := domain.KindOf(err); err != nil && kind != domain.BadRequest {
+			t.Errorf("depth %d: got kind %d: %v", depth, kind, err)
+		}
+		if err == nil {
+			if _, err := s.Get(t.Context(), p.ID); err != nil {
+				t.Errorf("depth %d was stored and can't be read: %v", depth, err)
+			}
+		}
+	}
+}
+
+// wantAllUnavailable makes every call that there is, all at once.
+func wantAllUnavailable(t *testing.T, s *postgres.Store, p domain.Persona, within time.Duration) {
+	t.Helper()
+	personas, conversations, ctx := s.Personas(), s.Conversations(), t.Context()
+	var done sync.WaitGroup
+	for name, call := range map[string]func() error{
+		"Create":        func() error { return personas.Create(ctx, aPersona("Never")) },
+		"Get":           func() error { _, err := personas.Get(ctx, p.ID); return err },
+		"Default":       func() error { _, err := personas.Default(ctx); return err },
+		"List":          func() error { _, err := personas.List(ctx, true); return err },
+		"ChosenPersona": func() error { _, err := personas.ChosenPersona(ctx, "owner"); return err },
+		"ChoosePersona": func() error { return personas.ChoosePersona(ctx, "owner", p.ID, time.Now()) },
+		"History":       func() error { _, err := conversations.History(ctx, "owner", "", 0); return err },
+		"Count":         func() error { _, err := conversations.Count(ctx, "owner", ""); return err },
+		"AppendTurn":    func() error { _, err := conversations.AppendTurn(ctx, aTurn("owner", "")); return err },
+		"Clear":         func() error { return conversations.Clear(ctx, "owner", newID()) },
+		"Update": func() error {
+			_, err := personas.Update(ctx, p.ID, func(p *domain.Persona) error { p.Name = "Never"; return nil })
+			return err
+		},
+	} {
+		done.Go(func() {
+			start := time.Now()
+			wantUnavailable(t, name, call())
+			if took := time.Since(start); took > within {
+				t.Errorf("%s took %v, want at most %v", name, took, within)
+			}
+		})
+	}
+	done.Wait()
+}
+
+func wantUnavailable(t *testing.T, what string, err error) {
+	t.Helper()
+	var e *domain.Error
+	if !errors.As(err, &e) || e.Kind != domain.Unavailable || e.Message != "The database is not available" {
+		t.Errorf("%s: got %v, want Unavailable", what, err)
+	}
+}
+
+func wantHealth(t *testing.T, s *postgres.Store, want domain.Status) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	start := time.Now()
+	got := s.Check(ctx)
+	if got.Status != want || (got.Detail == "") != (want == domain.Healthy) {
+		t.Errorf("health: got %+v, want %s", got, want)
+	}
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("the check took %v, its deadline was 2 s", took)
+	}
+}
+
+// eventually calls until it works: after an outage the first calls may meet connections that died in it.
+func eventually(t *testing.T, call func() error) {
+	t.Helper()
+	deadline, poll := time.After(20*time.Second), time.NewTicker(50*time.Millisecond)
+	defer poll.Stop()
+	for {
+		err := call()
+		if err == nil {
+			return
+		}
+		wantUnavailable(t, "on the way back", err)
+		select {
+		case <-deadline:
+			t.Fatalf("not back after 20 s: %v", err)
+		case <-poll.C:
+		}
+	}
+}
