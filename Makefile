@@ -17,7 +17,7 @@ run: build ## build, and serve on 127.0.0.1:8666 with nothing else installed
 	@bin/gaia serve
 
 build: ## build bin/gaia
-	@$(GO) build -trimpath -ldflags "-s -w -X main.build=$(BUILD)" -o bin/gaia ./cmd/gaia
+	@$(GO) build -ldflags "-s -w -X main.build=$(BUILD)" -o bin/gaia ./cmd/gaia
 
 generate: bin/sqlc ## regenerate the API, the client and the queries
 	@$(GO) generate ./api
@@ -36,7 +36,7 @@ test-integration: test-deps ## run the adapters and commands on real servers
 	@GAIA_TEST_REQUIRE=1 $(GO) test -race ./adapters/... ./internal/... ./cmd/...
 
 test-compatibility: test-deps ## replay what the LLM Platform answered
-	@GAIA_TEST_REQUIRE=1 $(GO) test -count=1 -v ./tests/compat/...
+	@GAIA_TEST_REQUIRE=1 $(GO) test -race -count=1 -v -run Replay ./tests/e2e
 
 test-performance: build ## run every Go benchmark
 	@$(GO) test -short -run '^$$' -bench . -benchmem ./...

@@ -150,7 +150,7 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 		write(w, stop, cost, done)
 		close(sent)
 	}, hello))
-	cfg.Idle = 5 * short
+	cfg.FirstToken, cfg.Idle = 10*short, 10*short
 	st, err := completer(t, cfg).Open(t.Context(), domain.Prompt{})
 	if err != nil {
 		t.Fatal(err)
@@ -314,7 +314,7 @@ func (endless) Read(p []byte) (int, error) {
 func wantMessage(t *testing.T, err error, kind domain.Kind, message string) {
 	t.Helper()
 	var e *domain.Error
-	if !errors.As(err, &e) || e.Kind != kind || e.Message != message {
+	if !errors.As(err, &e) || errors.Is(err, io.EOF) || e.Kind != kind || e.Message != message {
 		t.Errorf("got %v\nwant %s", err, message)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -202,6 +203,9 @@ func broken(ctx context.Context, provider string, err error) error {
 	case errors.Is(err, errTooLong), errors.Is(err, errNotChunk):
 		return unreadable(provider, err)
 	default:
+		if errors.Is(err, io.EOF) { // in the chain, it would make the failure look like the end of a whole answer
+			err = errors.New(err.Error())
+		}
 		return domain.MissingPart(fmt.Sprintf("The connection to the provider %s failed", provider), err)
 	}
 }

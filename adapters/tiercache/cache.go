@@ -143,13 +143,13 @@ func (c *Cache) Invalidate(ctx context.Context, keys ...ports.CacheKey) {
 	}
 	// The data has changed already: a caller that leaves must not stop the news of it.
 	ctx = context.WithoutCancel(ctx)
-	c.drop(keys)
 	if c.cfg.Remote != nil {
 		if err := c.cfg.Remote.Drop(ctx, keys...); err != nil {
 			c.owedRemote.add(keys)
 		}
 	}
 	// After the remote cache: a load in between could bring the old value back from there.
+	c.drop(keys)
 	if c.cfg.Bus != nil {
 		c.owedBus.add(keys)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -269,7 +268,11 @@ func (s *system) ensureDefaultPersona(personas *app.Personas, log *slog.Logger) 
 			if attempt == 0 {
 				close(first)
 			}
-			if err == nil || ctx.Err() != nil || errors.Is(err, context.Canceled) {
+			if err == nil || ctx.Err() != nil {
+				return
+			}
+			if domain.KindOf(err) == domain.Conflict {
+				log.Warn("there is no default persona: another one has its name", "error", err.Error())
 				return
 			}
 			log.Warn("the default persona could not be made; trying again", "error", err.Error())

@@ -67,7 +67,7 @@ func ParseLevel(s string) (slog.Level, error) {
 func New(w io.Writer, service string, level slog.Level) *slog.Logger {
 	var h slog.Handler
 	if isTerminal(w) {
-		h = tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: "2006-01-02 15:04:05", ReplaceAttr: colourLevel})
+		h = tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "2006-01-02 15:04:05", ReplaceAttr: colourLevel})
 	} else {
 		h = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: nameLevel})
 	}

@@ -92,8 +92,8 @@ func (c *tally) write(w io.Writer) {
 
 func TestRecordedExchanges(t *testing.T) {
 	t.Parallel()
-	exchanges := load[[]exchange](t, "testdata/exchanges.json")
-	table := load[differences](t, "testdata/differences.json")
+	exchanges := readJSON[[]exchange](t, "testdata/exchanges.json")
+	table := readJSON[differences](t, "testdata/differences.json")
 	gaiatest.OnBackends(t, func(t *testing.T, b gaiatest.Backend) {
 		provider := gaiatest.NewProvider(t)
 		r := &replayer{t: t, server: b.Start(t, provider.Settings())}
@@ -291,7 +291,7 @@ func (r *replayer) body(request any) any {
 	return r.fillIn(request)
 }
 
-func load[T any](t *testing.T, path string) (v T) {
+func readJSON[T any](t *testing.T, path string) (v T) {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err == nil {

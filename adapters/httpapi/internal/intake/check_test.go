@@ -260,11 +260,11 @@ func TestRepeatedAndSimilarKeysDoNotReachTheDecoder(t *testing.T) {
 func TestFaultsAndInputsAreBounded(t *testing.T) {
 	t.Parallel()
 	op := testOperation(t)
-	_, faults := op.CheckBody([]byte(field("subs", "["+strings.Repeat("{},", 1_000_000)+"{}]")))
+	_, faults := op.CheckBody([]byte(field("subs", "["+strings.Repeat("{},", 100_000)+"{}]")))
 	if len(faults) != maxFaults {
 		t.Errorf("%d faults", len(faults))
 	}
-	_, faults = op.CheckBody([]byte(field("alpha", `"`+strings.Repeat("é", 5_000_000)+`"`)))
+	_, faults = op.CheckBody([]byte(field("alpha", `"`+strings.Repeat("é", 500_000)+`"`)))
 	if n := len(faults[0].Input.(json.RawMessage)); n > maxPreviewText {
 		t.Errorf("a long text comes back with %d bytes", n)
 	}
