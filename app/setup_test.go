@@ -304,7 +304,7 @@ func newChat(t *testing.T, p *provider) *chatBed {
 	b.chat = app.NewChat(app.ChatDeps{
 		Personas: b.personas, Conversations: b.turns, Completers: map[string]ports.Completer{domain.ProviderOpenAI: p}, Events: b.events,
 		Selector: domain.ModelSelector{
-			Catalogue: domain.BuiltInCatalogue(), Configured: map[string]bool{domain.ProviderOpenAI: true},
+			Catalogue: domain.BuiltInCatalogue(), Configured: map[string]string{domain.ProviderOpenAI: "gpt-4o-mini"},
 			Default: domain.Choice{Provider: domain.ProviderOpenAI, Model: "gpt-4o-mini"},
 		},
 		Now: time.Now, NewID: ids2(),

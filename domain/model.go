@@ -24,7 +24,7 @@ type Provider struct {
 	ID           string
 	Name         string
 	Setting      string // the environment variable that configures it
-	DefaultModel string // used when a request names only the provider; empty when there is none
+	DefaultModel string // used when a request names only the provider; empty when the operator has to say it
 }
 
 // Providers returns the known providers in the order in which a default is looked for.

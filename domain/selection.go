@@ -17,13 +17,13 @@ type Choice struct {
 // ModelSelector chooses models. It is made once and does not change.
 type ModelSelector struct {
 	Catalogue  Catalogue
-	Configured map[string]bool // provider ids that can be used
-	Default    Choice          // zero when there is no provider at all
+	Configured map[string]string // the default model of each provider that can be used, by provider id; empty when it has none
+	Default    Choice            // zero when there is no provider at all
 }
 
 // DefaultChoice finds the model that answers when a request names none: what the operator set, else the default model of the first
 // configured provider. skipped tells that the operator's wish can't be met because its provider is not configured.
-func DefaultChoice(c Catalogue, configured map[string]bool, wish ModelRequest) (choice Choice, skipped bool) {
+func DefaultChoice(c Catalogue, configured map[string]string, wish ModelRequest) (choice Choice, skipped bool) {
 	if wish != (ModelRequest{}) {
 		s := ModelSelector{Catalogue: c, Configured: configured}
 		if choice, err := s.Choose(wish); err == nil {
@@ -32,8 +32,8 @@ func DefaultChoice(c Catalogue, configured map[string]bool, wish ModelRequest) (
 		skipped = true
 	}
 	for _, p := range Providers() {
-		if configured[p.ID] && p.DefaultModel != "" {
-			return Choice{p.ID, p.DefaultModel}, skipped
+		if model := configured[p.ID]; model != "" {
+			return Choice{p.ID, model}, skipped
 		}
 	}
 	return Choice{}, skipped
@@ -45,17 +45,22 @@ func (s ModelSelector) Choose(r ModelRequest) (Choice, error) {
 	if provider, model, ok := strings.Cut(r.Model, "/"); ok && model != "" && r.Provider == "" && providerByID(provider).ID != "" {
 		r = ModelRequest{Provider: provider, Model: model}
 	}
-	if r.Provider != "" && !s.Configured[r.Provider] {
+	if r.Provider != "" && !s.usable(r.Provider) {
 		return Choice{}, notConfigured(r.Provider)
 	}
 	choice, err := s.resolve(r)
 	if err != nil {
 		return Choice{}, err
 	}
-	if !s.Configured[choice.Provider] {
+	if !s.usable(choice.Provider) {
 		return Choice{}, notConfigured(choice.Provider)
 	}
 	return choice, nil
+}
+
+func (s ModelSelector) usable(provider string) bool {
+	_, ok := s.Configured[provider]
+	return ok
 }
 
 func (s ModelSelector) resolve(r ModelRequest) (Choice, error) {
@@ -63,11 +68,11 @@ func (s ModelSelector) resolve(r ModelRequest) (Choice, error) {
 	case r.Provider != "" && r.Model != "":
 		return Choice{r.Provider, r.Model}, nil
 	case r.Provider != "":
-		p := providerByID(r.Provider)
-		if p.DefaultModel == "" {
+		model := s.Configured[r.Provider]
+		if model == "" {
 			return Choice{}, modelNotFound("Provider " + r.Provider + " has no default model: name one in `model`")
 		}
-		return Choice{p.ID, p.DefaultModel}, nil
+		return Choice{r.Provider, model}, nil
 	case r.Model == EchoModel:
 		return Choice{ProviderEcho, EchoModel}, nil
 	case r.Model != "":

@@ -2,16 +2,19 @@ package domain_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"gaia/domain"
 )
 
-func configured(ids ...string) map[string]bool {
-	m := map[string]bool{}
-	for _, id := range ids {
-		m[id] = true
+func configured(ids ...string) map[string]string {
+	m := map[string]string{}
+	for _, p := range domain.Providers() {
+		if slices.Contains(ids, p.ID) {
+			m[p.ID] = p.DefaultModel
+		}
 	}
 	return m
 }

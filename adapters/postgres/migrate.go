@@ -18,7 +18,7 @@ import (
 
 // MigrateUp applies every pending migration. Processes that do this at the same time wait for each other.
 func MigrateUp(ctx context.Context, url string) error {
-	return migrate(ctx, url, func(p *goose.Provider) error {
+	return migrate(url, func(p *goose.Provider) error {
 		_, err := p.Up(ctx)
 		return err
 	})
@@ -26,7 +26,7 @@ func MigrateUp(ctx context.Context, url string) error {
 
 // MigrateDown takes the last migration back; on a schema without any it does nothing.
 func MigrateDown(ctx context.Context, url string) error {
-	return migrate(ctx, url, func(p *goose.Provider) error {
+	return migrate(url, func(p *goose.Provider) error {
 		_, err := p.Down(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return nil
@@ -38,7 +38,7 @@ func MigrateDown(ctx context.Context, url string) error {
 // MigrationStatus lists the known migrations in their order.
 func MigrationStatus(ctx context.Context, url string) ([]db.Migration, error) {
 	var list []db.Migration
-	err := migrate(ctx, url, func(p *goose.Provider) error {
+	err := migrate(url, func(p *goose.Provider) error {
 		status, err := p.Status(ctx)
 		for _, s := range status {
 			list = append(list, db.Migration{Version: s.Source.Version, Name: path.Base(s.Source.Path), AppliedAt: s.AppliedAt.UTC()})
@@ -48,7 +48,7 @@ func MigrationStatus(ctx context.Context, url string) ([]db.Migration, error) {
 	return list, err
 }
 
-func migrate(ctx context.Context, url string, do func(*goose.Provider) error) error {
+func migrate(url string, do func(*goose.Provider) error) error {
 	c, err := pgx.ParseConfig(url)
 	if err != nil {
 		return errBadURL(err)

@@ -14,7 +14,7 @@ import (
 
 // MigrateUp makes the file if need be and applies every pending migration.
 func MigrateUp(ctx context.Context, file string) error {
-	return migrate(ctx, file, func(p *goose.Provider) error {
+	return migrate(file, func(p *goose.Provider) error {
 		_, err := p.Up(ctx)
 		if err == nil {
 			return nil
@@ -29,7 +29,7 @@ func MigrateUp(ctx context.Context, file string) error {
 
 // MigrateDown takes the last migration back; on a schema without any it does nothing.
 func MigrateDown(ctx context.Context, file string) error {
-	return migrate(ctx, file, func(p *goose.Provider) error {
+	return migrate(file, func(p *goose.Provider) error {
 		_, err := p.Down(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return nil
@@ -41,7 +41,7 @@ func MigrateDown(ctx context.Context, file string) error {
 // MigrationStatus lists the known migrations in their order.
 func MigrationStatus(ctx context.Context, file string) ([]db.Migration, error) {
 	var list []db.Migration
-	err := migrate(ctx, file, func(p *goose.Provider) error {
+	err := migrate(file, func(p *goose.Provider) error {
 		status, err := p.Status(ctx)
 		for _, s := range status {
 			list = append(list, db.Migration{Version: s.Source.Version, Name: path.Base(s.Source.Path), AppliedAt: s.AppliedAt.UTC()})
@@ -51,7 +51,7 @@ func MigrationStatus(ctx context.Context, file string) ([]db.Migration, error) {
 	return list, err
 }
 
-func migrate(ctx context.Context, file string, do func(*goose.Provider) error) error {
+func migrate(file string, do func(*goose.Provider) error) error {
 	c := Config{Path: file}.withDefaults()
 	if err := touch(c.Path); err != nil {
 		return fmt.Errorf("sqlite migrate: %w", err)

@@ -144,7 +144,7 @@ func (s *Store) write(ctx context.Context, op string, query func(context.Context
 		if err != nil {
 			return err
 		}
-		defer tx.Rollback() // without effect after Commit
+		defer func() { _ = tx.Rollback() }() // without effect after Commit
 		if err := query(ctx, sqlcgen.New(tx)); err != nil {
 			return err
 		}

@@ -189,9 +189,14 @@ func wireChat(c config, personas *app.Personas, conversations ports.Conversation
 		return nil, err
 	}
 	completers := openCompleters(c)
-	configured := make(map[string]bool, len(completers))
-	for id := range completers {
-		configured[id] = true
+	configured := make(map[string]string, len(completers))
+	for _, p := range domain.Providers() {
+		if completers[p.ID] != nil {
+			configured[p.ID] = p.DefaultModel
+		}
+	}
+	if models := splitList(c.CompatibleModels); len(models) > 0 && completers[domain.ProviderCompatible] != nil {
+		configured[domain.ProviderCompatible] = models[0]
 	}
 	wish := domain.ModelRequest{Provider: c.DefaultProvider, Model: c.DefaultModel}
 	choice, skipped := domain.DefaultChoice(catalogue, configured, wish)
@@ -228,7 +233,9 @@ func openCompleters(c config) map[string]ports.Completer {
 		completers[domain.ProviderOpenAI] = openai.New(openai.Config{BaseURL: c.OpenAIURL, APIKey: c.OpenAIKey, Organization: c.OpenAIOrg})
 	}
 	if c.CompatibleURL != "" {
-		completers[domain.ProviderCompatible] = openai.New(openai.Config{BaseURL: c.CompatibleURL, APIKey: c.CompatibleKey})
+		completers[domain.ProviderCompatible] = openai.New(openai.Config{
+			Provider: domain.ProviderCompatible, BaseURL: c.CompatibleURL, APIKey: c.CompatibleKey,
+		})
 	}
 	if !c.production() {
 		completers[domain.ProviderEcho] = echo.New(echo.Config{WordDelay: c.EchoWordDelay.duration()})

@@ -30,10 +30,9 @@ type load struct {
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 
-	mu      sync.Mutex
-	count   int
-	slowest time.Duration
-	which   string
+	mu    sync.Mutex
+	took  []time.Duration
+	worst string // the slowest request
 }
 
 type loadRequest struct {
@@ -81,39 +80,42 @@ func (l *load) send(r loadRequest) {
 	begun := time.Now()
 	resp, err := l.client.Try(r.Request)
 	took := time.Since(begun)
-	switch {
-	case err != nil:
-		l.t.Errorf("%s %s: %v", r.Method, r.Path, err)
-	case resp.Status != http.StatusOK:
-		l.t.Errorf("%s %s: status %d: %.300s", r.Method, r.Path, resp.Status, resp.Body)
-	case r.same(resp) != r.want:
-		l.t.Errorf("%s %s: the answer changed from\n%s\nto\n%s", r.Method, r.Path, r.want, r.same(resp))
+	wrong := err != nil || resp.Status != http.StatusOK || r.same(resp) != r.want
+	if wrong {
+		l.t.Errorf("%s %s: error %v, status %d, body %.300s, want %.300s", r.Method, r.Path, err, resp.Status, resp.Body, r.want)
+		l.stop() // once is enough
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.count++
-	if took > l.slowest {
-		l.slowest, l.which = took, r.Method+" "+r.Path
+	if l.worst == "" || took > slices.Max(l.took) {
+		l.worst = r.Method + " " + r.Path
 	}
+	l.took = append(l.took, took)
 }
 
-// reset forgets what was measured.
-func (l *load) reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.count, l.slowest, l.which = 0, 0, ""
+// figures say how long requests took.
+type figures struct {
+	common, slowest time.Duration // 19 of 20 requests, and all
+	worst           string
 }
 
-// after waits for so many requests since the last reset and tells how long the slowest took.
-func (l *load) after(requests int) (slowest time.Duration, which string) {
+// next measures so many requests from now on.
+func (l *load) next(requests int) (f figures) {
 	l.t.Helper()
+	l.mu.Lock()
+	l.took, l.worst = nil, ""
+	l.mu.Unlock()
 	gaiatest.Eventually(l.t, time.Minute, "the load goes on", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		slowest, which = l.slowest, l.which
-		return l.count >= requests
+		if len(l.took) < requests {
+			return false
+		}
+		slices.Sort(l.took)
+		f = figures{l.took[len(l.took)*19/20], l.took[len(l.took)-1], l.worst}
+		return true
 	})
-	return slowest, which
+	return f
 }
 
 func (l *load) end() {
@@ -177,32 +179,31 @@ func awayAndBack(t *testing.T, server *gaiatest.Server, part string, broken faul
 	t.Helper()
 	c := server.As(uuid.NewString())
 	persona := create(t, c, "/api/v0.2/personas", "Nemo")
-	best := time.Hour // of several rounds, since other tests keep the machine busy
+	c.Post("/api/v0.2/personas/set", map[string]any{"persona_id": persona}).Want(http.StatusOK)
+	common, slowest := time.Hour, time.Hour // what the fault adds, in the best of several rounds: other tests keep the machine busy
 	for round := range faultRounds {
 		wantHealth(t, server, part, "healthy", "healthy")
 		l := startLoad(t, c, persona)
-		usual, _ := l.after(100)
-		l.reset()
+		usual := l.next(200)
 		broken.begin()
-		slowest, which := l.after(200)
-		if slowest > faultHardCap {
-			t.Errorf("%s took %s while %s was %s", which, slowest, part, broken.how)
-		}
-		best = min(best, slowest-usual)
+		during := l.next(200)
+		common, slowest = min(common, during.common-usual.common), min(slowest, during.slowest-usual.slowest)
 		wantHealth(t, server, part, "degraded", "")
-		l.reset()
-		if slowest, which := l.after(100); slowest > faultHardCap {
-			t.Errorf("%s took %s while %s was known to be %s", which, slowest, part, broken.how)
-		}
+		known := l.next(100)
 		l.end()
+		for _, f := range []figures{during, known} {
+			if f.slowest > faultHardCap {
+				t.Errorf("%s took %s while %s was %s", f.worst, f.slowest, part, broken.how)
+			}
+		}
 		wantFresh(t, c, persona, fmt.Sprintf("Away %d", round))
 		broken.end()
 		wantHealth(t, server, part, "healthy", "healthy")
 		wantFresh(t, c, persona, fmt.Sprintf("Back %d", round))
 	}
-	t.Logf("the slowest request took %s longer than usual in the best of %d rounds", best, faultRounds)
-	if best > faultExcess {
-		t.Errorf("the slowest request took %s longer in the best of %d rounds", best, faultRounds)
+	t.Logf("in the best of %d rounds, 19 of 20 requests took at most %s longer than usual, the slowest %s", faultRounds, common, slowest)
+	if common > faultExcess || slowest > faultExcess {
+		t.Errorf("requests took up to %s and %s longer than usual, limit %s", common, slowest, faultExcess)
 	}
 }
 
