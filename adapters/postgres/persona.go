@@ -93,7 +93,7 @@ func (s *PersonaStore) List(ctx context.Context, activeOnly bool) ([]domain.Pers
 }
 
 // activePage is how many rows ListActivePersonas returns while there are more.
-const activePage = 600
+const activePage = 500
 
 // allActive reads page after page. Nearly always the first is the only one.
 func allActive(ctx context.Context, q *sqlcgen.Queries) ([]sqlcgen.Persona, error) {

@@ -147,7 +147,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 
 func openBus(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe, log *slog.Logger) (*natsbus.Bus, error) {
 	bus, err := natsbus.Start(ctx, natsbus.Config{
-		URL: c.NATSURL, DataDir: filepath.Join(dataDir, "nats"), Name: c.ServiceName, MaxReconnects: c.NATSReconnects,
+		URL: c.NATSURL, DataDir: dataDir, Name: c.ServiceName, MaxReconnects: c.NATSReconnects,
 		Timeout: c.NATSTimeout.duration(), Logger: log,
 	})
 	if err != nil {
