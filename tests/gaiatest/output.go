@@ -52,7 +52,7 @@ func (o *output) String() string {
 // alarm returns the first sign of a fault that must never be there, whatever the answers were.
 func (o *output) alarm() string {
 	for line := range strings.Lines(o.String()) {
-		for _, sign := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: ", `"msg":"panic`, "concurrent map", "superfluous response.WriteHeader"} {
+		for _, sign := range []string{"WARNING: DATA RACE", "panic: ", "fatal error: ", "panic serving", `"msg":"panic`, "superfluous response.WriteHeader"} {
 			if strings.Contains(line, sign) {
 				return strings.TrimSpace(line)
 			}

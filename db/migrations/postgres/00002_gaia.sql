@@ -135,7 +135,7 @@ UPDATE chat_messages SET
 FROM conversations AS c, (
     SELECT
         id,
-        (SELECT coalesce(max(seq), 0) FROM chat_messages) + row_number() OVER (ORDER BY created_at NULLS FIRST, id) AS seq
+        (SELECT coalesce(max(seq), 0) FROM chat_messages) + row_number() OVER (ORDER BY created_at NULLS FIRST, ctid) AS seq
     FROM chat_messages
 ) AS o
 WHERE c.id = chat_messages.conversation_id AND o.id = chat_messages.id;

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// request is one request of a run. Its headers are shared by everyone who sends it.
+type request struct {
+	method, path string
+	header       http.Header
+	body         []byte
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	took   time.Duration // from sending to the last byte
+}
+
+// client sends requests to one server over connections that stay open. It never decompresses: bytes are those on the wire.
+type client struct {
+	base string
+	http *http.Client
+}
+
+func newClient(base string, connections int) *client {
+	return &client{base: base, http: &http.Client{Transport: &http.Transport{
+		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true,
+	}}}
+}
+
+func (c *client) close() { c.http.CloseIdleConnections() }
+
+// send sends a request and keeps the answer.
+func (c *client) send(ctx context.Context, r request) (answer, error) {
+	var body bytes.Buffer
+	return c.sendInto(ctx, r, &body)
+}
+
+// sendInto is send into a buffer that is used again: the answer's body is good until then.
+func (c *client) sendInto(ctx context.Context, r request, body *bytes.Buffer) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header = r.header.Clone()
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	req.Header.Set("X-Api-Key", apiKey)
+	if len(r.body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	begun := time.Now()
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	body.Reset()
+	if _, err := body.ReadFrom(resp.Body); err != nil {
+		return answer{}, err
+	}
+	return answer{status: resp.StatusCode, header: resp.Header, body: body.Bytes(), took: time.Since(begun)}, nil
+}
+
+// mustBe is an error unless the answer has the status.
+func (a answer) mustBe(status int, r request) error {
+	if a.status == status {
+		return nil
+	}
+	return fmt.Errorf("%s %s: status %d, not %d: %.300s", r.method, r.path, a.status, status, a.body)
+}
