@@ -85,7 +85,7 @@ func (h *Health) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if part := probe.Check(ctx); part.Status != domain.Healthy && part.Status != domain.Degraded {
-		return domain.MissingPart("The database is not available", nil)
+		return domain.MissingPart(part.Detail, nil)
 	}
 	return nil
 }

@@ -14,6 +14,9 @@ import (
 // away is what clients read when the database can't be used.
 const away = "The database is not available"
 
+// unmigrated is what clients read when the database has not the tables that this program needs.
+const unmigrated = "The database schema is not up to date: run gaia migrate up"
+
 // unreachableError is a failure to get a connection at all.
 type unreachableError struct{ cause error }
 
@@ -71,6 +74,8 @@ func fromServer(op string, pg *pgconn.PgError, err error) error {
 		return &domain.Error{Kind: domain.BadRequest, Message: "The text holds characters that can't be stored", Cause: cause}
 	case class(pg.Code) == "54": // beyond a limit of the server: nesting, size of a value or of an index entry
 		return &domain.Error{Kind: domain.BadRequest, Message: "The input is too large or nested too deep to be stored", Cause: cause}
+	case isUnmigrated(pg.Code):
+		return domain.MissingPart(unmigrated, cause)
 	case isOutage(pg.Code):
 		return domain.MissingPart(away, cause)
 	default:
@@ -81,6 +86,11 @@ func fromServer(op string, pg *pgconn.PgError, err error) error {
 // isUnstorable knows the states of text that PostgreSQL can't keep: NUL, broken UTF-8, escapes without a character.
 func isUnstorable(state string) bool {
 	return state == "22021" || state == "22P05" || state == "22P02"
+}
+
+// isUnmigrated knows the states of a table, a column or a constraint that is not there.
+func isUnmigrated(state string) bool {
+	return state == "42P01" || state == "42703" || state == "42P10"
 }
 
 // isOutage knows the states in which the statement was right and the server could not or would not carry it out.

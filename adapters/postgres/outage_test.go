@@ -333,3 +333,22 @@ func eventually(t *testing.T, call func() error) {
 		}
 	}
 }
+
+// A database that nobody migrated must say what to do, and not look like a fault of the program.
+func TestUnmigratedDatabase(t *testing.T) {
+	t.Parallel()
+	s := open(t, testenv.Postgres(t))
+	const want = "The database schema is not up to date: run gaia migrate up"
+	if h := s.Check(t.Context()); h.Status != domain.Unhealthy || h.Detail != want {
+		t.Errorf("the probe says %s, %q", h.Status, h.Detail)
+	}
+	_, err := s.Personas().List(t.Context(), true)
+	var e *domain.Error
+	if !errors.As(err, &e) || e.Kind != domain.Unavailable || e.Message != want {
+		t.Errorf("List: %v", err)
+	}
+	_, err = s.Conversations().Count(t.Context(), "owner", "")
+	if domain.KindOf(err) != domain.Unavailable {
+		t.Errorf("Count: %v", err)
+	}
+}

@@ -110,10 +110,17 @@ func (s *Store) Conversations() *ConversationStore { return &ConversationStore{d
 // Check implements ports.Probe.
 func (s *Store) Check(ctx context.Context) domain.PartHealth {
 	start := time.Now()
-	err := s.use(ctx, "check", func(ctx context.Context, conn *pgx.Conn) error { return conn.Ping(ctx) })
+	err := s.use(ctx, "check", func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "SELECT FROM chat_messages WHERE seq IS NULL LIMIT 0") // the last column that migrations add
+		return err
+	})
 	health := domain.PartHealth{Status: domain.Healthy, ResponseTime: time.Since(start)}
 	if err != nil {
 		health.Status, health.Detail = domain.Unhealthy, away
+		var missing *domain.Error
+		if errors.As(err, &missing) && missing.Kind == domain.Unavailable {
+			health.Detail = missing.Message
+		}
 	}
 	return health
 }

@@ -28,7 +28,6 @@ type process struct {
 	url     string
 	begun   time.Time     // just before exec
 	drained chan struct{} // closed when the process has closed its output
-	stopped bool
 }
 
 // startGaia starts gaia on the embedded default with its usual log level. It returns when the server listens.
@@ -119,19 +118,14 @@ func (p *process) stop() error {
 		p.kill()
 		return errors.New("the server did not stop when it was asked to")
 	}
-	p.stopped = true
 	if err := p.cmd.Wait(); err != nil {
 		return fmt.Errorf("the server stopped with: %w", err)
 	}
 	return nil
 }
 
-// kill ends a server that stop has not ended.
-func (p *process) kill() {
-	if !p.stopped {
-		_ = p.cmd.Process.Kill() // it may have ended by itself
-	}
-}
+// kill ends a server, however it does. Doing so after stop is harmless.
+func (p *process) kill() { _ = p.cmd.Process.Kill() }
 
 func pause(ctx context.Context, d time.Duration) error {
 	select {

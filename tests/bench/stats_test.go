@@ -63,17 +63,28 @@ func TestRatios(t *testing.T) {
 	}
 }
 
-// A round in which the machine was busy slows both sides down; the ratio must not show it.
+// A busy moment slows one round of both sides down, so each round has a ratio of its own.
 func TestSummaryPairsTheRounds(t *testing.T) {
 	t.Parallel()
-	quick, slow := throughput{perSecond: 100, p50: 10, p99: 20}, throughput{perSecond: 10, p50: 100, p99: 200}
-	half := func(s throughput) throughput { return throughput{s.perSecond / 2, s.p50 * 2, s.p99 * 2} }
-	l := summarise("load", 1, []throughput{half(quick), half(slow), half(slow)}, []throughput{quick, slow, slow})
-	if l.ratio.perSecond != 0.5 || l.ratio.p50 != 2 || l.ratio.p99 != 2 {
-		t.Errorf("ratios %+v", l.ratio)
+	perSecond := func(values ...float64) []throughput {
+		rounds := make([]throughput, len(values))
+		for i, v := range values {
+			rounds[i] = throughput{perSecond: v, p50: time.Duration(1000 / v), p99: time.Duration(2000 / v)}
+		}
+		return rounds
 	}
-	if l.gaia.perSecond != 5 || l.bare.perSecond != 10 || l.bare.p99 != 200 {
-		t.Errorf("medians %+v and %+v", l.gaia, l.bare)
+	c := summarise("load", 16, perSecond(50, 8, 60), perSecond(100, 10, 80))
+	if c.gaia.perSecond != 50 || c.bare.perSecond != 80 {
+		t.Errorf("medians %v and %v, want 50 and 80", c.gaia.perSecond, c.bare.perSecond)
+	}
+	if c.perSecond != 0.75 { // of 0.5, 0.8 and 0.75; the medians would give 0.625
+		t.Errorf("ratio %v, want 0.75", c.perSecond)
+	}
+	if c.gaia.p50 != 20 || c.bare.p99 != 25 {
+		t.Errorf("medians of latencies: p50 %d, p99 %d", c.gaia.p50, c.bare.p99)
+	}
+	if c.p50 < 1.3 || c.p50 > 1.34 { // of 20/10, 125/100 and 16/12
+		t.Errorf("ratio of p50 %v, want 16/12", c.p50)
 	}
 }
 

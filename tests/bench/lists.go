@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// listTimes are times of list reads by one client that waits for each answer. Cold is the first read after a write, which made every
+// kept list invalid; warm is the read after that; unchanged is one by a client that shows the ETag of the list it has.
+type listTimes struct {
+	personas              int
+	plain, gzip           readTimes
+	unchanged             []time.Duration
+	plainBytes, gzipBytes int
+}
+
+type readTimes struct{ cold, warm []time.Duration }
+
+// measureLists writes to one persona and reads the list, again and again.
+func measureLists(ctx context.Context, c *client, id string, times int) (listTimes, error) {
+	progress("writing and reading lists, %d times", 2*times)
+	var t listTimes
+	for i := range 2 * times {
+		mark := fmt.Sprintf("Changed for the %dth time.", i)
+		if err := change(ctx, c, id, mark); err != nil {
+			return t, err
+		}
+		r := request{method: http.MethodGet, path: listPath}
+		side := &t.plain
+		if i%2 == 1 {
+			r.header, side = acceptGzip, &t.gzip
+		}
+		cold, warm, err := readTwice(ctx, c, r, mark)
+		if err != nil {
+			return t, err
+		}
+		side.cold, side.warm = append(side.cold, cold.took), append(side.warm, warm.took)
+		if i%2 == 1 {
+			t.gzipBytes = len(warm.body)
+			continue
+		}
+		t.plainBytes = len(warm.body)
+		t.personas = bytes.Count(warm.body, []byte(`"system_prompt":`))
+		r.header = http.Header{"If-None-Match": {warm.header.Get("ETag")}}
+		same, err := c.send(ctx, r)
+		if err == nil {
+			err = same.mustBe(http.StatusNotModified, r)
+		}
+		if err != nil {
+			return t, err
+		}
+		t.unchanged = append(t.unchanged, same.took)
+	}
+	return t, nil
+}
+
+func change(ctx context.Context, c *client, id, mark string) error {
+	r := request{method: http.MethodPut, path: listPath + "/" + id, body: fmt.Appendf(nil, `{"description":%q}`, mark)}
+	a, err := c.send(ctx, r)
+	if err != nil {
+		return err
+	}
+	return a.mustBe(http.StatusOK, r)
+}
+
+// readTwice reads cold and warm, and makes sure that the first read shows what was just written.
+func readTwice(ctx context.Context, c *client, r request, mark string) (cold, warm answer, err error) {
+	for _, a := range []*answer{&cold, &warm} {
+		if *a, err = c.send(ctx, r); err != nil {
+			return cold, warm, err
+		}
+		if err = a.mustBe(http.StatusOK, r); err != nil {
+			return cold, warm, err
+		}
+	}
+	text, err := cold.plain()
+	switch {
+	case err != nil:
+	case !bytes.Contains(text, []byte(mark)):
+		err = fmt.Errorf("%w: the list does not show what was written before", errWrong)
+	case !bytes.Equal(cold.body, warm.body):
+		err = fmt.Errorf("%w: two lists differ with no write between them", errWrong)
+	}
+	return cold, warm, err
+}
+
+// plain is the body without compression.
+func (a answer) plain() ([]byte, error) {
+	if a.header.Get("Content-Encoding") != "gzip" {
+		return a.body, nil
+	}
+	r, err := gzip.NewReader(bytes.NewReader(a.body))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// What is aimed at.
+const (
+	goalReady   = 300 * time.Millisecond
+	goalIdleMB  = 60.0
+	goalFaster  = 97.0 // percent that a warm read is faster than a cold one
+	goalSmaller = 30.0 // percent that an answer is smaller when it is compressed
+)
+
+// What lists took on the LLM Platform.
+const (
+	oldCold = 1955 * time.Millisecond
+	oldWarm = 60 * time.Millisecond
+)
+
+// report is everything that a run found.
+type report struct {
+	conditions          string
+	starts              startTimes
+	binary              int64
+	idle, loaded        memory
+	sizes               []size
+	loads               []comparison
+	fewLists, manyLists listTimes
+}
+
+func (r report) print(out io.Writer) error {
+	_, err := fmt.Fprintf(out, "%s\n", r.conditions)
+	section := func(title string, t table) {
+		_, titleErr := fmt.Fprintf(out, "\n%s\n\n", title)
+		err = errors.Join(err, titleErr, t.print(out))
+	}
+	section("Load: gaia against a bare net/http server that writes the same bytes (ratio: gaia/bare)", r.loadTable())
+	section("Persona lists, cold and warm (medians; one client, from sending to the last byte)", r.listTable())
+	section("Size of answers in bytes", r.sizeTable())
+	section("The process", r.processTable())
+	return err
+}
+
+func (r report) loadTable() table {
+	t := table{head: []string{
+		"load", "at once", "gaia req/s", "bare req/s", "ratio", "gaia p50", "bare p50", "ratio", "gaia p99", "bare p99", "ratio",
+	}}
+	for _, c := range r.loads {
+		t.add(c.load, strconv.Itoa(c.workers), fmt.Sprintf("%.0f", c.gaia.perSecond), fmt.Sprintf("%.0f", c.bare.perSecond), times(c.perSecond),
+			ms(c.gaia.p50), ms(c.bare.p50), times(c.p50), ms(c.gaia.p99), ms(c.bare.p99), times(c.p99))
+	}
+	return t
+}
+
+func (r report) listTable() table {
+	t := table{head: []string{"list", "cold", "warm", "faster", "goal", "", "warm against the old cold", "goal", ""}}
+	for _, l := range []listTimes{r.fewLists, r.manyLists} {
+		row := func(how string, cold, warm time.Duration) {
+			own, old := saved(cold, warm), saved(oldCold, warm)
+			t.add(fmt.Sprintf("%d personas, %s", l.personas, how), ms(cold), ms(warm), percent(own), atLeastPercent(goalFaster), atLeast(own, goalFaster),
+				percent(old), atLeastPercent(goalFaster), atLeast(old, goalFaster))
+		}
+		row(fmt.Sprintf("%d kB", l.plainBytes/1000), median(l.plain.cold), median(l.plain.warm))
+		row(fmt.Sprintf("%d kB of gzip", l.gzipBytes/1000), median(l.gzip.cold), median(l.gzip.warm))
+		row("unchanged since (304)", median(l.plain.cold), median(l.unchanged))
+	}
+	t.add("LLM Platform, for comparison", ms(oldCold), ms(oldWarm), percent(saved(oldCold, oldWarm)), "", "", "", "", "")
+	return t
+}
+
+func (r report) sizeTable() table {
+	t := table{head: []string{"answer", "plain", "gzip", "smaller", "goal", ""}}
+	for _, s := range r.sizes {
+		smaller := saved(float64(s.plain), float64(s.gzip))
+		verdict := atLeast(smaller, goalSmaller)
+		if s.gzip == s.plain {
+			verdict = "too small to compress"
+		}
+		t.add(s.what, strconv.Itoa(s.plain), strconv.Itoa(s.gzip), percent(smaller), atLeastPercent(goalSmaller), verdict)
+	}
+	return t
+}
+
+func (r report) processTable() table {
+	t := table{head: []string{"figure", "value", "worst", "goal", ""}}
+	for _, s := range []struct {
+		what  string
+		times []time.Duration
+	}{
+		{"ready, first start with an empty data folder", r.starts.first},
+		{"ready, later starts", r.starts.later},
+	} {
+		m := median(s.times)
+		t.add(fmt.Sprintf("%s (median of %d)", s.what, len(s.times)), ms(m), ms(slices.Max(s.times)), "≤ "+ms(goalReady),
+			atMost(float64(m), float64(goalReady)))
+	}
+	idle := mb(r.idle.resident)
+	t.add(fmt.Sprintf("memory, %s idle after a first start", idleTime), megabytes(r.idle.resident), "", fmt.Sprintf("≤ %.0f MB", goalIdleMB), atMost(idle, goalIdleMB))
+	t.add("  of it heap and stacks (no file behind it)", megabytes(r.idle.anonymous), "", "", "")
+	t.add("memory, right after the load", megabytes(r.loaded.resident), "", "", "")
+	t.add("  of it heap and stacks (no file behind it)", megabytes(r.loaded.anonymous), "", "", "")
+	t.add("size of the program", megabytes(r.binary), "", "", "")
+	return t
+}
+
+func atLeast(value, goal float64) string { return verdict(value >= goal) }
+func atMost(value, goal float64) string  { return verdict(value <= goal) }
+
+func verdict(met bool) string {
+	if met {
+		return "met"
+	}
+	return "missed"
+}
+
+func ms(d time.Duration) string {
+	switch v := d.Seconds() * 1000; {
+	case v >= 100:
+		return fmt.Sprintf("%.0f ms", v)
+	case v >= 1:
+		return fmt.Sprintf("%.1f ms", v)
+	default:
+		return fmt.Sprintf("%.3f ms", v)
+	}
+}
+
+func mb(bytes int64) float64          { return float64(bytes) / 1e6 }
+func megabytes(bytes int64) string    { return fmt.Sprintf("%.1f MB", mb(bytes)) }
+func percent(v float64) string        { return fmt.Sprintf("%.1f %%", v) }
+func atLeastPercent(v float64) string { return fmt.Sprintf("≥ %.0f %%", v) }
+func times(v float64) string          { return fmt.Sprintf("%.2f", v) }
