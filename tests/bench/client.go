@@ -30,7 +30,7 @@ type client struct {
 
 func newClient(base string, connections int) *client {
 	return &client{base: base, http: &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true,
+		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DisableCompression: true, ReadBufferSize: 64 << 10,
 	}}}
 }
 

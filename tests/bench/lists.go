@@ -25,6 +25,7 @@ type readTimes struct{ cold, warm []time.Duration }
 func measureLists(ctx context.Context, c *client, id string, times int) (listTimes, error) {
 	progress("writing and reading lists, %d times", 2*times)
 	var t listTimes
+	var reads reader
 	for i := range 2 * times {
 		mark := fmt.Sprintf("Changed for the %dth time.", i)
 		if err := change(ctx, c, id, mark); err != nil {
@@ -35,7 +36,7 @@ func measureLists(ctx context.Context, c *client, id string, times int) (listTim
 		if i%2 == 1 {
 			r.header, side = acceptGzip, &t.gzip
 		}
-		cold, warm, err := readTwice(ctx, c, r, mark)
+		cold, warm, err := reads.twice(ctx, c, r, mark)
 		if err != nil {
 			return t, err
 		}
@@ -68,15 +69,22 @@ func change(ctx context.Context, c *client, id, mark string) error {
 	return a.mustBe(http.StatusOK, r)
 }
 
-// readTwice reads cold and warm, and makes sure that the first read shows what was just written.
-func readTwice(ctx context.Context, c *client, r request, mark string) (cold, warm answer, err error) {
-	for _, a := range []*answer{&cold, &warm} {
-		if *a, err = c.send(ctx, r); err != nil {
-			return cold, warm, err
-		}
-		if err = a.mustBe(http.StatusOK, r); err != nil {
-			return cold, warm, err
-		}
+// reader keeps the memory that answers are read into: growing it would be measured too.
+type reader struct{ cold, warm bytes.Buffer }
+
+// twice reads cold and warm, and makes sure that the first read shows what was just written.
+func (b *reader) twice(ctx context.Context, c *client, r request, mark string) (cold, warm answer, err error) {
+	if cold, err = c.sendInto(ctx, r, &b.cold); err == nil {
+		err = cold.mustBe(http.StatusOK, r)
+	}
+	if err != nil {
+		return cold, warm, err
+	}
+	if warm, err = c.sendInto(ctx, r, &b.warm); err == nil {
+		err = warm.mustBe(http.StatusOK, r)
+	}
+	if err != nil {
+		return cold, warm, err
 	}
 	text, err := cold.plain()
 	switch {

@@ -52,8 +52,8 @@ func (r report) loadTable() table {
 		"load", "at once", "gaia req/s", "bare req/s", "ratio", "gaia p50", "bare p50", "ratio", "gaia p99", "bare p99", "ratio",
 	}}
 	for _, c := range r.loads {
-		t.add(c.load, strconv.Itoa(c.workers), fmt.Sprintf("%.0f", c.gaia.perSecond), fmt.Sprintf("%.0f", c.bare.perSecond), times(c.perSecond),
-			ms(c.gaia.p50), ms(c.bare.p50), times(c.p50), ms(c.gaia.p99), ms(c.bare.p99), times(c.p99))
+		t.add(c.load, strconv.Itoa(c.workers), fmt.Sprintf("%.0f", c.gaia.perSecond), fmt.Sprintf("%.0f", c.bare.perSecond), factor(c.perSecond),
+			ms(c.gaia.p50), ms(c.bare.p50), factor(c.p50), ms(c.gaia.p99), ms(c.bare.p99), factor(c.p99))
 	}
 	return t
 }
@@ -134,4 +134,4 @@ func mb(bytes int64) float64          { return float64(bytes) / 1e6 }
 func megabytes(bytes int64) string    { return fmt.Sprintf("%.1f MB", mb(bytes)) }
 func percent(v float64) string        { return fmt.Sprintf("%.1f %%", v) }
 func atLeastPercent(v float64) string { return fmt.Sprintf("≥ %.0f %%", v) }
-func times(v float64) string          { return fmt.Sprintf("%.2f", v) }
+func factor(v float64) string         { return fmt.Sprintf("%.2f", v) }

@@ -37,8 +37,12 @@ func measureSizes(ctx context.Context, c *client) ([]size, error) {
 		if err != nil {
 			return nil, err
 		}
-		if text, err := compressed.plain(); err != nil || !bytes.Equal(text, plain.body) {
-			return nil, fmt.Errorf("%w: %s differs when it is compressed (%w)", errWrong, s.what, err)
+		text, err := compressed.plain()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.what, err)
+		}
+		if !bytes.Equal(text, plain.body) {
+			return nil, fmt.Errorf("%w: %s differs when it is compressed", errWrong, s.what)
 		}
 		sizes = append(sizes, size{s.what, len(plain.body), len(compressed.body)})
 	}
