@@ -27,7 +27,7 @@ verify: bin/sqlc ## fail when generating again would change a byte
 	@sh scripts/verify.sh
 
 test: test-deps ## run everything with the race detector, on real servers
-	@GAIA_TEST_REQUIRE=1 $(GO) test -race ./...
+	@GAIA_TEST_REQUIRE=1 $(GO) test -race -count=1 ./...
 
 test-unit: ## run what needs no server
 	@$(GO) test -short ./...
@@ -36,7 +36,8 @@ test-integration: test-deps ## run the adapters and commands on real servers
 	@GAIA_TEST_REQUIRE=1 $(GO) test -race ./adapters/... ./internal/... ./cmd/...
 
 test-compatibility: test-deps ## replay what the LLM Platform answered
-	@GAIA_TEST_REQUIRE=1 $(GO) test -race -count=1 -v -run Replay ./tests/e2e
+	@GAIA_TEST_REQUIRE=1 $(GO) test -race -count=1 ./tests/compat
+	@GAIA_TEST_REQUIRE=1 $(GO) test -race -count=1 -v -run TestRecordedExchanges ./tests/e2e
 
 test-performance: build ## run every Go benchmark
 	@$(GO) test -short -run '^$$' -bench . -benchmem ./...

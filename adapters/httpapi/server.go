@@ -114,7 +114,7 @@ func implemented(op *intake.Operation, fail failFunc) func(http.Handler) http.Ha
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			fail(w, r, domain.NewError(domain.Unimplemented, op.ID+" is not there yet"))
+			fail(w, r, domain.NewError(domain.Unimplemented, op.Method+" "+op.Path+" is not there yet"))
 		})
 	}
 }

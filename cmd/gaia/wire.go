@@ -189,6 +189,11 @@ func wireChat(c config, personas *app.Personas, conversations ports.Conversation
 		return nil, err
 	}
 	completers := openCompleters(c)
+	for name, key := range map[string]string{"ANTHROPIC_API_KEY": c.AnthropicKey, "GOOGLE_API_KEY": c.GoogleKey, "MISTRAL_API_KEY": c.MistralKey} {
+		if key != "" {
+			log.Warn("this version can't use the provider of a key that is set", "setting", name)
+		}
+	}
 	configured := make(map[string]string, len(completers))
 	for _, p := range domain.Providers() {
 		if completers[p.ID] != nil {
