@@ -129,7 +129,7 @@ func (t *turn) publish(ctx context.Context, subject, status string, details map[
 	ctx = context.WithoutCancel(ctx) // others must hear of it although the client left
 	t.chat.Events.Publish(ctx, domain.Event{Subject: subject, Payload: domain.ChatMessageEvent{
 		MessageID: t.info.MessageID, UserID: t.who.OwnerID(), PersonaID: t.personaID, Status: status,
-		Timestamp: t.chat.Now().UTC(), Details: details,
+		Timestamp: t.chat.Now().UTC().Truncate(time.Microsecond), Details: details,
 	}})
 }
 

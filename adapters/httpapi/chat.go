@@ -103,7 +103,7 @@ func (s *server) V02ClearStreamHistory(ctx context.Context, _ oapi.V02ClearStrea
 	if err := s.chat.Clear(ctx, principalFrom(ctx)); err != nil {
 		return nil, err
 	}
-	return oapi.V02ClearStreamHistory200JSONResponse{Status: "success", Message: oapi.StreamingChatHistoryCleared, Timestamp: s.now().UTC()}, nil
+	return oapi.V02ClearStreamHistory200JSONResponse{Status: "success", Message: oapi.StreamingChatHistoryCleared, Timestamp: timestamp(s.now())}, nil
 }
 
 // V1ClearChatHistory empties the caller's conversation.

@@ -130,9 +130,9 @@ type typedStream struct {
 
 func (e *typedStream) begin(out *sse, info app.ChatInfo) {
 	e.choice = info.Choice
-	out.event(oapi.StreamStartEvent{Type: "start", Timestamp: info.Created.UTC()})
+	out.event(oapi.StreamStartEvent{Type: "start", Timestamp: timestamp(info.Created)})
 	out.event(oapi.StreamReadyEvent{
-		Type: "ready", Timestamp: e.now().UTC(), ParallelFetchMs: float64(info.FetchTime.Microseconds()) / 1000,
+		Type: "ready", Timestamp: timestamp(e.now()), ParallelFetchMs: float64(info.FetchTime.Microseconds()) / 1000,
 		CacheHits: oapi.StreamCacheHits{Persona: info.PersonaHit},
 	})
 	out.event(oapi.StreamModelSelectionEvent{
@@ -161,5 +161,5 @@ func (e *typedStream) fail(out *sse, err error) {
 }
 
 func (e *typedStream) complete(out *sse, length int) {
-	out.event(oapi.StreamCompleteEvent{Type: "complete", Timestamp: e.now().UTC(), ResponseLength: length})
+	out.event(oapi.StreamCompleteEvent{Type: "complete", Timestamp: timestamp(e.now()), ResponseLength: length})
 }

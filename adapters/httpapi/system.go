@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"math"
+	"time"
 
 	"gaia/adapters/httpapi/internal/oapi"
 	"gaia/app"
@@ -15,7 +16,7 @@ const apiVersion = "0.2.0"
 // GetRoot says what this server is.
 func (s *server) GetRoot(context.Context, oapi.GetRootRequestObject) (oapi.GetRootResponseObject, error) {
 	return oapi.GetRoot200JSONResponse{
-		Message: "LLM Platform API is running", Version: apiVersion, Build: s.build, Timestamp: s.now().UTC(),
+		Message: "LLM Platform API is running", Version: apiVersion, Build: s.build, Timestamp: timestamp(s.now()),
 		Note:     "Interactive documentation is at /docs, the contract at /openapi.json.",
 		Versions: oapi.RootVersions{V02: "/api/v0.2/", V1: "/api/v1/", Legacy: "/api/v1/"},
 	}, nil
@@ -27,7 +28,7 @@ func (s *server) GetHealth(ctx context.Context, _ oapi.GetHealthRequestObject) (
 	service := oapi.ServiceHealth{Status: oapi.ComponentStatus(domain.Healthy), ResponseTime: new(float64)}
 	database, cache, bus, identity := r.Part(app.PartDatabase), r.Part(app.PartCache), r.Part(app.PartBus), r.Part(app.PartIdentity)
 	return oapi.GetHealth200JSONResponse{
-		Status: oapi.HealthStatus(r.Status), Timestamp: s.now().UTC(), Version: apiVersion, Build: s.build,
+		Status: oapi.HealthStatus(r.Status), Timestamp: timestamp(s.now()), Version: apiVersion, Build: s.build,
 		Services: oapi.ServicesHealth{Auth: service, Asset: service, Chat: service},
 		Database: oapi.DatabaseHealth{
 			Status: componentToAPI(database), Database: oapi.DatabaseKind(s.databaseKind), Responsive: works(database), Error: nilIfEmpty(database.Detail),
@@ -87,6 +88,9 @@ func (s *server) AddNumbers(_ context.Context, r oapi.AddNumbersRequestObject) (
 	}
 	return oapi.AddNumbers200JSONResponse{Result: sum}, nil
 }
+
+// timestamp is a time as the contract writes it. Finer than microseconds, clients in C# and Python can't read it.
+func timestamp(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 func componentToAPI(p domain.PartHealth) oapi.ComponentStatus { return oapi.ComponentStatus(p.Status) }
 

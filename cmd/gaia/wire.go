@@ -48,7 +48,7 @@ func (s *system) onClose(f func()) { s.closers = append(s.closers, f) }
 // announce tells other services how this one is.
 func (s *system) announce(ctx context.Context, status, subject string) {
 	s.events.Publish(ctx, domain.Event{Subject: subject, Payload: domain.ServiceHealthEvent{
-		ServiceName: s.serviceName, Status: status, Timestamp: time.Now().UTC(), Details: map[string]any{"version": build},
+		ServiceName: s.serviceName, Status: status, Timestamp: time.Now().UTC().Truncate(time.Microsecond), Details: map[string]any{"version": build},
 	}})
 }
 

@@ -32,8 +32,8 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.gaia, "gaia", "bin/gaia", "the program to measure")
-	flag.IntVar(&o.rounds, "rounds", 3, "rounds of each load")
-	flag.DurationVar(&o.round, "round", 600*time.Millisecond, "length of one round")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each load")
+	flag.DurationVar(&o.round, "round", 500*time.Millisecond, "length of one round")
 	flag.StringVar(&o.bare, "bare", "", "serve the answers recorded in this file (the run starts itself this way)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -64,7 +64,7 @@ func (r report) listTable() table {
 		row := func(how string, cold, warm time.Duration) {
 			own, old := saved(cold, warm), saved(oldCold, warm)
 			t.add(fmt.Sprintf("%d personas, %s", l.personas, how), ms(cold), ms(warm), percent(own), atLeastPercent(goalFaster), atLeast(own, goalFaster),
-				percent(old), atLeastPercent(goalFaster), atLeast(old, goalFaster))
+				fmt.Sprintf("%.2f %%", old), atLeastPercent(goalFaster), atLeast(old, goalFaster))
 		}
 		row(fmt.Sprintf("%d kB", l.plainBytes/1000), median(l.plain.cold), median(l.plain.warm))
 		row(fmt.Sprintf("%d kB of gzip", l.gzipBytes/1000), median(l.gzip.cold), median(l.gzip.warm))
