@@ -144,10 +144,20 @@ func TestDocumentationWorksOffline(t *testing.T) {
 	}
 }
 
+// awaitHealthy gives a server time to reach all its parts, and to get over a moment in which the machine was too busy for one.
+func awaitHealthy(t *testing.T, server *gaiatest.Server) {
+	t.Helper()
+	gaiatest.Eventually(t, patience, "the server is healthy", func() bool {
+		return server.Anonymous().Get("/health").Want(http.StatusOK).JSON().Text("status") == "healthy"
+	})
+}
+
 func TestHealthAndProbes(t *testing.T) {
 	t.Parallel()
 	gaiatest.OnBackends(t, func(t *testing.T, b gaiatest.Backend) {
-		c := b.Start(t).Anonymous()
+		server := b.Start(t)
+		c := server.Anonymous()
+		awaitHealthy(t, server)
 		health := c.Get("/health").Want(http.StatusOK).JSON()
 		want := map[string]string{"embedded": "sqlite disabled healthy", "full": "postgresql healthy healthy"}[b.Name]
 		if got := health.Text("database", "database") + " " + health.Text("redis", "status") + " " + health.Text("nats", "status"); got != want || health.Text("status") != "healthy" {

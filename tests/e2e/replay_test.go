@@ -166,6 +166,9 @@ func (r *replayer) arrange(e exchange) {
 	if e.Auth == "api_key" {
 		caller = r.service
 	}
+	if strings.HasSuffix(e.Path, "/health") {
+		awaitHealthy(r.t, r.server)
+	}
 	if strings.Contains(e.Name, "Persona") {
 		r.removePersonas()
 	}
