@@ -27,7 +27,7 @@ verify: bin/sqlc ## fail when generating again would change a byte
 	@sh scripts/verify.sh
 
 test: test-deps ## run everything with the race detector, on real servers
-	@GAIA_TEST_REQUIRE=1 $(GO) test -race -count=1 ./...
+	@sh scripts/test.sh
 
 test-unit: ## run what needs no server
 	@$(GO) test -short ./...

@@ -52,7 +52,7 @@ func (t *turn) next(ctx context.Context) ChatStep {
 	case err == nil:
 		t.answer.Add(delta)
 		return ChatStep{Delta: delta}
-	case err == io.EOF: // not errors.Is: an error that a lost connection caused may wrap it, and is no end
+	case err == io.EOF: //nolint:errorlint // not errors.Is: an error that a lost connection caused may wrap it, and is no end
 		return t.finish(ctx)
 	default:
 		return ChatStep{Err: t.fail(ctx, err)}

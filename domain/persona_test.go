@@ -15,9 +15,9 @@ var (
 	later = born.Add(time.Hour)
 )
 
-func newPersona(t *testing.T, name, owner string) domain.Persona {
+func newPersona(t *testing.T, name string) domain.Persona {
 	t.Helper()
-	p, err := domain.NewPersona(domain.PersonaDraft{Name: name, SystemPrompt: "Be " + name}, "id", owner, born)
+	p, err := domain.NewPersona(domain.PersonaDraft{Name: name, SystemPrompt: "Be " + name}, "id", "u1", born)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func newPersona(t *testing.T, name, owner string) domain.Persona {
 
 func TestNewPersonaFillsIn(t *testing.T) {
 	t.Parallel()
-	p := newPersona(t, "Ada", "u1")
+	p := newPersona(t, "Ada")
 	want := domain.Persona{
 		ID: "id", Name: "Ada", SystemPrompt: "Be Ada", Traits: map[string]any{}, Capabilities: map[string]any{}, Active: true, CreatedBy: "u1",
 		CreatedAt: time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC), UpdatedAt: time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC),
@@ -99,7 +99,7 @@ func faultsOf(t *testing.T, err error) []string {
 
 func TestPersonaApply(t *testing.T) {
 	t.Parallel()
-	p := newPersona(t, "Ada", "u1")
+	p := newPersona(t, "Ada")
 	p.Description = "old"
 	err := p.Apply(domain.PersonaPatch{
 		Name: new("Eve"), SystemPrompt: new(""), Traits: map[string]any{"a": 1.0}, Capabilities: map[string]any{}, Active: new(false),
@@ -120,7 +120,7 @@ func TestPersonaApply(t *testing.T) {
 
 func TestEmptyPatchKeepsEverythingButTheTime(t *testing.T) {
 	t.Parallel()
-	p := newPersona(t, "Ada", "u1")
+	p := newPersona(t, "Ada")
 	before := p
 	if err := p.Apply(domain.PersonaPatch{}, later); err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func TestDefaultPersonaIsProtected(t *testing.T) {
 
 func TestOnlySystemsMuIsTheDefault(t *testing.T) {
 	t.Parallel()
-	impostor := newPersona(t, domain.DefaultPersona, "u1")
+	impostor := newPersona(t, domain.DefaultPersona)
 	if impostor.IsDefault() {
 		t.Error("a user's persona of that name is protected")
 	}

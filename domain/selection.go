@@ -66,7 +66,7 @@ func (s ModelSelector) usable(provider string) bool {
 func (s ModelSelector) resolve(r ModelRequest) (Choice, error) {
 	switch {
 	case r.Provider != "" && r.Model != "":
-		return Choice{r.Provider, r.Model}, nil
+		return Choice(r), nil
 	case r.Provider != "":
 		model := s.Configured[r.Provider]
 		if model == "" {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -149,8 +150,14 @@ func TestAccessLogNamesThePatternAndNoSecrets(t *testing.T) {
 	e.serve(request(t, http.MethodGet, "/keys/sesame?token=open", "Authorization", "Bearer sesame", "X-API-Key", "sesame"))
 	e.serve(request(t, http.MethodGet, "/sesame"))
 	log := e.log.String()
-	contains(t, log, `"method":"GET"`, `"path":"/keys/{key}"`, `"status":200`, `"bytes":5`, `"request_id":"id-1"`, `"duration":`, `"path":"-"`, `"status":404`)
+	contains(t, log, `"method":"GET"`, `"path":"/keys/{key}"`, `"status":200`, `"bytes":5`, `"request_id":"id-1"`, `"duration_ms":`, `"path":"-"`, `"status":404`)
 	if strings.Contains(log, "sesame") || strings.Contains(log, "open") {
 		t.Error(log)
+	}
+	var line struct {
+		Duration float64 `json:"duration_ms"`
+	}
+	if err := json.NewDecoder(strings.NewReader(log)).Decode(&line); err != nil || line.Duration <= 0 || line.Duration > 10_000 {
+		t.Errorf("duration %v, error %v in %s", line.Duration, err, log)
 	}
 }

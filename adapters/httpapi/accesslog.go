@@ -11,8 +11,8 @@ import (
 // statusClientGone is how the log counts requests whose client left before there was an answer. It is never sent.
 const statusClientGone = 499
 
-// accessLog writes one line for each request at the given level. Bytes are those before compression. It names the pattern of the path, never what stands in its place, and
-// no query, header or body: these may hold secrets.
+// accessLog writes one line for each request at the given level. Bytes are those before compression. It names the pattern of the path,
+// never what stands in its place, and no query, header or body: these may hold secrets.
 func accessLog(log *slog.Logger, level slog.Level) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -26,7 +26,7 @@ func accessLog(log *slog.Logger, level slog.Level) func(http.Handler) http.Handl
 					slog.String("path", pathPattern(r)),
 					slog.Int("status", loggedStatus(rec)),
 					slog.Int64("bytes", rec.bytes),
-					slog.Duration("duration", time.Since(rec.start)),
+					slog.Float64("duration_ms", float64(time.Since(rec.start).Microseconds())/1000),
 					slog.String("request_id", requestIDFrom(r.Context())),
 					slog.String("principal", string(rec.principal)),
 				)

@@ -146,7 +146,7 @@ type errorWriter struct{ log *slog.Logger }
 func (e *errorWriter) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	rec := recorderFrom(r.Context())
 	if rec != nil && rec.written() {
-		if domain.KindOf(err) != domain.Canceled {
+		if domain.KindOf(err) != domain.Canceled && r.Context().Err() == nil { // net/http ends the context when a write fails
 			e.log.ErrorContext(r.Context(), "answer failed halfway", "request_id", requestIDFrom(r.Context()), "path", pathPattern(r), "error", err)
 		}
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one

@@ -177,3 +177,27 @@ func TestOpenAIPathsAreThoseOfTheContract(t *testing.T) {
 		}
 	}
 }
+
+// A client that leaves while it is answered is no failure of Gaia.
+func TestClientsThatLeaveHalfwayAreNotLoggedAsFailures(t *testing.T) {
+	t.Parallel()
+	for _, left := range []bool{true, false} {
+		e := newTestEdge(t)
+		ctx, leave := context.WithCancel(t.Context())
+		e.router.Get("/x", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write([]byte("half"))
+			if left {
+				leave()
+			}
+			e.errs.writeError(w, r, errors.New("write: broken pipe"))
+		})
+		func() {
+			defer func() { _ = recover() }()
+			e.serve(request(t, http.MethodGet, "/x").WithContext(ctx))
+		}()
+		leave()
+		if logged := strings.Contains(e.log.String(), "halfway"); logged == left {
+			t.Errorf("the client left: %v; logged as a failure: %v", left, logged)
+		}
+	}
+}

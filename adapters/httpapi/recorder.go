@@ -41,6 +41,7 @@ func (rec *recorder) WriteHeader(status int) {
 	if rec.status == 0 && status >= http.StatusOK {
 		rec.status = status
 		rec.Header().Set("X-Response-Time", fmt.Sprintf("%.3fs", time.Since(rec.start).Seconds()))
+		_ = http.NewResponseController(rec.ResponseWriter).SetWriteDeadline(time.Now().Add(answerTimeout)) // a recorder in a test has none
 	}
 	rec.ResponseWriter.WriteHeader(status)
 }

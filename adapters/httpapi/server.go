@@ -69,7 +69,8 @@ func New(c Config) (http.Handler, error) {
 	errs := &errorWriter{log: c.Log}
 	root := chi.NewRouter()
 	root.Use(
-		withRequestID(c.NewRequestID), compression, accessLog(c.Log, c.AccessLevel), cors(c.AllowedOrigins), recoverPanics(errs.writeError),
+		withRequestID(c.NewRequestID), limitBodyTime(bodyTimeout), compression, accessLog(c.Log, c.AccessLevel), cors(c.AllowedOrigins),
+		recoverPanics(errs.writeError),
 	)
 	root.NotFound(notFound(root, c.TrustedProxies, errs.writeError))
 	root.MethodNotAllowed(methodNotAllowed(root, errs.writeError))

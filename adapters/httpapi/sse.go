@@ -29,17 +29,17 @@ func newSSE(w http.ResponseWriter) *sse {
 	return s
 }
 
-// event sends one value as a data line and reports whether the client is still there.
-func (s *sse) event(v any) bool {
+// event sends one value as a data line.
+func (s *sse) event(v any) {
 	data, err := json.Marshal(v)
 	if err != nil { // only generated types come here, and they all encode
 		s.gone = true
-		return false
+		return
 	}
 	frame := make([]byte, 0, len("data: \n\n")+len(data))
 	frame = append(frame, "data: "...)
 	frame = append(frame, data...)
-	return s.send(append(frame, "\n\n"...))
+	s.send(append(frame, "\n\n"...))
 }
 
 // ping sends a comment, which clients ignore and proxies count as life.

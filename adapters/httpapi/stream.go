@@ -57,6 +57,7 @@ func (r streamReply) write(w http.ResponseWriter) error {
 				return nil
 			}
 			r.enc.delta(out, step.Delta)
+			ticker.Reset(r.ping)
 		case <-ticker.C:
 			out.ping()
 		case <-r.ctx.Done():

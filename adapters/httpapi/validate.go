@@ -15,9 +15,6 @@ import (
 	"gaia/domain"
 )
 
-// bodyTimeout bounds how long a client may take to send a body of JSON.
-const bodyTimeout = 30 * time.Second
-
 // preallocated is how much memory a body gets because of its announced length alone.
 const preallocated = 64 << 10
 

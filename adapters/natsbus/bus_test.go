@@ -35,21 +35,9 @@ func start(t *testing.T, cfg natsbus.Config) *natsbus.Bus {
 	return b
 }
 
-func within(t *testing.T, limit time.Duration, what string, reached func() bool) {
-	t.Helper()
-	deadline := time.After(limit)
-	for !reached() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within %v: %s", limit, what)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
-}
-
 func connected(t *testing.T, b *natsbus.Bus) *natsbus.Bus {
 	t.Helper()
-	within(t, 10*time.Second, "the bus is connected", b.Connected)
+	portstest.Within(t, portstest.Patience, "the bus is connected", b.Connected)
 	return b
 }
 
@@ -187,20 +175,20 @@ func outage(t *testing.T, server *testenv.Server, away, back func()) {
 		}
 		missed.Add(1)
 	})
-	within(t, 10*time.Second, "connected for the first time", b.Connected)
+	portstest.Within(t, portstest.Patience, "connected for the first time", b.Connected)
 	before := missed.Load()
 	away()
-	quick(t, "Check", func() {
+	portstest.Quick(t, "Check", func() {
 		if got := b.Check(t.Context()); got.Status != domain.Unhealthy {
 			t.Errorf("Check = %+v", got)
 		}
 	})
 	for range 10_000 { // more than the queue holds
-		quick(t, "Publish", func() {
+		portstest.Quick(t, "Publish", func() {
 			b.Publish(t.Context(), domain.Event{Subject: domain.SubjectChatStart, Payload: domain.ChatMessageEvent{}})
 		})
 	}
-	within(t, 5*time.Second, "the outage is noticed", func() bool { return !b.Connected() })
+	portstest.Within(t, portstest.Patience, "the outage is noticed", func() bool { return !b.Connected() })
 	back()
 	connected(t, b)
 	connected(t, other)
@@ -221,19 +209,6 @@ func outage(t *testing.T, server *testenv.Server, away, back func()) {
 	}
 }
 
-func quick(t *testing.T, what string, call func()) {
-	t.Helper()
-	var took time.Duration
-	for range 2 {
-		began := time.Now()
-		call()
-		if took = time.Since(began); took <= 50*time.Millisecond {
-			return
-		}
-	}
-	t.Errorf("%s took %v", what, took)
-}
-
 func TestServerThatStops(t *testing.T) {
 	t.Parallel()
 	server := testenv.StartNATS(t)
@@ -252,7 +227,7 @@ func TestServerThatHangsAtStart(t *testing.T) {
 	server.Pause()
 	began := time.Now()
 	b := start(t, natsbus.Config{URL: server.URL()})
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > portstest.Patience/2 { // the library's own limits add up to a second
 		t.Errorf("Start took %v", took)
 	}
 	server.Resume()

@@ -63,29 +63,41 @@ func TestProviderSeesTheEndAtOnce(t *testing.T) {
 					<-r.Context().Done()
 					left <- time.Now()
 				}, hello)))
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				st, err := c.Open(ctx, domain.Prompt{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer st.Close()
-				if _, err := st.Recv(); err != nil {
-					t.Fatal(err)
-				}
-				start := time.Now()
-				end(cancel, st)
-				select {
-				case at := <-left:
-					if took := at.Sub(start); took > 100*time.Millisecond {
-						t.Errorf("the provider saw it after %v", took)
+				var took time.Duration
+				for range 10 { // a busy machine is late now and then
+					start := leave(t, c, end)
+					select {
+					case at := <-left:
+						took = at.Sub(start)
+					case <-time.After(portstest.Patience):
+						t.Fatal("the provider never saw it")
 					}
-				case <-time.After(5 * time.Second):
-					t.Fatal("the provider never saw it")
+					if took <= 100*time.Millisecond {
+						return
+					}
 				}
+				t.Errorf("the provider saw it after %v", took)
 			})
 		}
 	}
+}
+
+// leave ends a stream after its first step, and says when.
+func leave(t *testing.T, c *openai.Completer, end func(context.CancelFunc, io.Closer)) time.Time {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	st, err := c.Open(ctx, domain.Prompt{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if _, err := st.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	end(cancel, st)
+	return start
 }
 
 func TestTimeouts(t *testing.T) {
@@ -135,7 +147,7 @@ func TestTimeouts(t *testing.T) {
 			cfg := plain(t, test.handler(t))
 			cfg.FirstToken, cfg.Idle = test.first, test.idle
 			_, err := answer(t, completer(t, cfg))
-			wantMessage(t, err, domain.Unavailable, test.want)
+			wantUnavailable(t, err, test.want)
 		})
 	}
 }
@@ -191,7 +203,7 @@ func TestWholeAnswerSurvivesItsTrailer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := plain(t, handler)
-			cfg.Idle = short
+			cfg.Idle = 10 * short // longer than a busy machine takes for an event
 			a, err := answer(t, completer(t, cfg))
 			if err != nil || a.Content != "Hello" || a.Finish != domain.FinishStop {
 				t.Errorf("got %+v, %v", a, err)
@@ -262,7 +274,7 @@ func TestNoConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := answer(t, completer(t, cfg))
-			wantMessage(t, err, domain.Unavailable, failed)
+			wantUnavailable(t, err, failed)
 			if strings.Contains(err.Error(), key) {
 				t.Errorf("the key is in the error: %v", err)
 			}
@@ -273,13 +285,13 @@ func TestNoConnection(t *testing.T) {
 func TestNameOfTheProvider(t *testing.T) {
 	t.Parallel()
 	_, err := answer(t, completer(t, openai.Config{Provider: "compatible", BaseURL: "http://127.0.0.1:1"}))
-	wantMessage(t, err, domain.Unavailable, "The connection to the provider compatible failed")
+	wantUnavailable(t, err, "The connection to the provider compatible failed")
 }
 
 func TestEndlessStreamIsBounded(t *testing.T) {
 	t.Parallel()
 	_, err := answer(t, openai.New(openai.Config{HTTPClient: &http.Client{Transport: canned{endless{}}}}))
-	wantMessage(t, err, domain.Unavailable, "The provider openai answered in a way that Gaia can't read")
+	wantUnavailable(t, err, "The provider openai answered in a way that Gaia can't read")
 }
 
 // Only the bare io.EOF is an end: a caller would take a wrapped one for a whole answer.
@@ -295,7 +307,7 @@ func TestWrappedEOFIsNoEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = st.Recv()
-	wantMessage(t, err, domain.Unavailable, "The connection to the provider openai failed")
+	wantUnavailable(t, err, "The connection to the provider openai failed")
 }
 
 // endless is a stream of comments.
@@ -311,10 +323,10 @@ func (endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func wantMessage(t *testing.T, err error, kind domain.Kind, message string) {
+func wantUnavailable(t *testing.T, err error, message string) {
 	t.Helper()
 	var e *domain.Error
-	if !errors.As(err, &e) || errors.Is(err, io.EOF) || e.Kind != kind || e.Message != message {
+	if !errors.As(err, &e) || errors.Is(err, io.EOF) || e.Kind != domain.Unavailable || e.Message != message {
 		t.Errorf("got %v\nwant %s", err, message)
 	}
 }

@@ -125,7 +125,7 @@ func (c *Completer) Open(ctx context.Context, p domain.Prompt) (ports.Completion
 		return nil, fmt.Errorf("openai: encode the prompt: %w", err)
 	}
 	s := newStream(ctx, c.cfg, c.newID)
-	resp, err := c.send(s.ctx, body)
+	resp, err := c.send(s.ctx, body) //nolint:bodyclose // the stream closes it: s.start takes it, s.release ends it
 	if err == nil {
 		s.start(resp.Body)
 		err = c.refusal(resp, p.Model)

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -95,24 +96,31 @@ func TestMigrateEmptyDatabaseUpDownUp(t *testing.T) {
 
 func TestMigrateReplicasAtOnce(t *testing.T) {
 	t.Parallel()
-	url := testenv.Postgres(t)
-	const replicas = 3
-	start, errs := time.Now(), make([]error, replicas)
+	// goose's own lock would make the losers wait for at least 5 s each time; a busy machine is slow only now and then.
+	const tries, limit = 5, 4 * time.Second
+	var took time.Duration
+	for range tries {
+		if took = migrateAtOnce(t, testenv.Postgres(t)); took <= limit {
+			return
+		}
+	}
+	t.Errorf("replicas that start at once took %v", took)
+}
+
+func migrateAtOnce(t *testing.T, url string) (took time.Duration) {
+	t.Helper()
+	start, errs := time.Now(), make([]error, 3)
 	var done sync.WaitGroup
-	for i := range replicas {
+	for i := range errs {
 		done.Go(func() { errs[i] = postgres.MigrateUp(t.Context(), url) })
 	}
 	done.Wait()
-	for i, err := range errs {
-		if err != nil {
-			t.Errorf("replica %d: %v", i, err)
-		}
+	took = time.Since(start)
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
 	}
 	wantStatus(t, url, true, true)
-	// goose's own lock would make the losers wait for at least 5 s.
-	if took := time.Since(start); took > 4*time.Second {
-		t.Errorf("%d replicas took %v", replicas, took)
-	}
+	return took
 }
 
 func TestMigrateStopsWhenTheCallerLeaves(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"gaia/domain"
 	"gaia/internal/testenv"
 	"gaia/ports"
+	"gaia/ports/portstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -73,7 +74,7 @@ func TestKeysAndTTLInRedis(t *testing.T) {
 	t.Parallel()
 	url, prefix := testenv.Redis(t)
 	c := open(t, rediskv.Config{URL: url, Prefix: prefix, CallTimeout: patient})
-	waitFor(t, c, domain.Healthy)
+	waitUntilHealthy(t, c)
 	put(t, c, "value")
 	opt, err := redis.ParseURL(url)
 	if err != nil {
@@ -92,7 +93,7 @@ func TestValuesWithoutTheirMarksAreNotTaken(t *testing.T) {
 	for _, mark := range []string{"version:persona", "guard:persona"} {
 		url, prefix := testenv.Redis(t)
 		c := open(t, rediskv.Config{URL: url, Prefix: prefix, CallTimeout: patient})
-		waitFor(t, c, domain.Healthy)
+		waitUntilHealthy(t, c)
 		_, overtaken, _ := c.Get(t.Context(), key)
 		opt, _ := redis.ParseURL(url)
 		direct := redis.NewClient(opt)
@@ -108,34 +109,20 @@ func TestValuesWithoutTheirMarksAreNotTaken(t *testing.T) {
 	}
 }
 
-// quick fails when a call takes longer than the port allows. One late answer may be this machine's fault, so it asks twice.
-func quick(t *testing.T, what string, call func()) {
-	t.Helper()
-	var took time.Duration
-	for range 2 {
-		began := time.Now()
-		call()
-		if took = time.Since(began); took <= 50*time.Millisecond {
-			return
-		}
-	}
-	t.Errorf("%s took %v", what, took)
-}
-
 func callAll(t *testing.T, c *rediskv.Client) {
 	t.Helper()
-	quick(t, "Get", func() {
+	portstest.Quick(t, "Get", func() {
 		if found(c) {
 			t.Error("Get found something")
 		}
 	})
-	quick(t, "Put", func() { c.Put(t.Context(), key, "a b c", []byte("x"), time.Hour) })
-	quick(t, "Drop", func() {
+	portstest.Quick(t, "Put", func() { c.Put(t.Context(), key, "a b c", []byte("x"), time.Hour) })
+	portstest.Quick(t, "Drop", func() {
 		if err := c.Drop(t.Context(), key); err == nil {
 			t.Error("Drop succeeded without a server")
 		}
 	})
-	quick(t, "Check", func() {
+	portstest.Quick(t, "Check", func() {
 		if got := c.Check(t.Context()); got.Status != domain.Unhealthy {
 			t.Errorf("Check = %+v", got)
 		}
@@ -146,26 +133,22 @@ func TestServerThatHangs(t *testing.T) {
 	t.Parallel()
 	server := testenv.StartRedis(t)
 	c := open(t, rediskv.Config{URL: server.URL()})
-	waitFor(t, c, domain.Healthy)
+	waitUntilHealthy(t, c)
 	server.Pause()
 	callAll(t, c)
-	began := time.Now()
-	for range 1000 {
-		found(c)
-	}
-	if took := time.Since(began); took > 50*time.Millisecond {
-		t.Errorf("1000 calls of a server known to hang took %v", took)
-	}
+	portstest.Quick(t, "1,000 calls of a server known to hang", func() {
+		for range 1000 {
+			found(c)
+		}
+	})
 	server.Resume()
-	waitFor(t, c, domain.Healthy)
+	waitUntilHealthy(t, c)
 	// Other processes may still owe drops: for a moment drops are taken and values are not used.
 	if _, ticket, found := c.Get(t.Context(), key); found || ticket != "" {
 		t.Error("values are used at once after the return")
 	}
-	if err := c.Drop(t.Context(), key); err != nil {
-		t.Errorf("Drop after the return: %v", err)
-	}
-	within(t, 10*time.Second, "values are used again", func() bool {
+	portstest.Within(t, portstest.Patience, "drops are taken", func() bool { return c.Drop(t.Context(), key) == nil })
+	portstest.Within(t, portstest.Patience, "values are used again", func() bool {
 		_, ticket, _ := c.Get(t.Context(), key)
 		return ticket != ""
 	})
@@ -174,8 +157,8 @@ func TestServerThatHangs(t *testing.T) {
 func TestServerThatRestartsMayHaveForgottenDrops(t *testing.T) {
 	t.Parallel()
 	server := testenv.StartRedis(t)
-	c := open(t, rediskv.Config{URL: server.URL()})
-	waitFor(t, c, domain.Healthy)
+	c := open(t, rediskv.Config{URL: server.URL(), CallTimeout: patient})
+	waitUntilHealthy(t, c)
 	put(t, c, "value")
 	if !found(c) {
 		t.Fatal("the value was not stored")
@@ -184,8 +167,8 @@ func TestServerThatRestartsMayHaveForgottenDrops(t *testing.T) {
 	server.Stop()
 	callAll(t, c)
 	server.Start()
-	waitFor(t, c, domain.Healthy)
-	within(t, 10*time.Second, "values are used again", func() bool {
+	waitUntilHealthy(t, c)
+	portstest.Within(t, portstest.Patience, "values are used again", func() bool {
 		_, ticket, _ := c.Get(t.Context(), key)
 		return ticket != ""
 	})

@@ -24,22 +24,9 @@ func open(t *testing.T, cfg rediskv.Config) *rediskv.Client {
 	return c
 }
 
-// within polls for a state that another process or goroutine brings about.
-func within(t *testing.T, limit time.Duration, what string, reached func() bool) {
+func waitUntilHealthy(t *testing.T, c *rediskv.Client) {
 	t.Helper()
-	deadline := time.After(limit)
-	for !reached() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within %v: %s", limit, what)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
-}
-
-func waitFor(t *testing.T, c *rediskv.Client, want domain.Status) {
-	t.Helper()
-	within(t, 10*time.Second, "health "+string(want), func() bool { return c.Check(t.Context()).Status == want })
+	portstest.Within(t, portstest.Patience, "Redis is healthy", func() bool { return c.Check(t.Context()).Status == domain.Healthy })
 }
 
 func TestContract(t *testing.T) {
@@ -48,8 +35,8 @@ func TestContract(t *testing.T) {
 		url, prefix := testenv.Redis(t)
 		cfg := rediskv.Config{URL: url, Prefix: prefix, CallTimeout: patient}
 		one, other := open(t, cfg), open(t, cfg)
-		waitFor(t, one, domain.Healthy)
-		waitFor(t, other, domain.Healthy)
+		waitUntilHealthy(t, one)
+		waitUntilHealthy(t, other)
 		return one, other
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"gaia/adapters/tiercache"
 	"gaia/ports"
+	"gaia/ports/portstest"
 )
 
 // remote is a remote cache that a test can break, or look into.
@@ -126,7 +127,7 @@ func TestValueOfAnotherProcessIsAHitForTheRestOfItsTTL(t *testing.T) {
 	a := newCache(t, tiercache.Config{Remote: shared, Bus: &bus{}, Now: clock.now})
 	b := newCache(t, tiercache.Config{Remote: shared, Bus: &bus{}, Now: clock.now})
 	truth.want(t, a, "old", false)
-	within(t, 10*time.Second, "the value is shared", func() bool { return shared.has(list) })
+	portstest.Within(t, portstest.Patience, "the value is shared", func() bool { return shared.has(list) })
 	clock.advance(50 * time.Minute)
 	truth.set("new")
 	truth.want(t, b, "old", true)
@@ -167,7 +168,7 @@ func TestFetchWhileADropIsOnItsWayDoesNotKeepTheOldValue(t *testing.T) {
 	shared := &remote{}
 	other := newCache(t, tiercache.Config{Remote: shared})
 	truth.want(t, other, "old", false)
-	within(t, 10*time.Second, "the value is shared", func() bool { return shared.has(list) })
+	portstest.Within(t, portstest.Patience, "the value is shared", func() bool { return shared.has(list) })
 	c := newCache(t, tiercache.Config{Remote: shared})
 	shared.dropping = func() { truth.want(t, c, "old", true) }
 	truth.set("new")
@@ -182,7 +183,7 @@ func TestDropThatDidNotArriveKeepsTheRemoteUnusedAndIsRepeated(t *testing.T) {
 	shared := &remote{}
 	c := newCache(t, tiercache.Config{Remote: shared})
 	truth.want(t, c, "old", false)
-	within(t, 10*time.Second, "the value is shared", func() bool { return shared.has(list) })
+	portstest.Within(t, portstest.Patience, "the value is shared", func() bool { return shared.has(list) })
 	shared.setAway(true)
 	truth.set("new")
 	c.Invalidate(t.Context(), list)
@@ -191,7 +192,7 @@ func TestDropThatDidNotArriveKeepsTheRemoteUnusedAndIsRepeated(t *testing.T) {
 		t.Errorf("the remote cache was asked %d times, want once, before the drop that it missed", shared.asked)
 	}
 	shared.setAway(false)
-	within(t, 10*time.Second, "the drop is repeated", func() bool { return shared.drops() == 1 && !shared.has(list) })
+	portstest.Within(t, portstest.Patience, "the drop is repeated", func() bool { return shared.drops() == 1 && !shared.has(list) })
 }
 
 func TestOthersDropWhatTheSenderCouldNot(t *testing.T) {
@@ -201,15 +202,15 @@ func TestOthersDropWhatTheSenderCouldNot(t *testing.T) {
 	between, shared := &bus{}, &remote{}
 	c := newCache(t, tiercache.Config{Remote: shared, Bus: between})
 	truth.want(t, c, "old", false)
-	within(t, 10*time.Second, "the value is shared", func() bool { return shared.has(list) })
+	portstest.Within(t, portstest.Patience, "the value is shared", func() bool { return shared.has(list) })
 	truth.set("new")
 	between.heard(ports.Invalidation{Keys: []ports.CacheKey{list}, RemoteOwed: true})
 	truth.want(t, c, "new", false)
-	within(t, 10*time.Second, "the drop is made", func() bool { return shared.drops() == 1 })
+	portstest.Within(t, portstest.Patience, "the drop is made", func() bool { return shared.drops() == 1 })
 	other := ports.CacheKey{Space: "persona", Name: "p1"}
 	between.heard(ports.Invalidation{Keys: []ports.CacheKey{list}})
 	between.heard(ports.Invalidation{Keys: []ports.CacheKey{other}, RemoteOwed: true})
-	within(t, 10*time.Second, "the next drop is made", func() bool { return shared.drops() > 1 })
+	portstest.Within(t, portstest.Patience, "the next drop is made", func() bool { return shared.drops() > 1 })
 	if got, want := fmt.Sprint(shared.dropped), fmt.Sprint([]ports.CacheKey{list, other}); got != want {
 		t.Errorf("dropped %v, want only what the senders could not drop, %v", got, want)
 	}
@@ -221,7 +222,7 @@ func TestAnnouncementSaysThatTheDropIsOwedAndIsRepeated(t *testing.T) {
 	c := newCache(t, tiercache.Config{Remote: &remote{away: true}, Bus: between})
 	c.Invalidate(t.Context(), list)
 	between.setAway(false)
-	within(t, 10*time.Second, "the announcement is repeated", func() bool { return len(between.announcements()) == 1 })
+	portstest.Within(t, portstest.Patience, "the announcement is repeated", func() bool { return len(between.announcements()) == 1 })
 	got := fmt.Sprint(between.announcements()[0])
 	if want := fmt.Sprint(ports.Invalidation{Keys: []ports.CacheKey{list}, RemoteOwed: true}); got != want {
 		t.Errorf("announced %v, want %v", got, want)
@@ -237,7 +238,7 @@ func TestManyOwedKeysBecomeTheirSpaces(t *testing.T) {
 	}
 	c.Invalidate(t.Context(), list)
 	between.setAway(false)
-	within(t, 10*time.Second, "the announcement is repeated", func() bool { return len(between.announcements()) > 0 })
+	portstest.Within(t, portstest.Patience, "the announcement is repeated", func() bool { return len(between.announcements()) > 0 })
 	var whole, one bool
 	keys := between.announcements()[0].Keys
 	for _, key := range keys {

@@ -46,7 +46,7 @@ func TestContractNATS(t *testing.T) {
 		one, other := openBus(t, url, prefix), openBus(t, url, prefix)
 		a := newCache(t, tiercache.Config{Now: clock.now, Bus: one})
 		b := newCache(t, tiercache.Config{Now: clock.now, Bus: other})
-		within(t, 10*time.Second, "both are on the bus", func() bool { return one.Connected() && other.Connected() })
+		portstest.Within(t, portstest.Patience, "both are on the bus", func() bool { return one.Connected() && other.Connected() })
 		return portstest.CacheSetup{A: a, B: b, Advance: clock.advance}
 	})
 }
@@ -60,7 +60,7 @@ func TestContractRedisAndNATS(t *testing.T) {
 		one, other := openBus(t, natsURL, subjects), openBus(t, natsURL, subjects)
 		a := newCache(t, tiercache.Config{Now: clock.now, Remote: patientRedis(t, redisURL, keys), Bus: one})
 		b := newCache(t, tiercache.Config{Now: clock.now, Remote: patientRedis(t, redisURL, keys), Bus: other})
-		within(t, 10*time.Second, "both are on the bus", func() bool { return one.Connected() && other.Connected() })
+		portstest.Within(t, portstest.Patience, "both are on the bus", func() bool { return one.Connected() && other.Connected() })
 		return portstest.CacheSetup{A: a, B: b, Advance: clock.advance}
 	})
 }

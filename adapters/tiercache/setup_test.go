@@ -14,6 +14,7 @@ import (
 	"gaia/adapters/tiercache"
 	"gaia/domain"
 	"gaia/ports"
+	"gaia/ports/portstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -73,7 +74,7 @@ func patientRedis(t testing.TB, url, prefix string) *rediskv.Client {
 
 func healthy(t testing.TB, part ports.Probe) {
 	t.Helper()
-	within(t, 10*time.Second, "a part is healthy", func() bool { return part.Check(context.Background()).Status == domain.Healthy })
+	portstest.Within(t, portstest.Patience, "a part is healthy", func() bool { return part.Check(context.Background()).Status == domain.Healthy })
 }
 
 func openBus(t testing.TB, url, prefix string) *natsbus.Bus {
@@ -84,18 +85,6 @@ func openBus(t testing.TB, url, prefix string) *natsbus.Bus {
 	}
 	t.Cleanup(func() { _ = b.Close() })
 	return b
-}
-
-func within(t testing.TB, limit time.Duration, what string, reached func() bool) {
-	t.Helper()
-	deadline := time.After(limit)
-	for !reached() {
-		select {
-		case <-deadline:
-			t.Fatalf("not within %v: %s", limit, what)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
 }
 
 func decode(data []byte) (any, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -92,6 +94,7 @@ type config struct {
 	DatabaseRecycle  seconds `env:"DATABASE_POOL_RECYCLE" envDefault:"3600"`
 	RedisURL         string  `env:"REDIS_URL" section:"Cache (empty: in process only)" about:"redis://host:6379"`
 	RedisPassword    string  `env:"REDIS_PASSWORD" secret:"true"`
+	RedisPrefix      string  `env:"REDIS_KEY_PREFIX" envDefault:"gaia:" about:"stands before every key, for servers that others use too"`
 	RedisTimeout     seconds `env:"REDIS_SOCKET_TIMEOUT" envDefault:"5" about:"requests never wait longer than 0.05 s for Redis, whatever this says"`
 	RedisConnect     seconds `env:"REDIS_CONNECT_TIMEOUT" envDefault:"5"`
 	RedisHealth      seconds `env:"REDIS_HEALTH_CHECK_INTERVAL" envDefault:"30"`
@@ -104,6 +107,7 @@ type config struct {
 	PreferenceTTL    seconds `env:"USER_PREF_CACHE_TTL" envDefault:"3600"`
 	ServiceHealthTTL seconds `env:"SERVICE_HEALTH_CACHE_TTL" envDefault:"60"`
 	NATSURL          string  `env:"NATS_URL" section:"Events (empty: a NATS server inside the process)" about:"nats://host:4222"`
+	NATSPrefix       string  `env:"NATS_SUBJECT_PREFIX" about:"stands before every subject, such as staging."`
 	NATSTimeout      seconds `env:"NATS_TIMEOUT" envDefault:"5"`
 	NATSReconnects   int     `env:"NATS_MAX_RECONNECT_ATTEMPTS" envDefault:"-1" about:"-1 tries for ever"`
 
@@ -150,25 +154,45 @@ type config struct {
 
 // loadConfig reads the .env file, if there is one, and the environment, which wins. It reports every fault at once.
 func loadConfig(dotenv string, environ []string) (config, error) {
-	values, err := godotenv.Read(dotenv)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return config{}, fmt.Errorf("read %s: %w", dotenv, err)
-	}
-	if values == nil {
-		values = map[string]string{}
+	values, err := readFile(dotenv)
+	if err != nil {
+		return config{}, err
 	}
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
 		values[name] = value
 	}
 	for name, value := range values {
-		if strings.TrimSpace(value) == "" {
+		values[name] = strings.TrimSpace(value) // no setting begins or ends with a space, but files with \r\n do
+		if values[name] == "" {
 			delete(values, name) // an empty line of .env means the default
 		}
 	}
 	var c config
 	err = env.ParseWithOptions(&c, env.Options{Environment: values})
 	return c, errors.Join(plainFaults(err), c.validate())
+}
+
+// readFile reads a .env file; one that is not there is empty. Errors of the library show what stands in the file, which may be secret.
+func readFile(path string) (map[string]string, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
+	values, err := godotenv.UnmarshalBytes(data)
+	if err == nil {
+		return values, nil
+	}
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	good := len(lines)
+	for err != nil {
+		good--
+		_, err = godotenv.UnmarshalBytes(bytes.Join(lines[:good], nil))
+	}
+	return nil, fmt.Errorf("%s, line %d: not NAME=value, or a quote that does not end", path, good+1)
 }
 
 // plainFaults names the variables, not the fields that hold them, and leaves the values out: they may be secret.
@@ -212,6 +236,9 @@ func (c *config) validate() error {
 		if n.value < n.min {
 			fault("%s: %d is below %d", n.name, n.value, n.min)
 		}
+	}
+	if c.PingInterval == 0 || c.FirstEventWait == 0 {
+		fault("STREAM_PING_INTERVAL and STREAM_FIRST_EVENT_WAIT: must be above 0")
 	}
 	for _, u := range []struct {
 		name, value string
@@ -260,7 +287,7 @@ func (c *config) trustedProxies() ([]netip.Prefix, error) {
 	return prefixes, nil
 }
 
-func (c *config) production() bool { return c.Environment == "production" }
+func (c *config) production() bool { return strings.EqualFold(c.Environment, "production") }
 
 // dataDir makes the data folder, which only its owner may enter.
 func (c *config) dataDir() (string, error) {
@@ -274,6 +301,9 @@ func (c *config) dataDir() (string, error) {
 	return dir, nil
 }
 
+// mask stands for what must not be shown.
+const mask = "********"
+
 // print writes the settings in force as lines of a .env file, with secrets and passwords masked.
 func (c config) print(out io.Writer) error {
 	v := reflect.ValueOf(c)
@@ -282,7 +312,7 @@ func (c config) print(out io.Writer) error {
 		value := fmt.Sprint(v.Field(i).Interface())
 		switch {
 		case f.Tag.Get("secret") != "" && value != "":
-			value = "********"
+			value = mask
 		case strings.HasSuffix(f.Tag.Get("env"), "_URL"):
 			value = maskPassword(value)
 		}
@@ -293,12 +323,20 @@ func (c config) print(out io.Writer) error {
 	return nil
 }
 
+// Where URLs hold secrets. A user without a password may be a token.
+var (
+	urlPassword = regexp.MustCompile(`://([^/?#@:]*):[^/?#]*@`)
+	urlToken    = regexp.MustCompile(`://[^/?#@:]+@`)
+	urlQuery    = regexp.MustCompile(`(?i)([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&#]*`)
+)
+
 func maskPassword(s string) string {
-	u, err := url.Parse(s)
-	if err != nil {
-		return "********"
+	if _, err := url.Parse(s); err != nil {
+		return mask
 	}
-	return u.Redacted()
+	s = urlPassword.ReplaceAllString(s, "://${1}:"+mask+"@")
+	s = urlToken.ReplaceAllString(s, "://"+mask+"@")
+	return urlQuery.ReplaceAllString(s, "${1}"+mask)
 }
 
 func splitList(s string) []string {

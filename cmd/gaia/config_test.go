@@ -153,3 +153,61 @@ func TestPrintMasksSecrets(t *testing.T) {
 		t.Errorf("%d settings are printed, not %d", got, want)
 	}
 }
+
+func TestPasswordsInURLsAreMasked(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{
+		"":                               "",
+		"http://localhost:8666":          "http://localhost:8666",
+		"postgresql://gaia:hunter2@db/x": "postgresql://gaia:********@db/x",
+		"postgresql://gaia:hu@ter2@db/x": "postgresql://gaia:********@db/x",
+		"postgresql://db/x?user=gaia&password=hunter2&sslmode=disable": "postgresql://db/x?user=gaia&password=********&sslmode=disable",
+		"nats://hunter2@bus:4222":                                      "nats://********@bus:4222",
+		"nats://a:hunter2@one:4222,nats://b:hunter2@two:4222":          "nats://a:********@one:4222,nats://b:********@two:4222",
+		"redis://:hunter2@host:port":                                   "********",
+	} {
+		if got := maskPassword(given); got != want {
+			t.Errorf("%s is shown as %s, want %s", given, got, want)
+		}
+	}
+}
+
+func TestMalformedFileIsRefusedWithoutShowingIt(t *testing.T) {
+	t.Parallel()
+	for content, line := range map[string]string{
+		"SERVICE_PORT=1\n\nAPI-KEY=hunter2\nX=1\n":  "line 3",
+		"SERVICE_PORT=1\nAPI_KEY=\"hunter2\nX=1\n":  "line 2",
+		"A=\"two\nlines\"\nB=1\nAPI_KEY='hunter2\n": "line 4",
+	} {
+		file := filepath.Join(t.TempDir(), ".env")
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := loadConfig(file, nil)
+		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), line) || !strings.Contains(err.Error(), file) {
+			t.Errorf("%q: %v; want %s", content, err, line)
+		}
+	}
+	if _, err := loadConfig(t.TempDir(), nil); err == nil {
+		t.Error("a file that can't be read is taken for none")
+	}
+}
+
+func TestSpacesAroundValuesDoNotCount(t *testing.T) {
+	t.Parallel()
+	c, err := loadConfig("absent", []string{"SERVICE_PORT= 2222 ", "API_KEY=key\r", "ENVIRONMENT= Production", "LOG_LEVEL=  "})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ServicePort != 2222 || c.APIKey != "key" || !c.production() || c.LogLevel != "INFO" {
+		t.Errorf("port %d, key %q, environment %q, level %q", c.ServicePort, c.APIKey, c.Environment, c.LogLevel)
+	}
+}
+
+func TestTimesThatMustNotBeZero(t *testing.T) {
+	t.Parallel()
+	_, err := loadConfig("absent", []string{"STREAM_PING_INTERVAL=0", "STREAM_FIRST_EVENT_WAIT=0"})
+	if err == nil || !strings.Contains(err.Error(), "STREAM_PING_INTERVAL") || !strings.Contains(err.Error(), "STREAM_FIRST_EVENT_WAIT") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -7,21 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"gaia/domain"
 	"gaia/internal/logging"
-)
-
-// Limits of one connection. Nothing here cuts a stream: a stream renews its write deadline with every event.
-const (
-	readHeaderTimeout = 10 * time.Second
-	idleTimeout       = 120 * time.Second
-	maxHeaderBytes    = 64 << 10
 )
 
 // serve runs until ctx ends, then lets running answers finish.
@@ -44,7 +37,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.ServiceHost, strconv.Itoa(c.ServicePort)))
 	if err != nil {
-		return fmt.Errorf("%w: set SERVICE_PORT to another port", err)
+		return explainListen(err)
 	}
 	sys, err := wire(ctx, c, dataDir, key, log)
 	if err != nil {
@@ -52,10 +45,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	}
 	defer sys.close()
 
-	server := &http.Server{
-		Handler: sys.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	server := newHTTPServer(sys.handler, log)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	address := listener.Addr().String()
@@ -69,22 +59,27 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
-	return stop(server, sys, c, log)
+	stop(server, sys, c.ShutdownTimeout.duration(), log)
+	return nil
 }
 
-// stop takes the process out of service: no new requests, then running answers end, then everything closes.
-func stop(server *http.Server, sys *system, c config, log *slog.Logger) error {
-	logging.Lifecycle(log, "stopping", "patience_s", c.ShutdownTimeout.duration().Seconds())
+// explainListen says which setting helps.
+func explainListen(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: set SERVICE_PORT to another port, or stop what uses it", err)
+	}
+	return fmt.Errorf("can't serve at SERVICE_HOST and SERVICE_PORT: %w", err)
+}
+
+// stop takes the process out of service: no new requests, then running answers end.
+func stop(server *httpServer, sys *system, patience time.Duration, log *slog.Logger) {
+	logging.Lifecycle(log, "stopping", "patience_s", patience.Seconds())
 	sys.health.Drain()
-	ctx, cancel := context.WithTimeout(context.Background(), c.ShutdownTimeout.duration())
-	defer cancel()
-	sys.announce(ctx, "stopping", domain.SubjectServiceHealth)
-	if err := server.Shutdown(ctx); err != nil {
+	sys.announce(context.Background(), "stopping", domain.SubjectServiceHealth)
+	if !server.drain(patience) {
 		log.Warn("some requests did not finish in time and were cut off")
-		_ = server.Close() // cancels what is left; their answers so far are saved
 	}
 	logging.Lifecycle(log, "stopped")
-	return nil
 }
 
 // greet tells a person at the embedded default how to get a first answer.
@@ -97,7 +92,7 @@ func greet(out io.Writer, address, key string, made bool, keyPath string) {
 		text += "  Your API key, kept in " + keyPath + ":\n    " + key + "\n\n"
 	}
 	fmt.Fprintf(os.Stderr, `%s  Try it:
-    curl http://%s/api/v1/chat -H "X-API-Key: $(cat %s)" -H 'Content-Type: application/json' -d '{"message": "Hello, who are you?"}'
+    curl http://%s/api/v1/chat -H "X-API-Key: $(cat '%s')" -H 'Content-Type: application/json' -d '{"message": "Hello, who are you?"}'
   Word by word: add "stream": true and curl's -N. Documentation: http://%s/docs
 
 `, text, address, keyPath, address)

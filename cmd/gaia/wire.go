@@ -147,7 +147,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 
 func openBus(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe, log *slog.Logger) (*natsbus.Bus, error) {
 	bus, err := natsbus.Start(ctx, natsbus.Config{
-		URL: c.NATSURL, DataDir: dataDir, Name: c.ServiceName, MaxReconnects: c.NATSReconnects,
+		URL: c.NATSURL, DataDir: dataDir, SubjectPrefix: c.NATSPrefix, Name: c.ServiceName, MaxReconnects: c.NATSReconnects,
 		Timeout: c.NATSTimeout.duration(), Logger: log,
 	})
 	if err != nil {
@@ -166,7 +166,7 @@ func openCache(c config, bus *natsbus.Bus, sys *system, probes map[string]ports.
 	}
 	if c.RedisURL != "" {
 		remote, err := rediskv.Open(rediskv.Config{
-			URL: c.RedisURL, Password: c.RedisPassword, ConnectTimeout: c.RedisConnect.duration(), Logger: log,
+			URL: c.RedisURL, Password: c.RedisPassword, Prefix: c.RedisPrefix, ConnectTimeout: c.RedisConnect.duration(), Logger: log,
 		})
 		if err != nil {
 			return nil, err
@@ -188,7 +188,7 @@ func wireChat(c config, personas *app.Personas, conversations ports.Conversation
 	if err != nil {
 		return nil, err
 	}
-	completers := openCompleters(c)
+	completers := openCompleters(c, log)
 	for name, key := range map[string]string{"ANTHROPIC_API_KEY": c.AnthropicKey, "GOOGLE_API_KEY": c.GoogleKey, "MISTRAL_API_KEY": c.MistralKey} {
 		if key != "" {
 			log.Warn("this version can't use the provider of a key that is set", "setting", name)
@@ -232,7 +232,7 @@ func loadCatalogue(path string) (domain.Catalogue, error) {
 
 // openCompleters makes a client for every provider that has a key. The built-in model is there outside production, so that every
 // client can be tried without one.
-func openCompleters(c config) map[string]ports.Completer {
+func openCompleters(c config, log *slog.Logger) map[string]ports.Completer {
 	completers := map[string]ports.Completer{}
 	if c.OpenAIKey != "" {
 		completers[domain.ProviderOpenAI] = openai.New(openai.Config{BaseURL: c.OpenAIURL, APIKey: c.OpenAIKey, Organization: c.OpenAIOrg})
@@ -244,6 +244,9 @@ func openCompleters(c config) map[string]ports.Completer {
 	}
 	if !c.production() {
 		completers[domain.ProviderEcho] = echo.New(echo.Config{WordDelay: c.EchoWordDelay.duration()})
+	}
+	for provider, completer := range completers {
+		completers[provider] = llmLog{completer, provider, log}
 	}
 	return completers
 }

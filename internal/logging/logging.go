@@ -74,9 +74,6 @@ func New(w io.Writer, service string, level slog.Level) *slog.Logger {
 	return slog.New(h).With("service", "gaia."+service)
 }
 
-// Discard makes a logger that writes nothing.
-func Discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
 // Lifecycle logs start and stop.
 func Lifecycle(l *slog.Logger, msg string, args ...any) {
 	l.Log(context.Background(), LevelLifecycle, msg, args...)

@@ -21,9 +21,6 @@ type CacheSetup struct {
 	Staleness time.Duration
 }
 
-// cachePatience is how long the suite waits for what must happen, on a busy machine.
-const cachePatience = 10 * time.Second
-
 var cacheKeys = struct{ one, two, other ports.CacheKey }{
 	one: ports.CacheKey{Space: "things", Name: "one"}, two: ports.CacheKey{Space: "things", Name: "two"},
 	other: ports.CacheKey{Space: "others", Name: "one"},
@@ -65,7 +62,12 @@ func decodeString(data []byte) (any, error) {
 
 // constant loads the same value always.
 func constant(value string) func(context.Context) (any, error) {
-	return func(context.Context) (any, error) { return value, nil }
+	return loading(func() any { return value })
+}
+
+// loading makes a load that can't fail.
+func loading(value func() any) func(context.Context) (any, error) {
+	return func(context.Context) (any, error) { return value(), nil }
 }
 
 func fetchString(t *testing.T, c ports.Cache, key ports.CacheKey, load func(context.Context) (any, error)) (string, bool) {
@@ -95,7 +97,7 @@ func receive[T any](t *testing.T, from <-chan T, what string) T {
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(cachePatience):
+	case <-time.After(Patience):
 		t.Fatalf("waited in vain for %s", what)
 		panic("unreachable")
 	}
@@ -111,11 +113,11 @@ func cacheLoadsOnce(t *testing.T, s CacheSetup) {
 	const callers = 100
 	var loads, misses, started atomic.Int32
 	allStarted := make(chan struct{})
-	load := func(context.Context) (any, error) {
+	load := loading(func() any {
 		loads.Add(1)
 		<-allStarted
-		return "value", nil
-	}
+		return "value"
+	})
 	var all sync.WaitGroup
 	for range callers {
 		all.Go(func() {
@@ -141,7 +143,7 @@ func cacheLoadsOnce(t *testing.T, s CacheSetup) {
 func cacheLoadsOnceAtTheSeam(t *testing.T, s CacheSetup) {
 	const rounds, callers = 500, 8
 	var loads atomic.Int32
-	load := func(context.Context) (any, error) { return loads.Add(1), nil }
+	load := loading(func() any { return loads.Add(1) })
 	for round := range rounds {
 		key := ports.CacheKey{Space: cacheKeys.one.Space, Name: strconv.Itoa(round)}
 		var all sync.WaitGroup
@@ -199,8 +201,9 @@ func cacheCallerLeaves(t *testing.T, s CacheSetup) {
 	load := func(ctx context.Context) (any, error) {
 		close(loading)
 		<-release
-		loadErr <- ctx.Err()
-		return "value", nil
+		err := ctx.Err()
+		loadErr <- err
+		return "value", err
 	}
 	ctx, leave := context.WithCancel(t.Context())
 	left := make(chan error, 1)
@@ -284,21 +287,16 @@ func cacheDoesNotJoin(t *testing.T, s CacheSetup) {
 	wantFetch(t, s.A, cacheKeys.one, "newer", "new", true)
 }
 
-// wantSoon fetches until the value is no longer the old one, for a second.
-func wantSoon(t *testing.T, c ports.Cache, fresh string) {
+// heardLimit is in real time. The port gives a change one second to reach another process; the rest is for a busy machine.
+const heardLimit = 4 * time.Second
+
+// wantSoon fetches until the value is the new one.
+func wantSoon(t *testing.T, c ports.Cache) {
 	t.Helper()
-	deadline := time.After(time.Second)
-	for {
-		got, _ := fetchString(t, c, cacheKeys.one, constant(fresh))
-		if got == fresh {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatalf("after a second the value is still %q, want %q", got, fresh)
-		case <-time.After(time.Millisecond):
-		}
-	}
+	Within(t, heardLimit, "the new value is served", func() bool {
+		got, _ := fetchString(t, c, cacheKeys.one, constant("new"))
+		return got == "new"
+	})
 }
 
 func cacheTellsOthers(invalid ports.CacheKey) func(*testing.T, CacheSetup) {
@@ -310,8 +308,8 @@ func cacheTellsOthers(invalid ports.CacheKey) func(*testing.T, CacheSetup) {
 		}
 		s.A.Invalidate(t.Context(), invalid)
 		s.Advance(s.Staleness)
-		wantSoon(t, s.B, "new")
-		wantSoon(t, s.A, "new")
+		wantSoon(t, s.B)
+		wantSoon(t, s.A)
 	}
 }
 
@@ -321,8 +319,8 @@ func cacheOvertakenElsewhere(t *testing.T, s CacheSetup) {
 	finish()
 	wantFetch(t, s.A, cacheKeys.one, "new", "new", false)
 	s.Advance(s.Staleness)
-	wantSoon(t, s.B, "new")
-	wantSoon(t, s.A, "new")
+	wantSoon(t, s.B)
+	wantSoon(t, s.A)
 }
 
 // RemoteCache checks everything that ports.RemoteCache demands of one that is there. setup runs once for each test.

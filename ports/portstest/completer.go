@@ -15,7 +15,7 @@ import (
 )
 
 // streamPatience is how long the suite waits for what has to happen at once, on a busy machine.
-const streamPatience = 5 * time.Second
+const streamPatience = Patience
 
 // CompleterSetup is what an adapter brings to the suite. All three must accept Prompt.
 type CompleterSetup struct {

@@ -42,6 +42,20 @@ func (c *client) send(ctx context.Context, r request) (answer, error) {
 	return c.sendInto(ctx, r, &body)
 }
 
+// expect is send for requests that can only get one status.
+func (c *client) expect(ctx context.Context, r request, status int) (answer, error) {
+	var body bytes.Buffer
+	return c.expectInto(ctx, r, status, &body)
+}
+
+func (c *client) expectInto(ctx context.Context, r request, status int, body *bytes.Buffer) (answer, error) {
+	a, err := c.sendInto(ctx, r, body)
+	if err == nil && a.status != status {
+		err = fmt.Errorf("%w to %s %s: status %d, not %d: %.300s", errWrong, r.method, r.path, a.status, status, a.body)
+	}
+	return a, err
+}
+
 // sendInto is send into a buffer that is used again: the answer's body is good until then.
 func (c *client) sendInto(ctx context.Context, r request, body *bytes.Buffer) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base+r.path, bytes.NewReader(r.body))
@@ -67,12 +81,4 @@ func (c *client) sendInto(ctx context.Context, r request, body *bytes.Buffer) (a
 		return answer{}, err
 	}
 	return answer{status: resp.StatusCode, header: resp.Header, body: body.Bytes(), took: time.Since(begun)}, nil
-}
-
-// mustBe is an error unless the answer has the status.
-func (a answer) mustBe(status int, r request) error {
-	if a.status == status {
-		return nil
-	}
-	return fmt.Errorf("%s %s: status %d, not %d: %.300s", r.method, r.path, a.status, status, a.body)
 }

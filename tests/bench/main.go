@@ -64,13 +64,13 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a leftover in the temporary folder is no failure
-	begun := time.Now()
+	begun, before := time.Now(), loadAverage()
 	r, err := measureAll(ctx, o, dir)
 	if err != nil {
 		return err
 	}
-	r.conditions = fmt.Sprintf("%s, %s/%s, %d cores; the run took %.0f s%s.",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), time.Since(begun).Seconds(), loadAverage())
+	r.conditions = fmt.Sprintf("%s, %s/%s, %d cores. The run took %.0f s; load average %s before it and %s after it.",
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), time.Since(begun).Seconds(), before, loadAverage())
 	return r.print(out)
 }
 

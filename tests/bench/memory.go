@@ -59,12 +59,12 @@ func kilobytes(s string) (int64, error) {
 	return n << 10, err
 }
 
-// loadAverage tells how busy the machine is, when it says so.
+// loadAverage tells how many processes wanted to run in the last minute, where the system says so.
 func loadAverage() string {
 	data, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
-		return ""
+		return "unknown"
 	}
 	oneMinute, _, _ := strings.Cut(string(data), " ")
-	return ", load average at its end " + oneMinute
+	return oneMinute
 }

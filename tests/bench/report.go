@@ -70,6 +70,7 @@ func (r report) listTable() table {
 		row(fmt.Sprintf("%d kB of gzip", l.gzipBytes/1000), median(l.gzip.cold), median(l.gzip.warm))
 		row("unchanged since (304)", median(l.plain.cold), median(l.unchanged))
 	}
+	t.add("nothing (GET /livez), for comparison", "", ms(median(slices.Concat(r.fewLists.nothing, r.manyLists.nothing))), "", "", "", "", "", "")
 	t.add("LLM Platform, for comparison", ms(oldCold), ms(oldWarm), percent(saved(oldCold, oldWarm)), "", "", "", "", "")
 	return t
 }

@@ -24,12 +24,8 @@ func seed(ctx context.Context, c *client, from, to int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := request{method: http.MethodPost, path: "/api/v0.2/personas", body: body}
-		a, err := c.send(ctx, r)
+		a, err := c.expect(ctx, request{method: http.MethodPost, path: listPath, body: body}, http.StatusOK)
 		if err != nil {
-			return nil, err
-		}
-		if err := a.mustBe(http.StatusOK, r); err != nil {
 			return nil, err
 		}
 		var made struct{ Persona struct{ ID string } }

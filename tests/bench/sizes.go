@@ -22,18 +22,12 @@ func measureSizes(ctx context.Context, c *client) ([]size, error) {
 		{"the contract", "/openapi.json"},
 	} {
 		r := request{method: http.MethodGet, path: s.path}
-		plain, err := c.send(ctx, r)
-		if err == nil {
-			err = plain.mustBe(http.StatusOK, r)
-		}
+		plain, err := c.expect(ctx, r, http.StatusOK)
 		if err != nil {
 			return nil, err
 		}
 		r.header = acceptGzip
-		compressed, err := c.send(ctx, r)
-		if err == nil {
-			err = compressed.mustBe(http.StatusOK, r)
-		}
+		compressed, err := c.expect(ctx, r, http.StatusOK)
 		if err != nil {
 			return nil, err
 		}

@@ -36,11 +36,8 @@ func record(ctx context.Context, c *client) ([]load, error) {
 			turns = fullHistory
 		}
 		for range turns {
-			a, err := c.send(ctx, l.request)
+			a, err := c.expect(ctx, l.request, http.StatusOK)
 			if err != nil {
-				return nil, err
-			}
-			if err := a.mustBe(http.StatusOK, l.request); err != nil {
 				return nil, err
 			}
 			l.recorded = a

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 )
 
 // patience is how long a test waits for what should come soon.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // The routes that answer a message, in the two forms that an answer has.
 var (
@@ -95,35 +96,47 @@ func TestWordsArriveOneByOne(t *testing.T) {
 	for _, path := range append([]string{typedRoute}, openAIRoutes...) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			begun := time.Now()
-			stream := server.As(uuid.NewString()).Stream(t.Context(), path, with(message("Tell me a story that takes its time"), "stream", true))
-			var words []gaiatest.Event
-			for _, e := range stream.All() {
-				if gaiatest.Text([]gaiatest.Event{e}) != "" {
-					words = append(words, e)
+			c, fault := server.As(uuid.NewString()), ""
+			for range 10 { // a busy machine makes lumps now and then, a buffer makes them every time
+				begun := time.Now()
+				stream := c.Stream(t.Context(), path, with(message("Tell me a story that takes its time"), "stream", true))
+				var arrived []time.Time
+				for _, e := range stream.All() {
+					if gaiatest.Text([]gaiatest.Event{e}) != "" {
+						arrived = append(arrived, e.Arrived)
+					}
+				}
+				if len(arrived) < 15 {
+					t.Fatalf("only %d pieces", len(arrived))
+				}
+				if fault = lumps(begun, arrived, pause); fault == "" {
+					return
 				}
 			}
-			if len(words) < 15 {
-				t.Fatalf("only %d pieces", len(words))
-			}
-			first, last := words[0].Arrived, words[len(words)-1].Arrived
-			if spread := last.Sub(first); spread < pause*time.Duration(len(words)-2)*3/4 {
-				t.Errorf("%d pieces arrived within %s", len(words), spread)
-			}
-			if first.Sub(begun) > last.Sub(begun)/2 {
-				t.Errorf("the first piece came after %s of %s", first.Sub(begun), last.Sub(begun))
-			}
-			late := 0
-			for i := 1; i < len(words); i++ {
-				if words[i].Arrived.Sub(words[i-1].Arrived) < pause/4 {
-					late++ // came together with the one before
-				}
-			}
-			if late > len(words)/3 {
-				t.Errorf("%d of %d pieces came in lumps", late, len(words))
-			}
+			t.Error(fault)
 		})
 	}
+}
+
+// lumps says what shows that the pieces of an answer did not arrive one by one.
+func lumps(begun time.Time, arrived []time.Time, pause time.Duration) string {
+	first, last := arrived[0], arrived[len(arrived)-1]
+	if spread := last.Sub(first); spread < pause*time.Duration(len(arrived)-2)*3/4 {
+		return fmt.Sprintf("%d pieces arrived within %s", len(arrived), spread)
+	}
+	if first.Sub(begun) > last.Sub(begun)/2 {
+		return fmt.Sprintf("the first piece came after %s of %s", first.Sub(begun), last.Sub(begun))
+	}
+	together := 0
+	for i := 1; i < len(arrived); i++ {
+		if arrived[i].Sub(arrived[i-1]) < pause/4 {
+			together++
+		}
+	}
+	if together > len(arrived)/3 {
+		return fmt.Sprintf("%d of %d pieces came together with the one before", together, len(arrived))
+	}
+	return ""
 }
 
 func TestTypedStream(t *testing.T) {
@@ -284,7 +297,7 @@ func TestDisconnectKeepsWhatWasSaid(t *testing.T) {
 				}
 				hangUp()
 				stream.Close()
-				gaiatest.Eventually(t, 10*time.Second, "the broken off turn is saved", func() bool {
+				gaiatest.Eventually(t, patience, "the broken off turn is saved", func() bool {
 					return c.Get("/api/v0.2/chat/status").Want(http.StatusOK).JSON().Number("message_count") == 2
 				})
 				wantText(t, say(t, c, message("Go on")), "This is message 3 of")

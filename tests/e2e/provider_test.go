@@ -102,8 +102,9 @@ func TestLeavingStopsTheProvider(t *testing.T) {
 	provider := gaiatest.NewProvider(t)
 	server := gaiatest.Start(t, provider.Settings())
 	for _, path := range append([]string{typedRoute}, openAIRoutes...) {
+		const limit = 100 * time.Millisecond
 		best := time.Hour
-		for range 3 {
+		for try := 0; try < 10 && best > limit; try++ { // a busy machine is late now and then
 			ctx, leave := context.WithCancel(t.Context())
 			stream := server.As(uuid.NewString()).Stream(ctx, path, with(openAI(gaiatest.ModelHangs), "stream", true))
 			for words := 0; words < 5; {
@@ -121,11 +122,11 @@ func TestLeavingStopsTheProvider(t *testing.T) {
 			select {
 			case at := <-provider.HungUp():
 				best = min(best, at.Sub(left))
-			case <-time.After(10 * time.Second):
+			case <-time.After(patience):
 				t.Fatalf("%s: the provider was not told", path)
 			}
 		}
-		if best > 100*time.Millisecond { // the fastest of three, since the machine may be busy
+		if best > limit {
 			t.Errorf("%s: the provider was told after %s", path, best)
 		}
 	}
@@ -139,7 +140,7 @@ func TestSilentProvider(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
 	stream := server.Client().Stream(ctx, "/api/v1/chat", with(openAI(gaiatest.ModelSilent), "stream", true))
-	limit := time.AfterFunc(10*time.Second, leave)
+	limit := time.AfterFunc(patience, leave)
 	defer limit.Stop()
 	for stream.Comments() < 3 {
 		if _, err := stream.Line(); err != nil {

@@ -11,7 +11,7 @@ import (
 type Backend struct {
 	Name     string
 	Settings Settings
-	Faults   *Faults // nil for the embedded backend, which has no parts that could fail by themselves
+	Faults   *Faults // nil where no part may be broken: there is none, or other tests use it
 }
 
 // Faults are the servers behind a full backend, to be stopped and paused.
@@ -43,25 +43,33 @@ func Embedded(t testing.TB) Backend {
 	return Backend{Name: "embedded", Settings: Settings{"GAIA_DATA_DIR": t.TempDir()}}
 }
 
-// Full is a backend with a database of its own on the PostgreSQL that all tests share, and with a Redis and a NATS server that no
-// other test uses, since the names of gaia's keys and subjects are fixed.
+// Full is a backend with a database, a key prefix and a subject prefix of its own on the servers that all tests share.
 func Full(t testing.TB) Backend {
 	t.Helper()
-	return full(t, testenv.Postgres(t), &Faults{Redis: testenv.StartRedis(t), NATS: testenv.StartNATS(t)})
+	redisURL, keys := testenv.Redis(t)
+	natsURL, subjects := testenv.NATS(t)
+	return full(t, nil, Settings{
+		"DATABASE_URL": testenv.Postgres(t), "REDIS_URL": redisURL, "REDIS_KEY_PREFIX": keys, "NATS_URL": natsURL, "NATS_SUBJECT_PREFIX": subjects,
+	})
 }
 
-// Breakable is a full backend whose PostgreSQL may be broken too.
+// FragileCache is a full backend whose Redis and NATS may be broken.
+func FragileCache(t testing.TB) Backend {
+	t.Helper()
+	f := &Faults{Redis: testenv.StartRedis(t), NATS: testenv.StartNATS(t)}
+	return full(t, f, Settings{"DATABASE_URL": testenv.Postgres(t), "REDIS_URL": f.Redis.URL(), "NATS_URL": f.NATS.URL()})
+}
+
+// Breakable is a full backend of which everything may be broken.
 func Breakable(t testing.TB) Backend {
 	t.Helper()
 	f := &Faults{Postgres: testenv.StartPostgres(t), Redis: testenv.StartRedis(t), NATS: testenv.StartNATS(t)}
-	return full(t, f.Postgres.URL(), f)
+	return full(t, f, Settings{"DATABASE_URL": f.Postgres.URL(), "REDIS_URL": f.Redis.URL(), "NATS_URL": f.NATS.URL()})
 }
 
-func full(t testing.TB, databaseURL string, f *Faults) Backend {
+func full(t testing.TB, f *Faults, settings Settings) Backend {
 	t.Helper()
-	b := Backend{Name: "full", Faults: f, Settings: Settings{
-		"DATABASE_URL": databaseURL, "REDIS_URL": f.Redis.URL(), "NATS_URL": f.NATS.URL(),
-	}}
+	b := Backend{Name: "full", Faults: f, Settings: settings}
 	cmd := exec.CommandContext(t.Context(), Program(t), "migrate", "up")
 	cmd.Dir = t.TempDir()
 	cmd.Env = environ(b.Settings)
