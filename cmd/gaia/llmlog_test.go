@@ -54,7 +54,7 @@ func logged(t *testing.T, c ports.Completer, steps int) llmLine {
 	t.Helper()
 	var out bytes.Buffer
 	l := llmLog{Completer: c, provider: "p", log: logging.New(&out, "test", logging.LevelLLM)}
-	stream, err := l.Open(t.Context(), domain.Prompt{Model: "m", Messages: []domain.PromptMessage{{Role: domain.RoleUser, Content: saidSecretly}}})
+	stream, err := l.Open(t.Context(), domain.Prompt{Model: domain.EchoModel, Messages: []domain.PromptMessage{{Role: domain.RoleUser, Content: saidSecretly}}})
 	if err == nil {
 		for ; steps > 0 && err == nil; steps-- {
 			_, err = stream.Recv()
@@ -68,7 +68,7 @@ func logged(t *testing.T, c ports.Completer, steps int) llmLine {
 	if err := json.Unmarshal(out.Bytes(), &line); err != nil {
 		t.Fatal(err)
 	}
-	if line.Level != "LLM" || line.Msg != "provider call" || line.Provider != "p" || line.Model != "m" || line.Duration <= 0 || line.Duration > 10_000 {
+	if line.Level != "LLM" || line.Msg != "provider call" || line.Provider != "p" || line.Model != domain.EchoModel || line.Duration < 0 || line.Duration > 10_000 {
 		t.Errorf("log: %s", out.String())
 	}
 	return line

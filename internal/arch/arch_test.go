@@ -79,6 +79,10 @@ var rules = map[string]rule{
 		},
 	},
 	"tests": {own: []string{"api", "db", "domain", "internal/testenv"}, others: []string{"*"}, clock: true, env: true},
+	// It joins what only the program joins otherwise, to count queries.
+	"tests/warm": {
+		others: []string{"*"}, clock: true, tests: []string{"adapters/postgres", "adapters/rediskv", "adapters/natsbus", "adapters/tiercache", "ports/portstest"},
+	},
 }
 
 func outbound(technology ...string) rule {
