@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -22,6 +24,36 @@ func compress() (func(http.Handler) http.Handler, error) {
 		return nil, fmt.Errorf("compress: %w", err)
 	}
 	return func(next http.Handler) http.Handler { return wrap(next) }, nil
+}
+
+// acceptsGzip reads an Accept-Encoding header: gzip must be named, with a weight above zero.
+func acceptsGzip(header string) bool {
+	for coding := range strings.SplitSeq(header, ",") {
+		name, params, _ := strings.Cut(coding, ";")
+		if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			continue
+		}
+		weight, weighted := strings.CutPrefix(strings.ToLower(strings.ReplaceAll(params, " ", "")), "q=")
+		q, err := strconv.ParseFloat(weight, 64)
+		return !weighted || err == nil && q > 0
+	}
+	return false
+}
+
+// gzipped compresses an answer that is sent many times, and so harder than others. An empty result means that it is not worth it.
+func gzipped(body []byte) []byte {
+	if len(body) < compressFrom {
+		return nil
+	}
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.DefaultCompression)
+	if err != nil {
+		return nil
+	}
+	if _, err := z.Write(body); err != nil || z.Close() != nil {
+		return nil
+	}
+	return b.Bytes()
 }
 
 func compressible(contentType string) bool {

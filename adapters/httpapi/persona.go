@@ -16,7 +16,7 @@ func (s *server) V02ListPersonas(ctx context.Context, r oapi.V02ListPersonasRequ
 	if err != nil {
 		return nil, err
 	}
-	return s.personaLists.render(list, page(r.Params.Limit, r.Params.Offset), r.Params.IfNoneMatch, envelopeV02)
+	return s.personaLists.render(ctx, list, page(r.Params.Limit, r.Params.Offset), r.Params.IfNoneMatch, envelopeV02)
 }
 
 // V1ListPersonas lists personas, newest first.
@@ -25,7 +25,7 @@ func (s *server) V1ListPersonas(ctx context.Context, r oapi.V1ListPersonasReques
 	if err != nil {
 		return nil, err
 	}
-	return s.personaLists.render(list, page(r.Params.Limit, r.Params.Offset), r.Params.IfNoneMatch, envelopeV1)
+	return s.personaLists.render(ctx, list, page(r.Params.Limit, r.Params.Offset), r.Params.IfNoneMatch, envelopeV1)
 }
 
 // V02GetCurrentPersona returns the persona that answers the caller.

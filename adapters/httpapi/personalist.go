@@ -2,11 +2,13 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"gaia/adapters/httpapi/internal/oapi"
@@ -22,6 +24,7 @@ type personaLists struct {
 type renderedList struct {
 	of   []domain.Persona
 	body []byte
+	gzip func() []byte // made at the first request for it; empty: not worth it. nil for a part of a list, which is not kept
 	etag string
 }
 
@@ -50,12 +53,15 @@ func (w window) of(list []domain.Persona) []domain.Persona {
 }
 
 // render answers a list request: 304 when the client has the list already.
-func (l *personaLists) render(list []domain.Persona, w window, ifNoneMatch *string, envelope listEnvelope) (listReply, error) {
+func (l *personaLists) render(ctx context.Context, list []domain.Persona, w window, ifNoneMatch *string, envelope listEnvelope) (listReply, error) {
 	rendered, err := l.rendered(list, w, envelope)
 	if err != nil {
 		return listReply{}, err
 	}
-	return listReply{renderedList: rendered, unchanged: ifNoneMatch != nil && etagMatches(*ifNoneMatch, rendered.etag)}, nil
+	rec := recorderFrom(ctx)
+	return listReply{
+		renderedList: rendered, unchanged: ifNoneMatch != nil && etagMatches(*ifNoneMatch, rendered.etag), zip: rec != nil && rec.gzip,
+	}, nil
 }
 
 func (l *personaLists) rendered(list []domain.Persona, w window, envelope listEnvelope) (*renderedList, error) {
@@ -72,10 +78,12 @@ func (l *personaLists) rendered(list []domain.Persona, w window, envelope listEn
 		}
 	}
 	r, err := renderList(list, w, envelope)
-	if err == nil {
-		kept[1].Store(kept[0].Swap(r))
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	r.gzip = sync.OnceValue(func() []byte { return gzipped(r.body) })
+	kept[1].Store(kept[0].Swap(r))
+	return r, nil
 }
 
 func renderList(list []domain.Persona, w window, envelope listEnvelope) (*renderedList, error) {
@@ -107,6 +115,7 @@ type listEnvelope struct {
 type listReply struct {
 	*renderedList
 	unchanged bool
+	zip       bool // the client reads gzip
 }
 
 func (r listReply) VisitV02ListPersonasResponse(w http.ResponseWriter) error { return r.write(w) }
@@ -120,7 +129,12 @@ func (r listReply) write(w http.ResponseWriter) error {
 		return nil
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, err := w.Write(r.body)
+	body := r.body
+	if r.zip && r.gzip != nil && len(r.gzip()) > 0 {
+		body = r.gzip()
+		w.Header().Set("Content-Encoding", "gzip")
+	}
+	_, err := w.Write(body)
 	return err
 }
 

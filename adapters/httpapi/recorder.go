@@ -17,6 +17,7 @@ type recorder struct {
 	status    int
 	bytes     int64
 	canceled  bool // the client left before there was an answer
+	gzip      bool // the client reads gzip
 	principal domain.AuthType
 }
 
@@ -24,7 +25,7 @@ type recorderKey struct{}
 
 // record makes the recorder of a request and the request that knows it.
 func record(w http.ResponseWriter, r *http.Request) (*recorder, *http.Request) {
-	rec := &recorder{ResponseWriter: w, start: time.Now()}
+	rec := &recorder{ResponseWriter: w, start: time.Now(), gzip: acceptsGzip(r.Header.Get("Accept-Encoding"))}
 	return rec, r.WithContext(context.WithValue(r.Context(), recorderKey{}, rec))
 }
 

@@ -31,13 +31,13 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	key, keyMade, err := globalKey(c, dataDir)
-	if err != nil {
-		return err
-	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.ServiceHost, strconv.Itoa(c.ServicePort)))
 	if err != nil {
 		return explainListen(err)
+	}
+	key, keyMade, err := globalKey(c, dataDir) // not before: a process that finds the port taken must leave the key of another alone
+	if err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	sys, err := wire(ctx, c, dataDir, key, log)
 	if err != nil {

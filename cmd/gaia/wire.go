@@ -89,7 +89,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	identity, err := wireIdentity(c, apiKey)
+	identity, err := wireIdentity(c, apiKey, log)
 	if err != nil {
 		return nil, err
 	}
@@ -194,6 +194,9 @@ func wireChat(c config, personas *app.Personas, conversations ports.Conversation
 			log.Warn("this version can't use the provider of a key that is set", "setting", name)
 		}
 	}
+	if len(completers) == 0 {
+		log.Warn("chats can't be answered: no provider is configured; set OPENAI_API_KEY or COMPATIBLE_BASE_URL")
+	}
 	configured := make(map[string]string, len(completers))
 	for _, p := range domain.Providers() {
 		if completers[p.ID] != nil {
@@ -251,8 +254,11 @@ func openCompleters(c config, log *slog.Logger) map[string]ports.Completer {
 	return completers
 }
 
-func wireIdentity(c config, apiKey string) (*app.Identity, error) {
+func wireIdentity(c config, apiKey string, log *slog.Logger) (*app.Identity, error) {
 	if c.JWTSecret == "" {
+		if apiKey == "" {
+			log.Warn("nobody can log in: neither API_KEY nor SUPABASE_JWT_SECRET is set")
+		}
 		return app.NewIdentity(apiKey, nil), nil
 	}
 	verifier, err := jwtauth.New(jwtauth.Config{Secret: c.JWTSecret, Now: time.Now})
