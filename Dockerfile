@@ -19,6 +19,6 @@ VOLUME /data
 EXPOSE 8666
 # busybox is here for this line alone.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-	CMD ["/bin/busybox", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8666/readyz"]
+	CMD ["/bin/busybox", "sh", "-c", "/bin/busybox wget -q -O /dev/null http://127.0.0.1:${SERVICE_PORT}/readyz"]
 ENTRYPOINT ["/usr/local/bin/gaia"]
 CMD ["serve"]

@@ -108,7 +108,8 @@ var soundTable = []row{
 type edit struct{ old, new string }
 
 var breaks = map[string][]edit{
-	"version": {{"openapi: 3.0.3", "openapi: 3.1.0"}},
+	"version":     {{"openapi: 3.0.3", "openapi: 3.1.0"}},
+	"own address": {{"openapi: 3.0.3", "openapi: 3.0.3\nservers: [{url: 'http://localhost:1'}]"}},
 	"valid": {
 		{"example: {kind: stone, weight: 1}", "example: {kind: stone, weight: heavy}"},
 		{"info: {title: Tiny, version: '1'}", "info: {title: Tiny}"},

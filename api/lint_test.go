@@ -22,6 +22,7 @@ func rules(table []row) []rule {
 	return []rule{
 		{"version", version},
 		{"valid", valid},
+		{"own address", ownAddress},
 		{"security", security},
 		{"operation table", inTable(table)},
 		{"unique ids", uniqueIDs},

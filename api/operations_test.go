@@ -37,6 +37,17 @@ func version(doc *openapi3.T) []string {
 	return nil
 }
 
+// ownAddress keeps "Try it out" of /docs on the server that shows the page, whatever its name and port.
+func ownAddress(doc *openapi3.T) []string {
+	var found []string
+	for _, s := range doc.Servers {
+		if s.URL != "/" {
+			found = append(found, "server "+s.URL+" is not /")
+		}
+	}
+	return found
+}
+
 func valid(doc *openapi3.T) []string {
 	if err := doc.Validate(context.Background(), openapi3.EnableExamplesValidation()); err != nil {
 		return []string{err.Error()}

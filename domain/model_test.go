@@ -13,6 +13,7 @@ func TestBuiltInCatalogue(t *testing.T) {
 	providers := map[string]string{
 		"gpt-4o": "openai", "gpt-4o-mini": "openai", "gpt-4-turbo": "openai", "gpt-3.5-turbo": "openai", "gpt-4": "openai",
 		"claude-3-haiku-20240307": "claude", "claude-3-sonnet-20240229": "claude",
+		"claude-3-opus-20240229":    "claude", // clients written after the old guide name it
 		"claude-3-5-haiku-20241022": "claude", "claude-3-5-sonnet-20241022": "claude",
 	}
 	c := domain.BuiltInCatalogue()

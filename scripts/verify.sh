@@ -22,7 +22,7 @@ keep() { # keep DIRECTORY: copy what is generated into it
 }
 restore() {
 	generated | while read -r f; do rm -f "$f"; done
-	cp -pR "$before/." .
+	cp -pR "$before"/* . # not "/.", which would give this folder the mode of a temporary one
 }
 done=no
 finish() {

@@ -79,7 +79,7 @@ func withConfig(args []string, want int, command func(config) error) error {
 		return err
 	}
 	if len(args) != want {
-		return fmt.Errorf("%d arguments, not %d: %w", len(args), want, errUsage)
+		return fmt.Errorf("wrong number of arguments: %w", errUsage)
 	}
 	c, err := loadConfig(".env", os.Environ())
 	if err != nil {

@@ -44,19 +44,6 @@ type Server struct {
 // when the test fails.
 func Start(t testing.TB, settings ...Settings) *Server {
 	t.Helper()
-	s := launch(t, settings...)
-	s.awaitReady()
-	return s
-}
-
-// StartUnready is Start for servers that can't get ready, since something they need is away.
-func StartUnready(t testing.TB, settings ...Settings) *Server {
-	t.Helper()
-	return launch(t, settings...)
-}
-
-func launch(t testing.TB, settings ...Settings) *Server {
-	t.Helper()
 	s := &Server{
 		t: t, transport: newTransport(),
 		settings: Settings{
@@ -72,6 +59,7 @@ func launch(t testing.TB, settings ...Settings) *Server {
 	}
 	t.Cleanup(s.cleanup)
 	s.launch()
+	s.awaitReady()
 	return s
 }
 

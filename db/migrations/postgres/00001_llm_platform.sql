@@ -11,7 +11,7 @@ CREATE TABLE gaia_adopted_tables (
 INSERT INTO gaia_adopted_tables (name)
 SELECT c.relname
 FROM pg_catalog.pg_class AS c
-WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'gaia_adopted_tables';
+WHERE c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'gaia_adopted_tables';
 
 -- +goose StatementBegin
 -- A time that the statement sets itself is kept: the application has its own clock.
@@ -245,7 +245,7 @@ BEGIN
     END LOOP;
     IF NOT EXISTS (
         SELECT FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
-        WHERE p.proname = 'update_updated_at_column' AND p.pronamespace = current_schema()::regnamespace
+        WHERE p.proname = 'update_updated_at_column' AND p.pronamespace = quote_ident(current_schema())::regnamespace
     ) THEN
         DROP FUNCTION IF EXISTS update_updated_at_column();
     END IF;
