@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // Provider ids, in the order in which a default is looked for.
@@ -94,6 +96,21 @@ func ParseCatalogue(data []byte) (Catalogue, error) {
 		c.byID[m.ID] = i
 	}
 	return c, nil
+}
+
+// With returns the catalogue with models that the operator lists for one provider. All that is known of a new one is its id; one that
+// the catalogue has keeps its description and is asked from that provider.
+func (c Catalogue) With(provider string, ids ...string) Catalogue {
+	with := Catalogue{models: slices.Clone(c.models), byID: maps.Clone(c.byID)}
+	for _, id := range ids {
+		if i, ok := with.byID[id]; ok {
+			with.models[i].Provider = provider
+			continue
+		}
+		with.byID[id] = len(with.models)
+		with.models = append(with.models, Model{ID: id, Name: id, Provider: provider})
+	}
+	return with
 }
 
 // Model looks a model up by its id.

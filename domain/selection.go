@@ -42,7 +42,8 @@ func DefaultChoice(c Catalogue, configured map[string]string, wish ModelRequest)
 // Choose finds the model for a request that names a model, a provider, both or nothing. What is named is used or refused: NotFound for
 // a model that nobody knows, Unavailable for a provider that is not configured.
 func (s ModelSelector) Choose(r ModelRequest) (Choice, error) {
-	if provider, model, ok := strings.Cut(r.Model, "/"); ok && model != "" && r.Provider == "" && providerByID(provider).ID != "" {
+	_, known := s.Catalogue.Model(r.Model)
+	if provider, model, ok := strings.Cut(r.Model, "/"); ok && !known && model != "" && r.Provider == "" && providerByID(provider).ID != "" {
 		r = ModelRequest{Provider: provider, Model: model}
 	}
 	if r.Provider != "" && !s.usable(r.Provider) {

@@ -19,6 +19,30 @@ func configured(ids ...string) map[string]string {
 	return m
 }
 
+func TestListedModelsAreKnownByTheirID(t *testing.T) {
+	t.Parallel()
+	builtIn := domain.BuiltInCatalogue()
+	listed := builtIn.With("compatible", "llama", "openai/gpt-oss", "gpt-4o")
+	s := domain.ModelSelector{Catalogue: listed, Configured: configured("compatible")}
+	for _, id := range []string{"llama", "openai/gpt-oss", "gpt-4o"} {
+		got, err := s.Choose(domain.ModelRequest{Model: id})
+		if want := (domain.Choice{Provider: "compatible", Model: id}); err != nil || got != want {
+			t.Errorf("%s: got %+v, %v", id, got, err)
+		}
+	}
+	got, skipped := domain.DefaultChoice(listed, s.Configured, domain.ModelRequest{Model: "llama"})
+	if want := (domain.Choice{Provider: "compatible", Model: "llama"}); skipped || got != want {
+		t.Errorf("as default: got %+v, skipped %v", got, skipped)
+	}
+	before, _ := builtIn.Model("gpt-4o")
+	if after, _ := listed.Model("gpt-4o"); before.Provider != "openai" || after.ContextWindow != before.ContextWindow {
+		t.Errorf("gpt-4o was %+v, is %+v", before, after)
+	}
+	if _, ok := builtIn.Model("llama"); ok {
+		t.Error("the catalogue that was added to has changed")
+	}
+}
+
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	haiku := domain.Choice{Provider: "claude", Model: "claude-3-haiku-20240307"}

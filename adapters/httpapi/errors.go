@@ -176,7 +176,7 @@ func (e *errorWriter) writeError(w http.ResponseWriter, r *http.Request, err err
 	}
 	w.WriteHeader(f.status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(f.body(requestIDFrom(r.Context()), isOpenAIPath(r.URL.Path)))
+		_, _ = w.Write(f.body(requestIDFrom(r.Context()), forOpenAI(r.URL.Path, err)))
 	}
 }
 
@@ -192,6 +192,11 @@ func (e *errorWriter) logFailure(r *http.Request, f failure, err error) {
 	e.log.LogAttrs(context.WithoutCancel(r.Context()), level, "request failed",
 		slog.String("request_id", requestIDFrom(r.Context())), slog.String("method", r.Method), slog.String("path", pathPattern(r)),
 		slog.Int("status", f.status), slog.Any("error", err))
+}
+
+// forOpenAI reports whether the answer has to carry OpenAI's error object: OpenAI clients call more paths below /api/v1 than there are.
+func forOpenAI(path string, err error) bool {
+	return isOpenAIPath(path) || errors.Is(err, errNoRoute) && strings.HasPrefix(path, "/api/v1/")
 }
 
 // isOpenAIPath reports whether OpenAI clients call a path. It has to work for paths without a route, too.

@@ -43,14 +43,14 @@ func (s *sse) event(v any) {
 }
 
 // ping sends a comment, which clients ignore and proxies count as life.
-func (s *sse) ping() bool { return s.send([]byte(": ping\n\n")) }
+func (s *sse) ping() { s.send([]byte(": ping\n\n")) }
 
 // done sends what stands at the end of every stream.
 func (s *sse) done() { s.send([]byte("data: [DONE]\n\n")) }
 
-func (s *sse) send(frame []byte) bool {
+func (s *sse) send(frame []byte) {
 	if s.gone {
-		return false
+		return
 	}
 	_ = s.ctl.SetWriteDeadline(time.Now().Add(frameTimeout)) // a recorder in a test has no deadline
 	if _, err := s.w.Write(frame); err != nil {
@@ -58,5 +58,4 @@ func (s *sse) send(frame []byte) bool {
 	} else if err := s.ctl.Flush(); err != nil {
 		s.gone = true
 	}
-	return !s.gone
 }

@@ -25,7 +25,7 @@ func newDatabase(t *testing.T) string {
 // newSchema returns the URL of a new migrated schema in a database: cheaper than a database where a suite needs many.
 func newSchema(t *testing.T, database string) string {
 	t.Helper()
-	name := "Schema of " + uuid.NewString() // a name that has to be quoted
+	name := "Schema_" + uuid.NewString() // a name that has to be quoted
 	exec(t, connect(t, database), `CREATE SCHEMA `+pgx.Identifier{name}.Sanitize())
 	u := must(url.Parse(database))
 	q := u.Query()

@@ -205,6 +205,7 @@ func wireChat(c config, personas *app.Personas, conversations ports.Conversation
 	}
 	if models := splitList(c.CompatibleModels); len(models) > 0 && completers[domain.ProviderCompatible] != nil {
 		configured[domain.ProviderCompatible] = models[0]
+		catalogue = catalogue.With(domain.ProviderCompatible, models...)
 	}
 	wish := domain.ModelRequest{Provider: c.DefaultProvider, Model: c.DefaultModel}
 	choice, skipped := domain.DefaultChoice(catalogue, configured, wish)
