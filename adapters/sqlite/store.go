@@ -47,10 +47,11 @@ func (c Config) withDefaults() Config {
 // stores of the ports.
 type Store struct {
 	writer, reader *sql.DB
+	writes, reads  *sqlcgen.Queries // compiled once: SQLite would spend more time on compiling than on running
 	config         Config
 }
 
-// Open opens the file, making it if need be, readable for its owner only.
+// Open opens a file that MigrateUp has made, readable for its owner only.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	c = c.withDefaults()
 	if err := touch(c.Path); err != nil {
@@ -66,10 +67,21 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	s := &Store{writer: writer, reader: reader, config: c}
 	// The first connection switches the file to write-ahead logging, which a reader may not do.
-	if err := s.use(ctx, "open", func(ctx context.Context) error { return writer.PingContext(ctx) }); err != nil {
+	if err := s.use(ctx, "open", s.prepare); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+func (s *Store) prepare(ctx context.Context) (err error) {
+	if err := s.writer.PingContext(ctx); err != nil {
+		return err
+	}
+	if s.writes, err = sqlcgen.Prepare(ctx, s.writer); err != nil {
+		return err
+	}
+	s.reads, err = sqlcgen.Prepare(ctx, s.reader)
+	return err
 }
 
 func openPool(c Config, connections int, more url.Values) (*sql.DB, error) {
@@ -134,7 +146,7 @@ func (s *Store) Check(ctx context.Context) domain.PartHealth {
 
 // read runs queries that change nothing.
 func (s *Store) read(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {
-	return s.use(ctx, op, func(ctx context.Context) error { return query(ctx, sqlcgen.New(s.reader)) })
+	return s.use(ctx, op, func(ctx context.Context) error { return query(ctx, s.reads) })
 }
 
 // write runs queries in one transaction, which holds the file's only write lock from its start.
@@ -145,7 +157,7 @@ func (s *Store) write(ctx context.Context, op string, query func(context.Context
 			return err
 		}
 		defer func() { _ = tx.Rollback() }() // without effect after Commit
-		if err := query(ctx, sqlcgen.New(tx)); err != nil {
+		if err := query(ctx, s.writes.WithTx(tx)); err != nil {
 			return err
 		}
 		return tx.Commit()

@@ -16,7 +16,7 @@ WHERE conversation_id = ?1 AND role IN ('user', 'assistant')
 `
 
 func (q *Queries) CountMessages(ctx context.Context, conversationID string) (int64, error) {
-	row := q.db.QueryRowContext(ctx, countMessages, conversationID)
+	row := q.queryRow(ctx, q.countMessagesStmt, countMessages, conversationID)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -28,7 +28,7 @@ WHERE conversation_id = ?1
 `
 
 func (q *Queries) DeleteMessages(ctx context.Context, conversationID string) error {
-	_, err := q.db.ExecContext(ctx, deleteMessages, conversationID)
+	_, err := q.exec(ctx, q.deleteMessagesStmt, deleteMessages, conversationID)
 	return err
 }
 
@@ -47,7 +47,7 @@ type EnterConversationParams struct {
 
 // As EnterDefaultConversation; no row when the conversation is someone else's.
 func (q *Queries) EnterConversation(ctx context.Context, arg EnterConversationParams) (string, error) {
-	row := q.db.QueryRowContext(ctx, enterConversation, arg.ID, arg.Principal, arg.CreatedAt)
+	row := q.queryRow(ctx, q.enterConversationStmt, enterConversation, arg.ID, arg.Principal, arg.CreatedAt)
 	var id string
 	err := row.Scan(&id)
 	return id, err
@@ -67,7 +67,7 @@ type EnterDefaultConversationParams struct {
 
 // Makes the conversation or locks it, so that turns of one conversation come one after the other.
 func (q *Queries) EnterDefaultConversation(ctx context.Context, arg EnterDefaultConversationParams) (string, error) {
-	row := q.db.QueryRowContext(ctx, enterDefaultConversation, arg.ID, arg.Principal, arg.CreatedAt)
+	row := q.queryRow(ctx, q.enterDefaultConversationStmt, enterDefaultConversation, arg.ID, arg.Principal, arg.CreatedAt)
 	var id string
 	err := row.Scan(&id)
 	return id, err
@@ -80,7 +80,7 @@ WHERE id = ?1
 `
 
 func (q *Queries) GetConversationPrincipal(ctx context.Context, id string) (string, error) {
-	row := q.db.QueryRowContext(ctx, getConversationPrincipal, id)
+	row := q.queryRow(ctx, q.getConversationPrincipalStmt, getConversationPrincipal, id)
 	var principal string
 	err := row.Scan(&principal)
 	return principal, err
@@ -93,7 +93,7 @@ WHERE principal = ?1 AND is_default
 `
 
 func (q *Queries) GetDefaultConversation(ctx context.Context, principal string) (string, error) {
-	row := q.db.QueryRowContext(ctx, getDefaultConversation, principal)
+	row := q.queryRow(ctx, q.getDefaultConversationStmt, getDefaultConversation, principal)
 	var id string
 	err := row.Scan(&id)
 	return id, err
@@ -117,7 +117,7 @@ type InsertMessageParams struct {
 }
 
 func (q *Queries) InsertMessage(ctx context.Context, arg InsertMessageParams) error {
-	_, err := q.db.ExecContext(ctx, insertMessage,
+	_, err := q.exec(ctx, q.insertMessageStmt, insertMessage,
 		arg.ID,
 		arg.Principal,
 		arg.ConversationID,
@@ -155,7 +155,7 @@ type ListLastMessagesRow struct {
 }
 
 func (q *Queries) ListLastMessages(ctx context.Context, arg ListLastMessagesParams) ([]ListLastMessagesRow, error) {
-	rows, err := q.db.QueryContext(ctx, listLastMessages, arg.ConversationID, arg.MaxMessages)
+	rows, err := q.query(ctx, q.listLastMessagesStmt, listLastMessages, arg.ConversationID, arg.MaxMessages)
 	if err != nil {
 		return nil, err
 	}

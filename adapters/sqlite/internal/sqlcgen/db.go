@@ -7,6 +7,7 @@ package sqlcgen
 import (
 	"context"
 	"database/sql"
+	"fmt"
 )
 
 type DBTX interface {
@@ -20,12 +21,218 @@ func New(db DBTX) *Queries {
 	return &Queries{db: db}
 }
 
+func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
+	q := Queries{db: db}
+	var err error
+	if q.countMessagesStmt, err = db.PrepareContext(ctx, countMessages); err != nil {
+		return nil, fmt.Errorf("error preparing query CountMessages: %w", err)
+	}
+	if q.deleteMessagesStmt, err = db.PrepareContext(ctx, deleteMessages); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteMessages: %w", err)
+	}
+	if q.enterConversationStmt, err = db.PrepareContext(ctx, enterConversation); err != nil {
+		return nil, fmt.Errorf("error preparing query EnterConversation: %w", err)
+	}
+	if q.enterDefaultConversationStmt, err = db.PrepareContext(ctx, enterDefaultConversation); err != nil {
+		return nil, fmt.Errorf("error preparing query EnterDefaultConversation: %w", err)
+	}
+	if q.getConversationPrincipalStmt, err = db.PrepareContext(ctx, getConversationPrincipal); err != nil {
+		return nil, fmt.Errorf("error preparing query GetConversationPrincipal: %w", err)
+	}
+	if q.getDefaultConversationStmt, err = db.PrepareContext(ctx, getDefaultConversation); err != nil {
+		return nil, fmt.Errorf("error preparing query GetDefaultConversation: %w", err)
+	}
+	if q.getPersonaStmt, err = db.PrepareContext(ctx, getPersona); err != nil {
+		return nil, fmt.Errorf("error preparing query GetPersona: %w", err)
+	}
+	if q.getPersonaOfStmt, err = db.PrepareContext(ctx, getPersonaOf); err != nil {
+		return nil, fmt.Errorf("error preparing query GetPersonaOf: %w", err)
+	}
+	if q.getPreferenceStmt, err = db.PrepareContext(ctx, getPreference); err != nil {
+		return nil, fmt.Errorf("error preparing query GetPreference: %w", err)
+	}
+	if q.insertMessageStmt, err = db.PrepareContext(ctx, insertMessage); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertMessage: %w", err)
+	}
+	if q.insertPersonaStmt, err = db.PrepareContext(ctx, insertPersona); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertPersona: %w", err)
+	}
+	if q.listActivePersonasStmt, err = db.PrepareContext(ctx, listActivePersonas); err != nil {
+		return nil, fmt.Errorf("error preparing query ListActivePersonas: %w", err)
+	}
+	if q.listLastMessagesStmt, err = db.PrepareContext(ctx, listLastMessages); err != nil {
+		return nil, fmt.Errorf("error preparing query ListLastMessages: %w", err)
+	}
+	if q.listPersonasStmt, err = db.PrepareContext(ctx, listPersonas); err != nil {
+		return nil, fmt.Errorf("error preparing query ListPersonas: %w", err)
+	}
+	if q.setPreferenceStmt, err = db.PrepareContext(ctx, setPreference); err != nil {
+		return nil, fmt.Errorf("error preparing query SetPreference: %w", err)
+	}
+	if q.updatePersonaStmt, err = db.PrepareContext(ctx, updatePersona); err != nil {
+		return nil, fmt.Errorf("error preparing query UpdatePersona: %w", err)
+	}
+	return &q, nil
+}
+
+func (q *Queries) Close() error {
+	var err error
+	if q.countMessagesStmt != nil {
+		if cerr := q.countMessagesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countMessagesStmt: %w", cerr)
+		}
+	}
+	if q.deleteMessagesStmt != nil {
+		if cerr := q.deleteMessagesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteMessagesStmt: %w", cerr)
+		}
+	}
+	if q.enterConversationStmt != nil {
+		if cerr := q.enterConversationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing enterConversationStmt: %w", cerr)
+		}
+	}
+	if q.enterDefaultConversationStmt != nil {
+		if cerr := q.enterDefaultConversationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing enterDefaultConversationStmt: %w", cerr)
+		}
+	}
+	if q.getConversationPrincipalStmt != nil {
+		if cerr := q.getConversationPrincipalStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getConversationPrincipalStmt: %w", cerr)
+		}
+	}
+	if q.getDefaultConversationStmt != nil {
+		if cerr := q.getDefaultConversationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getDefaultConversationStmt: %w", cerr)
+		}
+	}
+	if q.getPersonaStmt != nil {
+		if cerr := q.getPersonaStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getPersonaStmt: %w", cerr)
+		}
+	}
+	if q.getPersonaOfStmt != nil {
+		if cerr := q.getPersonaOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getPersonaOfStmt: %w", cerr)
+		}
+	}
+	if q.getPreferenceStmt != nil {
+		if cerr := q.getPreferenceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getPreferenceStmt: %w", cerr)
+		}
+	}
+	if q.insertMessageStmt != nil {
+		if cerr := q.insertMessageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertMessageStmt: %w", cerr)
+		}
+	}
+	if q.insertPersonaStmt != nil {
+		if cerr := q.insertPersonaStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertPersonaStmt: %w", cerr)
+		}
+	}
+	if q.listActivePersonasStmt != nil {
+		if cerr := q.listActivePersonasStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listActivePersonasStmt: %w", cerr)
+		}
+	}
+	if q.listLastMessagesStmt != nil {
+		if cerr := q.listLastMessagesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listLastMessagesStmt: %w", cerr)
+		}
+	}
+	if q.listPersonasStmt != nil {
+		if cerr := q.listPersonasStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listPersonasStmt: %w", cerr)
+		}
+	}
+	if q.setPreferenceStmt != nil {
+		if cerr := q.setPreferenceStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setPreferenceStmt: %w", cerr)
+		}
+	}
+	if q.updatePersonaStmt != nil {
+		if cerr := q.updatePersonaStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing updatePersonaStmt: %w", cerr)
+		}
+	}
+	return err
+}
+
+func (q *Queries) exec(ctx context.Context, stmt *sql.Stmt, query string, args ...interface{}) (sql.Result, error) {
+	switch {
+	case stmt != nil && q.tx != nil:
+		return q.tx.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+	case stmt != nil:
+		return stmt.ExecContext(ctx, args...)
+	default:
+		return q.db.ExecContext(ctx, query, args...)
+	}
+}
+
+func (q *Queries) query(ctx context.Context, stmt *sql.Stmt, query string, args ...interface{}) (*sql.Rows, error) {
+	switch {
+	case stmt != nil && q.tx != nil:
+		return q.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+	case stmt != nil:
+		return stmt.QueryContext(ctx, args...)
+	default:
+		return q.db.QueryContext(ctx, query, args...)
+	}
+}
+
+func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, args ...interface{}) *sql.Row {
+	switch {
+	case stmt != nil && q.tx != nil:
+		return q.tx.StmtContext(ctx, stmt).QueryRowContext(ctx, args...)
+	case stmt != nil:
+		return stmt.QueryRowContext(ctx, args...)
+	default:
+		return q.db.QueryRowContext(ctx, query, args...)
+	}
+}
+
 type Queries struct {
-	db DBTX
+	db                           DBTX
+	tx                           *sql.Tx
+	countMessagesStmt            *sql.Stmt
+	deleteMessagesStmt           *sql.Stmt
+	enterConversationStmt        *sql.Stmt
+	enterDefaultConversationStmt *sql.Stmt
+	getConversationPrincipalStmt *sql.Stmt
+	getDefaultConversationStmt   *sql.Stmt
+	getPersonaStmt               *sql.Stmt
+	getPersonaOfStmt             *sql.Stmt
+	getPreferenceStmt            *sql.Stmt
+	insertMessageStmt            *sql.Stmt
+	insertPersonaStmt            *sql.Stmt
+	listActivePersonasStmt       *sql.Stmt
+	listLastMessagesStmt         *sql.Stmt
+	listPersonasStmt             *sql.Stmt
+	setPreferenceStmt            *sql.Stmt
+	updatePersonaStmt            *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
-		db: tx,
+		db:                           tx,
+		tx:                           tx,
+		countMessagesStmt:            q.countMessagesStmt,
+		deleteMessagesStmt:           q.deleteMessagesStmt,
+		enterConversationStmt:        q.enterConversationStmt,
+		enterDefaultConversationStmt: q.enterDefaultConversationStmt,
+		getConversationPrincipalStmt: q.getConversationPrincipalStmt,
+		getDefaultConversationStmt:   q.getDefaultConversationStmt,
+		getPersonaStmt:               q.getPersonaStmt,
+		getPersonaOfStmt:             q.getPersonaOfStmt,
+		getPreferenceStmt:            q.getPreferenceStmt,
+		insertMessageStmt:            q.insertMessageStmt,
+		insertPersonaStmt:            q.insertPersonaStmt,
+		listActivePersonasStmt:       q.listActivePersonasStmt,
+		listLastMessagesStmt:         q.listLastMessagesStmt,
+		listPersonasStmt:             q.listPersonasStmt,
+		setPreferenceStmt:            q.setPreferenceStmt,
+		updatePersonaStmt:            q.updatePersonaStmt,
 	}
 }

@@ -16,7 +16,7 @@ WHERE id = ?1
 `
 
 func (q *Queries) GetPersona(ctx context.Context, id string) (Persona, error) {
-	row := q.db.QueryRowContext(ctx, getPersona, id)
+	row := q.queryRow(ctx, q.getPersonaStmt, getPersona, id)
 	var i Persona
 	err := row.Scan(
 		&i.ID,
@@ -47,7 +47,7 @@ type GetPersonaOfParams struct {
 }
 
 func (q *Queries) GetPersonaOf(ctx context.Context, arg GetPersonaOfParams) (Persona, error) {
-	row := q.db.QueryRowContext(ctx, getPersonaOf, arg.Name, arg.CreatedBy)
+	row := q.queryRow(ctx, q.getPersonaOfStmt, getPersonaOf, arg.Name, arg.CreatedBy)
 	var i Persona
 	err := row.Scan(
 		&i.ID,
@@ -71,7 +71,7 @@ WHERE user_id = ?1
 `
 
 func (q *Queries) GetPreference(ctx context.Context, userID string) (string, error) {
-	row := q.db.QueryRowContext(ctx, getPreference, userID)
+	row := q.queryRow(ctx, q.getPreferenceStmt, getPreference, userID)
 	var persona_id string
 	err := row.Scan(&persona_id)
 	return persona_id, err
@@ -97,7 +97,7 @@ type InsertPersonaParams struct {
 }
 
 func (q *Queries) InsertPersona(ctx context.Context, arg InsertPersonaParams) error {
-	_, err := q.db.ExecContext(ctx, insertPersona,
+	_, err := q.exec(ctx, q.insertPersonaStmt, insertPersona,
 		arg.ID,
 		arg.Name,
 		arg.Description,
@@ -120,7 +120,7 @@ ORDER BY created_at DESC, id DESC
 `
 
 func (q *Queries) ListActivePersonas(ctx context.Context) ([]Persona, error) {
-	rows, err := q.db.QueryContext(ctx, listActivePersonas)
+	rows, err := q.query(ctx, q.listActivePersonasStmt, listActivePersonas)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +160,7 @@ ORDER BY created_at DESC, id DESC
 `
 
 func (q *Queries) ListPersonas(ctx context.Context) ([]Persona, error) {
-	rows, err := q.db.QueryContext(ctx, listPersonas)
+	rows, err := q.query(ctx, q.listPersonasStmt, listPersonas)
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +205,7 @@ type SetPreferenceParams struct {
 }
 
 func (q *Queries) SetPreference(ctx context.Context, arg SetPreferenceParams) error {
-	_, err := q.db.ExecContext(ctx, setPreference, arg.UserID, arg.PersonaID, arg.UpdatedAt)
+	_, err := q.exec(ctx, q.setPreferenceStmt, setPreference, arg.UserID, arg.PersonaID, arg.UpdatedAt)
 	return err
 }
 
@@ -227,7 +227,7 @@ type UpdatePersonaParams struct {
 }
 
 func (q *Queries) UpdatePersona(ctx context.Context, arg UpdatePersonaParams) error {
-	_, err := q.db.ExecContext(ctx, updatePersona,
+	_, err := q.exec(ctx, q.updatePersonaStmt, updatePersona,
 		arg.ID,
 		arg.Name,
 		arg.Description,
