@@ -6,4 +6,4 @@ import (
 	"gaia/tests/gaiatest"
 )
 
-func TestMain(m *testing.M) { gaiatest.Main(m, replayed.write) }
+func TestMain(m *testing.M) { gaiatest.Main(m, gaiatest.Answers, replayed.write) }

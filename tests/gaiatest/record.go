@@ -45,13 +45,16 @@ func (r *record) count(in map[string]map[int]int, key string, status int) {
 // Report is something that a run of tests has found out.
 type Report func(io.Writer)
 
-// Main runs the tests of a package, prints which answers of the contract they saw, then the other reports, and ends the process.
+// Answers is the table of which answers of the contract the tests of a package saw.
+func Answers(w io.Writer) { seen.write(w) }
+
+// Main runs the tests of a package, prints the reports and ends the process.
 // With GAIA_TEST_REPORT set to a file, all of that is appended there too, since `go test` shows no output of packages that pass.
 func Main(m *testing.M, reports ...Report) {
 	code := m.Run()
 	removeProgram()
 	var text strings.Builder
-	for _, report := range append([]Report{seen.write}, reports...) {
+	for _, report := range reports {
 		report(&text)
 	}
 	fmt.Print(text.String())
