@@ -287,15 +287,18 @@ func cacheDoesNotJoin(t *testing.T, s CacheSetup) {
 	wantFetch(t, s.A, cacheKeys.one, "newer", "new", true)
 }
 
-// heardLimit is in real time. The port gives a change one second to reach another process; the rest is for a busy machine.
-const heardLimit = 4 * time.Second
+// The port gives a change one second to reach another process, in real time. A busy machine gets several tries for that, not more time.
+const (
+	heardLimit = time.Second
+	heardTries = 5
+)
 
-// wantSoon fetches until the value is the new one.
-func wantSoon(t *testing.T, c ports.Cache) {
+// wantSoon fetches until the value is the given one.
+func wantSoon(t *testing.T, c ports.Cache, fresh string) {
 	t.Helper()
-	Within(t, heardLimit, "the new value is served", func() bool {
-		got, _ := fetchString(t, c, cacheKeys.one, constant("new"))
-		return got == "new"
+	Within(t, Patience, "the value "+fresh+" is served", func() bool {
+		got, _ := fetchString(t, c, cacheKeys.one, constant(fresh))
+		return got == fresh
 	})
 }
 
@@ -306,10 +309,19 @@ func cacheTellsOthers(invalid ports.CacheKey) func(*testing.T, CacheSetup) {
 				t.Fatalf("Fetch = %q", got)
 			}
 		}
-		s.A.Invalidate(t.Context(), invalid)
-		s.Advance(s.Staleness)
-		wantSoon(t, s.B)
-		wantSoon(t, s.A)
+		var took time.Duration
+		for try := range heardTries {
+			fresh := "new " + strconv.Itoa(try)
+			began := time.Now()
+			s.A.Invalidate(t.Context(), invalid)
+			s.Advance(s.Staleness)
+			wantSoon(t, s.B, fresh)
+			wantSoon(t, s.A, fresh)
+			if took = time.Since(began); took <= heardLimit {
+				return
+			}
+		}
+		t.Errorf("a change takes %v to be heard of", took)
 	}
 }
 
@@ -319,8 +331,8 @@ func cacheOvertakenElsewhere(t *testing.T, s CacheSetup) {
 	finish()
 	wantFetch(t, s.A, cacheKeys.one, "new", "new", false)
 	s.Advance(s.Staleness)
-	wantSoon(t, s.B)
-	wantSoon(t, s.A)
+	wantSoon(t, s.B, "new")
+	wantSoon(t, s.A, "new")
 }
 
 // RemoteCache checks everything that ports.RemoteCache demands of one that is there. setup runs once for each test.

@@ -202,7 +202,7 @@ func TestUnfinishedOperationsSaySo(t *testing.T) {
 		}
 	}
 	if unfinished == 0 {
-		t.Skip("every operation is finished")
+		t.Fatal("every operation is finished: this test has nothing left to check, delete it")
 	}
 }
 
