@@ -366,7 +366,7 @@ func TestUsage(t *testing.T) {
 		want     domain.Usage
 	}{
 		"told":      {says("Beep").then(step{delta: domain.Delta{Usage: told}}), *told},
-		"estimated": {says("12345"), domain.Usage{Input: 1, Output: 2, Estimated: true}},
+		"estimated": {says("12345"), domain.Usage{Input: 1, Output: 2, Source: domain.UsageEstimated}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -103,14 +103,25 @@ type Delta struct {
 	Usage     *Usage
 }
 
-// Usage counts tokens. Input includes CachedInput, Output includes Reasoning.
+// Usage counts tokens. Input includes CachedInput and CacheWrite, Output includes Reasoning.
 type Usage struct {
 	Input       int
 	Output      int
-	CachedInput int
-	Reasoning   int
-	Estimated   bool // counted by Gaia because the provider did not say
+	CachedInput int // of Input: read from the provider's cache of prompts
+	CacheWrite  int // of Input: written to that cache
+	Reasoning   int // of Output
+	Source      UsageSource
 }
+
+// UsageSource says who counted tokens.
+type UsageSource string
+
+// The sources. Adapters leave it empty, which means the provider; whoever counts instead says so.
+const (
+	UsageFromProvider UsageSource = "provider"
+	UsageEstimated    UsageSource = "estimated" // a whole answer whose provider did not count
+	UsagePartial      UsageSource = "partial"   // counted up to where an answer broke off
+)
 
 // Total is input plus output.
 func (u Usage) Total() int { return u.Input + u.Output }

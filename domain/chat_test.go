@@ -67,13 +67,13 @@ func TestEstimateUsage(t *testing.T) {
 	}
 	answer := domain.Answer{Content: "ßß", Refusal: "ßß", ToolCalls: []domain.ToolCall{{Name: "ab", Arguments: "{}"}, {Name: "x", Arguments: "{}"}}}
 	got := domain.EstimateUsage(prompt, answer)
-	if want := (domain.Usage{Input: 1 + 2 + 2, Output: 1 + 1 + 1, Estimated: true}); got != want {
+	if want := (domain.Usage{Input: 1 + 2 + 2, Output: 1 + 1 + 1, Source: domain.UsageEstimated}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if got.Total() != 8 {
 		t.Errorf("the total is %d", got.Total())
 	}
-	if empty := domain.EstimateUsage(nil, domain.Answer{}); empty != (domain.Usage{Estimated: true}) {
+	if empty := domain.EstimateUsage(nil, domain.Answer{}); empty != (domain.Usage{Source: domain.UsageEstimated}) {
 		t.Errorf("nothing costs %+v", empty)
 	}
 }

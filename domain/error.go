@@ -62,6 +62,13 @@ func (e *Error) Unwrap() error { return e.Cause }
 const (
 	CodeNameTaken     = "name_taken"      // Conflict: an active persona has this name
 	CodeModelNotFound = "model_not_found" // NotFound: nobody knows this model
+
+	// Of providers; they are OpenAI's words, which clients know.
+	CodeContextLength = "context_length_exceeded" // BadRequest: the messages are longer than the model's window
+	CodeContentFilter = "content_filter"          // BadRequest: the provider's filter refused the messages
+	CodeRateLimit     = "rate_limit_exceeded"     // Limited, with RetryAfter when the provider told
+	CodeOverloaded    = "overloaded"              // Unavailable: the provider has too much to do
+	CodeQuota         = "insufficient_quota"      // PaymentRequired: the caller's budget; Unavailable: Gaia's account at the provider
 )
 
 // NewError makes an error of a kind with a message for clients.

@@ -4,7 +4,7 @@ import "unicode/utf8"
 
 // EstimateUsage counts a call whose provider did not.
 func EstimateUsage(prompt []PromptMessage, a Answer) Usage {
-	u := Usage{Output: EstimateTokens(utf8.RuneCountInString(a.Content) + utf8.RuneCountInString(a.Refusal)), Estimated: true}
+	u := Usage{Output: EstimateTokens(utf8.RuneCountInString(a.Content) + utf8.RuneCountInString(a.Refusal)), Source: UsageEstimated}
 	for _, m := range prompt {
 		u.Input += m.estimate()
 	}
