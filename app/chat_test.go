@@ -328,7 +328,7 @@ func TestAnswerThatCannotBeSavedIsNoAnswer(t *testing.T) {
 	away := domain.MissingPart("The database is not available", errAny)
 	bothWays(t, func(t *testing.T, ask way) {
 		b := newChat(t, says("Beep"))
-		b.turns.FailNext("AppendTurn", away)
+		b.turns.FailNext("CommitTurn", away)
 		_, result, err := ask(b.chat, t.Context(), ada, message("hi"))
 		if !errors.Is(err, away) || result.Content != "" {
 			t.Errorf("got %+v, %v", result, err)

@@ -139,7 +139,7 @@ type turnStore struct {
 	appends atomic.Int64
 }
 
-func (s *turnStore) AppendTurn(ctx context.Context, turn domain.Turn) (string, error) {
+func (s *turnStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, error) {
 	s.appends.Add(1)
 	if s.delay > 0 {
 		select {
@@ -148,7 +148,7 @@ func (s *turnStore) AppendTurn(ctx context.Context, turn domain.Turn) (string, e
 			return "", domain.MissingPart("The database is not available", ctx.Err())
 		}
 	}
-	return s.ConversationStore.AppendTurn(ctx, turn)
+	return s.ConversationStore.CommitTurn(ctx, turn)
 }
 
 // step is what a scripted provider says next.

@@ -106,7 +106,7 @@ func TestUnsavedAnswerHasNoFinishedStream(t *testing.T) {
 	t.Parallel()
 	away := domain.MissingPart("The database is not available", errAny)
 	b := newChat(t, says("one"))
-	b.turns.FailNext("AppendTurn", away)
+	b.turns.FailNext("CommitTurn", away)
 	s := stream(t.Context(), t, b, message("hi"))
 	for st := range s.Steps() {
 		if st.Result != nil {

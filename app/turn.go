@@ -102,7 +102,7 @@ func (t *turn) save(ctx context.Context) (ChatResult, error) {
 	// A client that leaves now must not lose a paid answer.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.chat.Config.SaveTimeout)
 	defer cancel()
-	id, err := t.chat.Conversations.AppendTurn(ctx, domain.Turn{
+	id, err := t.chat.Conversations.CommitTurn(ctx, domain.Turn{
 		Owner: t.who.OwnerID(), ConversationID: t.conversation, NewID: t.chat.NewID(), At: now,
 		User: domain.Message{ID: t.chat.NewID(), Role: domain.RoleUser, Content: t.question, CreatedAt: now},
 		Assistant: domain.Message{

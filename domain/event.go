@@ -1,6 +1,9 @@
 package domain
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Subjects of the events. The names are part of the contract with other services.
 const (
@@ -9,13 +12,39 @@ const (
 	SubjectChatStart     = "gaia.chat.message.start"
 	SubjectChatComplete  = "gaia.chat.message.complete"
 	SubjectChatFailed    = "gaia.chat.message.failed"
+	SubjectUsageRecorded = "gaia.usage.recorded"
 	SubjectCacheInvalid  = "gaia.cache.invalidate"
 )
 
 // Event is a fact that other services may want to know.
 type Event struct {
+	ID      string // UUID; who hears an event twice knows it by this. Empty for events that nobody stores
 	Subject string
-	Payload any // ServiceHealthEvent or ChatMessageEvent
+	Payload any // one of the ...Event types of this file
+}
+
+// Data is the payload as it goes over the bus: JSON with times in UTC.
+func (e Event) Data() ([]byte, error) {
+	switch p := e.Payload.(type) {
+	case ServiceHealthEvent:
+		p.Timestamp = p.Timestamp.UTC()
+		return json.Marshal(p)
+	case ChatMessageEvent:
+		p.Timestamp = p.Timestamp.UTC()
+		return json.Marshal(p)
+	case UsageRecordedEvent:
+		p.Timestamp = p.Timestamp.UTC()
+		return json.Marshal(p)
+	default:
+		return json.Marshal(p)
+	}
+}
+
+// StoredEvent is an event that waits in the outbox.
+type StoredEvent struct {
+	ID      string // UUID
+	Subject string
+	Data    []byte // JSON
 }
 
 // ServiceHealthEvent tells how a service is.
@@ -34,4 +63,19 @@ type ChatMessageEvent struct {
 	Status    string         `json:"status"` // started, completed, failed
 	Timestamp time.Time      `json:"timestamp"`
 	Details   map[string]any `json:"details"`
+}
+
+// UsageRecordedEvent tells about one new row of the ledger.
+type UsageRecordedEvent struct {
+	RequestID    string      `json:"request_id"`
+	Attempt      int         `json:"attempt"` // from 1
+	UserID       string      `json:"user_id"` // Principal.OwnerID
+	Provider     string      `json:"provider"`
+	Model        string      `json:"model"`
+	InputTokens  int         `json:"input_tokens"`
+	OutputTokens int         `json:"output_tokens"`
+	CostUSD      float64     `json:"cost_usd"`
+	UsageSource  UsageSource `json:"usage_source"`
+	Outcome      Outcome     `json:"outcome"`
+	Timestamp    time.Time   `json:"timestamp"`
 }

@@ -6,19 +6,38 @@ import (
 	"gaia/domain"
 )
 
-// ConversationStore keeps what was said. A conversation belongs to one owner and must be domain.NotFound for every other.
+// ConversationStore keeps what was said, and with it everything else that an answer leaves behind. A conversation belongs to one owner
+// and must be domain.NotFound for every other.
 //
 // An empty conversation id means the owner's default conversation, of which there must be at most one, also when first turns
 // race. A store that is away must be domain.Unavailable.
 type ConversationStore interface {
 	// History returns the last messages, oldest first, at most limit (0: all). The default conversation, and an id that nobody
-	// has used yet, must be empty and no error.
+	// has used yet, must be empty and no error. Its cost must not grow with the length of the conversation beyond limit.
 	History(ctx context.Context, owner, conversationID string, limit int) ([]domain.Message, error)
 	// Count returns how many messages the conversation has, as History would return them.
 	Count(ctx context.Context, owner, conversationID string) (int, error)
-	// AppendTurn saves question and answer in one transaction, both or none, and makes the conversation if need be. It returns
-	// the conversation's id. Messages of one turn must stay together and in order, also when turns race.
-	AppendTurn(ctx context.Context, turn domain.Turn) (string, error)
+	// CommitTurn saves all of a turn in one transaction: question and answer, unless it is Unstored, usage, events and the kept
+	// answer; and it settles the reservation: Usage's cost, claims excepted, is added to what the owner spent that day. All or none must
+	// be saved. It makes the conversation if need be and returns its id, which is empty for an Unstored turn. Messages of one turn
+	// must stay together and in order, also when turns race. A kept answer whose claim another run has by now must be
+	// domain.Conflict. A usage record that is there already must stay as it is, and is no error.
+	CommitTurn(ctx context.Context, turn domain.Turn) (string, error)
 	// Clear empties the conversation and must touch no other. Clearing what is empty is no error.
 	Clear(ctx context.Context, owner, conversationID string) error
+}
+
+// ConversationDirectory shows and changes conversations as such. Those of other owners, ids that do not exist and malformed ones must be
+// domain.NotFound.
+type ConversationDirectory interface {
+	// List returns a page of the owner's conversations, the most recently used first, and how many there are in all.
+	List(ctx context.Context, owner string, limit, offset int) ([]domain.Conversation, int, error)
+	// Get returns one conversation.
+	Get(ctx context.Context, owner, id string) (domain.Conversation, error)
+	// Create saves an empty conversation. An id that exists must be domain.Conflict.
+	Create(ctx context.Context, c domain.Conversation) error
+	// Delete removes a conversation with all its messages, the default one too. What was used stays in the ledger.
+	Delete(ctx context.Context, owner, id string) error
+	// Messages returns a page of a conversation and how many messages there are in all: oldest first, or newest first.
+	Messages(ctx context.Context, owner, id string, limit, offset int, newestFirst bool) ([]domain.Message, int, error)
 }

@@ -66,10 +66,13 @@ func (s *ConversationStore) Count(ctx context.Context, owner, conversationID str
 	return len(c.messages), nil
 }
 
-// AppendTurn implements ports.ConversationStore.
-func (s *ConversationStore) AppendTurn(ctx context.Context, turn domain.Turn) (string, error) {
-	if err := s.enter(ctx, "AppendTurn"); err != nil {
+// CommitTurn implements ports.ConversationStore.
+func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, error) {
+	if err := s.enter(ctx, "CommitTurn"); err != nil {
 		return "", err
+	}
+	if turn.Unstored {
+		return "", nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

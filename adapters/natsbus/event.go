@@ -2,7 +2,6 @@ package natsbus
 
 import (
 	"context"
-	"encoding/json"
 
 	"gaia/domain"
 )
@@ -15,7 +14,7 @@ type message struct {
 
 // Publish implements ports.EventPublisher.
 func (b *Bus) Publish(_ context.Context, e domain.Event) {
-	data, err := encode(e.Payload)
+	data, err := e.Data()
 	if err != nil {
 		b.losing(e.Subject, err)
 		return
@@ -38,19 +37,6 @@ func (b *Bus) enqueue(m message) error {
 	default:
 		return errQueueFull
 	}
-}
-
-// encode makes the JSON that other services read: times in UTC.
-func encode(payload any) ([]byte, error) {
-	switch p := payload.(type) {
-	case domain.ServiceHealthEvent:
-		p.Timestamp = p.Timestamp.UTC()
-		payload = p
-	case domain.ChatMessageEvent:
-		p.Timestamp = p.Timestamp.UTC()
-		payload = p
-	}
-	return json.Marshal(payload)
 }
 
 // send moves events from the queue to the connection, which keeps some of them while the server is away.

@@ -104,8 +104,8 @@ func byID(owner string, id uuid.UUID) finder {
 	}
 }
 
-// AppendTurn implements ports.ConversationStore.
-func (s *ConversationStore) AppendTurn(ctx context.Context, turn domain.Turn) (string, error) {
+// CommitTurn implements ports.ConversationStore.
+func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, error) {
 	enter, err := entrance(turn)
 	if err != nil {
 		return "", err

@@ -51,7 +51,7 @@ func TestMigrateOldPlatformDownAndUpLosesNothing(t *testing.T) {
 	url := legacyDatabase(t, "")
 	migrateUp(t, url)
 	turn := aTurn("service", "")
-	if _, err := open(t, url).Conversations().AppendTurn(t.Context(), turn); err != nil {
+	if _, err := open(t, url).Conversations().CommitTurn(t.Context(), turn); err != nil {
 		t.Fatal(err)
 	}
 	before := snapshot(t, url)
@@ -180,7 +180,7 @@ func wantLegacyChatsWork(t *testing.T, url string) {
 	t.Helper()
 	s := open(t, url).Conversations()
 	turn := aTurn(ada, adasChat)
-	if id, err := s.AppendTurn(t.Context(), turn); err != nil || id != adasChat {
+	if id, err := s.CommitTurn(t.Context(), turn); err != nil || id != adasChat {
 		t.Errorf("append: got %q, %v", id, err)
 	}
 	messages, err := s.History(t.Context(), ada, adasChat, 0)

@@ -91,8 +91,8 @@ func TestServerKilledWhileTurnsAreSaved(t *testing.T) {
 		done.Go(func() {
 			for i := 0; ; i++ {
 				turn := aTurn(fmt.Sprintf("owner %d", writer%2), "")
-				if _, err := s.Conversations().AppendTurn(t.Context(), turn); err != nil {
-					wantUnavailable(t, "AppendTurn", err)
+				if _, err := s.Conversations().CommitTurn(t.Context(), turn); err != nil {
+					wantUnavailable(t, "CommitTurn", err)
 					return
 				}
 				mu.Lock()
@@ -198,8 +198,8 @@ func TestReadOnlyServer(t *testing.T) {
 	exec(t, connect(t, url), `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`)
 	s := open(t, url)
 	wantUnavailable(t, "Create", s.Personas().Create(t.Context(), aPersona("Refused")))
-	_, err := s.Conversations().AppendTurn(t.Context(), aTurn("owner", ""))
-	wantUnavailable(t, "AppendTurn", err)
+	_, err := s.Conversations().CommitTurn(t.Context(), aTurn("owner", ""))
+	wantUnavailable(t, "CommitTurn", err)
 	if list, err := s.Personas().List(t.Context(), false); err != nil || len(list) != 0 {
 		t.Errorf("List: got %v, %v", list, err)
 	}
@@ -281,7 +281,7 @@ func wantAllUnavailable(t *testing.T, s *postgres.Store, p domain.Persona) {
 		"ChoosePersona": func() error { return personas.ChoosePersona(ctx, "owner", p.ID, time.Now()) },
 		"History":       func() error { _, err := conversations.History(ctx, "owner", "", 0); return err },
 		"Count":         func() error { _, err := conversations.Count(ctx, "owner", ""); return err },
-		"AppendTurn":    func() error { _, err := conversations.AppendTurn(ctx, aTurn("owner", "")); return err },
+		"CommitTurn":    func() error { _, err := conversations.CommitTurn(ctx, aTurn("owner", "")); return err },
 		"Clear":         func() error { return conversations.Clear(ctx, "owner", newID()) },
 		"Update": func() error {
 			_, err := personas.Update(ctx, p.ID, func(p *domain.Persona) error { p.Name = "Never"; return nil })

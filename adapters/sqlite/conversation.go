@@ -105,8 +105,8 @@ func byID(owner string, id string) finder {
 	}
 }
 
-// AppendTurn implements ports.ConversationStore.
-func (s *ConversationStore) AppendTurn(ctx context.Context, turn domain.Turn) (string, error) {
+// CommitTurn implements ports.ConversationStore.
+func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, error) {
 	enter, err := entrance(turn)
 	if err != nil {
 		return "", err

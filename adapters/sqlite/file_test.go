@@ -119,7 +119,7 @@ func TestFileCannotBeWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			turn := aTurn(strings.Repeat("a long answer ", 50_000))
-			_, err := s.Conversations().AppendTurn(t.Context(), turn)
+			_, err := s.Conversations().CommitTurn(t.Context(), turn)
 			wantUnavailable(t, err)
 			if n, err := s.Conversations().Count(t.Context(), turn.Owner, ""); err != nil || n != 0 {
 				t.Errorf("%d messages of a turn that failed, %v", n, err)
@@ -130,7 +130,7 @@ func TestFileCannotBeWritten(t *testing.T) {
 			if err := s.ExecWriter(t.Context(), fault.end); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Conversations().AppendTurn(t.Context(), turn); err != nil {
+			if _, err := s.Conversations().CommitTurn(t.Context(), turn); err != nil {
 				t.Errorf("after the fault was gone: %v", err)
 			}
 		})

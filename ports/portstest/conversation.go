@@ -101,8 +101,8 @@ func wantNoConversation(t *testing.T, s ports.ConversationStore, owner, id strin
 	wantKind(t, err, domain.NotFound, "History of %.40q", id)
 	_, err = s.Count(t.Context(), owner, id)
 	wantKind(t, err, domain.NotFound, "Count of %.40q", id)
-	_, err = s.AppendTurn(t.Context(), aTurn(owner, id, "never"))
-	wantKind(t, err, domain.NotFound, "AppendTurn to %.40q", id)
+	_, err = s.CommitTurn(t.Context(), aTurn(owner, id, "never"))
+	wantKind(t, err, domain.NotFound, "CommitTurn to %.40q", id)
 	wantKind(t, s.Clear(t.Context(), owner, id), domain.NotFound, "Clear of %.40q", id)
 }
 
@@ -176,7 +176,7 @@ func conversationRacingFirst(t *testing.T, s ports.ConversationStore) {
 	const racers = 8
 	ids := make([]string, racers)
 	for _, err := range inParallel(racers, func(i int) (err error) {
-		ids[i], err = s.AppendTurn(t.Context(), aTurn("owner", "", fmt.Sprint(i)))
+		ids[i], err = s.CommitTurn(t.Context(), aTurn("owner", "", fmt.Sprint(i)))
 		return err
 	}) {
 		if err != nil {
@@ -197,7 +197,7 @@ func conversationRacingTurns(t *testing.T, s ports.ConversationStore) {
 	id := newID()
 	for _, err := range inParallel(racers, func(racer int) error {
 		for i := range each {
-			if _, err := s.AppendTurn(t.Context(), aTurn("owner", id, fmt.Sprintf("%d-%d", racer, i))); err != nil {
+			if _, err := s.CommitTurn(t.Context(), aTurn("owner", id, fmt.Sprintf("%d-%d", racer, i))); err != nil {
 				return err
 			}
 		}
@@ -224,7 +224,7 @@ func conversationAtomic(t *testing.T, s ports.ConversationStore) {
 	id := appendTurn(t, s, first)
 	second := aTurn("owner", "", "2")
 	second.Assistant.ID = first.Assistant.ID
-	if _, err := s.AppendTurn(t.Context(), second); err == nil {
+	if _, err := s.CommitTurn(t.Context(), second); err == nil {
 		t.Error("a message id was used twice")
 	}
 	wantMessages(t, history(t, s, "owner", id, 0), first.User, first.Assistant)
@@ -236,7 +236,7 @@ func conversationAtomicFirst(t *testing.T, s ports.ConversationStore) {
 	for _, id := range []string{"", newID()} {
 		turn := aTurn("bob", id, "2")
 		turn.Assistant.ID = taken.Assistant.ID
-		if _, err := s.AppendTurn(t.Context(), turn); err == nil {
+		if _, err := s.CommitTurn(t.Context(), turn); err == nil {
 			t.Fatal("a message id was used twice")
 		}
 		wantCount(t, s, "bob", id, 0)
@@ -296,7 +296,7 @@ func conversationOddText(t *testing.T, s ports.ConversationStore) {
 	for _, text := range oddTexts {
 		turn := aTurn("owner", "", text)
 		turn.Assistant.Model, turn.Assistant.Provider = "a model with a very long name "+strings.Repeat("m", 300), strings.Repeat("p", 300)
-		if _, err := s.AppendTurn(t.Context(), turn); err != nil {
+		if _, err := s.CommitTurn(t.Context(), turn); err != nil {
 			wantRefused(t, err, text)
 			continue
 		}
@@ -318,8 +318,8 @@ func conversationCanceled(t *testing.T, s ports.ConversationStore) {
 	wantCanceled(t, "History", err)
 	_, err = s.Count(ctx, "owner", "")
 	wantCanceled(t, "Count", err)
-	_, err = s.AppendTurn(ctx, aTurn("owner", "", "2"))
-	wantCanceled(t, "AppendTurn", err)
+	_, err = s.CommitTurn(ctx, aTurn("owner", "", "2"))
+	wantCanceled(t, "CommitTurn", err)
 	wantCanceled(t, "Clear", s.Clear(ctx, "owner", ""))
 	wantMessages(t, history(t, s, "owner", "", 0), first.User, first.Assistant)
 }
@@ -381,7 +381,7 @@ func aTurn(owner, conversationID, question string) domain.Turn {
 
 func appendTurn(t *testing.T, s ports.ConversationStore, turn domain.Turn) string {
 	t.Helper()
-	id, err := s.AppendTurn(t.Context(), turn)
+	id, err := s.CommitTurn(t.Context(), turn)
 	if err != nil {
 		t.Fatalf("append %.20q: %v", turn.User.Content, err)
 	}

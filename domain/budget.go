@@ -1,0 +1,24 @@
+package domain
+
+import "time"
+
+// Reservation sets a part of a caller's daily budget aside before a provider is asked, so that requests that run at the same time,
+// on whichever replica, can't spend the same money.
+type Reservation struct {
+	ID      string // UUID
+	Owner   string // Principal.OwnerID
+	At      time.Time
+	Amount  Money // the most that the request can cost
+	Limit   Money // the budget of a day
+	Expires time.Time
+}
+
+// Day is the day, in UTC, whose budget is asked.
+func (r Reservation) Day() time.Time { return r.At.UTC().Truncate(24 * time.Hour) }
+
+// OverBudget says that a budget does not allow a request.
+func OverBudget() *Error {
+	e := NewError(PaymentRequired, "The daily budget of this caller is used up; it begins anew at midnight UTC")
+	e.Code = CodeQuota
+	return e
+}

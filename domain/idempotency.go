@@ -1,0 +1,20 @@
+package domain
+
+import "time"
+
+// Claim asks to be the one request that is carried out of all that carry the same Idempotency-Key.
+type Claim struct {
+	Owner       string // Principal.OwnerID
+	Key         string
+	Fingerprint string // of everything that decides the answer: the same key with another one is a mistake
+	RunID       string // UUID of this run
+	At          time.Time
+	LeaseUntil  time.Time // after that, unless renewed, the run counts as dead and another may take over
+}
+
+// ClaimResult says what became of a claim. Either it was won, or Answer or Running tells about the run that has it.
+type ClaimResult struct {
+	Won     bool
+	Answer  []byte // of a finished run
+	Running string // the id of a run that goes on
+}

@@ -1,0 +1,68 @@
+package domain
+
+import "time"
+
+// Outcome says how an attempt at a provider ended.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeCompleted Outcome = "completed"
+	OutcomeFailed    Outcome = "failed"   // the provider's fault or refusal; UsageRecord.Failure says which
+	OutcomeCanceled  Outcome = "canceled" // the client left
+)
+
+// Operations that Gaia itself writes into the ledger; clients report others.
+const OperationCompletion = "text_completion"
+
+// UsageRecord is a row of the ledger: one attempt at a provider, or a use that a client reports. It is written once and never changed.
+// RequestID and Attempt together are unique: a second record with both is no error and changes nothing.
+type UsageRecord struct {
+	RequestID     string // UUID that Gaia gave the request; the completion's id carries it too
+	Attempt       int    // from 1
+	HTTPRequestID string // X-Request-ID of the HTTP request, which clients may choose and repeat
+	Owner         string // Principal.OwnerID
+	At            time.Time
+	Operation     string
+	Provider      string
+	Model         string
+	Claimed       bool // reported by a client: its cost is kept as claimed and counts against no budget
+	Outcome       Outcome
+	Failure       string // of a failed attempt: the error's code or kind
+	Usage         Usage  // Source is never empty, except when Claimed
+	Images        int
+	Models3D      int
+	Credits       int
+	Quality       string
+	Cost          Money
+	PriceVersion  string // of the table that Cost comes from
+	Streamed      bool
+	Timings       Timings
+}
+
+// Timings says where the time of a request went. What a request did not need is zero.
+type Timings struct {
+	Authentication time.Duration
+	Validation     time.Duration
+	Selection      time.Duration // persona, history and model
+	StreamSetup    time.Duration // from the provider's acceptance to the first byte for the client
+	FirstToken     time.Duration // from the prompt to the first piece of the answer
+	Provider       time.Duration // from the prompt to the end of the answer
+	Processing     time.Duration // everything after that, without the wait for the commit itself
+}
+
+// UsageTotal sums the records of one owner, day, provider, operation and claim.
+type UsageTotal struct {
+	Day          time.Time // midnight UTC
+	Provider     string
+	Operation    string
+	Quality      string
+	Claimed      bool
+	Requests     int64 // completed ones and claims; partial answers count, refusals do not
+	InputTokens  int64
+	OutputTokens int64
+	Images       int64
+	Models3D     int64
+	Credits      int64
+	Cost         Money
+}
