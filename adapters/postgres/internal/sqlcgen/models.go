@@ -23,3 +23,37 @@ type Persona struct {
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
 }
+
+type UsageLedger struct {
+	RequestID        uuid.UUID
+	Attempt          int32
+	HttpRequestID    string
+	Principal        string
+	CreatedAt        time.Time
+	Operation        string
+	Provider         string
+	Model            string
+	Claimed          bool
+	Outcome          string
+	Failure          string
+	InputTokens      int64
+	OutputTokens     int64
+	CachedTokens     int64
+	CacheWriteTokens int64
+	ReasoningTokens  int64
+	UsageSource      string
+	Images           int64
+	Models3d         int64
+	Credits          int64
+	Quality          string
+	Cost             int64
+	PriceVersion     string
+	Streamed         bool
+	Authentication   int64
+	Validation       int64
+	Selection        int64
+	StreamSetup      int64
+	FirstToken       int64
+	ProviderTime     int64
+	Processing       int64
+}

@@ -27,6 +27,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.countMessagesStmt, err = db.PrepareContext(ctx, countMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query CountMessages: %w", err)
 	}
+	if q.countUsageStmt, err = db.PrepareContext(ctx, countUsage); err != nil {
+		return nil, fmt.Errorf("error preparing query CountUsage: %w", err)
+	}
 	if q.deleteMessagesStmt, err = db.PrepareContext(ctx, deleteMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteMessages: %w", err)
 	}
@@ -41,6 +44,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.getDefaultConversationStmt, err = db.PrepareContext(ctx, getDefaultConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDefaultConversation: %w", err)
+	}
+	if q.getMarkStmt, err = db.PrepareContext(ctx, getMark); err != nil {
+		return nil, fmt.Errorf("error preparing query GetMark: %w", err)
 	}
 	if q.getPersonaStmt, err = db.PrepareContext(ctx, getPersona); err != nil {
 		return nil, fmt.Errorf("error preparing query GetPersona: %w", err)
@@ -57,6 +63,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.insertPersonaStmt, err = db.PrepareContext(ctx, insertPersona); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertPersona: %w", err)
 	}
+	if q.insertUsageRecordStmt, err = db.PrepareContext(ctx, insertUsageRecord); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertUsageRecord: %w", err)
+	}
 	if q.listActivePersonasStmt, err = db.PrepareContext(ctx, listActivePersonas); err != nil {
 		return nil, fmt.Errorf("error preparing query ListActivePersonas: %w", err)
 	}
@@ -66,8 +75,20 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listPersonasStmt, err = db.PrepareContext(ctx, listPersonas); err != nil {
 		return nil, fmt.Errorf("error preparing query ListPersonas: %w", err)
 	}
+	if q.listRecentUsageStmt, err = db.PrepareContext(ctx, listRecentUsage); err != nil {
+		return nil, fmt.Errorf("error preparing query ListRecentUsage: %w", err)
+	}
+	if q.listRecentUsageOfStmt, err = db.PrepareContext(ctx, listRecentUsageOf); err != nil {
+		return nil, fmt.Errorf("error preparing query ListRecentUsageOf: %w", err)
+	}
+	if q.setMarkStmt, err = db.PrepareContext(ctx, setMark); err != nil {
+		return nil, fmt.Errorf("error preparing query SetMark: %w", err)
+	}
 	if q.setPreferenceStmt, err = db.PrepareContext(ctx, setPreference); err != nil {
 		return nil, fmt.Errorf("error preparing query SetPreference: %w", err)
+	}
+	if q.sumUsageStmt, err = db.PrepareContext(ctx, sumUsage); err != nil {
+		return nil, fmt.Errorf("error preparing query SumUsage: %w", err)
 	}
 	if q.updatePersonaStmt, err = db.PrepareContext(ctx, updatePersona); err != nil {
 		return nil, fmt.Errorf("error preparing query UpdatePersona: %w", err)
@@ -80,6 +101,11 @@ func (q *Queries) Close() error {
 	if q.countMessagesStmt != nil {
 		if cerr := q.countMessagesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countMessagesStmt: %w", cerr)
+		}
+	}
+	if q.countUsageStmt != nil {
+		if cerr := q.countUsageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countUsageStmt: %w", cerr)
 		}
 	}
 	if q.deleteMessagesStmt != nil {
@@ -107,6 +133,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getDefaultConversationStmt: %w", cerr)
 		}
 	}
+	if q.getMarkStmt != nil {
+		if cerr := q.getMarkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getMarkStmt: %w", cerr)
+		}
+	}
 	if q.getPersonaStmt != nil {
 		if cerr := q.getPersonaStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getPersonaStmt: %w", cerr)
@@ -132,6 +163,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing insertPersonaStmt: %w", cerr)
 		}
 	}
+	if q.insertUsageRecordStmt != nil {
+		if cerr := q.insertUsageRecordStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertUsageRecordStmt: %w", cerr)
+		}
+	}
 	if q.listActivePersonasStmt != nil {
 		if cerr := q.listActivePersonasStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listActivePersonasStmt: %w", cerr)
@@ -147,9 +183,29 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listPersonasStmt: %w", cerr)
 		}
 	}
+	if q.listRecentUsageStmt != nil {
+		if cerr := q.listRecentUsageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listRecentUsageStmt: %w", cerr)
+		}
+	}
+	if q.listRecentUsageOfStmt != nil {
+		if cerr := q.listRecentUsageOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listRecentUsageOfStmt: %w", cerr)
+		}
+	}
+	if q.setMarkStmt != nil {
+		if cerr := q.setMarkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setMarkStmt: %w", cerr)
+		}
+	}
 	if q.setPreferenceStmt != nil {
 		if cerr := q.setPreferenceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setPreferenceStmt: %w", cerr)
+		}
+	}
+	if q.sumUsageStmt != nil {
+		if cerr := q.sumUsageStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sumUsageStmt: %w", cerr)
 		}
 	}
 	if q.updatePersonaStmt != nil {
@@ -197,20 +253,27 @@ type Queries struct {
 	db                           DBTX
 	tx                           *sql.Tx
 	countMessagesStmt            *sql.Stmt
+	countUsageStmt               *sql.Stmt
 	deleteMessagesStmt           *sql.Stmt
 	enterConversationStmt        *sql.Stmt
 	enterDefaultConversationStmt *sql.Stmt
 	getConversationPrincipalStmt *sql.Stmt
 	getDefaultConversationStmt   *sql.Stmt
+	getMarkStmt                  *sql.Stmt
 	getPersonaStmt               *sql.Stmt
 	getPersonaOfStmt             *sql.Stmt
 	getPreferenceStmt            *sql.Stmt
 	insertMessageStmt            *sql.Stmt
 	insertPersonaStmt            *sql.Stmt
+	insertUsageRecordStmt        *sql.Stmt
 	listActivePersonasStmt       *sql.Stmt
 	listLastMessagesStmt         *sql.Stmt
 	listPersonasStmt             *sql.Stmt
+	listRecentUsageStmt          *sql.Stmt
+	listRecentUsageOfStmt        *sql.Stmt
+	setMarkStmt                  *sql.Stmt
 	setPreferenceStmt            *sql.Stmt
+	sumUsageStmt                 *sql.Stmt
 	updatePersonaStmt            *sql.Stmt
 }
 
@@ -219,20 +282,27 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		db:                           tx,
 		tx:                           tx,
 		countMessagesStmt:            q.countMessagesStmt,
+		countUsageStmt:               q.countUsageStmt,
 		deleteMessagesStmt:           q.deleteMessagesStmt,
 		enterConversationStmt:        q.enterConversationStmt,
 		enterDefaultConversationStmt: q.enterDefaultConversationStmt,
 		getConversationPrincipalStmt: q.getConversationPrincipalStmt,
 		getDefaultConversationStmt:   q.getDefaultConversationStmt,
+		getMarkStmt:                  q.getMarkStmt,
 		getPersonaStmt:               q.getPersonaStmt,
 		getPersonaOfStmt:             q.getPersonaOfStmt,
 		getPreferenceStmt:            q.getPreferenceStmt,
 		insertMessageStmt:            q.insertMessageStmt,
 		insertPersonaStmt:            q.insertPersonaStmt,
+		insertUsageRecordStmt:        q.insertUsageRecordStmt,
 		listActivePersonasStmt:       q.listActivePersonasStmt,
 		listLastMessagesStmt:         q.listLastMessagesStmt,
 		listPersonasStmt:             q.listPersonasStmt,
+		listRecentUsageStmt:          q.listRecentUsageStmt,
+		listRecentUsageOfStmt:        q.listRecentUsageOfStmt,
+		setMarkStmt:                  q.setMarkStmt,
 		setPreferenceStmt:            q.setPreferenceStmt,
+		sumUsageStmt:                 q.sumUsageStmt,
 		updatePersonaStmt:            q.updatePersonaStmt,
 	}
 }

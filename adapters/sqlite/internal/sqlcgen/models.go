@@ -16,3 +16,37 @@ type Persona struct {
 	CreatedAt         int64
 	UpdatedAt         int64
 }
+
+type UsageLedger struct {
+	RequestID        string
+	Attempt          int64
+	HttpRequestID    string
+	Principal        string
+	CreatedAt        int64
+	Operation        string
+	Provider         string
+	Model            string
+	Claimed          bool
+	Outcome          string
+	Failure          string
+	InputTokens      int64
+	OutputTokens     int64
+	CachedTokens     int64
+	CacheWriteTokens int64
+	ReasoningTokens  int64
+	UsageSource      string
+	Images           int64
+	Models3d         int64
+	Credits          int64
+	Quality          string
+	Cost             int64
+	PriceVersion     string
+	Streamed         bool
+	Authentication   int64
+	Validation       int64
+	Selection        int64
+	StreamSetup      int64
+	FirstToken       int64
+	ProviderTime     int64
+	Processing       int64
+}
