@@ -3,6 +3,23 @@
 
 -- +goose Up
 
+-- The application sets updated_at with every turn, by its own clock. A trigger would cost each of them time, and counting the messages
+-- that are there is no use of a conversation.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    r record;
+BEGIN
+    FOR r IN
+        SELECT g.tgname FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+        WHERE g.tgrelid = 'conversations'::regclass AND p.proname = 'update_updated_at_column'
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON conversations', r.tgname);
+    END LOOP;
+END;
+$$;
+-- +goose StatementEnd
+
 ALTER TABLE conversations
     ADD COLUMN persona_id text,
     ADD COLUMN message_count bigint NOT NULL DEFAULT 0;
@@ -21,8 +38,15 @@ ALTER TABLE chat_messages
     ADD COLUMN tool_calls jsonb,
     ADD COLUMN tool_call_id text;
 
--- Nothing asks by this, and every message pays for it.
+-- Nothing asks by these, and every turn pays for them.
 DROP INDEX IF EXISTS idx_chat_messages_role;
+DROP INDEX IF EXISTS idx_chat_messages_created_at;
+DROP INDEX IF EXISTS idx_conversations_created_at;
+DROP INDEX IF EXISTS idx_conversations_is_active;
+
+-- Pages of a list need one order also among conversations of the same time.
+DROP INDEX idx_conversations_principal;
+CREATE INDEX idx_conversations_principal ON conversations (principal, updated_at DESC, id DESC);
 
 -- One row for each attempt at a provider, and for each use that a client reports. Rows are never changed.
 CREATE TABLE usage_ledger (
@@ -116,6 +140,11 @@ DROP TABLE budget_reservations;
 DROP TABLE budgets;
 DROP TABLE outbox;
 DROP TABLE usage_ledger;
+DROP INDEX idx_conversations_principal;
+CREATE INDEX idx_conversations_principal ON conversations (principal, updated_at DESC);
+CREATE INDEX IF NOT EXISTS idx_conversations_is_active ON conversations (is_active);
+CREATE INDEX IF NOT EXISTS idx_conversations_created_at ON conversations (created_at DESC);
+CREATE INDEX IF NOT EXISTS idx_chat_messages_created_at ON chat_messages (created_at);
 CREATE INDEX IF NOT EXISTS idx_chat_messages_role ON chat_messages (role);
 ALTER TABLE chat_messages
     DROP COLUMN tool_call_id,
@@ -125,3 +154,6 @@ ALTER TABLE chat_messages
 ALTER TABLE conversations
     DROP COLUMN message_count,
     DROP COLUMN persona_id;
+
+CREATE TRIGGER update_conversations_updated_at BEFORE UPDATE ON conversations
+FOR EACH ROW EXECUTE FUNCTION update_updated_at_column();

@@ -18,6 +18,10 @@ ALTER TABLE chat_messages ADD COLUMN tool_call_id TEXT;
 DROP INDEX idx_chat_messages_user_id;
 DROP INDEX idx_chat_messages_created_at;
 
+-- Pages of a list need one order also among conversations of the same time.
+DROP INDEX idx_conversations_principal;
+CREATE INDEX idx_conversations_principal ON conversations (principal, updated_at DESC, id DESC);
+
 -- One row for each attempt at a provider, and for each use that a client reports. Rows are never changed.
 CREATE TABLE usage_ledger (
     request_id TEXT NOT NULL,
@@ -110,6 +114,8 @@ DROP TABLE budget_reservations;
 DROP TABLE budgets;
 DROP TABLE outbox;
 DROP TABLE usage_ledger;
+DROP INDEX idx_conversations_principal;
+CREATE INDEX idx_conversations_principal ON conversations (principal, updated_at DESC);
 CREATE INDEX idx_chat_messages_created_at ON chat_messages (created_at);
 CREATE INDEX idx_chat_messages_user_id ON chat_messages (user_id);
 ALTER TABLE chat_messages DROP COLUMN tool_call_id;
