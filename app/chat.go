@@ -15,6 +15,8 @@ import (
 type ChatConfig struct {
 	FirstEventWait time.Duration // how long Stream waits for the first step before it answers; 5 s
 	SaveTimeout    time.Duration // how long saving a turn may take after the client left; 5 s
+	Retries        int           // how often a provider that failed before its first word is asked again; 0: never
+	DailyBudget    domain.Money  // of each caller; 0: no limit
 }
 
 // ChatDeps is what Chat needs.
@@ -23,14 +25,21 @@ type ChatDeps struct {
 	Conversations ports.ConversationStore
 	Completers    map[string]ports.Completer // by provider id
 	Selector      domain.ModelSelector
+	Measurements  *Measurements
+	Budgets       ports.BudgetStore // needed with a DailyBudget
+	Answers       ports.AnswerStore // for requests with an Idempotency-Key
 	Events        ports.EventPublisher
+	Stored        func() // is told that events may wait in the outbox; must not block
 	Now           ports.Clock
 	NewID         ports.IDs
 	Config        ChatConfig
 }
 
 // Chat answers messages with models, in the voice of a persona, and remembers what was said.
-type Chat struct{ ChatDeps }
+type Chat struct {
+	ChatDeps
+	runs runs
+}
 
 // NewChat makes the use cases.
 func NewChat(d ChatDeps) *Chat {
@@ -40,11 +49,17 @@ func NewChat(d ChatDeps) *Chat {
 	if d.Config.SaveTimeout == 0 {
 		d.Config.SaveTimeout = 5 * time.Second
 	}
-	return &Chat{d}
+	if d.Stored == nil {
+		d.Stored = func() {}
+	}
+	return &Chat{ChatDeps: d, runs: runs{byKey: map[runKey]*run{}}}
 }
 
 // defaultMaxTokens bounds an answer when a client of the message form names no limit. Clients of the OpenAI form get the provider's.
 const defaultMaxTokens = 2000
+
+// reservationTime is how long money stays set aside for a request whose process has died.
+const reservationTime = 15 * time.Minute
 
 // ChatRequest is a question. With Message the server keeps the history; with Messages the client does, unless it names a conversation.
 type ChatRequest struct {
@@ -54,15 +69,22 @@ type ChatRequest struct {
 	PersonaID      string // empty or "default": the caller's current persona
 	Model          domain.ModelRequest
 	Options        domain.Prompt // sampling, tools and format; Model and Messages are ignored
+	Fallback       bool          // other providers may answer when the first can't
+	Repeat         *Repeat       // for a request that may be sent again
+	Streamed       bool          // the client reads the answer as it comes
+
+	HTTPRequestID string         // for the ledger
+	Timings       domain.Timings // of what came before
 }
 
 // ChatInfo says how a question is answered.
 type ChatInfo struct {
 	MessageID  string
 	Created    time.Time
-	Choice     domain.Choice
-	FetchTime  time.Duration // for persona and history
-	PersonaHit bool          // the persona came from a cache
+	Choice     domain.Choice    // who answers; after a fallback another than Selection says
+	Selection  domain.Selection // why
+	FetchTime  time.Duration    // for persona and history
+	PersonaHit bool             // the persona came from a cache
 }
 
 // ChatResult is a finished answer, which is stored by then.
@@ -71,17 +93,23 @@ type ChatResult struct {
 	Usage          domain.Usage
 	ConversationID string // empty when nothing was stored
 	Duration       time.Duration
+	CommitTime     time.Duration // of Duration's end: how long the store took; zero for a kept answer
+	FallbackUsed   bool
 }
 
 // Complete answers in one piece.
 func (c *Chat) Complete(ctx context.Context, who domain.Principal, req ChatRequest) (ChatInfo, ChatResult, error) {
+	req.Streamed = false
+	if req.Repeat != nil {
+		return c.completeRun(ctx, who, req)
+	}
 	t, err := c.prepare(ctx, who, req)
 	if err != nil {
 		return ChatInfo{}, ChatResult{}, err
 	}
 	defer t.close()
-	for step := t.first(ctx); ; step = t.next(ctx) {
-		switch {
+	for {
+		switch step := t.next(ctx); {
 		case step.Err != nil:
 			return ChatInfo{}, ChatResult{}, step.Err
 		case step.Result != nil:
@@ -110,35 +138,76 @@ func (c *Chat) prepare(ctx context.Context, who domain.Principal, req ChatReques
 	if err := req.validate(); err != nil {
 		return nil, err
 	}
-	choice, err := c.Selector.Choose(req.Model)
+	started := c.Now()
+	fresh := req.fresh()
+	question := lastQuestion(fresh)
+	req.Model.Message = question
+	selection, err := c.Selector.Select(req.Model, c.Measurements.Snapshot)
 	if err != nil {
 		return nil, err
 	}
-	started := c.Now()
 	persona, hit, history, err := c.fetchContext(ctx, who, req)
 	if err != nil {
 		return nil, err
 	}
+	fetched := c.Now().Sub(started)
 	t := &turn{
-		chat: c, who: who, started: started, stored: req.stored(), conversation: req.ConversationID,
-		info: ChatInfo{MessageID: c.NewID(), Created: started, Choice: choice, FetchTime: c.Now().Sub(started), PersonaHit: hit},
+		chat: c, who: who, req: req, started: started, timings: req.Timings, whole: !req.Streamed, history: history, fresh: fresh, question: question,
+		route: route{choices: []domain.Choice{selection.Choice}},
+		info: ChatInfo{
+			MessageID: c.NewID(), Created: started, Choice: selection.Choice, Selection: selection, FetchTime: fetched, PersonaHit: hit,
+		},
 	}
-	system := ""
+	t.timings.Selection = fetched
+	if req.Fallback {
+		t.route.choices = append(t.route.choices, selection.Alternatives...)
+	}
 	if persona != nil {
 		t.personaID = &persona.ID
-		system = persona.Prompt("")
+		t.system = persona.Prompt("")
 	}
-	fresh := req.fresh()
-	t.question = lastQuestion(fresh)
-	t.prompt = req.Options
-	t.prompt.Model = choice.Model
-	if t.prompt.MaxTokens == nil && req.Message != nil {
-		limit := defaultMaxTokens
-		t.prompt.MaxTokens = &limit
+	if err := t.reserve(ctx); err != nil {
+		return nil, err
 	}
-	model, _ := c.Selector.Catalogue.Model(choice.Model)
-	t.prompt.Messages = domain.BuildPrompt(system, history, fresh, model.ContextWindow)
+	t.publish(ctx, domain.SubjectChatStart, "started", nil)
 	return t, nil
+}
+
+// reserve sets aside what the answer can cost at most, so that requests that run at once can't spend the same money.
+func (t *turn) reserve(ctx context.Context) error {
+	limit := t.chat.Config.DailyBudget
+	if limit == 0 {
+		return nil
+	}
+	var most domain.Money
+	for _, choice := range t.route.choices {
+		cost, _ := t.chat.Selector.Catalogue.Cost(choice, t.mostUsage(choice))
+		most = max(most, cost)
+	}
+	r := domain.Reservation{
+		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: t.started, Amount: most, Limit: limit, Expires: t.started.Add(reservationTime),
+	}
+	if err := t.chat.Budgets.Reserve(ctx, r); err != nil {
+		return err
+	}
+	t.reservation = r.ID
+	return nil
+}
+
+// mostUsage bounds what a model can count: two tokens for each that is expected in the prompt, and the longest answer.
+func (t *turn) mostUsage(choice domain.Choice) domain.Usage {
+	prompt := t.promptFor(choice)
+	usage := domain.EstimateUsage(prompt.Messages, domain.Answer{})
+	usage.Input *= 2
+	model, _ := t.chat.Selector.Catalogue.Model(choice.Model)
+	usage.Output = model.MaxTokens
+	if usage.Output == 0 {
+		usage.Output = fallbackOutput
+	}
+	if prompt.MaxTokens != nil {
+		usage.Output = min(usage.Output, *prompt.MaxTokens)
+	}
+	return usage
 }
 
 // fetchContext reads persona and history side by side. persona is nil when the client brings its own system prompt.

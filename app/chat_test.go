@@ -26,14 +26,14 @@ func streamed(c *app.Chat, ctx context.Context, who domain.Principal, r app.Chat
 		return app.ChatInfo{}, app.ChatResult{}, err
 	}
 	defer s.Close()
-	var sum domain.Answer
+	var sum domain.AnswerBuilder
 	for {
 		switch step := <-s.Steps(); {
 		case step.Err != nil:
 			return app.ChatInfo{}, app.ChatResult{}, step.Err
 		case step.Result != nil:
-			if !reflect.DeepEqual(sum, step.Result.Answer) {
-				return s.Info, *step.Result, fmt.Errorf("the deltas add up to %+v and the result is %+v", sum, step.Result.Answer)
+			if !reflect.DeepEqual(sum.Answer(), step.Result.Answer) {
+				return s.Info, *step.Result, fmt.Errorf("the deltas add up to %+v and the result is %+v", sum.Answer(), step.Result.Answer)
 			}
 			return s.Info, *step.Result, nil
 		default:
@@ -365,7 +365,7 @@ func TestUsage(t *testing.T) {
 		provider *provider
 		want     domain.Usage
 	}{
-		"told":      {says("Beep").then(step{delta: domain.Delta{Usage: told}}), *told},
+		"told":      {says("Beep").then(step{delta: domain.Delta{Usage: told}}), domain.Usage{Input: 30, Output: 12, CachedInput: 5, Source: domain.UsageFromProvider}},
 		"estimated": {says("12345"), domain.Usage{Input: 1, Output: 2, Source: domain.UsageEstimated}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -136,11 +136,28 @@ func (l *eventLog) subjects() []string {
 type turnStore struct {
 	*memory.ConversationStore
 	delay   time.Duration
-	appends atomic.Int64
+	events  *eventLog    // gets what is stored about chats
+	appends atomic.Int64 // turns that put messages into a conversation
+
+	mu    sync.Mutex
+	turns []domain.Turn
+}
+
+// usage returns the rows of the ledger so far.
+func (s *turnStore) usage() []domain.UsageRecord {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rows []domain.UsageRecord
+	for _, t := range s.turns {
+		rows = append(rows, t.Usage...)
+	}
+	return rows
 }
 
 func (s *turnStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, error) {
-	s.appends.Add(1)
+	if !turn.Unstored {
+		s.appends.Add(1)
+	}
 	if s.delay > 0 {
 		select {
 		case <-time.After(s.delay):
@@ -148,7 +165,19 @@ func (s *turnStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, e
 			return "", domain.MissingPart("The database is not available", ctx.Err())
 		}
 	}
-	return s.ConversationStore.CommitTurn(ctx, turn)
+	id, err := s.ConversationStore.CommitTurn(ctx, turn)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turns = append(s.turns, turn)
+	for _, e := range turn.Events {
+		if e.Subject != domain.SubjectUsageRecorded {
+			s.events.Publish(context.WithoutCancel(ctx), e)
+		}
+	}
+	return id, nil
 }
 
 // step is what a scripted provider says next.
@@ -294,9 +323,9 @@ type chatBed struct {
 func newChat(t *testing.T, p *provider) *chatBed {
 	t.Helper()
 	b := &chatBed{
-		provider: p, people: memory.NewPersonaStore(), turns: &turnStore{ConversationStore: memory.NewConversationStore()},
-		events: &eventLog{}, cache: newKeepingCache(),
+		provider: p, people: memory.NewPersonaStore(), events: &eventLog{}, cache: newKeepingCache(),
 	}
+	b.turns = &turnStore{ConversationStore: memory.NewConversationStore(), events: b.events}
 	b.personas = newPersonas(b.people, b.cache)
 	if _, created, err := b.personas.EnsureDefault(t.Context()); err != nil || !created {
 		t.Fatalf("EnsureDefault: %v, %v", created, err)
@@ -307,7 +336,7 @@ func newChat(t *testing.T, p *provider) *chatBed {
 			Catalogue: domain.BuiltInCatalogue(), Configured: map[string]string{domain.ProviderOpenAI: "gpt-4o-mini"},
 			Default: domain.Choice{Provider: domain.ProviderOpenAI, Model: "gpt-4o-mini"},
 		},
-		Now: time.Now, NewID: ids2(),
+		Measurements: app.NewMeasurements(time.Now), Now: time.Now, NewID: ids2(),
 	})
 	return b
 }

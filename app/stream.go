@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"gaia/domain"
@@ -11,27 +12,45 @@ import (
 
 // ChatStream is an answer on its way. Whoever got it must Close it.
 type ChatStream struct {
-	Info   ChatInfo
+	// Info says how the question is answered. Its MessageID is empty while another replica answers it: then a step brings it.
+	Info ChatInfo
+
 	steps  chan ChatStep
 	begun  chan error // takes the outcome of the first step
 	cancel context.CancelFunc
 	done   chan struct{}
+
+	mu        sync.Mutex // guards what follows, and Info until Stream has returned
+	announced bool       // Info is on its way to the client
 }
 
 // Stream answers step by step. It waits a moment for the first step, so that a refusal of the provider is an error here and not in
-// the middle of a stream. When ctx ends, the provider is told at once.
+// the middle of a stream. When ctx ends, the provider is told at once, unless the request has an Idempotency-Key: then the answer goes on
+// for a while, and the same request finds it.
 func (c *Chat) Stream(ctx context.Context, who domain.Principal, req ChatRequest) (*ChatStream, error) {
+	if req.Repeat != nil {
+		return c.follow(ctx, who, req)
+	}
 	t, err := c.prepare(ctx, who, req)
 	if err != nil {
 		return nil, err
 	}
+	return c.stream(ctx, t.info, func(ctx context.Context) ChatStep { return t.safely(ctx, t.next) },
+		func(ctx context.Context) { _ = t.fail(ctx, ctx.Err()) }, t.close)
+}
+
+// stream pumps steps to a client. When the client leaves before the last step, left is called; in the end close.
+func (c *Chat) stream(ctx context.Context, info ChatInfo, next func(context.Context) ChatStep, left func(context.Context), end func()) (*ChatStream, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &ChatStream{
-		Info: t.info, cancel: cancel, done: make(chan struct{}), begun: make(chan error, 1),
+		Info: info, cancel: cancel, done: make(chan struct{}), begun: make(chan error, 1),
 		steps: make(chan ChatStep, 1), // room for the first step, which nobody reads while Stream waits; more would loosen backpressure
 	}
-	go s.pump(ctx, t)
-
+	go func() {
+		defer close(s.done)
+		defer end()
+		s.pump(ctx, next, left)
+	}()
 	wait := time.NewTimer(c.Config.FirstEventWait)
 	defer wait.Stop()
 	select {
@@ -42,6 +61,9 @@ func (c *Chat) Stream(ctx context.Context, who domain.Principal, req ChatRequest
 		}
 	case <-wait.C:
 	}
+	s.mu.Lock()
+	s.announced = true
+	s.mu.Unlock()
 	return s, nil
 }
 
@@ -55,15 +77,40 @@ func (s *ChatStream) Close() {
 	<-s.done
 }
 
-// pump owns the turn: it reads the provider no faster than the client reads the steps.
-func (s *ChatStream) pump(ctx context.Context, t *turn) {
-	defer close(s.done)
-	defer t.close()
-	step := t.safely(ctx, t.first)
-	s.begun <- step.Err
-	for s.deliver(ctx, t, step) {
-		step = t.safely(ctx, t.next)
+// pump owns the answer: it reads no faster than the client reads the steps.
+func (s *ChatStream) pump(ctx context.Context, next func(context.Context) ChatStep, left func(context.Context)) {
+	begun := false
+	for {
+		step := next(ctx)
+		if s.absorb(step) {
+			continue
+		}
+		if !begun {
+			begun = true
+			s.begun <- step.Err
+		}
+		if !s.deliver(ctx, step, left) {
+			return
+		}
 	}
+}
+
+// absorb takes into Info what it can still say: a client hears of a fallback only when it has heard of the first choice.
+func (s *ChatStream) absorb(step ChatStep) bool {
+	if step.Fallback == nil && step.Info == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.announced, step.Fallback != nil && step.Fallback.Late:
+		return false
+	case step.Info != nil:
+		s.Info = *step.Info
+	default:
+		s.Info.Choice = step.Fallback.To
+	}
+	return true
 }
 
 // safely turns a panic into an error: here, outside of the goroutine of a request, it would end the process.
@@ -77,9 +124,8 @@ func (t *turn) safely(ctx context.Context, do func(context.Context) ChatStep) (s
 }
 
 // deliver hands a step to the client and reports whether there is more to come.
-func (s *ChatStream) deliver(ctx context.Context, t *turn, step ChatStep) bool {
-	last := step.Err != nil || step.Result != nil
-	if last {
+func (s *ChatStream) deliver(ctx context.Context, step ChatStep, left func(context.Context)) bool {
+	if step.last() {
 		select {
 		case s.steps <- step: // chosen below by chance only, when ctx is over as well
 			return false
@@ -88,10 +134,10 @@ func (s *ChatStream) deliver(ctx context.Context, t *turn, step ChatStep) bool {
 	}
 	select {
 	case s.steps <- step:
-		return !last
+		return !step.last()
 	case <-ctx.Done():
-		if !last {
-			_ = t.fail(ctx, ctx.Err()) // the client is gone: there is nobody to tell
+		if !step.last() {
+			left(ctx) // the client is gone: there is nobody to tell
 		}
 		return false
 	}

@@ -7,134 +7,207 @@ import (
 	"time"
 
 	"gaia/domain"
-	"gaia/ports"
 )
 
-// ChatStep is one step of an answer: a delta, or at the end either the result or an error.
+// ChatStep is one step of an answer. At the end comes either Result or Err.
 type ChatStep struct {
-	Delta  domain.Delta
-	Result *ChatResult
-	Err    error
+	Info     *ChatInfo // how the question is answered, where Stream could not tell yet
+	Delta    domain.Delta
+	Fallback *Fallback // another provider takes over
+	Result   *ChatResult
+	Err      error
 }
 
-// turn is one question on its way to an answer. It is saved exactly once: when the answer is complete, or when the client leaves after
-// a part of it. A turn that failed leaves nothing behind.
+// last reports whether no step comes after this one.
+func (s ChatStep) last() bool { return s.Result != nil || s.Err != nil }
+
+// Fallback tells that a provider failed before anything of its answer was sent, and who answers instead.
+type Fallback struct {
+	From, To domain.Choice
+	Err      error
+	Late     bool // clients have heard of From by then
+}
+
+// turn is one question on its way to an answer. What it leaves behind is stored exactly once, in one transaction: with the answer when it is
+// complete, or with a part of it when the client left. A turn that failed leaves no messages behind, but what it used.
 type turn struct {
 	chat         *Chat
 	who          domain.Principal
+	req          ChatRequest
 	info         ChatInfo
 	personaID    *string
-	stored       bool
-	conversation string
+	system       string // the persona's prompt
+	history      []domain.Message
+	fresh        []domain.PromptMessage
 	question     string
-	prompt       domain.Prompt
 	started      time.Time
-	upstream     ports.CompletionStream
-	answer       domain.Answer
-}
-
-// first asks the provider and returns the first step.
-func (t *turn) first(ctx context.Context) ChatStep {
-	t.publish(ctx, domain.SubjectChatStart, "started", nil)
-	completer := t.chat.Completers[t.info.Choice.Provider]
-	stream, err := completer.Open(ctx, t.prompt)
-	if err != nil {
-		return ChatStep{Err: t.fail(ctx, err)}
-	}
-	t.upstream = stream
-	return t.next(ctx)
+	timings      domain.Timings
+	whole        bool // nothing reaches the client before the answer is complete
+	sent         bool // a part of the answer has reached the client, or may have
+	route        route
+	attempt      *attempt // nil between two attempts
+	records      []domain.UsageRecord
+	reservation  string
+	fallbackUsed bool
+	kept         *keeper // of a request with an Idempotency-Key
 }
 
 // next returns the next step. A step with Result or Err is the last.
 func (t *turn) next(ctx context.Context) ChatStep {
-	delta, err := t.upstream.Recv()
-	switch {
-	case err == nil:
-		t.answer.Add(delta)
-		return ChatStep{Delta: delta}
-	case err == io.EOF: //nolint:errorlint // not errors.Is: an error that a lost connection caused may wrap it, and is no end
-		return t.finish(ctx)
-	default:
-		return ChatStep{Err: t.fail(ctx, err)}
+	for {
+		delta, err := t.receive(ctx)
+		switch {
+		case err == nil:
+			t.sent = !t.whole
+			t.kept.delta(delta)
+			return ChatStep{Delta: delta}
+		case err == io.EOF: //nolint:errorlint // not errors.Is: an error that a lost connection caused may wrap it, and is no end
+			return t.finish(ctx)
+		}
+		again, fallback := t.again(ctx, err)
+		switch {
+		case !again:
+			return ChatStep{Err: t.fail(ctx, err)}
+		case fallback != nil:
+			t.kept.fallback(fallback)
+			return ChatStep{Fallback: fallback}
+		}
 	}
 }
 
 // finish saves the complete answer before anyone is told that it is complete.
 func (t *turn) finish(ctx context.Context) ChatStep {
-	result, err := t.save(ctx)
-	if err != nil {
-		t.publishFailed(ctx)
+	answer := t.attempt.answer.Answer()
+	usage := t.endAttempt(ctx, nil)
+	result, err := t.commit(ctx, answer, usage)
+	switch {
+	case err == nil:
+		return ChatStep{Result: &result}
+	case domain.KindOf(err) == domain.Conflict: // another run has the key: this answer is none, but was paid for
+		return ChatStep{Err: t.giveUp(ctx, err)}
+	default: // the store is away, and so is its outbox
+		t.publish(ctx, domain.SubjectChatFailed, "failed", t.modelDetails())
 		return ChatStep{Err: err}
 	}
-	t.publishComplete(ctx, result)
-	return ChatStep{Result: &result}
 }
 
-// fail ends the turn. When the client left, what was generated until then is kept; any other failure leaves nothing behind. A deadline
+// fail ends the turn. When the client left, what was generated until then is kept; any other failure leaves no messages behind. A deadline
 // is such a failure: nobody left, the provider took too long.
 func (t *turn) fail(ctx context.Context, cause error) error {
-	t.close() // before saving, which may take a while: nobody wants more of this answer
+	var answer domain.Answer
+	var usage domain.Usage
+	if t.attempt != nil {
+		answer = t.attempt.answer.Answer()
+		usage = t.endAttempt(ctx, cause) // before saving, which may take a while: nobody wants more of this answer
+	}
 	if !errors.Is(ctx.Err(), context.Canceled) {
-		t.publishFailed(ctx)
+		return t.giveUp(ctx, cause)
+	}
+	cause = context.Cause(ctx)
+	if answer.Content == "" && answer.Refusal == "" {
+		return t.giveUp(ctx, cause)
+	}
+	t.kept.failure(cause)
+	_, err := t.commit(ctx, answer, usage)
+	switch {
+	case err == nil:
 		return cause
+	case domain.KindOf(err) == domain.Conflict:
+		return t.giveUp(ctx, cause)
+	default:
+		return errors.Join(cause, err)
 	}
-	if t.answer.Content != "" || t.answer.Refusal != "" {
-		if result, err := t.save(ctx); err == nil {
-			t.publishComplete(ctx, result)
-			return context.Cause(ctx)
-		}
-	}
-	t.publishFailed(ctx)
-	return context.Cause(ctx)
 }
 
-func (t *turn) save(ctx context.Context) (ChatResult, error) {
+// giveUp saves what a failed turn used, and that it failed.
+func (t *turn) giveUp(ctx context.Context, cause error) error {
+	leaving := t.leaves(t.chat.Now())
+	leaving.Unstored = true
+	leaving.Events = append(leaving.Events, t.event(domain.SubjectChatFailed, "failed", t.modelDetails()))
+	if _, err := t.save(ctx, leaving); err != nil {
+		return errors.Join(cause, err) // the first of them is what the client hears
+	}
+	return cause
+}
+
+// commit saves a whole answer, or what there is of it.
+func (t *turn) commit(ctx context.Context, answer domain.Answer, usage domain.Usage) (ChatResult, error) {
 	now := t.chat.Now()
-	result := ChatResult{Answer: t.answer, Duration: now.Sub(t.started)}
-	if t.answer.Usage != nil {
-		result.Usage = *t.answer.Usage
-	} else {
-		result.Usage = domain.EstimateUsage(t.prompt.Messages, t.answer)
+	result := ChatResult{Answer: answer, Usage: usage, Duration: now.Sub(t.started), FallbackUsed: t.fallbackUsed}
+	leaving := t.leaves(now)
+	leaving.Unstored = !t.req.stored()
+	leaving.Title = domain.TitleFrom(t.question)
+	leaving.User = domain.Message{ID: t.chat.NewID(), Role: domain.RoleUser, Content: t.question, CreatedAt: now}
+	leaving.Assistant = domain.Message{
+		ID: t.info.MessageID, Role: domain.RoleAssistant, Content: validText(answer.Content + answer.Refusal), ToolCalls: answer.ToolCalls,
+		Model: t.info.Choice.Model, Provider: t.info.Choice.Provider, Tokens: usage.Total(), UsageSource: usage.Source, CreatedAt: now,
 	}
-	if !t.stored {
-		return result, nil
+	if t.personaID != nil {
+		leaving.Assistant.PersonaID = *t.personaID
 	}
-	// A client that leaves now must not lose a paid answer.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.chat.Config.SaveTimeout)
-	defer cancel()
-	id, err := t.chat.Conversations.CommitTurn(ctx, domain.Turn{
-		Owner: t.who.OwnerID(), ConversationID: t.conversation, NewID: t.chat.NewID(), At: now,
-		User: domain.Message{ID: t.chat.NewID(), Role: domain.RoleUser, Content: t.question, CreatedAt: now},
-		Assistant: domain.Message{
-			ID: t.info.MessageID, Role: domain.RoleAssistant, Content: validText(t.answer.Content + t.answer.Refusal),
-			Model: t.info.Choice.Model, Provider: t.info.Choice.Provider, Tokens: result.Usage.Total(), CreatedAt: now,
-		},
-	})
-	result.ConversationID = id
+	details := t.modelDetails()
+	details["input_tokens"], details["output_tokens"] = usage.Input, usage.Output
+	details["response_time_ms"] = result.Duration.Milliseconds()
+	leaving.Events = append(leaving.Events, t.event(domain.SubjectChatComplete, "completed", details))
+	var err error
+	if leaving.Kept, err = t.kept.answer(t.info, result); err != nil {
+		return ChatResult{}, err
+	}
+	began := t.chat.Now()
+	if n := len(t.records); n > 0 {
+		t.records[n-1].Timings.Processing = began.Sub(now)
+	}
+	result.ConversationID, err = t.save(ctx, leaving)
+	result.CommitTime = t.chat.Now().Sub(began)
+	if err == nil {
+		t.kept.markStored()
+	}
 	return result, err
 }
 
-func (t *turn) publishComplete(ctx context.Context, r ChatResult) {
-	t.publish(ctx, domain.SubjectChatComplete, "completed", map[string]any{
-		"provider": t.info.Choice.Provider, "model": t.info.Choice.Model,
-		"input_tokens": r.Usage.Input, "output_tokens": r.Usage.Output, "response_time_ms": r.Duration.Milliseconds(),
-	})
+// leaves is what every turn leaves behind, whatever its outcome.
+func (t *turn) leaves(now time.Time) domain.Turn {
+	leaving := domain.Turn{
+		Owner: t.who.OwnerID(), At: now, ConversationID: t.req.ConversationID, NewID: t.chat.NewID(), Usage: t.records,
+		ReservationID: t.reservation,
+	}
+	for _, r := range t.records {
+		leaving.Events = append(leaving.Events, domain.Event{ID: t.chat.NewID(), Subject: domain.SubjectUsageRecorded, Payload: r.Event()})
+	}
+	return leaving
 }
 
-func (t *turn) publishFailed(ctx context.Context) {
-	t.publish(ctx, domain.SubjectChatFailed, "failed", map[string]any{"provider": t.info.Choice.Provider, "model": t.info.Choice.Model})
+// save stores what the turn leaves behind. A client that leaves now must not lose a paid answer.
+func (t *turn) save(ctx context.Context, leaving domain.Turn) (string, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.chat.Config.SaveTimeout)
+	defer cancel()
+	id, err := t.chat.Conversations.CommitTurn(ctx, leaving)
+	if err == nil {
+		t.chat.Stored()
+	}
+	return id, err
 }
 
-func (t *turn) publish(ctx context.Context, subject, status string, details map[string]any) {
-	ctx = context.WithoutCancel(ctx) // others must hear of it although the client left
-	t.chat.Events.Publish(ctx, domain.Event{Subject: subject, Payload: domain.ChatMessageEvent{
+func (t *turn) modelDetails() map[string]any {
+	return map[string]any{"provider": t.info.Choice.Provider, "model": t.info.Choice.Model}
+}
+
+func (t *turn) event(subject, status string, details map[string]any) domain.Event {
+	return domain.Event{ID: t.chat.NewID(), Subject: subject, Payload: domain.ChatMessageEvent{
 		MessageID: t.info.MessageID, UserID: t.who.OwnerID(), PersonaID: t.personaID, Status: status,
 		Timestamp: t.chat.Now().UTC().Truncate(time.Microsecond), Details: details,
-	}})
+	}}
+}
+
+// publish tells others at once, without storing the event: it is for what nobody misses should it be lost.
+func (t *turn) publish(ctx context.Context, subject, status string, details map[string]any) {
+	e := t.event(subject, status, details)
+	e.ID = ""
+	t.chat.Events.Publish(context.WithoutCancel(ctx), e) // others must hear of it although the client left
 }
 
 func (t *turn) close() {
-	if t.upstream != nil {
-		_ = t.upstream.Close() // nothing is left to read from it
+	if t.attempt != nil {
+		t.attempt.close()
 	}
 }

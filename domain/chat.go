@@ -1,5 +1,7 @@
 package domain
 
+import "strings"
+
 // Role says who speaks.
 type Role string
 
@@ -138,29 +140,45 @@ type Answer struct {
 // maxToolCalls bounds what the indices of a provider can make an answer hold.
 const maxToolCalls = 128
 
+// AnswerBuilder puts an answer together from its deltas. The zero value is empty; it must not be copied.
+type AnswerBuilder struct {
+	content, refusal strings.Builder
+	answer           Answer
+}
+
 // Add takes the next delta into the answer.
-func (a *Answer) Add(d Delta) {
-	a.Content += d.Content
-	a.Refusal += d.Refusal
+func (b *AnswerBuilder) Add(d Delta) {
+	b.content.WriteString(d.Content)
+	b.refusal.WriteString(d.Refusal)
 	for _, c := range d.ToolCalls {
 		if c.Index < 0 || c.Index >= maxToolCalls {
 			continue
 		}
-		for len(a.ToolCalls) <= c.Index {
-			a.ToolCalls = append(a.ToolCalls, ToolCall{})
+		for len(b.answer.ToolCalls) <= c.Index {
+			b.answer.ToolCalls = append(b.answer.ToolCalls, ToolCall{})
 		}
-		call := &a.ToolCalls[c.Index]
+		call := &b.answer.ToolCalls[c.Index]
 		call.ID += c.ID
 		call.Name += c.Name
 		call.Arguments += c.Arguments
 	}
 	if d.Finish != "" {
-		a.Finish = d.Finish
+		b.answer.Finish = d.Finish
 	}
 	if d.Usage != nil {
-		a.Usage = d.Usage
+		b.answer.Usage = d.Usage
 	}
 }
+
+// Answer is what was added so far.
+func (b *AnswerBuilder) Answer() Answer {
+	a := b.answer
+	a.Content, a.Refusal = b.content.String(), b.refusal.String()
+	return a
+}
+
+// Empty tells whether the answer says nothing yet.
+func (a Answer) Empty() bool { return a.Content == "" && a.Refusal == "" && len(a.ToolCalls) == 0 }
 
 // charsPerToken is the rule of thumb that stands in where no provider counted.
 const charsPerToken = 4

@@ -10,7 +10,7 @@ import (
 func TestAnswerAddsUp(t *testing.T) {
 	t.Parallel()
 	usage := &domain.Usage{Input: 3, Output: 4}
-	var a domain.Answer
+	var b domain.AnswerBuilder
 	for _, d := range []domain.Delta{
 		{},
 		{Content: "Hel"},
@@ -22,13 +22,13 @@ func TestAnswerAddsUp(t *testing.T) {
 		{Finish: domain.FinishToolCalls},
 		{Usage: usage},
 	} {
-		a.Add(d)
+		b.Add(d)
 	}
 	want := domain.Answer{
 		Content: "Hello", Refusal: "no", Finish: domain.FinishToolCalls, Usage: usage,
 		ToolCalls: []domain.ToolCall{{ID: "c0", Name: "add", Arguments: `{"a":1}`}, {ID: "c1", Name: "sub", Arguments: "{}"}},
 	}
-	if !reflect.DeepEqual(a, want) {
+	if a := b.Answer(); !reflect.DeepEqual(a, want) {
 		t.Errorf("got  %+v\nwant %+v", a, want)
 	}
 }
@@ -36,15 +36,15 @@ func TestAnswerAddsUp(t *testing.T) {
 // A provider decides the indices, so no index may cost memory or end the process.
 func TestAnswerIgnoresImpossibleIndices(t *testing.T) {
 	t.Parallel()
-	var a domain.Answer
+	var b domain.AnswerBuilder
 	for _, index := range []int{-1, 1 << 40, -1 << 63} {
-		a.Add(domain.Delta{Content: "x", ToolCalls: []domain.ToolCallDelta{{Index: index, ID: "c", Name: "add"}}})
+		b.Add(domain.Delta{Content: "x", ToolCalls: []domain.ToolCallDelta{{Index: index, ID: "c", Name: "add"}}})
 	}
-	if len(a.ToolCalls) != 0 || a.Content != "xxx" {
+	if a := b.Answer(); len(a.ToolCalls) != 0 || a.Content != "xxx" {
 		t.Errorf("got %+v", a)
 	}
-	a.Add(domain.Delta{ToolCalls: []domain.ToolCallDelta{{Index: 127, ID: "last"}}})
-	if len(a.ToolCalls) != 128 || a.ToolCalls[127].ID != "last" {
+	b.Add(domain.Delta{ToolCalls: []domain.ToolCallDelta{{Index: 127, ID: "last"}}})
+	if a := b.Answer(); len(a.ToolCalls) != 128 || a.ToolCalls[127].ID != "last" {
 		t.Errorf("got %d calls, want 128", len(a.ToolCalls))
 	}
 }

@@ -67,6 +67,7 @@ const (
 	CodeContextLength = "context_length_exceeded" // BadRequest: the messages are longer than the model's window
 	CodeContentFilter = "content_filter"          // BadRequest: the provider's filter refused the messages
 	CodeRateLimit     = "rate_limit_exceeded"     // Limited, with RetryAfter when the provider told
+	CodeCredentials   = "provider_credentials"    // Unavailable: the provider rejected Gaia's key
 	CodeOverloaded    = "overloaded"              // Unavailable: the provider has too much to do
 	CodeQuota         = "insufficient_quota"      // PaymentRequired: the caller's budget; Unavailable: Gaia's account at the provider
 )
@@ -95,4 +96,20 @@ func KindOf(err error) Kind {
 	default:
 		return Internal
 	}
+}
+
+// kindNames are words for figures and logs.
+var kindNames = map[Kind]string{
+	Internal: "internal", BadRequest: "bad_request", Invalid: "invalid", Unauthenticated: "unauthenticated",
+	PaymentRequired: "payment_required", Forbidden: "forbidden", NotFound: "not_found", Conflict: "conflict", TooLarge: "too_large",
+	Limited: "limited", Unimplemented: "unimplemented", Unavailable: "unavailable", Canceled: "canceled",
+}
+
+// FailureOf names an error in one stable word: its code, or else its kind.
+func FailureOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.Code != "" {
+		return e.Code
+	}
+	return kindNames[KindOf(err)]
 }

@@ -18,3 +18,11 @@ type ClaimResult struct {
 	Answer  []byte // of a finished run
 	Running string // the id of a run that goes on
 }
+
+// KeyReused says that an Idempotency-Key came with another request than the first one.
+func KeyReused() *Error {
+	return InvalidInput(Fault{
+		Type: "value_error", Loc: []any{"header", "Idempotency-Key"},
+		Msg: "Value error, this key was used for another request; take a new one",
+	})
+}

@@ -66,3 +66,12 @@ type UsageTotal struct {
 	Credits      int64
 	Cost         Money
 }
+
+// Event tells others about the record.
+func (r UsageRecord) Event() UsageRecordedEvent {
+	return UsageRecordedEvent{
+		RequestID: r.RequestID, Attempt: r.Attempt, UserID: r.Owner, Provider: r.Provider, Model: r.Model,
+		InputTokens: r.Usage.Input, OutputTokens: r.Usage.Output, CostUSD: r.Cost.Dollars(), UsageSource: r.Usage.Source, Outcome: r.Outcome,
+		Timestamp: r.At.UTC().Truncate(time.Microsecond),
+	}
+}

@@ -1,9 +1,12 @@
 package domain
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"slices"
 )
@@ -51,16 +54,53 @@ type Model struct {
 	ContextWindow      int      `json:"context_window"`
 	CostPerInputToken  float64  `json:"cost_per_input_token"`
 	CostPerOutputToken float64  `json:"cost_per_output_token"`
+	CostPerCachedToken float64  `json:"cost_per_cached_input_token,omitempty"` // 0: as any other input
+	CostPerCacheWrite  float64  `json:"cost_per_cache_write_token,omitempty"`  // 0: as any other input
 	AvgResponseTimeMS  int      `json:"avg_response_time_ms"`
 	QualityScore       float64  `json:"quality_score"`
 	SpeedScore         float64  `json:"speed_score"`
 	Deprecated         bool     `json:"is_deprecated"`
 }
 
-// Catalogue is the list of models that Gaia knows by name. It does not change after it was made.
+// Catalogue is the list of models that Gaia knows by name, and the table of prices. It does not change after it was made.
 type Catalogue struct {
-	models []Model
-	byID   map[string]int
+	version string
+	models  []Model
+	byID    map[string]int
+}
+
+// Version names the table that prices come from.
+func (c Catalogue) Version() string { return c.version }
+
+// Models returns all models, in the order of the table.
+func (c Catalogue) Models() []Model { return slices.Clone(c.models) }
+
+// What a token costs, in dollars, when a provider that takes money serves a model that the table lacks.
+const (
+	roughCostPerInputToken  = 3e-6
+	roughCostPerOutputToken = 15e-6
+)
+
+// Cost is what a call costs. priced is false when the table lacks the model and the price is a rough guess. Models that run on the operator's
+// own servers, and the built-in one, cost nothing unless the table says otherwise.
+func (c Catalogue) Cost(choice Choice, u Usage) (cost Money, priced bool) {
+	m, known := c.Model(choice.Model)
+	switch {
+	case known && m.Provider == choice.Provider:
+	case choice.Provider == ProviderCompatible || choice.Provider == ProviderEcho:
+		return 0, true
+	default:
+		m, known = Model{CostPerInputToken: roughCostPerInputToken, CostPerOutputToken: roughCostPerOutputToken}, false
+	}
+	price := func(tokens int, perToken, otherwise float64) Money {
+		if perToken == 0 {
+			perToken = otherwise
+		}
+		return Money(tokens) * FromDollars(perToken)
+	}
+	plain := max(u.Input-u.CachedInput-u.CacheWrite, 0)
+	return price(plain, m.CostPerInputToken, 0) + price(u.CachedInput, m.CostPerCachedToken, m.CostPerInputToken) +
+		price(u.CacheWrite, m.CostPerCacheWrite, m.CostPerInputToken) + price(u.Output, m.CostPerOutputToken, 0), known
 }
 
 //go:embed models.json
@@ -75,12 +115,29 @@ func BuiltInCatalogue() Catalogue {
 	return c
 }
 
-// ParseCatalogue reads a JSON list of models. Every model needs an id, a known provider and a context window.
+// ParseCatalogue reads a JSON object with "version" and "models", or a list of models alone, whose version is a sum of its bytes. Every model
+// needs an id, a known provider and a context window.
 func ParseCatalogue(data []byte) (Catalogue, error) {
-	var c Catalogue
-	if err := json.Unmarshal(data, &c.models); err != nil {
+	var file struct {
+		Version string  `json:"version"`
+		Models  []Model `json:"models"`
+	}
+	var err error
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("[")) {
+		err = json.Unmarshal(data, &file.Models)
+	} else {
+		err = json.Unmarshal(data, &file)
+	}
+	if err == nil && file.Models == nil {
+		err = errors.New("no models")
+	}
+	if err != nil {
 		return Catalogue{}, fmt.Errorf("parse models: %w", err)
 	}
+	if file.Version == "" {
+		file.Version = fmt.Sprintf("%08x", crc32.ChecksumIEEE(data))
+	}
+	c := Catalogue{version: file.Version, models: file.Models}
 	c.byID = make(map[string]int, len(c.models))
 	for i, m := range c.models {
 		switch _, double := c.byID[m.ID]; {
@@ -101,7 +158,7 @@ func ParseCatalogue(data []byte) (Catalogue, error) {
 // With returns the catalogue with models that the operator lists for one provider. All that is known of a new one is its id; one that
 // the catalogue has keeps its description and is asked from that provider.
 func (c Catalogue) With(provider string, ids ...string) Catalogue {
-	with := Catalogue{models: slices.Clone(c.models), byID: maps.Clone(c.byID)}
+	with := Catalogue{version: c.version, models: slices.Clone(c.models), byID: maps.Clone(c.byID)}
 	for _, id := range ids {
 		if i, ok := with.byID[id]; ok {
 			with.models[i].Provider = provider

@@ -1,11 +1,32 @@
 package domain
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // ModelRequest is what a client says about the model it wants. Everything may be empty.
 type ModelRequest struct {
 	Provider string
 	Model    string // a model id, or "provider/model"
+
+	// Any of these asks for a selection when no model and no provider is named.
+	AutoSelect           bool
+	Priority             string // one of Priorities
+	ContextType          string // one of Contexts
+	RequiredCapabilities []string
+	MaxResponseTime      time.Duration
+
+	// What a selection looks at besides.
+	PreferredProvider string
+	Activity          string
+	Message           string
+}
+
+// wantsSelection reports whether a request leaves the choice to Gaia and says something about it.
+func (r ModelRequest) wantsSelection() bool {
+	return r.Provider == "" && r.Model == "" &&
+		(r.AutoSelect || r.Priority != "" || r.ContextType != "" || len(r.RequiredCapabilities) > 0 || r.MaxResponseTime > 0)
 }
 
 // Choice is the model that answers.
@@ -24,7 +45,7 @@ type ModelSelector struct {
 // DefaultChoice finds the model that answers when a request names none: what the operator set, else the default model of the first
 // configured provider. skipped tells that the operator's wish can't be met because its provider is not configured.
 func DefaultChoice(c Catalogue, configured map[string]string, wish ModelRequest) (choice Choice, skipped bool) {
-	if wish != (ModelRequest{}) {
+	if wish.Provider != "" || wish.Model != "" {
 		s := ModelSelector{Catalogue: c, Configured: configured}
 		if choice, err := s.Choose(wish); err == nil {
 			return choice, false
@@ -44,7 +65,7 @@ func DefaultChoice(c Catalogue, configured map[string]string, wish ModelRequest)
 func (s ModelSelector) Choose(r ModelRequest) (Choice, error) {
 	_, known := s.Catalogue.Model(r.Model)
 	if provider, model, ok := strings.Cut(r.Model, "/"); ok && !known && model != "" && r.Provider == "" && providerByID(provider).ID != "" {
-		r = ModelRequest{Provider: provider, Model: model}
+		r.Provider, r.Model = provider, model
 	}
 	if r.Provider != "" && !s.usable(r.Provider) {
 		return Choice{}, notConfigured(r.Provider)
@@ -67,7 +88,7 @@ func (s ModelSelector) usable(provider string) bool {
 func (s ModelSelector) resolve(r ModelRequest) (Choice, error) {
 	switch {
 	case r.Provider != "" && r.Model != "":
-		return Choice(r), nil
+		return Choice{r.Provider, r.Model}, nil
 	case r.Provider != "":
 		model := s.Configured[r.Provider]
 		if model == "" {
@@ -83,7 +104,7 @@ func (s ModelSelector) resolve(r ModelRequest) (Choice, error) {
 		}
 		return Choice{m.Provider, m.ID}, nil
 	case s.Default == Choice{}:
-		return Choice{}, MissingPart("No model provider is configured: set OPENAI_API_KEY", nil)
+		return Choice{}, MissingPart("No model provider is configured: set ANTHROPIC_API_KEY, OPENAI_API_KEY, GOOGLE_API_KEY, MISTRAL_API_KEY or COMPATIBLE_BASE_URL", nil)
 	default:
 		return s.Default, nil
 	}

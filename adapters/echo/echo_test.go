@@ -326,12 +326,12 @@ func ask(t *testing.T, p domain.Prompt) (domain.Answer, []domain.Delta) {
 		t.Fatalf("Open: %v", err)
 	}
 	defer st.Close()
-	var answer domain.Answer
+	var answer domain.AnswerBuilder
 	var steps []domain.Delta
 	for {
 		d, err := st.Recv()
 		if errors.Is(err, io.EOF) {
-			return answer, steps
+			return answer.Answer(), steps
 		}
 		if err != nil {
 			t.Fatalf("Recv: %v", err)

@@ -73,7 +73,7 @@ func TestEventsLeaveAtOnce(t *testing.T) {
 	seen := make(chan struct{})
 	e := newTestEdge(t)
 	e.router.Get("/events", func(w http.ResponseWriter, r *http.Request) {
-		out := newSSE(w)
+		out := newSSE(w, false, 0)
 		for range 3 {
 			out.event("tick")
 			select {

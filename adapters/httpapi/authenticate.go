@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"gaia/adapters/httpapi/internal/intake"
 	"gaia/domain"
@@ -27,9 +28,10 @@ func identify(op *intake.Operation, authenticate authenticateFunc) func(http.Han
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			begun := time.Now()
 			who, err := authenticate(r.Context(), r.Header.Get("Authorization"), r.Header.Get("X-API-Key"))
 			if rec := recorderFrom(r.Context()); rec != nil && err == nil {
-				rec.principal = who.Type
+				rec.principal, rec.authentication = who.Type, time.Since(begun)
 			}
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, identity{who, err})))
 		})

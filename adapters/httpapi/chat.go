@@ -11,14 +11,12 @@ import (
 
 // V02Chat answers one message, in one piece or as OpenAI chunks.
 func (s *server) V02Chat(ctx context.Context, r oapi.V02ChatRequestObject) (oapi.V02ChatResponseObject, error) {
-	req, err := chatRequestFromAPI(*r.Body)
+	req, after, err := s.chatRequest(ctx, r.Body, r.Params.IdempotencyKey, r.Params.LastEventID)
 	if err != nil {
 		return nil, err
 	}
 	if isTrue(r.Body.Stream) {
-		reply, err := s.openAIReply(ctx, req, false)
-		reply.header = http.Header{"X-Api-Version": {"0.2"}}
-		return reply, err
+		return s.streamReply(ctx, req, after, &openAIStream{}, http.Header{"X-Api-Version": {"0.2"}})
 	}
 	info, result, err := s.chat.Complete(ctx, principalFrom(ctx), req)
 	if err != nil {
@@ -28,27 +26,23 @@ func (s *server) V02Chat(ctx context.Context, r oapi.V02ChatRequestObject) (oapi
 	return oapi.V02Chat200JSONResponse{
 		Response: result.Content + result.Refusal, Provider: info.Choice.Provider, Model: info.Choice.Model, Reasoning: &reasoning,
 		Usage:          oapi.TokenUsage{InputTokens: result.Usage.Input, OutputTokens: result.Usage.Output, TotalTokens: result.Usage.Total()},
-		ResponseTimeMs: int(result.Duration.Milliseconds()),
+		ResponseTimeMs: int(result.Duration.Milliseconds()), FallbackUsed: result.FallbackUsed,
 	}, nil
 }
 
 // V02StreamChat answers one message as typed events.
 func (s *server) V02StreamChat(ctx context.Context, r oapi.V02StreamChatRequestObject) (oapi.V02StreamChatResponseObject, error) {
-	req, err := chatRequestFromAPI(*r.Body)
+	req, after, err := s.chatRequest(ctx, r.Body, r.Params.IdempotencyKey, r.Params.LastEventID)
 	if err != nil {
 		return nil, err
 	}
-	stream, err := s.chat.Stream(ctx, principalFrom(ctx), req)
-	if err != nil {
-		return nil, err
-	}
-	enc := &typedStream{now: s.now, reasoning: streamReasoning(r.Body.ForceProvider, stream.Info)}
-	return streamReply{ctx: ctx, stream: stream, ping: s.pingInterval, enc: enc}, nil
+	enc := &typedStream{now: s.now, reasoning: func(info app.ChatInfo) string { return streamReasoning(r.Body.ForceProvider, info) }}
+	return s.streamReply(ctx, req, after, enc, nil)
 }
 
 // V1Chat answers a message or a list of messages.
 func (s *server) V1Chat(ctx context.Context, r oapi.V1ChatRequestObject) (oapi.V1ChatResponseObject, error) {
-	completion, reply, err := s.completion(ctx, r.Body)
+	completion, reply, err := s.completion(ctx, r.Body, r.Params.IdempotencyKey, r.Params.LastEventID)
 	switch {
 	case err != nil:
 		return nil, err
@@ -61,7 +55,7 @@ func (s *server) V1Chat(ctx context.Context, r oapi.V1ChatRequestObject) (oapi.V
 
 // V1ChatCompletions is V1Chat under the name that OpenAI clients call.
 func (s *server) V1ChatCompletions(ctx context.Context, r oapi.V1ChatCompletionsRequestObject) (oapi.V1ChatCompletionsResponseObject, error) {
-	completion, reply, err := s.completion(ctx, r.Body)
+	completion, reply, err := s.completion(ctx, r.Body, r.Params.IdempotencyKey, r.Params.LastEventID)
 	switch {
 	case err != nil:
 		return nil, err
@@ -131,14 +125,19 @@ func (s *server) V1ReloadPrompt(ctx context.Context, _ oapi.V1ReloadPromptReques
 }
 
 // completion answers both v1 routes: either of the first two results is set.
-func (s *server) completion(ctx context.Context, body *oapi.ChatCompletionRequest) (*oapi.ChatCompletion, *streamReply, error) {
+func (s *server) completion(ctx context.Context, body *oapi.ChatCompletionRequest, key *oapi.IdempotencyKey, last *oapi.LastEventID) (
+	*oapi.ChatCompletion, *streamReply, error) {
 	req, err := completionRequestFromAPI(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	after, err := repeatable(ctx, &req, body, key, last)
 	if err != nil {
 		return nil, nil, err
 	}
 	if isTrue(body.Stream) {
 		includeUsage := body.StreamOptions != nil && isTrue(body.StreamOptions.IncludeUsage)
-		reply, err := s.openAIReply(ctx, req, includeUsage)
+		reply, err := s.streamReply(ctx, req, after, &openAIStream{includeUsage: includeUsage}, nil)
 		return nil, &reply, err
 	}
 	info, result, err := s.chat.Complete(ctx, principalFrom(ctx), req)
@@ -149,20 +148,38 @@ func (s *server) completion(ctx context.Context, body *oapi.ChatCompletionReques
 	return &completion, nil, nil
 }
 
-func (s *server) openAIReply(ctx context.Context, req app.ChatRequest, includeUsage bool) (streamReply, error) {
+// chatRequest reads the body of both v0.2 routes.
+func (s *server) chatRequest(ctx context.Context, body *oapi.ChatRequest, key *oapi.IdempotencyKey, last *oapi.LastEventID) (app.ChatRequest, int, error) {
+	req, err := chatRequestFromAPI(*body)
+	if err != nil {
+		return app.ChatRequest{}, 0, err
+	}
+	after, err := repeatable(ctx, &req, body, key, last)
+	return req, after, err
+}
+
+// streamReply begins an answer that goes out as events.
+func (s *server) streamReply(ctx context.Context, req app.ChatRequest, after int, enc encoder, header http.Header) (streamReply, error) {
+	req.Streamed = true
 	stream, err := s.chat.Stream(ctx, principalFrom(ctx), req)
 	if err != nil {
 		return streamReply{}, err
 	}
-	return streamReply{ctx: ctx, stream: stream, ping: s.pingInterval, enc: newOpenAIStream(stream.Info, includeUsage)}, nil
+	return streamReply{ctx: ctx, stream: stream, ping: s.pingInterval, enc: enc, header: header, ids: req.Repeat != nil, after: after}, nil
 }
 
 func explicitReasoning(info app.ChatInfo) string {
+	if info.Selection.Selected {
+		return info.Selection.Reasoning
+	}
 	return "Explicit model selection: " + info.Choice.Model
 }
 
 // streamReasoning is what the typed stream says about the choice of a model. A provider is forced unless the client says otherwise.
 func streamReasoning(force *bool, info app.ChatInfo) string {
+	if info.Selection.Selected {
+		return info.Selection.Reasoning
+	}
 	if force == nil || *force {
 		return "Force-selected: " + info.Choice.Model + " (intelligence disabled)"
 	}
@@ -185,6 +202,7 @@ func completionToAPI(info app.ChatInfo, r app.ChatResult, requestID string) oapi
 	return oapi.ChatCompletion{
 		Id: completionID(info), Object: "chat.completion", Created: info.Created.Unix(), Model: info.Choice.Model, Provider: info.Choice.Provider,
 		Response: r.Content + r.Refusal, Reasoning: &reasoning, ResponseTimeMs: int(r.Duration.Milliseconds()), Usage: usageToAPI(r.Usage),
+		FallbackUsed:       r.FallbackUsed,
 		Choices:            []oapi.ChatChoice{{Message: message, FinishReason: oapi.ChatFinishReason(finishReason(r.Finish))}},
 		UnderscoreMetadata: oapi.ChatCompletionMetadata{ConversationId: nilIfEmpty(r.ConversationID), RequestId: requestID},
 	}

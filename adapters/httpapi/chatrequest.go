@@ -1,7 +1,15 @@
 package httpapi
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
 
 	"gaia/adapters/httpapi/internal/oapi"
 	"gaia/app"
@@ -11,9 +19,50 @@ import (
 func chatRequestFromAPI(b oapi.ChatRequest) (app.ChatRequest, error) {
 	conversation, err := conversationIDFromAPI(b.ConversationId)
 	return app.ChatRequest{
-		Message: &b.Message, ConversationID: conversation, PersonaID: deref(b.PersonaId),
-		Model: domain.ModelRequest{Provider: string(deref(b.Provider)), Model: deref(b.Model)},
+		Message: &b.Message, ConversationID: conversation, PersonaID: deref(b.PersonaId), Fallback: b.EnableFallback == nil || *b.EnableFallback,
+		Model: modelRequestFromAPI(b.Provider, b.Model, b.AutoSelectModel, b.Priority, b.ContextType, b.RequiredCapabilities, b.MaxResponseTimeMs, b.Activity),
 	}, err
+}
+
+// modelRequestFromAPI reads what both forms of a chat say about the model.
+func modelRequestFromAPI(provider *oapi.ChatProvider, model *string, auto *bool, priority *oapi.ChatPriority, context *oapi.ChatContextType,
+	capabilities *oapi.RequiredCapabilities, maxMS *int, activity *string) domain.ModelRequest {
+	return domain.ModelRequest{
+		Provider: string(deref(provider)), Model: deref(model), AutoSelect: isTrue(auto), Priority: string(deref(priority)),
+		ContextType: string(deref(context)), RequiredCapabilities: deref(capabilities),
+		MaxResponseTime: time.Duration(deref(maxMS)) * time.Millisecond, Activity: deref(activity),
+	}
+}
+
+// repeatable prepares a request that carries an Idempotency-Key, and says after which event its stream goes on.
+func repeatable(ctx context.Context, req *app.ChatRequest, body any, key *oapi.IdempotencyKey, last *oapi.LastEventID) (after int, err error) {
+	req.HTTPRequestID = requestIDFrom(ctx)
+	if rec := recorderFrom(ctx); rec != nil {
+		req.Timings.Authentication, req.Timings.Validation = rec.authentication, rec.validation
+	}
+	if key == nil {
+		return 0, nil
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return 0, err
+	}
+	pattern := ""
+	if route := chi.RouteContext(ctx); route != nil {
+		pattern = route.RoutePattern()
+	}
+	sum := sha256.Sum256(append([]byte(pattern+"\n"), data...))
+	req.Repeat = &app.Repeat{Key: *key, Fingerprint: hex.EncodeToString(sum[:])}
+	if last == nil {
+		return 0, nil
+	}
+	if after, err = strconv.Atoi(*last); err != nil || after < 0 {
+		return 0, domain.InvalidInput(domain.Fault{
+			Type: "int_parsing", Loc: []any{"header", "Last-Event-ID"}, Input: *last,
+			Msg: "Input should be a valid integer, unable to parse string as an integer",
+		})
+	}
+	return after, nil
 }
 
 func completionRequestFromAPI(b *oapi.ChatCompletionRequest) (app.ChatRequest, error) {
@@ -23,7 +72,9 @@ func completionRequestFromAPI(b *oapi.ChatCompletionRequest) (app.ChatRequest, e
 	}
 	req := app.ChatRequest{
 		Message: b.Message, ConversationID: conversation, PersonaID: deref(b.PersonaId),
-		Model: domain.ModelRequest{Provider: string(deref(b.Provider)), Model: deref(b.Model)},
+		Model: modelRequestFromAPI(b.Provider, b.Model, b.AutoSelectModel, b.Priority, b.ContextType, b.RequiredCapabilities, b.MaxResponseTimeMs, b.Activity),
+		// A client of the OpenAI form that names a model wants that one, unless it says otherwise.
+		Fallback: b.EnableFallback == nil && b.Message != nil || isTrue(b.EnableFallback),
 		Options: domain.Prompt{
 			Temperature: b.Temperature, TopP: b.TopP, MaxTokens: b.MaxCompletionTokens, Seed: b.Seed,
 			PresencePenalty: b.PresencePenalty, FrequencyPenalty: b.FrequencyPenalty, User: deref(b.User),

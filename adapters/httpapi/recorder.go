@@ -19,6 +19,8 @@ type recorder struct {
 	canceled  bool // the client left before there was an answer
 	gzip      bool // the client reads gzip
 	principal domain.AuthType
+
+	authentication, validation time.Duration // how long these took
 }
 
 type recorderKey struct{}

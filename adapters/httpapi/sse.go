@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -12,19 +13,23 @@ const frameTimeout = 30 * time.Second
 
 // sse writes an event stream. Each event leaves at once. After the first failed write everything else is dropped.
 type sse struct {
-	w    http.ResponseWriter
-	ctl  *http.ResponseController
-	gone bool
+	w     http.ResponseWriter
+	ctl   *http.ResponseController
+	frame []byte // of the event that is being sent
+	ids   bool   // events carry their number as their id
+	after int    // events up to this number are left out: the client has them
+	n     int    // events so far, those left out included
+	gone  bool
 }
 
 // newSSE sends the headers of an event stream.
-func newSSE(w http.ResponseWriter) *sse {
+func newSSE(w http.ResponseWriter, ids bool, after int) *sse {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-cache, no-transform")
 	h.Set("Connection", "keep-alive")
 	h.Set("X-Accel-Buffering", "no") // proxies must not collect events
-	s := &sse{w: w, ctl: http.NewResponseController(w)}
+	s := &sse{w: w, ctl: http.NewResponseController(w), ids: ids, after: after}
 	w.WriteHeader(http.StatusOK)
 	return s
 }
@@ -36,17 +41,32 @@ func (s *sse) event(v any) {
 		s.gone = true
 		return
 	}
-	frame := make([]byte, 0, len("data: \n\n")+len(data))
+	s.line(data)
+}
+
+// line sends a data line as an event.
+func (s *sse) line(data []byte) {
+	s.n++
+	if s.n <= s.after {
+		return
+	}
+	frame := s.frame[:0]
+	if s.ids {
+		frame = append(frame, "id: "...)
+		frame = strconv.AppendInt(frame, int64(s.n), 10)
+		frame = append(frame, '\n')
+	}
 	frame = append(frame, "data: "...)
 	frame = append(frame, data...)
-	s.send(append(frame, "\n\n"...))
+	s.frame = append(frame, "\n\n"...)
+	s.send(s.frame)
 }
 
 // ping sends a comment, which clients ignore and proxies count as life.
 func (s *sse) ping() { s.send([]byte(": ping\n\n")) }
 
 // done sends what stands at the end of every stream.
-func (s *sse) done() { s.send([]byte("data: [DONE]\n\n")) }
+func (s *sse) done() { s.line([]byte("[DONE]")) }
 
 func (s *sse) send(frame []byte) {
 	if s.gone {

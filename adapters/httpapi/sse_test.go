@@ -27,7 +27,7 @@ func TestStreamsRenewTheirDeadlineAndEndWithTheClient(t *testing.T) {
 	t.Parallel()
 	client := &leaving{writeDeadlines: writeDeadlines{ResponseWriter: httptest.NewRecorder()}, left: 2}
 	begun := time.Now()
-	out := newSSE(client)
+	out := newSSE(client, false, 0)
 	out.event("one")
 	if out.ping(); out.gone {
 		t.Fatal("the client is taken for gone")

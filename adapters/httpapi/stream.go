@@ -15,6 +15,7 @@ import (
 type encoder interface {
 	begin(*sse, app.ChatInfo)
 	delta(*sse, domain.Delta)
+	fallback(*sse, *app.Fallback)
 	finish(*sse, *app.ChatResult)
 	fail(*sse, error)
 }
@@ -27,6 +28,8 @@ type streamReply struct {
 	ping   time.Duration
 	enc    encoder
 	header http.Header
+	ids    bool // events carry ids: the request may be sent again
+	after  int  // number of the last event that the client has
 }
 
 func (r streamReply) VisitV02ChatResponse(w http.ResponseWriter) error           { return r.write(w) }
@@ -39,24 +42,27 @@ func (r streamReply) write(w http.ResponseWriter) error {
 	for k, v := range r.header {
 		w.Header()[k] = v
 	}
-	out := newSSE(w)
-	r.enc.begin(out, r.stream.Info)
+	out := newSSE(w, r.ids, r.after)
+	info := r.stream.Info
+	begun := info.MessageID != "" // else another replica is answering, and the first step tells
+	if begun {
+		r.enc.begin(out, info)
+	}
 	ticker := time.NewTicker(r.ping)
 	defer ticker.Stop()
 	for !out.gone {
 		select {
 		case step := <-r.stream.Steps():
-			switch {
-			case step.Err != nil:
-				r.enc.fail(out, step.Err)
-				out.done()
-				return nil
-			case step.Result != nil:
-				r.enc.finish(out, step.Result)
-				out.done()
+			if step.Info != nil {
+				info = *step.Info
+			}
+			if !begun && (step.Info != nil || step.Err == nil) {
+				begun = true
+				r.enc.begin(out, info)
+			}
+			if r.send(out, step, begun) {
 				return nil
 			}
-			r.enc.delta(out, step.Delta)
 			ticker.Reset(r.ping)
 		case <-ticker.C:
 			out.ping()
@@ -67,6 +73,29 @@ func (r streamReply) write(w http.ResponseWriter) error {
 	return nil
 }
 
+// send encodes a step and reports whether it was the last.
+func (r streamReply) send(out *sse, step app.ChatStep, begun bool) bool {
+	switch {
+	case step.Err != nil:
+		if !begun {
+			r.enc.begin(out, app.ChatInfo{MessageID: requestIDFrom(r.ctx), Created: time.Now()})
+		}
+		r.enc.fail(out, step.Err)
+	case step.Result != nil:
+		r.enc.finish(out, step.Result)
+	case step.Fallback != nil:
+		r.enc.fallback(out, step.Fallback)
+		return false
+	case step.Info != nil:
+		return false
+	default:
+		r.enc.delta(out, step.Delta)
+		return false
+	}
+	out.done()
+	return true
+}
+
 // openAIStream encodes chunks as OpenAI clients read them.
 type openAIStream struct {
 	id, model    string
@@ -74,11 +103,8 @@ type openAIStream struct {
 	includeUsage bool
 }
 
-func newOpenAIStream(info app.ChatInfo, includeUsage bool) *openAIStream {
-	return &openAIStream{id: completionID(info), model: info.Choice.Model, created: info.Created.Unix(), includeUsage: includeUsage}
-}
-
-func (e *openAIStream) begin(out *sse, _ app.ChatInfo) {
+func (e *openAIStream) begin(out *sse, info app.ChatInfo) {
+	e.id, e.model, e.created = completionID(info), info.Choice.Model, info.Created.Unix()
 	role, empty := oapi.ChunkDeltaRole("assistant"), ""
 	out.event(e.chunk(oapi.ChunkDelta{Role: &role, Content: &empty}, ""))
 }
@@ -93,6 +119,8 @@ func (e *openAIStream) delta(out *sse, d domain.Delta) {
 	}
 	out.event(e.chunk(delta, ""))
 }
+
+func (e *openAIStream) fallback(_ *sse, f *app.Fallback) { e.model = f.To.Model }
 
 func (e *openAIStream) finish(out *sse, r *app.ChatResult) {
 	out.event(e.chunk(oapi.ChunkDelta{}, oapi.ChunkFinishReason(finishReason(r.Finish))))
@@ -124,20 +152,21 @@ func (e *openAIStream) chunk(delta oapi.ChunkDelta, finish oapi.ChunkFinishReaso
 // typedStream encodes the typed events of the v0.2 stream.
 type typedStream struct {
 	now       func() time.Time
-	reasoning string
+	reasoning func(app.ChatInfo) string
 	choice    domain.Choice
 	length    int
 }
 
 func (e *typedStream) begin(out *sse, info app.ChatInfo) {
 	e.choice = info.Choice
+	reasoning := e.reasoning(info)
 	out.event(oapi.StreamStartEvent{Type: "start", Timestamp: timestamp(info.Created)})
 	out.event(oapi.StreamReadyEvent{
 		Type: "ready", Timestamp: timestamp(e.now()), ParallelFetchMs: float64(info.FetchTime.Microseconds()) / 1000,
 		CacheHits: oapi.StreamCacheHits{Persona: info.PersonaHit},
 	})
 	out.event(oapi.StreamModelSelectionEvent{
-		Type: "model_selection", Model: info.Choice.Model, Provider: info.Choice.Provider, Reasoning: &e.reasoning,
+		Type: "model_selection", Model: info.Choice.Model, Provider: info.Choice.Provider, Reasoning: &reasoning,
 	})
 }
 
@@ -150,9 +179,18 @@ func (e *typedStream) delta(out *sse, d domain.Delta) {
 	out.event(oapi.StreamContentEvent{Type: "content", Content: text, Provider: e.choice.Provider, Model: e.choice.Model})
 }
 
+// fallback tells about a provider that gave up, when the client has heard of it.
+func (e *typedStream) fallback(out *sse, f *app.Fallback) {
+	if f.Late {
+		out.event(oapi.StreamErrorEvent{Type: "error", Error: clientMessage(f.Err), Provider: nilIfEmpty(f.From.Provider), FallbackAvailable: true})
+		out.event(oapi.StreamFallbackAttemptEvent{Type: "fallback_attempt", Message: oapi.AttemptingFallbackToAlternativeProvider})
+	}
+	e.choice = f.To
+}
+
 func (e *typedStream) finish(out *sse, r *app.ChatResult) {
 	ms := int(r.Duration.Milliseconds())
-	out.event(oapi.StreamMetadataEvent{Type: "metadata", ResponseTimeMs: &ms, FallbackUsed: false, TotalTokens: r.Usage.Total()})
+	out.event(oapi.StreamMetadataEvent{Type: "metadata", ResponseTimeMs: &ms, FallbackUsed: r.FallbackUsed, TotalTokens: r.Usage.Total()})
 	e.complete(out, e.length)
 }
 

@@ -28,6 +28,7 @@ func validate(op *intake.Operation, fail failFunc) func(http.Handler) http.Handl
 func validateWithin(op *intake.Operation, timeout time.Duration, fail failFunc) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			begun := time.Now()
 			r, faults := checkParameters(op, r)
 			if op.HasBody() {
 				if !op.Accepts(r.Header.Get("Content-Type")) || encoded(r.Header.Get("Content-Encoding")) {
@@ -48,6 +49,9 @@ func validateWithin(op *intake.Operation, timeout time.Duration, fail failFunc) 
 			if len(faults) > 0 {
 				fail(w, r, domain.InvalidInput(faults...))
 				return
+			}
+			if rec := recorderFrom(r.Context()); rec != nil {
+				rec.validation = time.Since(begun)
 			}
 			next.ServeHTTP(w, r)
 		})

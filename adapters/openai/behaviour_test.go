@@ -176,7 +176,7 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 	}
 	<-sent
 	<-time.After(2 * cfg.Idle) // not to wait for anything: this is the slow reader
-	var a domain.Answer
+	var b domain.AnswerBuilder
 	for {
 		d, err := st.Recv()
 		if errors.Is(err, io.EOF) {
@@ -185,8 +185,9 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.Add(d)
+		b.Add(d)
 	}
+	a := b.Answer()
 	if a.Finish != domain.FinishStop || a.Usage.Total() != 5 {
 		t.Errorf("got %+v", a)
 	}
@@ -354,8 +355,9 @@ func answer(t *testing.T, c *openai.Completer) (domain.Answer, error) {
 		if err != nil {
 			return a, err
 		}
-		a.Add(d)
+		b.Add(d)
 	}
+	a := b.Answer()
 }
 
 // plain serves a handler by HTTP/1.1, encrypted by HTTP/2; both give the configuration that finds it.

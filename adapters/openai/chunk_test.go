@@ -62,19 +62,20 @@ func TestToolCallFragments(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			together, apart := testDecoder(), testDecoder()
-			var one, many domain.Answer
+			var one, many domain.AnswerBuilder
 			add(t, &together, &one, `{"choices":[{"delta":{"tool_calls":[`+test.fragments+`]}}]}`)
 			for _, f := range splitObjects(t, test.fragments) {
 				add(t, &apart, &many, `{"choices":[{"delta":{"tool_calls":[`+f+`]}}]}`)
 			}
-			if !reflect.DeepEqual(one.ToolCalls, test.want) || !reflect.DeepEqual(many.ToolCalls, test.want) {
-				t.Errorf("in one chunk %+v, in many %+v, want %+v", one.ToolCalls, many.ToolCalls, test.want)
+			inOne, inMany := one.Answer().ToolCalls, many.Answer().ToolCalls
+			if !reflect.DeepEqual(inOne, test.want) || !reflect.DeepEqual(inMany, test.want) {
+				t.Errorf("in one chunk %+v, in many %+v, want %+v", inOne, inMany, test.want)
 			}
 		})
 	}
 }
 
-func add(t *testing.T, d *decoder, a *domain.Answer, data string) {
+func add(t *testing.T, d *decoder, a *domain.AnswerBuilder, data string) {
 	t.Helper()
 	delta, said, err := d.decode(event{data: []byte(data)})
 	if said != nil || err != nil {
@@ -100,7 +101,7 @@ func TestTooManyToolCalls(t *testing.T) {
 	t.Parallel()
 	d := testDecoder()
 	for i := range maxCalls {
-		var a domain.Answer
+		var a domain.AnswerBuilder
 		add(t, &d, &a, `{"choices":[{"delta":{"tool_calls":[{"id":"`+strconv.Itoa(i)+`","function":{"name":"f"}}]}}]}`)
 	}
 	if _, _, err := d.decode(event{data: []byte(`{"choices":[{"delta":{"tool_calls":[{"id":"x","function":{"name":"f"}}]}}]}`)}); err == nil {
@@ -116,10 +117,10 @@ func TestFinishReasons(t *testing.T) {
 		"function_call": domain.FinishToolCalls, "content_filter": domain.FinishContentFilter, "SAFETY": domain.FinishContentFilter,
 	} {
 		d := testDecoder()
-		var a domain.Answer
+		var a domain.AnswerBuilder
 		add(t, &d, &a, `{"choices":[{"delta":{},"finish_reason":"`+word+`"}]}`)
-		if a.Finish != want {
-			t.Errorf("%s became %q, want %q", word, a.Finish, want)
+		if got := a.Answer().Finish; got != want {
+			t.Errorf("%s became %q, want %q", word, got, want)
 		}
 	}
 }
@@ -149,7 +150,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		d, r := testDecoder(), newSSEReader(bytes.NewReader(stream))
-		var answer domain.Answer
+		var answer domain.AnswerBuilder
 		named := map[int]bool{}
 		for {
 			ev, err := r.next()
@@ -163,7 +164,7 @@ func FuzzDecode(f *testing.F) {
 			if said != nil || err != nil {
 				return
 			}
-			if delta.Finish != "" && answer.Finish != "" {
+			if delta.Finish != "" && answer.Answer().Finish != "" {
 				t.Error("a second finish reason")
 			}
 			for _, c := range delta.ToolCalls {

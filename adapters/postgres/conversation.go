@@ -106,6 +106,9 @@ func byID(owner string, id uuid.UUID) finder {
 
 // CommitTurn implements ports.ConversationStore.
 func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, error) {
+	if turn.Unstored {
+		return "", nil
+	}
 	enter, err := entrance(turn)
 	if err != nil {
 		return "", err

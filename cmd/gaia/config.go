@@ -124,6 +124,8 @@ type config struct {
 	GoogleKey        string  `env:"GOOGLE_API_KEY" secret:"true"`
 	GoogleProject    string  `env:"GOOGLE_PROJECT_ID"`
 	MistralKey       string  `env:"MISTRAL_API_KEY" secret:"true"`
+	LLMRetries       int     `env:"LLM_MAX_RETRIES" envDefault:"2" about:"how often a provider that failed before its first word is asked again"`
+	DailyBudget      float64 `env:"BUDGET_DAILY_USD" envDefault:"0" about:"what each caller may spend in a day, UTC; 0: no limit"`
 	EchoWordDelay    seconds `env:"ECHO_WORD_DELAY" envDefault:"0.02" about:"pause of the built-in model between words"`
 
 	MCPRoot    string `env:"MCP_FILESYSTEM_ROOT" section:"Tools" about:"empty: files below the data folder"`
@@ -232,10 +234,14 @@ func (c *config) validate() error {
 	}{
 		{"RATE_LIMIT_REQUESTS", c.RateLimit, 0}, {"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
 		{"DATABASE_POOL_SIZE", c.DatabasePool, 1}, {"DATABASE_MAX_OVERFLOW", c.DatabaseOverflow, 0},
+		{"LLM_MAX_RETRIES", c.LLMRetries, 0},
 	} {
 		if n.value < n.min {
 			fault("%s: %d is below %d", n.name, n.value, n.min)
 		}
+	}
+	if c.DailyBudget < 0 || c.DailyBudget != c.DailyBudget {
+		fault("BUDGET_DAILY_USD: %v is below 0", c.DailyBudget)
 	}
 	if c.PingInterval == 0 || c.FirstEventWait == 0 {
 		fault("STREAM_PING_INTERVAL and STREAM_FIRST_EVENT_WAIT: must be above 0")

@@ -214,8 +214,9 @@ func wireChat(c config, personas *app.Personas, conversations ports.Conversation
 	}
 	return app.NewChat(app.ChatDeps{
 		Personas: personas, Conversations: conversations, Completers: completers, Events: events, Now: time.Now, NewID: newID,
-		Selector: domain.ModelSelector{Catalogue: catalogue, Configured: configured, Default: choice},
-		Config:   app.ChatConfig{FirstEventWait: c.FirstEventWait.duration()},
+		Measurements: app.NewMeasurements(time.Now),
+		Selector:     domain.ModelSelector{Catalogue: catalogue, Configured: configured, Default: choice},
+		Config:       app.ChatConfig{FirstEventWait: c.FirstEventWait.duration(), Retries: c.LLMRetries},
 	}), nil
 }
 

@@ -166,7 +166,7 @@ func completerBreakingOff(t *testing.T, s CompleterSetup) {
 
 func completerParallelStreams(t *testing.T, s CompleterSetup) {
 	first, second := openStream(t.Context(), t, s.Answers, s.Prompt), openStream(t.Context(), t, s.Answers, s.Prompt)
-	var a, b domain.Answer
+	var a, b domain.AnswerBuilder
 	for {
 		d1, err1 := first.Recv()
 		d2, err2 := second.Recv()
@@ -179,8 +179,8 @@ func completerParallelStreams(t *testing.T, s CompleterSetup) {
 			t.Fatalf("Recv: %v, %v", err1, err2)
 		}
 	}
-	if a.Content != b.Content || a.Content == "" {
-		t.Errorf("the same prompt, interleaved, gave %q and %q", a.Content, b.Content)
+	if one, two := a.Answer().Content, b.Answer().Content; one != two || one == "" {
+		t.Errorf("the same prompt, interleaved, gave %q and %q", one, two)
 	}
 }
 

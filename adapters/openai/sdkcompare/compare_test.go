@@ -56,11 +56,11 @@ func withGaia(t *testing.T, body []byte) domain.Answer {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	var a domain.Answer
+	var a domain.AnswerBuilder
 	for {
 		d, err := st.Recv()
 		if errors.Is(err, io.EOF) {
-			return a
+			return a.Answer()
 		}
 		if err != nil {
 			t.Fatal(err)
