@@ -341,23 +341,22 @@ func completer(t *testing.T, cfg openai.Config) *openai.Completer {
 
 func answer(t *testing.T, c *openai.Completer) (domain.Answer, error) {
 	t.Helper()
-	var a domain.Answer
+	var b domain.AnswerBuilder
 	st, err := c.Open(t.Context(), domain.Prompt{Model: "m"})
 	if err != nil {
-		return a, err
+		return domain.Answer{}, err
 	}
 	defer st.Close()
 	for {
 		d, err := st.Recv()
 		if errors.Is(err, io.EOF) {
-			return a, nil
+			return b.Answer(), nil
 		}
 		if err != nil {
-			return a, err
+			return b.Answer(), err
 		}
 		b.Add(d)
 	}
-	a := b.Answer()
 }
 
 // plain serves a handler by HTTP/1.1, encrypted by HTTP/2; both give the configuration that finds it.
