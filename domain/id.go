@@ -1,6 +1,10 @@
 package domain
 
-import "strings"
+import (
+	"encoding/hex"
+	"strings"
+	"time"
+)
 
 // ParseID reads a UUID in its usual form, 8-4-4-4-12 hexadecimal digits, and returns it in lower case.
 func ParseID(s string) (id string, ok bool) {
@@ -20,4 +24,12 @@ func ParseID(s string) (id string, ok bool) {
 		}
 	}
 	return strings.ToLower(s), true
+}
+
+// FirstID is lower than every UUID of version 7 that is made at t or later, and not lower than those made before its millisecond.
+func FirstID(t time.Time) string {
+	const last = 1<<48 - 1 // milliseconds since 1970 that such an id holds
+	ms := min(max(t.UnixMilli(), 0), last)
+	id := hex.EncodeToString([]byte{byte(ms >> 40), byte(ms >> 32), byte(ms >> 24), byte(ms >> 16), byte(ms >> 8), byte(ms)})
+	return id[:8] + "-" + id[8:] + "-0000-0000-000000000000"
 }

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"gaia/domain"
 )
@@ -41,4 +42,24 @@ func FuzzParseID(f *testing.F) {
 			t.Fatalf("%q became %q, which became %q", s, got, again)
 		}
 	})
+}
+
+func TestFirstID(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2025, 3, 4, 5, 6, 7, 891e6, time.UTC)
+	cases := map[string]struct {
+		at   time.Time
+		want string
+	}{
+		"a time":              {at, "01955f8c-0993-0000-0000-000000000000"},
+		"in its millisecond":  {at.Add(999 * time.Microsecond), "01955f8c-0993-0000-0000-000000000000"},
+		"elsewhere":           {at.In(time.FixedZone("away", 7*3600)), "01955f8c-0993-0000-0000-000000000000"},
+		"the zero time":       {time.Time{}, "00000000-0000-0000-0000-000000000000"},
+		"beyond what ids say": {time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC), "ffffffff-ffff-0000-0000-000000000000"},
+	}
+	for name, c := range cases {
+		if got := domain.FirstID(c.at); got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
 }

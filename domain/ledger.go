@@ -18,7 +18,7 @@ const OperationCompletion = "text_completion"
 // UsageRecord is a row of the ledger: one attempt at a provider, or a use that a client reports. It is written once and never changed.
 // RequestID and Attempt together are unique: a second record with both is no error and changes nothing.
 type UsageRecord struct {
-	RequestID     string // UUID that Gaia gave the request; the completion's id carries it too
+	RequestID     string // UUID of version 7 that Gaia gave the request, at most MaxRequestAge before At; the completion's id carries it too
 	Attempt       int    // from 1
 	HTTPRequestID string // X-Request-ID of the HTTP request, which clients may choose and repeat
 	Owner         string // Principal.OwnerID
@@ -49,6 +49,15 @@ type Timings struct {
 	FirstToken     time.Duration // from the prompt to the first piece of the answer
 	Provider       time.Duration // from the prompt to the end of the answer
 	Processing     time.Duration // everything after that, without the wait for the commit itself
+}
+
+// MaxRequestAge is how old a request may be when its use is written down. The ledger finds the records of a time by their ids, which
+// begin with the time of the request.
+const MaxRequestAge = time.Hour
+
+// IsRequest reports whether the record counts as a request: completed ones and claims do, and partial answers, but no refusals.
+func (r UsageRecord) IsRequest() bool {
+	return r.Claimed || r.Outcome == OutcomeCompleted || r.Usage.Output > 0
 }
 
 // UsageTotal sums the records of one owner, day, provider, operation and claim.

@@ -10,19 +10,21 @@ import (
 // Ledger reads what was used. Rows are written by ConversationStore.CommitTurn, and by Append for what clients report. A store that is
 // away must be domain.Unavailable.
 type Ledger interface {
-	// Append writes records that belong to no turn. One that is there already must stay as it is.
+	// Append writes records that belong to no turn, all of them or none. One that is there already must stay as it is.
 	Append(ctx context.Context, records ...domain.UsageRecord) error
-	// Totals sums the owner's records with from <= At < to, ordered by day, provider and operation.
+	// Totals sums the owner's records with from <= At < to, ordered by day, provider, operation, quality and claim. Its cost must not grow
+	// with the records of others or of other times.
 	Totals(ctx context.Context, owner string, from, to time.Time) ([]domain.UsageTotal, error)
-	// Recent returns the latest records that are no claims, newest first, at most limit, with At >= since. An empty owner means everybody.
+	// Recent returns the latest records that are no claims with At >= since, at most limit: those of an owner, the newest first, or with
+	// an empty owner everybody's, those of the newest request first. Its cost must not grow with older records.
 	Recent(ctx context.Context, owner string, since time.Time, limit int) ([]domain.UsageRecord, error)
-	// CountSince returns how many records that are no claims have At >= since.
-	CountSince(ctx context.Context, since time.Time) (int, error)
+	// CountSince counts everybody's records that are no claims with At >= since. It stops counting at limit.
+	CountSince(ctx context.Context, since time.Time, limit int) (int, error)
 }
 
-// Marks keeps points in time that all processes share.
+// Marks keeps points in time that all processes share. A store that is away must be domain.Unavailable.
 type Marks interface {
-	// Mark returns the time that was set last under a name; zero when none was.
+	// Mark returns the time that was set last under a name, in UTC with microseconds; zero when none was.
 	Mark(ctx context.Context, name string) (time.Time, error)
 	// SetMark sets it.
 	SetMark(ctx context.Context, name string, at time.Time) error

@@ -29,6 +29,16 @@ func TestConversationStore(t *testing.T) {
 	portstest.ConversationStore(t, func(*testing.T) ports.ConversationStore { return memory.NewConversationStore() })
 }
 
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	portstest.Ledger(t, func(*testing.T) ports.Ledger { return memory.NewLedger() })
+}
+
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	portstest.Marks(t, func(*testing.T) ports.Marks { return memory.NewMarks() })
+}
+
 func TestFailNextFailsOneCallAndDoesNothing(t *testing.T) {
 	t.Parallel()
 	s := memory.NewPersonaStore()

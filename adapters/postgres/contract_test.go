@@ -30,3 +30,15 @@ func TestConversationStore(t *testing.T) {
 		return open(t, newSchema(t, database)).Conversations()
 	})
 }
+
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.Ledger(t, func(t *testing.T) ports.Ledger { return open(t, newSchema(t, database)).Ledger() })
+}
+
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.Marks(t, func(t *testing.T) ports.Marks { return open(t, newSchema(t, database)).Marks() })
+}

@@ -27,6 +27,16 @@ func TestConversationStore(t *testing.T) {
 	portstest.ConversationStore(t, func(t *testing.T) ports.ConversationStore { return open(t, newFile(t)).Conversations() })
 }
 
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	portstest.Ledger(t, func(t *testing.T) ports.Ledger { return open(t, newFile(t)).Ledger() })
+}
+
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	portstest.Marks(t, func(t *testing.T) ports.Marks { return open(t, newFile(t)).Marks() })
+}
+
 // newFile returns the path of a migrated database.
 func newFile(t *testing.T) string {
 	t.Helper()

@@ -25,7 +25,7 @@ SELECT
 FROM usage_ledger
 WHERE principal = sqlc.arg(principal) AND created_at >= sqlc.arg(first) AND created_at < sqlc.arg(past)
 GROUP BY 1, provider, operation, quality, claimed
-ORDER BY 1, provider, operation, quality, claimed;
+ORDER BY 1, provider COLLATE "C", operation COLLATE "C", quality COLLATE "C", claimed;
 
 -- name: ListRecentUsage :many
 -- Ids begin with the time, so the primary key serves everybody's records in their order and ends the search in time.

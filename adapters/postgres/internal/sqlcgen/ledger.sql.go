@@ -274,7 +274,7 @@ SELECT
 FROM usage_ledger
 WHERE principal = $1 AND created_at >= $2 AND created_at < $3
 GROUP BY 1, provider, operation, quality, claimed
-ORDER BY 1, provider, operation, quality, claimed
+ORDER BY 1, provider COLLATE "C", operation COLLATE "C", quality COLLATE "C", claimed
 `
 
 type SumUsageParams struct {
