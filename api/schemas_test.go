@@ -117,7 +117,7 @@ func variantsByName(doc *openapi3.T) (findings []string) {
 	return findings
 }
 
-// variantsDiffer: either a discriminator tells the variants apart, or their JSON types do.
+// variantsDiffer: a discriminator tells the variants apart, or their JSON types do, or each requires a constant property of its own.
 func variantsDiffer(doc *openapi3.T) (findings []string) {
 	for _, p := range written(doc) {
 		s := p.ref.Value
@@ -125,7 +125,7 @@ func variantsDiffer(doc *openapi3.T) (findings []string) {
 		case len(s.OneOf) == 0:
 		case s.Discriminator != nil:
 			findings = append(findings, discriminated(p.where, s)...)
-		case !distinctTypes(s.OneOf):
+		case !distinctTypes(s.OneOf) && !distinctMarks(s.OneOf):
 			findings = append(findings, p.where+": its variants can't be told apart")
 		}
 	}
@@ -156,6 +156,34 @@ func discriminated(where string, s *openapi3.Schema) (findings []string) {
 		findings = append(findings, where+": the mapping does not name its variants")
 	}
 	return findings
+}
+
+// distinctMarks reports whether every variant, and everything that it may be in turn, requires a property with one value only, under a
+// name that serves no other variant so. Variants that share the name need a discriminator.
+func distinctMarks(variants openapi3.SchemaRefs) bool {
+	owner := map[string]int{}
+	for i, variant := range variants {
+		inner := variant.Value.OneOf
+		if len(inner) == 0 {
+			inner = openapi3.SchemaRefs{variant}
+		}
+		for _, v := range inner {
+			marked := false
+			for _, name := range v.Value.Required {
+				if property := v.Value.Properties[name]; property == nil || len(property.Value.Enum) != 1 {
+					continue
+				}
+				if other, taken := owner[name]; taken && other != i {
+					return false
+				}
+				owner[name], marked = i, true
+			}
+			if !marked {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func distinctTypes(variants openapi3.SchemaRefs) bool {

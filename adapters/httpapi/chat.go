@@ -15,8 +15,8 @@ func (s *server) V02Chat(ctx context.Context, r oapi.V02ChatRequestObject) (oapi
 	if err != nil {
 		return nil, err
 	}
-	if isTrue(r.Body.Stream) {
-		return s.streamReply(ctx, req, after, &openAIStream{}, http.Header{"X-Api-Version": {"0.2"}})
+	if enc := chatEncoder(ctx, r.Body.Stream, false); enc != nil {
+		return s.streamReply(ctx, req, after, enc, http.Header{"X-Api-Version": {"0.2"}})
 	}
 	info, result, err := s.chat.Complete(ctx, principalFrom(ctx), req)
 	if err != nil {
@@ -135,9 +135,8 @@ func (s *server) completion(ctx context.Context, body *oapi.ChatCompletionReques
 	if err != nil {
 		return nil, nil, err
 	}
-	if isTrue(body.Stream) {
-		includeUsage := body.StreamOptions != nil && isTrue(body.StreamOptions.IncludeUsage)
-		reply, err := s.streamReply(ctx, req, after, &openAIStream{includeUsage: includeUsage}, nil)
+	if enc := chatEncoder(ctx, body.Stream, body.StreamOptions != nil && isTrue(body.StreamOptions.IncludeUsage)); enc != nil {
+		reply, err := s.streamReply(ctx, req, after, enc, nil)
 		return nil, &reply, err
 	}
 	info, result, err := s.chat.Complete(ctx, principalFrom(ctx), req)
@@ -158,9 +157,27 @@ func (s *server) chatRequest(ctx context.Context, body *oapi.ChatRequest, key *o
 	return req, after, err
 }
 
+// chatEncoder is the protocol that a request wants its answer in, nil for the answer in one piece.
+func chatEncoder(ctx context.Context, stream *bool, includeUsage bool) encoder {
+	switch rec := recorderFrom(ctx); {
+	case rec != nil && rec.ui:
+		return &uiStream{}
+	case isTrue(stream):
+		return &openAIStream{includeUsage: includeUsage}
+	default:
+		return nil
+	}
+}
+
 // streamReply begins an answer that goes out as events.
 func (s *server) streamReply(ctx context.Context, req app.ChatRequest, after int, enc encoder, header http.Header) (streamReply, error) {
 	req.Streamed = true
+	if _, ui := enc.(*uiStream); ui {
+		if header == nil {
+			header = http.Header{}
+		}
+		header.Set(uiStreamHeader, "v1")
+	}
 	stream, err := s.chat.Stream(ctx, principalFrom(ctx), req)
 	if err != nil {
 		return streamReply{}, err

@@ -51,6 +51,9 @@ func repeatable(ctx context.Context, req *app.ChatRequest, body any, key *oapi.I
 	if route := chi.RouteContext(ctx); route != nil {
 		pattern = route.RoutePattern()
 	}
+	if rec := recorderFrom(ctx); rec != nil && rec.ui {
+		pattern += " ui"
+	}
 	sum := sha256.Sum256(append([]byte(pattern+"\n"), data...))
 	req.Repeat = &app.Repeat{Key: *key, Fingerprint: hex.EncodeToString(sum[:])}
 	if last == nil {

@@ -18,6 +18,7 @@ type recorder struct {
 	bytes     int64
 	canceled  bool // the client left before there was an answer
 	gzip      bool // the client reads gzip
+	ui        bool // the client wants a UI message stream
 	principal domain.AuthType
 
 	authentication, validation time.Duration // how long these took
@@ -27,7 +28,7 @@ type recorderKey struct{}
 
 // record makes the recorder of a request and the request that knows it.
 func record(w http.ResponseWriter, r *http.Request) (*recorder, *http.Request) {
-	rec := &recorder{ResponseWriter: w, start: time.Now(), gzip: acceptsGzip(r.Header.Get("Accept-Encoding"))}
+	rec := &recorder{ResponseWriter: w, start: time.Now(), gzip: acceptsGzip(r.Header.Get("Accept-Encoding")), ui: asksForUIStream(r.Header)}
 	return rec, r.WithContext(context.WithValue(r.Context(), recorderKey{}, rec))
 }
 

@@ -2241,13 +2241,13 @@ func (e StreamSelectionCriterion) Valid() bool {
 
 // Defines values for StreamStartEventType.
 const (
-	Start StreamStartEventType = "start"
+	StreamStartEventTypeStart StreamStartEventType = "start"
 )
 
 // Valid indicates whether the value is a known member of the StreamStartEventType enum.
 func (e StreamStartEventType) Valid() bool {
 	switch e {
-	case Start:
+	case StreamStartEventTypeStart:
 		return true
 	default:
 		return false
@@ -2389,6 +2389,171 @@ func (e ToolChoiceMode) Valid() bool {
 	case ToolChoiceModeNone:
 		return true
 	case ToolChoiceModeRequired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIErrorChunkType.
+const (
+	UIErrorChunkTypeError UIErrorChunkType = "error"
+)
+
+// Valid indicates whether the value is a known member of the UIErrorChunkType enum.
+func (e UIErrorChunkType) Valid() bool {
+	switch e {
+	case UIErrorChunkTypeError:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIFinishChunkType.
+const (
+	Finish UIFinishChunkType = "finish"
+)
+
+// Valid indicates whether the value is a known member of the UIFinishChunkType enum.
+func (e UIFinishChunkType) Valid() bool {
+	switch e {
+	case Finish:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIFinishStepChunkType.
+const (
+	FinishStep UIFinishStepChunkType = "finish-step"
+)
+
+// Valid indicates whether the value is a known member of the UIFinishStepChunkType enum.
+func (e UIFinishStepChunkType) Valid() bool {
+	switch e {
+	case FinishStep:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIStartChunkType.
+const (
+	UIStartChunkTypeStart UIStartChunkType = "start"
+)
+
+// Valid indicates whether the value is a known member of the UIStartChunkType enum.
+func (e UIStartChunkType) Valid() bool {
+	switch e {
+	case UIStartChunkTypeStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIStartStepChunkType.
+const (
+	StartStep UIStartStepChunkType = "start-step"
+)
+
+// Valid indicates whether the value is a known member of the UIStartStepChunkType enum.
+func (e UIStartStepChunkType) Valid() bool {
+	switch e {
+	case StartStep:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UITextDeltaChunkType.
+const (
+	TextDelta UITextDeltaChunkType = "text-delta"
+)
+
+// Valid indicates whether the value is a known member of the UITextDeltaChunkType enum.
+func (e UITextDeltaChunkType) Valid() bool {
+	switch e {
+	case TextDelta:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UITextEndChunkType.
+const (
+	TextEnd UITextEndChunkType = "text-end"
+)
+
+// Valid indicates whether the value is a known member of the UITextEndChunkType enum.
+func (e UITextEndChunkType) Valid() bool {
+	switch e {
+	case TextEnd:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UITextStartChunkType.
+const (
+	TextStart UITextStartChunkType = "text-start"
+)
+
+// Valid indicates whether the value is a known member of the UITextStartChunkType enum.
+func (e UITextStartChunkType) Valid() bool {
+	switch e {
+	case TextStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolInputAvailableChunkType.
+const (
+	ToolInputAvailable UIToolInputAvailableChunkType = "tool-input-available"
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputAvailableChunkType enum.
+func (e UIToolInputAvailableChunkType) Valid() bool {
+	switch e {
+	case ToolInputAvailable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolInputDeltaChunkType.
+const (
+	ToolInputDelta UIToolInputDeltaChunkType = "tool-input-delta"
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputDeltaChunkType enum.
+func (e UIToolInputDeltaChunkType) Valid() bool {
+	switch e {
+	case ToolInputDelta:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolInputStartChunkType.
+const (
+	ToolInputStart UIToolInputStartChunkType = "tool-input-start"
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputStartChunkType enum.
+func (e UIToolInputStartChunkType) Valid() bool {
+	switch e {
+	case ToolInputStart:
 		return true
 	default:
 		return false
@@ -2593,6 +2758,66 @@ func (e WorkflowStepKind) Valid() bool {
 	case WorkflowStepKindRoute:
 		return true
 	case WorkflowStepKindTool:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIMessageStream.
+const (
+	UIMessageStreamV1 UIMessageStream = "v1"
+)
+
+// Valid indicates whether the value is a known member of the UIMessageStream enum.
+func (e UIMessageStream) Valid() bool {
+	switch e {
+	case UIMessageStreamV1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for V02ChatParamsXVercelAIUIMessageStream.
+const (
+	V02ChatParamsXVercelAIUIMessageStreamV1 V02ChatParamsXVercelAIUIMessageStream = "v1"
+)
+
+// Valid indicates whether the value is a known member of the V02ChatParamsXVercelAIUIMessageStream enum.
+func (e V02ChatParamsXVercelAIUIMessageStream) Valid() bool {
+	switch e {
+	case V02ChatParamsXVercelAIUIMessageStreamV1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for V1ChatParamsXVercelAIUIMessageStream.
+const (
+	V1ChatParamsXVercelAIUIMessageStreamV1 V1ChatParamsXVercelAIUIMessageStream = "v1"
+)
+
+// Valid indicates whether the value is a known member of the V1ChatParamsXVercelAIUIMessageStream enum.
+func (e V1ChatParamsXVercelAIUIMessageStream) Valid() bool {
+	switch e {
+	case V1ChatParamsXVercelAIUIMessageStreamV1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for V1ChatCompletionsParamsXVercelAIUIMessageStream.
+const (
+	V1ChatCompletionsParamsXVercelAIUIMessageStreamV1 V1ChatCompletionsParamsXVercelAIUIMessageStream = "v1"
+)
+
+// Valid indicates whether the value is a known member of the V1ChatCompletionsParamsXVercelAIUIMessageStream enum.
+func (e V1ChatCompletionsParamsXVercelAIUIMessageStream) Valid() bool {
+	switch e {
+	case V1ChatCompletionsParamsXVercelAIUIMessageStreamV1:
 		return true
 	default:
 		return false
@@ -3359,6 +3584,11 @@ type ChatStatusV1 struct {
 
 // ChatStop Where to stop.
 type ChatStop struct {
+	union json.RawMessage
+}
+
+// ChatStreamData What a `data:` line of a chat holds, an OpenAI chunk or, when the request asks for it, a piece of a UI message.
+type ChatStreamData struct {
 	union json.RawMessage
 }
 
@@ -5598,6 +5828,132 @@ type ToolFunction struct {
 	Strict      *bool             `json:"strict,omitempty"`
 }
 
+// UIErrorChunk The answer broke off.
+type UIErrorChunk struct {
+	ErrorText string           `json:"errorText"`
+	Type      UIErrorChunkType `json:"type"`
+}
+
+// UIErrorChunkType defines model for UIErrorChunk.Type.
+type UIErrorChunkType string
+
+// UIFinishChunk The message is complete.
+type UIFinishChunk struct {
+	// MessageMetadata What is known about the answer. `model` and `provider` are there from the start, the rest at the end.
+	MessageMetadata UIMessageMetadata `json:"messageMetadata"`
+	Type            UIFinishChunkType `json:"type"`
+}
+
+// UIFinishChunkType defines model for UIFinishChunk.Type.
+type UIFinishChunkType string
+
+// UIFinishStepChunk The call of the model is over.
+type UIFinishStepChunk struct {
+	Type UIFinishStepChunkType `json:"type"`
+}
+
+// UIFinishStepChunkType defines model for UIFinishStepChunk.Type.
+type UIFinishStepChunkType string
+
+// UIMessageChunk A piece of the UI message stream of the Vercel AI SDK.
+type UIMessageChunk struct {
+	union json.RawMessage
+}
+
+// UIMessageMetadata What is known about the answer. `model` and `provider` are there from the start, the rest at the end.
+type UIMessageMetadata struct {
+	ConversationId *string `json:"conversation_id,omitempty"`
+	FallbackUsed   *bool   `json:"fallback_used,omitempty"`
+
+	// FinishReason Why the answer ends.
+	FinishReason *ChatFinishReason `json:"finish_reason,omitempty"`
+	Model        string            `json:"model"`
+	Provider     string            `json:"provider"`
+
+	// Usage Tokens that an answer took, under the names of both vocabularies.
+	Usage *ChatUsage `json:"usage,omitempty"`
+}
+
+// UIStartChunk The message begins.
+type UIStartChunk struct {
+	MessageId string `json:"messageId"`
+
+	// MessageMetadata What is known about the answer. `model` and `provider` are there from the start, the rest at the end.
+	MessageMetadata UIMessageMetadata `json:"messageMetadata"`
+	Type            UIStartChunkType  `json:"type"`
+}
+
+// UIStartChunkType defines model for UIStartChunk.Type.
+type UIStartChunkType string
+
+// UIStartStepChunk A call of a model begins.
+type UIStartStepChunk struct {
+	Type UIStartStepChunkType `json:"type"`
+}
+
+// UIStartStepChunkType defines model for UIStartStepChunk.Type.
+type UIStartStepChunkType string
+
+// UITextDeltaChunk A text goes on.
+type UITextDeltaChunk struct {
+	Delta string               `json:"delta"`
+	Id    string               `json:"id"`
+	Type  UITextDeltaChunkType `json:"type"`
+}
+
+// UITextDeltaChunkType defines model for UITextDeltaChunk.Type.
+type UITextDeltaChunkType string
+
+// UITextEndChunk A text ends.
+type UITextEndChunk struct {
+	Id   string             `json:"id"`
+	Type UITextEndChunkType `json:"type"`
+}
+
+// UITextEndChunkType defines model for UITextEndChunk.Type.
+type UITextEndChunkType string
+
+// UITextStartChunk A text begins.
+type UITextStartChunk struct {
+	Id   string               `json:"id"`
+	Type UITextStartChunkType `json:"type"`
+}
+
+// UITextStartChunkType defines model for UITextStartChunk.Type.
+type UITextStartChunkType string
+
+// UIToolInputAvailableChunk The input of a call is complete.
+type UIToolInputAvailableChunk struct {
+	// Input Arguments of a tool call, in the form that the tool declares.
+	Input      ToolArguments                 `json:"input"`
+	ToolCallId string                        `json:"toolCallId"`
+	ToolName   string                        `json:"toolName"`
+	Type       UIToolInputAvailableChunkType `json:"type"`
+}
+
+// UIToolInputAvailableChunkType defines model for UIToolInputAvailableChunk.Type.
+type UIToolInputAvailableChunkType string
+
+// UIToolInputDeltaChunk The input of a call goes on.
+type UIToolInputDeltaChunk struct {
+	InputTextDelta string                    `json:"inputTextDelta"`
+	ToolCallId     string                    `json:"toolCallId"`
+	Type           UIToolInputDeltaChunkType `json:"type"`
+}
+
+// UIToolInputDeltaChunkType defines model for UIToolInputDeltaChunk.Type.
+type UIToolInputDeltaChunkType string
+
+// UIToolInputStartChunk The model begins to call a tool.
+type UIToolInputStartChunk struct {
+	ToolCallId string                    `json:"toolCallId"`
+	ToolName   string                    `json:"toolName"`
+	Type       UIToolInputStartChunkType `json:"type"`
+}
+
+// UIToolInputStartChunkType defines model for UIToolInputStartChunk.Type.
+type UIToolInputStartChunkType string
+
 // UsageBilling The caller's current bill.
 type UsageBilling struct {
 	AutoPayment   bool                `json:"auto_payment"`
@@ -6139,6 +6495,9 @@ type Limit = int
 // Offset defines model for Offset.
 type Offset = int
 
+// UIMessageStream defines model for UIMessageStream.
+type UIMessageStream string
+
 // BadRequest What every failure answers.
 type BadRequest = Error
 
@@ -6263,7 +6622,13 @@ type V02ChatParams struct {
 
 	// LastEventID Where to take a stream up again. Only together with Idempotency-Key.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
+
+	// XVercelAIUIMessageStream Asks for the answer as the UI message stream of the Vercel AI SDK, whatever `stream` says. `Accept: text/x-vercel-ai-ui-message-stream` does the same.
+	XVercelAIUIMessageStream *V02ChatParamsXVercelAIUIMessageStream `json:"X-Vercel-AI-UI-Message-Stream,omitempty"`
 }
+
+// V02ChatParamsXVercelAIUIMessageStream defines parameters for V02Chat.
+type V02ChatParamsXVercelAIUIMessageStream string
 
 // V02StreamChatParams defines parameters for V02StreamChat.
 type V02StreamChatParams struct {
@@ -6449,7 +6814,13 @@ type V1ChatParams struct {
 
 	// LastEventID Where to take a stream up again. Only together with Idempotency-Key.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
+
+	// XVercelAIUIMessageStream Asks for the answer as the UI message stream of the Vercel AI SDK, whatever `stream` says. `Accept: text/x-vercel-ai-ui-message-stream` does the same.
+	XVercelAIUIMessageStream *V1ChatParamsXVercelAIUIMessageStream `json:"X-Vercel-AI-UI-Message-Stream,omitempty"`
 }
+
+// V1ChatParamsXVercelAIUIMessageStream defines parameters for V1Chat.
+type V1ChatParamsXVercelAIUIMessageStream string
 
 // V1ChatCompletionsParams defines parameters for V1ChatCompletions.
 type V1ChatCompletionsParams struct {
@@ -6458,7 +6829,13 @@ type V1ChatCompletionsParams struct {
 
 	// LastEventID Where to take a stream up again. Only together with Idempotency-Key.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
+
+	// XVercelAIUIMessageStream Asks for the answer as the UI message stream of the Vercel AI SDK, whatever `stream` says. `Accept: text/x-vercel-ai-ui-message-stream` does the same.
+	XVercelAIUIMessageStream *V1ChatCompletionsParamsXVercelAIUIMessageStream `json:"X-Vercel-AI-UI-Message-Stream,omitempty"`
 }
+
+// V1ChatCompletionsParamsXVercelAIUIMessageStream defines parameters for V1ChatCompletions.
+type V1ChatCompletionsParamsXVercelAIUIMessageStream string
 
 // V1ListPersonasParams defines parameters for V1ListPersonas.
 type V1ListPersonasParams struct {
@@ -6906,6 +7283,68 @@ func (t ChatStop) MarshalJSON() ([]byte, error) {
 }
 
 func (t *ChatStop) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsChatCompletionChunk returns the union data inside the ChatStreamData as a ChatCompletionChunk
+func (t ChatStreamData) AsChatCompletionChunk() (ChatCompletionChunk, error) {
+	var body ChatCompletionChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromChatCompletionChunk overwrites any union data inside the ChatStreamData as the provided ChatCompletionChunk
+func (t *ChatStreamData) FromChatCompletionChunk(v ChatCompletionChunk) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeChatCompletionChunk performs a merge with any union data inside the ChatStreamData, using the provided ChatCompletionChunk
+func (t *ChatStreamData) MergeChatCompletionChunk(v ChatCompletionChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIMessageChunk returns the union data inside the ChatStreamData as a UIMessageChunk
+func (t ChatStreamData) AsUIMessageChunk() (UIMessageChunk, error) {
+	var body UIMessageChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIMessageChunk overwrites any union data inside the ChatStreamData as the provided UIMessageChunk
+func (t *ChatStreamData) FromUIMessageChunk(v UIMessageChunk) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeUIMessageChunk performs a merge with any union data inside the ChatStreamData, using the provided UIMessageChunk
+func (t *ChatStreamData) MergeUIMessageChunk(v UIMessageChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t ChatStreamData) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *ChatStreamData) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -7673,6 +8112,431 @@ func (t ToolChoice) MarshalJSON() ([]byte, error) {
 }
 
 func (t *ToolChoice) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsUIStartChunk returns the union data inside the UIMessageChunk as a UIStartChunk
+func (t UIMessageChunk) AsUIStartChunk() (UIStartChunk, error) {
+	var body UIStartChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIStartChunk overwrites any union data inside the UIMessageChunk as the provided UIStartChunk
+func (t *UIMessageChunk) FromUIStartChunk(v UIStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"start"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIStartChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIStartChunk
+func (t *UIMessageChunk) MergeUIStartChunk(v UIStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"start"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIStartStepChunk returns the union data inside the UIMessageChunk as a UIStartStepChunk
+func (t UIMessageChunk) AsUIStartStepChunk() (UIStartStepChunk, error) {
+	var body UIStartStepChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIStartStepChunk overwrites any union data inside the UIMessageChunk as the provided UIStartStepChunk
+func (t *UIMessageChunk) FromUIStartStepChunk(v UIStartStepChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"start-step"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIStartStepChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIStartStepChunk
+func (t *UIMessageChunk) MergeUIStartStepChunk(v UIStartStepChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"start-step"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUITextStartChunk returns the union data inside the UIMessageChunk as a UITextStartChunk
+func (t UIMessageChunk) AsUITextStartChunk() (UITextStartChunk, error) {
+	var body UITextStartChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUITextStartChunk overwrites any union data inside the UIMessageChunk as the provided UITextStartChunk
+func (t *UIMessageChunk) FromUITextStartChunk(v UITextStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-start"}`))
+	t.union = b
+	return err
+}
+
+// MergeUITextStartChunk performs a merge with any union data inside the UIMessageChunk, using the provided UITextStartChunk
+func (t *UIMessageChunk) MergeUITextStartChunk(v UITextStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-start"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUITextDeltaChunk returns the union data inside the UIMessageChunk as a UITextDeltaChunk
+func (t UIMessageChunk) AsUITextDeltaChunk() (UITextDeltaChunk, error) {
+	var body UITextDeltaChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUITextDeltaChunk overwrites any union data inside the UIMessageChunk as the provided UITextDeltaChunk
+func (t *UIMessageChunk) FromUITextDeltaChunk(v UITextDeltaChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-delta"}`))
+	t.union = b
+	return err
+}
+
+// MergeUITextDeltaChunk performs a merge with any union data inside the UIMessageChunk, using the provided UITextDeltaChunk
+func (t *UIMessageChunk) MergeUITextDeltaChunk(v UITextDeltaChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-delta"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUITextEndChunk returns the union data inside the UIMessageChunk as a UITextEndChunk
+func (t UIMessageChunk) AsUITextEndChunk() (UITextEndChunk, error) {
+	var body UITextEndChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUITextEndChunk overwrites any union data inside the UIMessageChunk as the provided UITextEndChunk
+func (t *UIMessageChunk) FromUITextEndChunk(v UITextEndChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-end"}`))
+	t.union = b
+	return err
+}
+
+// MergeUITextEndChunk performs a merge with any union data inside the UIMessageChunk, using the provided UITextEndChunk
+func (t *UIMessageChunk) MergeUITextEndChunk(v UITextEndChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-end"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIToolInputStartChunk returns the union data inside the UIMessageChunk as a UIToolInputStartChunk
+func (t UIMessageChunk) AsUIToolInputStartChunk() (UIToolInputStartChunk, error) {
+	var body UIToolInputStartChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIToolInputStartChunk overwrites any union data inside the UIMessageChunk as the provided UIToolInputStartChunk
+func (t *UIMessageChunk) FromUIToolInputStartChunk(v UIToolInputStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-start"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIToolInputStartChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIToolInputStartChunk
+func (t *UIMessageChunk) MergeUIToolInputStartChunk(v UIToolInputStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-start"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIToolInputDeltaChunk returns the union data inside the UIMessageChunk as a UIToolInputDeltaChunk
+func (t UIMessageChunk) AsUIToolInputDeltaChunk() (UIToolInputDeltaChunk, error) {
+	var body UIToolInputDeltaChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIToolInputDeltaChunk overwrites any union data inside the UIMessageChunk as the provided UIToolInputDeltaChunk
+func (t *UIMessageChunk) FromUIToolInputDeltaChunk(v UIToolInputDeltaChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-delta"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIToolInputDeltaChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIToolInputDeltaChunk
+func (t *UIMessageChunk) MergeUIToolInputDeltaChunk(v UIToolInputDeltaChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-delta"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIToolInputAvailableChunk returns the union data inside the UIMessageChunk as a UIToolInputAvailableChunk
+func (t UIMessageChunk) AsUIToolInputAvailableChunk() (UIToolInputAvailableChunk, error) {
+	var body UIToolInputAvailableChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIToolInputAvailableChunk overwrites any union data inside the UIMessageChunk as the provided UIToolInputAvailableChunk
+func (t *UIMessageChunk) FromUIToolInputAvailableChunk(v UIToolInputAvailableChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-available"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIToolInputAvailableChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIToolInputAvailableChunk
+func (t *UIMessageChunk) MergeUIToolInputAvailableChunk(v UIToolInputAvailableChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-available"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIFinishStepChunk returns the union data inside the UIMessageChunk as a UIFinishStepChunk
+func (t UIMessageChunk) AsUIFinishStepChunk() (UIFinishStepChunk, error) {
+	var body UIFinishStepChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIFinishStepChunk overwrites any union data inside the UIMessageChunk as the provided UIFinishStepChunk
+func (t *UIMessageChunk) FromUIFinishStepChunk(v UIFinishStepChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"finish-step"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIFinishStepChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIFinishStepChunk
+func (t *UIMessageChunk) MergeUIFinishStepChunk(v UIFinishStepChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"finish-step"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIFinishChunk returns the union data inside the UIMessageChunk as a UIFinishChunk
+func (t UIMessageChunk) AsUIFinishChunk() (UIFinishChunk, error) {
+	var body UIFinishChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIFinishChunk overwrites any union data inside the UIMessageChunk as the provided UIFinishChunk
+func (t *UIMessageChunk) FromUIFinishChunk(v UIFinishChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"finish"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIFinishChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIFinishChunk
+func (t *UIMessageChunk) MergeUIFinishChunk(v UIFinishChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"finish"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIErrorChunk returns the union data inside the UIMessageChunk as a UIErrorChunk
+func (t UIMessageChunk) AsUIErrorChunk() (UIErrorChunk, error) {
+	var body UIErrorChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIErrorChunk overwrites any union data inside the UIMessageChunk as the provided UIErrorChunk
+func (t *UIMessageChunk) FromUIErrorChunk(v UIErrorChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"error"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIErrorChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIErrorChunk
+func (t *UIMessageChunk) MergeUIErrorChunk(v UIErrorChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"error"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t UIMessageChunk) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t UIMessageChunk) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "error":
+		return t.AsUIErrorChunk()
+	case "finish":
+		return t.AsUIFinishChunk()
+	case "finish-step":
+		return t.AsUIFinishStepChunk()
+	case "start":
+		return t.AsUIStartChunk()
+	case "start-step":
+		return t.AsUIStartStepChunk()
+	case "text-delta":
+		return t.AsUITextDeltaChunk()
+	case "text-end":
+		return t.AsUITextEndChunk()
+	case "text-start":
+		return t.AsUITextStartChunk()
+	case "tool-input-available":
+		return t.AsUIToolInputAvailableChunk()
+	case "tool-input-delta":
+		return t.AsUIToolInputDeltaChunk()
+	case "tool-input-start":
+		return t.AsUIToolInputStartChunk()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t UIMessageChunk) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *UIMessageChunk) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -11922,6 +12786,17 @@ func NewV02ChatRequestWithBody(server string, params *V02ChatParams, contentType
 			req.Header.Set("Last-Event-ID", headerParam1)
 		}
 
+		if params.XVercelAIUIMessageStream != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "X-Vercel-AI-UI-Message-Stream", *params.XVercelAIUIMessageStream, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Vercel-AI-UI-Message-Stream", headerParam2)
+		}
+
 	}
 
 	return req, nil
@@ -14787,6 +15662,17 @@ func NewV1ChatRequestWithBody(server string, params *V1ChatParams, contentType s
 			req.Header.Set("Last-Event-ID", headerParam1)
 		}
 
+		if params.XVercelAIUIMessageStream != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "X-Vercel-AI-UI-Message-Stream", *params.XVercelAIUIMessageStream, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Vercel-AI-UI-Message-Stream", headerParam2)
+		}
+
 	}
 
 	return req, nil
@@ -14851,6 +15737,17 @@ func NewV1ChatCompletionsRequestWithBody(server string, params *V1ChatCompletion
 			}
 
 			req.Header.Set("Last-Event-ID", headerParam1)
+		}
+
+		if params.XVercelAIUIMessageStream != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "X-Vercel-AI-UI-Message-Stream", *params.XVercelAIUIMessageStream, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Vercel-AI-UI-Message-Stream", headerParam2)
 		}
 
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"testing"
 	"time"
 )
@@ -99,10 +100,13 @@ func (s *checkedStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// eventID is the other line that an event may have: only numbers are promised.
+var eventID = regexp.MustCompile(`^id: [1-9][0-9]*$`)
+
 func (s *checkedStream) line(line []byte) {
 	data, isData := bytes.CutPrefix(line, []byte("data: "))
 	switch {
-	case len(line) == 0 || line[0] == ':':
+	case len(line) == 0 || line[0] == ':' || eventID.Match(line):
 	case !isData:
 		s.report(fmt.Errorf("a line that is no data: %q", line))
 	case s.done:

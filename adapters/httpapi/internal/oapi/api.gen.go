@@ -2247,13 +2247,13 @@ func (e StreamSelectionCriterion) Valid() bool {
 
 // Defines values for StreamStartEventType.
 const (
-	Start StreamStartEventType = "start"
+	StreamStartEventTypeStart StreamStartEventType = "start"
 )
 
 // Valid indicates whether the value is a known member of the StreamStartEventType enum.
 func (e StreamStartEventType) Valid() bool {
 	switch e {
-	case Start:
+	case StreamStartEventTypeStart:
 		return true
 	default:
 		return false
@@ -2395,6 +2395,171 @@ func (e ToolChoiceMode) Valid() bool {
 	case ToolChoiceModeNone:
 		return true
 	case ToolChoiceModeRequired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIErrorChunkType.
+const (
+	UIErrorChunkTypeError UIErrorChunkType = "error"
+)
+
+// Valid indicates whether the value is a known member of the UIErrorChunkType enum.
+func (e UIErrorChunkType) Valid() bool {
+	switch e {
+	case UIErrorChunkTypeError:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIFinishChunkType.
+const (
+	Finish UIFinishChunkType = "finish"
+)
+
+// Valid indicates whether the value is a known member of the UIFinishChunkType enum.
+func (e UIFinishChunkType) Valid() bool {
+	switch e {
+	case Finish:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIFinishStepChunkType.
+const (
+	FinishStep UIFinishStepChunkType = "finish-step"
+)
+
+// Valid indicates whether the value is a known member of the UIFinishStepChunkType enum.
+func (e UIFinishStepChunkType) Valid() bool {
+	switch e {
+	case FinishStep:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIStartChunkType.
+const (
+	UIStartChunkTypeStart UIStartChunkType = "start"
+)
+
+// Valid indicates whether the value is a known member of the UIStartChunkType enum.
+func (e UIStartChunkType) Valid() bool {
+	switch e {
+	case UIStartChunkTypeStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIStartStepChunkType.
+const (
+	StartStep UIStartStepChunkType = "start-step"
+)
+
+// Valid indicates whether the value is a known member of the UIStartStepChunkType enum.
+func (e UIStartStepChunkType) Valid() bool {
+	switch e {
+	case StartStep:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UITextDeltaChunkType.
+const (
+	TextDelta UITextDeltaChunkType = "text-delta"
+)
+
+// Valid indicates whether the value is a known member of the UITextDeltaChunkType enum.
+func (e UITextDeltaChunkType) Valid() bool {
+	switch e {
+	case TextDelta:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UITextEndChunkType.
+const (
+	TextEnd UITextEndChunkType = "text-end"
+)
+
+// Valid indicates whether the value is a known member of the UITextEndChunkType enum.
+func (e UITextEndChunkType) Valid() bool {
+	switch e {
+	case TextEnd:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UITextStartChunkType.
+const (
+	TextStart UITextStartChunkType = "text-start"
+)
+
+// Valid indicates whether the value is a known member of the UITextStartChunkType enum.
+func (e UITextStartChunkType) Valid() bool {
+	switch e {
+	case TextStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolInputAvailableChunkType.
+const (
+	ToolInputAvailable UIToolInputAvailableChunkType = "tool-input-available"
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputAvailableChunkType enum.
+func (e UIToolInputAvailableChunkType) Valid() bool {
+	switch e {
+	case ToolInputAvailable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolInputDeltaChunkType.
+const (
+	ToolInputDelta UIToolInputDeltaChunkType = "tool-input-delta"
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputDeltaChunkType enum.
+func (e UIToolInputDeltaChunkType) Valid() bool {
+	switch e {
+	case ToolInputDelta:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolInputStartChunkType.
+const (
+	ToolInputStart UIToolInputStartChunkType = "tool-input-start"
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputStartChunkType enum.
+func (e UIToolInputStartChunkType) Valid() bool {
+	switch e {
+	case ToolInputStart:
 		return true
 	default:
 		return false
@@ -2599,6 +2764,66 @@ func (e WorkflowStepKind) Valid() bool {
 	case WorkflowStepKindRoute:
 		return true
 	case WorkflowStepKindTool:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIMessageStream.
+const (
+	UIMessageStreamV1 UIMessageStream = "v1"
+)
+
+// Valid indicates whether the value is a known member of the UIMessageStream enum.
+func (e UIMessageStream) Valid() bool {
+	switch e {
+	case UIMessageStreamV1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for V02ChatParamsXVercelAIUIMessageStream.
+const (
+	V02ChatParamsXVercelAIUIMessageStreamV1 V02ChatParamsXVercelAIUIMessageStream = "v1"
+)
+
+// Valid indicates whether the value is a known member of the V02ChatParamsXVercelAIUIMessageStream enum.
+func (e V02ChatParamsXVercelAIUIMessageStream) Valid() bool {
+	switch e {
+	case V02ChatParamsXVercelAIUIMessageStreamV1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for V1ChatParamsXVercelAIUIMessageStream.
+const (
+	V1ChatParamsXVercelAIUIMessageStreamV1 V1ChatParamsXVercelAIUIMessageStream = "v1"
+)
+
+// Valid indicates whether the value is a known member of the V1ChatParamsXVercelAIUIMessageStream enum.
+func (e V1ChatParamsXVercelAIUIMessageStream) Valid() bool {
+	switch e {
+	case V1ChatParamsXVercelAIUIMessageStreamV1:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for V1ChatCompletionsParamsXVercelAIUIMessageStream.
+const (
+	V1ChatCompletionsParamsXVercelAIUIMessageStreamV1 V1ChatCompletionsParamsXVercelAIUIMessageStream = "v1"
+)
+
+// Valid indicates whether the value is a known member of the V1ChatCompletionsParamsXVercelAIUIMessageStream enum.
+func (e V1ChatCompletionsParamsXVercelAIUIMessageStream) Valid() bool {
+	switch e {
+	case V1ChatCompletionsParamsXVercelAIUIMessageStreamV1:
 		return true
 	default:
 		return false
@@ -3365,6 +3590,11 @@ type ChatStatusV1 struct {
 
 // ChatStop Where to stop.
 type ChatStop struct {
+	union json.RawMessage
+}
+
+// ChatStreamData What a `data:` line of a chat holds, an OpenAI chunk or, when the request asks for it, a piece of a UI message.
+type ChatStreamData struct {
 	union json.RawMessage
 }
 
@@ -5604,6 +5834,132 @@ type ToolFunction struct {
 	Strict      *bool             `json:"strict,omitempty"`
 }
 
+// UIErrorChunk The answer broke off.
+type UIErrorChunk struct {
+	ErrorText string           `json:"errorText"`
+	Type      UIErrorChunkType `json:"type"`
+}
+
+// UIErrorChunkType defines model for UIErrorChunk.Type.
+type UIErrorChunkType string
+
+// UIFinishChunk The message is complete.
+type UIFinishChunk struct {
+	// MessageMetadata What is known about the answer. `model` and `provider` are there from the start, the rest at the end.
+	MessageMetadata UIMessageMetadata `json:"messageMetadata"`
+	Type            UIFinishChunkType `json:"type"`
+}
+
+// UIFinishChunkType defines model for UIFinishChunk.Type.
+type UIFinishChunkType string
+
+// UIFinishStepChunk The call of the model is over.
+type UIFinishStepChunk struct {
+	Type UIFinishStepChunkType `json:"type"`
+}
+
+// UIFinishStepChunkType defines model for UIFinishStepChunk.Type.
+type UIFinishStepChunkType string
+
+// UIMessageChunk A piece of the UI message stream of the Vercel AI SDK.
+type UIMessageChunk struct {
+	union json.RawMessage
+}
+
+// UIMessageMetadata What is known about the answer. `model` and `provider` are there from the start, the rest at the end.
+type UIMessageMetadata struct {
+	ConversationId *string `json:"conversation_id,omitempty"`
+	FallbackUsed   *bool   `json:"fallback_used,omitempty"`
+
+	// FinishReason Why the answer ends.
+	FinishReason *ChatFinishReason `json:"finish_reason,omitempty"`
+	Model        string            `json:"model"`
+	Provider     string            `json:"provider"`
+
+	// Usage Tokens that an answer took, under the names of both vocabularies.
+	Usage *ChatUsage `json:"usage,omitempty"`
+}
+
+// UIStartChunk The message begins.
+type UIStartChunk struct {
+	MessageId string `json:"messageId"`
+
+	// MessageMetadata What is known about the answer. `model` and `provider` are there from the start, the rest at the end.
+	MessageMetadata UIMessageMetadata `json:"messageMetadata"`
+	Type            UIStartChunkType  `json:"type"`
+}
+
+// UIStartChunkType defines model for UIStartChunk.Type.
+type UIStartChunkType string
+
+// UIStartStepChunk A call of a model begins.
+type UIStartStepChunk struct {
+	Type UIStartStepChunkType `json:"type"`
+}
+
+// UIStartStepChunkType defines model for UIStartStepChunk.Type.
+type UIStartStepChunkType string
+
+// UITextDeltaChunk A text goes on.
+type UITextDeltaChunk struct {
+	Delta string               `json:"delta"`
+	Id    string               `json:"id"`
+	Type  UITextDeltaChunkType `json:"type"`
+}
+
+// UITextDeltaChunkType defines model for UITextDeltaChunk.Type.
+type UITextDeltaChunkType string
+
+// UITextEndChunk A text ends.
+type UITextEndChunk struct {
+	Id   string             `json:"id"`
+	Type UITextEndChunkType `json:"type"`
+}
+
+// UITextEndChunkType defines model for UITextEndChunk.Type.
+type UITextEndChunkType string
+
+// UITextStartChunk A text begins.
+type UITextStartChunk struct {
+	Id   string               `json:"id"`
+	Type UITextStartChunkType `json:"type"`
+}
+
+// UITextStartChunkType defines model for UITextStartChunk.Type.
+type UITextStartChunkType string
+
+// UIToolInputAvailableChunk The input of a call is complete.
+type UIToolInputAvailableChunk struct {
+	// Input Arguments of a tool call, in the form that the tool declares.
+	Input      ToolArguments                 `json:"input"`
+	ToolCallId string                        `json:"toolCallId"`
+	ToolName   string                        `json:"toolName"`
+	Type       UIToolInputAvailableChunkType `json:"type"`
+}
+
+// UIToolInputAvailableChunkType defines model for UIToolInputAvailableChunk.Type.
+type UIToolInputAvailableChunkType string
+
+// UIToolInputDeltaChunk The input of a call goes on.
+type UIToolInputDeltaChunk struct {
+	InputTextDelta string                    `json:"inputTextDelta"`
+	ToolCallId     string                    `json:"toolCallId"`
+	Type           UIToolInputDeltaChunkType `json:"type"`
+}
+
+// UIToolInputDeltaChunkType defines model for UIToolInputDeltaChunk.Type.
+type UIToolInputDeltaChunkType string
+
+// UIToolInputStartChunk The model begins to call a tool.
+type UIToolInputStartChunk struct {
+	ToolCallId string                    `json:"toolCallId"`
+	ToolName   string                    `json:"toolName"`
+	Type       UIToolInputStartChunkType `json:"type"`
+}
+
+// UIToolInputStartChunkType defines model for UIToolInputStartChunk.Type.
+type UIToolInputStartChunkType string
+
 // UsageBilling The caller's current bill.
 type UsageBilling struct {
 	AutoPayment   bool                `json:"auto_payment"`
@@ -6145,6 +6501,9 @@ type Limit = int
 // Offset defines model for Offset.
 type Offset = int
 
+// UIMessageStream defines model for UIMessageStream.
+type UIMessageStream string
+
 // BadRequest What every failure answers.
 type BadRequest = Error
 
@@ -6269,7 +6628,13 @@ type V02ChatParams struct {
 
 	// LastEventID Where to take a stream up again. Only together with Idempotency-Key.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
+
+	// XVercelAIUIMessageStream Asks for the answer as the UI message stream of the Vercel AI SDK, whatever `stream` says. `Accept: text/x-vercel-ai-ui-message-stream` does the same.
+	XVercelAIUIMessageStream *V02ChatParamsXVercelAIUIMessageStream `json:"X-Vercel-AI-UI-Message-Stream,omitempty"`
 }
+
+// V02ChatParamsXVercelAIUIMessageStream defines parameters for V02Chat.
+type V02ChatParamsXVercelAIUIMessageStream string
 
 // V02StreamChatParams defines parameters for V02StreamChat.
 type V02StreamChatParams struct {
@@ -6455,7 +6820,13 @@ type V1ChatParams struct {
 
 	// LastEventID Where to take a stream up again. Only together with Idempotency-Key.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
+
+	// XVercelAIUIMessageStream Asks for the answer as the UI message stream of the Vercel AI SDK, whatever `stream` says. `Accept: text/x-vercel-ai-ui-message-stream` does the same.
+	XVercelAIUIMessageStream *V1ChatParamsXVercelAIUIMessageStream `json:"X-Vercel-AI-UI-Message-Stream,omitempty"`
 }
+
+// V1ChatParamsXVercelAIUIMessageStream defines parameters for V1Chat.
+type V1ChatParamsXVercelAIUIMessageStream string
 
 // V1ChatCompletionsParams defines parameters for V1ChatCompletions.
 type V1ChatCompletionsParams struct {
@@ -6464,7 +6835,13 @@ type V1ChatCompletionsParams struct {
 
 	// LastEventID Where to take a stream up again. Only together with Idempotency-Key.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
+
+	// XVercelAIUIMessageStream Asks for the answer as the UI message stream of the Vercel AI SDK, whatever `stream` says. `Accept: text/x-vercel-ai-ui-message-stream` does the same.
+	XVercelAIUIMessageStream *V1ChatCompletionsParamsXVercelAIUIMessageStream `json:"X-Vercel-AI-UI-Message-Stream,omitempty"`
 }
+
+// V1ChatCompletionsParamsXVercelAIUIMessageStream defines parameters for V1ChatCompletions.
+type V1ChatCompletionsParamsXVercelAIUIMessageStream string
 
 // V1ListPersonasParams defines parameters for V1ListPersonas.
 type V1ListPersonasParams struct {
@@ -6912,6 +7289,68 @@ func (t ChatStop) MarshalJSON() ([]byte, error) {
 }
 
 func (t *ChatStop) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsChatCompletionChunk returns the union data inside the ChatStreamData as a ChatCompletionChunk
+func (t ChatStreamData) AsChatCompletionChunk() (ChatCompletionChunk, error) {
+	var body ChatCompletionChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromChatCompletionChunk overwrites any union data inside the ChatStreamData as the provided ChatCompletionChunk
+func (t *ChatStreamData) FromChatCompletionChunk(v ChatCompletionChunk) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeChatCompletionChunk performs a merge with any union data inside the ChatStreamData, using the provided ChatCompletionChunk
+func (t *ChatStreamData) MergeChatCompletionChunk(v ChatCompletionChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIMessageChunk returns the union data inside the ChatStreamData as a UIMessageChunk
+func (t ChatStreamData) AsUIMessageChunk() (UIMessageChunk, error) {
+	var body UIMessageChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIMessageChunk overwrites any union data inside the ChatStreamData as the provided UIMessageChunk
+func (t *ChatStreamData) FromUIMessageChunk(v UIMessageChunk) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeUIMessageChunk performs a merge with any union data inside the ChatStreamData, using the provided UIMessageChunk
+func (t *ChatStreamData) MergeUIMessageChunk(v UIMessageChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t ChatStreamData) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *ChatStreamData) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -7679,6 +8118,431 @@ func (t ToolChoice) MarshalJSON() ([]byte, error) {
 }
 
 func (t *ToolChoice) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsUIStartChunk returns the union data inside the UIMessageChunk as a UIStartChunk
+func (t UIMessageChunk) AsUIStartChunk() (UIStartChunk, error) {
+	var body UIStartChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIStartChunk overwrites any union data inside the UIMessageChunk as the provided UIStartChunk
+func (t *UIMessageChunk) FromUIStartChunk(v UIStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"start"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIStartChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIStartChunk
+func (t *UIMessageChunk) MergeUIStartChunk(v UIStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"start"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIStartStepChunk returns the union data inside the UIMessageChunk as a UIStartStepChunk
+func (t UIMessageChunk) AsUIStartStepChunk() (UIStartStepChunk, error) {
+	var body UIStartStepChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIStartStepChunk overwrites any union data inside the UIMessageChunk as the provided UIStartStepChunk
+func (t *UIMessageChunk) FromUIStartStepChunk(v UIStartStepChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"start-step"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIStartStepChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIStartStepChunk
+func (t *UIMessageChunk) MergeUIStartStepChunk(v UIStartStepChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"start-step"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUITextStartChunk returns the union data inside the UIMessageChunk as a UITextStartChunk
+func (t UIMessageChunk) AsUITextStartChunk() (UITextStartChunk, error) {
+	var body UITextStartChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUITextStartChunk overwrites any union data inside the UIMessageChunk as the provided UITextStartChunk
+func (t *UIMessageChunk) FromUITextStartChunk(v UITextStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-start"}`))
+	t.union = b
+	return err
+}
+
+// MergeUITextStartChunk performs a merge with any union data inside the UIMessageChunk, using the provided UITextStartChunk
+func (t *UIMessageChunk) MergeUITextStartChunk(v UITextStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-start"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUITextDeltaChunk returns the union data inside the UIMessageChunk as a UITextDeltaChunk
+func (t UIMessageChunk) AsUITextDeltaChunk() (UITextDeltaChunk, error) {
+	var body UITextDeltaChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUITextDeltaChunk overwrites any union data inside the UIMessageChunk as the provided UITextDeltaChunk
+func (t *UIMessageChunk) FromUITextDeltaChunk(v UITextDeltaChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-delta"}`))
+	t.union = b
+	return err
+}
+
+// MergeUITextDeltaChunk performs a merge with any union data inside the UIMessageChunk, using the provided UITextDeltaChunk
+func (t *UIMessageChunk) MergeUITextDeltaChunk(v UITextDeltaChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-delta"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUITextEndChunk returns the union data inside the UIMessageChunk as a UITextEndChunk
+func (t UIMessageChunk) AsUITextEndChunk() (UITextEndChunk, error) {
+	var body UITextEndChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUITextEndChunk overwrites any union data inside the UIMessageChunk as the provided UITextEndChunk
+func (t *UIMessageChunk) FromUITextEndChunk(v UITextEndChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-end"}`))
+	t.union = b
+	return err
+}
+
+// MergeUITextEndChunk performs a merge with any union data inside the UIMessageChunk, using the provided UITextEndChunk
+func (t *UIMessageChunk) MergeUITextEndChunk(v UITextEndChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"text-end"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIToolInputStartChunk returns the union data inside the UIMessageChunk as a UIToolInputStartChunk
+func (t UIMessageChunk) AsUIToolInputStartChunk() (UIToolInputStartChunk, error) {
+	var body UIToolInputStartChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIToolInputStartChunk overwrites any union data inside the UIMessageChunk as the provided UIToolInputStartChunk
+func (t *UIMessageChunk) FromUIToolInputStartChunk(v UIToolInputStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-start"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIToolInputStartChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIToolInputStartChunk
+func (t *UIMessageChunk) MergeUIToolInputStartChunk(v UIToolInputStartChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-start"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIToolInputDeltaChunk returns the union data inside the UIMessageChunk as a UIToolInputDeltaChunk
+func (t UIMessageChunk) AsUIToolInputDeltaChunk() (UIToolInputDeltaChunk, error) {
+	var body UIToolInputDeltaChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIToolInputDeltaChunk overwrites any union data inside the UIMessageChunk as the provided UIToolInputDeltaChunk
+func (t *UIMessageChunk) FromUIToolInputDeltaChunk(v UIToolInputDeltaChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-delta"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIToolInputDeltaChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIToolInputDeltaChunk
+func (t *UIMessageChunk) MergeUIToolInputDeltaChunk(v UIToolInputDeltaChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-delta"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIToolInputAvailableChunk returns the union data inside the UIMessageChunk as a UIToolInputAvailableChunk
+func (t UIMessageChunk) AsUIToolInputAvailableChunk() (UIToolInputAvailableChunk, error) {
+	var body UIToolInputAvailableChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIToolInputAvailableChunk overwrites any union data inside the UIMessageChunk as the provided UIToolInputAvailableChunk
+func (t *UIMessageChunk) FromUIToolInputAvailableChunk(v UIToolInputAvailableChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-available"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIToolInputAvailableChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIToolInputAvailableChunk
+func (t *UIMessageChunk) MergeUIToolInputAvailableChunk(v UIToolInputAvailableChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-input-available"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIFinishStepChunk returns the union data inside the UIMessageChunk as a UIFinishStepChunk
+func (t UIMessageChunk) AsUIFinishStepChunk() (UIFinishStepChunk, error) {
+	var body UIFinishStepChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIFinishStepChunk overwrites any union data inside the UIMessageChunk as the provided UIFinishStepChunk
+func (t *UIMessageChunk) FromUIFinishStepChunk(v UIFinishStepChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"finish-step"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIFinishStepChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIFinishStepChunk
+func (t *UIMessageChunk) MergeUIFinishStepChunk(v UIFinishStepChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"finish-step"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIFinishChunk returns the union data inside the UIMessageChunk as a UIFinishChunk
+func (t UIMessageChunk) AsUIFinishChunk() (UIFinishChunk, error) {
+	var body UIFinishChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIFinishChunk overwrites any union data inside the UIMessageChunk as the provided UIFinishChunk
+func (t *UIMessageChunk) FromUIFinishChunk(v UIFinishChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"finish"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIFinishChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIFinishChunk
+func (t *UIMessageChunk) MergeUIFinishChunk(v UIFinishChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"finish"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIErrorChunk returns the union data inside the UIMessageChunk as a UIErrorChunk
+func (t UIMessageChunk) AsUIErrorChunk() (UIErrorChunk, error) {
+	var body UIErrorChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIErrorChunk overwrites any union data inside the UIMessageChunk as the provided UIErrorChunk
+func (t *UIMessageChunk) FromUIErrorChunk(v UIErrorChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"error"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIErrorChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIErrorChunk
+func (t *UIMessageChunk) MergeUIErrorChunk(v UIErrorChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"error"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t UIMessageChunk) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t UIMessageChunk) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "error":
+		return t.AsUIErrorChunk()
+	case "finish":
+		return t.AsUIFinishChunk()
+	case "finish-step":
+		return t.AsUIFinishStepChunk()
+	case "start":
+		return t.AsUIStartChunk()
+	case "start-step":
+		return t.AsUIStartStepChunk()
+	case "text-delta":
+		return t.AsUITextDeltaChunk()
+	case "text-end":
+		return t.AsUITextEndChunk()
+	case "text-start":
+		return t.AsUITextStartChunk()
+	case "tool-input-available":
+		return t.AsUIToolInputAvailableChunk()
+	case "tool-input-delta":
+		return t.AsUIToolInputDeltaChunk()
+	case "tool-input-start":
+		return t.AsUIToolInputStartChunk()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t UIMessageChunk) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *UIMessageChunk) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -9101,6 +9965,25 @@ func (siw *ServerInterfaceWrapper) V02Chat(w http.ResponseWriter, r *http.Reques
 		}
 
 		params.LastEventID = &LastEventID
+
+	}
+
+	// ------------- Optional header parameter "X-Vercel-AI-UI-Message-Stream" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Vercel-AI-UI-Message-Stream")]; found {
+		var XVercelAIUIMessageStream V02ChatParamsXVercelAIUIMessageStream
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-Vercel-AI-UI-Message-Stream", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Vercel-AI-UI-Message-Stream", valueList[0], &XVercelAIUIMessageStream, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-Vercel-AI-UI-Message-Stream", Err: err})
+			return
+		}
+
+		params.XVercelAIUIMessageStream = &XVercelAIUIMessageStream
 
 	}
 
@@ -10972,6 +11855,25 @@ func (siw *ServerInterfaceWrapper) V1Chat(w http.ResponseWriter, r *http.Request
 
 	}
 
+	// ------------- Optional header parameter "X-Vercel-AI-UI-Message-Stream" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Vercel-AI-UI-Message-Stream")]; found {
+		var XVercelAIUIMessageStream V1ChatParamsXVercelAIUIMessageStream
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-Vercel-AI-UI-Message-Stream", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Vercel-AI-UI-Message-Stream", valueList[0], &XVercelAIUIMessageStream, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-Vercel-AI-UI-Message-Stream", Err: err})
+			return
+		}
+
+		params.XVercelAIUIMessageStream = &XVercelAIUIMessageStream
+
+	}
+
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.V1Chat(w, r, params)
 	}))
@@ -11029,6 +11931,25 @@ func (siw *ServerInterfaceWrapper) V1ChatCompletions(w http.ResponseWriter, r *h
 		}
 
 		params.LastEventID = &LastEventID
+
+	}
+
+	// ------------- Optional header parameter "X-Vercel-AI-UI-Message-Stream" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Vercel-AI-UI-Message-Stream")]; found {
+		var XVercelAIUIMessageStream V1ChatCompletionsParamsXVercelAIUIMessageStream
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "X-Vercel-AI-UI-Message-Stream", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Vercel-AI-UI-Message-Stream", valueList[0], &XVercelAIUIMessageStream, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "X-Vercel-AI-UI-Message-Stream", Err: err})
+			return
+		}
+
+		params.XVercelAIUIMessageStream = &XVercelAIUIMessageStream
 
 	}
 
@@ -32192,831 +33113,846 @@ func (sh *strictHandler) WebhookMubert(w http.ResponseWriter, r *http.Request, p
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37kty4sSf8Koj6/IV347B7ulsXj1r/bI8uHtmakY66NfLxWFuFIlFVcLMIDgF2qzzREfs0+2D7JBtI",
-	"XAiSAAlWl6Sx1xsbPqMuEJdEIpGZyPzlr7OUbUtWkELw2fmvM/IJb8ucwH8/29TF9UtMc5LJf/J6u8XV",
-	"bnY+u0ArTPO6IgivBKmQ2BDERUXwFm1whpZkXRfHs2R2g/OayE/TDaOp7PTnX2cZyQWenf96l8xWtKB8",
-	"M68I5qyYnc9IVbFqlsxokZFPs/OTu4/JLK0IFnICp394+O23j759eHKS6IayY5aR2XlR53ky2xLO8ZrM",
-	"zmesJAWmiAtWliRDuOC3pKLFepbMSlzhrflC7ErZnJPqhlRz1eldMqPZ7HyWbrBIt2V+dHL6p7+cvPzD",
-	"f5798Ojq25+efPivvz64+O7Z8xcv/zhLZluWkXx2PluX4ughO9rSgs6SGVv+naRCd3IsCZwTQVlxnEqK",
-	"zu7uEk1bWnHRJu3VhqCV/DOCtijFVUUJBxJXLCejZJ2lrBCkkKPPkpn8ZHY+w5xTLnAhZn2qK1KMkvyL",
-	"EeU17tLkw2YH61f7iEiR8X24S7LD7Le00reUpKR7skr5R8RWsGJBPokpO36Zs9t890+wyVeM5c9wngdX",
-	"j5FgLEcpzvNxAsimc9lU/X1VF6kcVP6Eq3W9VcJt9uvfZhVj27/NzmfJrMBbeTK2BPO6InP5Q3P2cZ7P",
-	"/+DwihUVtuu7j799Ir9X4rArXmr55wTdbkihxAr5pSZcIMyvOVqxCtEQz32tFSWz2iyl+W0u2DUp+Oz8",
-	"9IkkelkL+5eH3yYzVgv3T7JRWbFt2W4lmMC5/cvjP9xJ4l3CVfZMjdQh4I9MbGixRiuW5+yWo2Ut0OLn",
-	"529+fPFx0aJaRXjJCk7mOSnWYjM7/8OTZCbolnCBt+XsfHZ2cvbo6OTx0cnZ1enJ+Yn8/3+dWUZLzeju",
-	"hPQxnyQwurIhtAVlxW5oRip7fbpzUX00U3lh7t/WRHQPoByQrDUNfWEP3cwrnOdLnF7P8Q2mOV7Ki0tU",
-	"NRmcmr6z7cRe6k4uhCDb0nO3FuSTaGZKueT6zlwbPUL3AvutO0aCIZwLUhVY0Btiu2qm1KxDz6GZ3Q9E",
-	"4AwrmdVM6yVd1xXhZgsVTVozsl3WXB69Fc45SRoOk1w13/LZ+benZ32WthPbmtGdCUlWuCQ5sfLSvXWZ",
-	"pM+ayeXLVffnFc9JSkTKjT6fvWRVSo44jEqyc+R8jf4bLQTJc7omRUpQRrnkg+y/N9SFIefcTrlZyzuC",
-	"s117CW9JxVmBES4yuE44wlJnFWiDi/aepzjdkPmGKiW4VN8Z/oNPNdnvlAqZ5ySfr4hIN0D40+Nvpxzu",
-	"CqbaTP1S4MrDq0YwSy5NU1KKDqPGD8hhgGZAef16zzBcugPnF6bF2FbOKWfpNclmij7dq9QODXdz95jK",
-	"8d9z4h19jW8IwqgivM5FV6TWuRRlD9Fyhx6jLREV4VETqLmUpHfJbENwRirY5XdYkNd0SwX8j/xLRnha",
-	"0VKdhdk7RX6OsBT1JEO0QBiVpKIMiMPTDdnCWZasu623rqIg+XhN1JrtQO/IFlN1CoKD5WQl5EhiQ/k9",
-	"B+PEs6oP5tpXfYM2ncgB3xf0E+IkZVq9jh+RiGp3IQ3B/miXqj9UF4LmCBdMbEiFtGREW3xNOOKk4GTS",
-	"iB8+fLioxYYUgqZY3dDtYb9ntyCynEbtAey5gMsHOAMsQyI0c7zKyLZkghTp7s9k59uvkmC4GbA9p7dU",
-	"bJQtjLcEXZMdWtMbbbspm05bMHiNKRjIVHalWLJRSZ2hj+TYLcLgT6+1PnH26FEiCWX+fZr0VpXMXq1+",
-	"ZAX5AYt001+DPMwvrvBa3jy3GyxgomlOSSElJH9qVEQMIogLmucoratK/u7YY5SjBycPE1g+qwXCaMmy",
-	"XXh5qyM5pyM1qcDiTk/OHvrWI43DFzekEK+ee1m7InLfBb6WIkS7JOpSExy9KfIdEmxNgAthuzrEDs5a",
-	"DnwEIx+9ej64JZ5J++WLZNItLnaIFELZ+AxVRNRVwxq/1KTaNZPIoaPO4OqgnEo93B6bU++xebNaeUWC",
-	"byL8mpahaTDVT2ge8v8lw0f4rtFe4LR9hzMtAFs6668zXJa5PL6UFd/8nSsVRbuo1DoEpjkcxzXlooKG",
-	"+v46VyIUZ1lFOEcpLlDBBFpKA0jdbnArzfXkljib64MM+gr81xwsG2vQ/Pmvzx7/ePLu0YtvLx9enf70",
-	"4S+SBgKLms+VI+rhycmdS5bfVWQ1O5/9f980TrZv1K/8mxf6TrxLPMfSiJQUF7+HOSs/UIbggHFEBeIC",
-	"g6SW1h4rVjlN9yXeBdIKD5IbnKHfP8OlwLT4PcI5qCqIfKJc8C7JUjPsPej15P70eiWQXHSFM5oKriQZ",
-	"yCtWyX2+S6TGuaRZRoo9CfSM1XkG3HODc5phQVBakUxeLTjvkaUk1ZZyLk3UjBQUVKS96fPgMPyUSo0V",
-	"RPV1wW4L0Ii3eAdryhicFKDUqwJMm0Y53INapg+k/KrIeHVbRKK60dz8uieFHh3ixF2gFa5zYSwwNe9j",
-	"tGjmtEArKvUYqnUzgnK2ViT7kYmXrC6yPan1IxNIfd+hUMHEfKV/2Jt9Hh7keGWMcGAVkAMJYsBJcB4o",
-	"p8tcXbqWzQxZXsnFbkkhyH2IQ5te0A6unR6ZnCb34aTT+xPrbY6LAhwbSl4IUEl2RABN3pSkuHh1b2nd",
-	"0Tcp72oxjbpW1UWh3CsjTyZ79up7TqEFSElzmzbvKl/x8lCUv8cVojr4MhdJeJdGv/fth3Mf+bfiK11Y",
-	"I3sy5dpSXX32yyu8MaHPYp4bv/q9OLIR97odVd/3vCMlK4DjD/1+XYqjJ7/v3Ej9/dF+QvcObTYroju9",
-	"b9rDOVG0feGbe1y27XN/2437rLd4+ET5P5p8nr6KejCyIzFKwlu8yxnOrhh7jas12dssVnf6kmVwfQvG",
-	"UA79jdJ/6NP9b/1SLWsuGJub3vY9IqcHvWrMOmFWFRIbXBjHb3tbJCNJ4tCK3EeeZZjmO7SsszVRukZJ",
-	"CnHskWS04PVqRVNKCjH/pWYC94RZsC//RvX66+6S6mlOPqWEZPdTB84Odwvp9VlhBruDqDhG5lH2Ftu1",
-	"2x27JNUNTcn7wnlW3GvTdEcolcph7XQ3epQGvpwsz7jqa97uZm+Z9uBw21PiSihnMRgPBSFSI9BbZeZ6",
-	"jBaKoAvwNXEda+C+yhBR7Y7sc4JvSrr1N87DA8xITfGKsR9wsTMPKvtKTqlbg78VmWNwjh6foJJU6BRt",
-	"aVELz87PKizIHD5zT48jVeO69bFFZRbUZQn/mPue2LODGVVvbnRoYGUXfZi9TmZ/ObLPXEfWuz74efut",
-	"r9NF610uqpvmi15X2sUe2Y1s7TDv+wLXYsMq+o97aVvuw1d2jN6qF3mEldmI/vThSuqAF29fIf3m0b90",
-	"1G2OSzq/hjeotmY2eQAfRzudhI1Tb6N7XEgH0+J+ZKiG8ATXBO8w+IcPH466L5VDjNF92GxxRlmxVG7C",
-	"MicvCkHFbj8G+flXFS0Fj+/wQqbiHO6SWc7S2fnPM6kKOTv+MZltOQRuUJJn4CcC3aeJyaCcq6Pw6ywV",
-	"n/R7kA18eixNGT3kTL0xqHtiLW9ypqx6VswC4/NZcqKfnuxMLuFxDfEN+EM2EDEg0JZxgR4/lPdshVN4",
-	"ye08xym9k8m5fhy9tnvLtUahbjJR99Uum0Nw8dlUteonO/agEgy7JC9tvaKnUslS5r+KnckpFy2F+H3B",
-	"67JklSDZDySj+ArWuqeCVWSo1zhCu/J/tr+RUjdrmm/lotQP97BUHh3cUtlgjjDSVEZyfo7uxUqin0Kt",
-	"slwRrLbtCxmWX9ngu5ep96WMvK9qbh3Q0PpiJtZXN4J+0+bP1zB8JjX/6gaL1bv/bbMcxGb5qtbK1zcQ",
-	"vr5p8G+j4PMYBV9XZf8MyvqXUtN/Cyr0Z1Oe7QzgAF9kbsxiZ6Rbhop6uyQVP0ZvCmKDaCG6m9UCpawu",
-	"5DZxdHKsciZKUgmqwiGx6hG2EgIoV6zaYnlSMlYrZcc8b8EgcoeXk7+5s3/R6Vd3yeyipC+KrGRUpwN3",
-	"Hq6w2Ng8Fanw2H/cnByfSQntWQvnRMzLiqb6riqxEKSS3f3Pb2a9cNkEUsBi282NrBpvDi+5PKZlSSqg",
-	"XaGSMyOac1bguK51akxUY8h5m4sKp9dRpLtTp0uZLD8rOrbJ5E7AUiTpbFFvYGeJbeJ89DPQq2LFfMHZ",
-	"OsDcsApiq5U8Hz2OaX3363CIezIjLrsOiYUWa98lsxXBoq7UkFSQLY8YbEuLV6pp8yuuKgwpt0pggdgs",
-	"6q3cAi7ANPno6emGVFwv0LQ+OT7zNO3sqvnODtcWcs6yXNIEdsqb2XBRwO5ck10T0i/37ZrsEBWc5Kv+",
-	"lums0Lk6uY3kwYIcCbolPvYmn0paET70TVHnrUTAXh8060TgP36YjO0h5XOcCnpDnDyQJWM5wYX8Ocdc",
-	"QJ7dvSamIuVHkwMkHcmKfgpksGiqL8maFjyBIA2S5/JvHGEpf58isi3FDrJ24a9aHLM8k3/byp3qUKc3",
-	"A56y0nPwZi+g5y3BBUfkhlQ7ZfpTKfRvC1JBIFbGIEkg8vi0T0yHs2lmMgwsVezk3F1LXG5rsVFn88JM",
-	"/8wkMfd4HxXk1rD/U0VKyBmhWwLRTVyql7cFogVKc4Irz32nX0zGpdGfye6SpBWBiUV/0qNb80Qj/ze8",
-	"6OcVXomh4y75a0nQFmekv6z2ae2Idi0laCMonIgj+Z3s77AHaYTTQkxtpqp+t9NVrBxk8xaPR+yq7Byu",
-	"C/xJXxcPzjrcn8zqgv5SE/072FqdjTXWTWA/X1Of5imVzRKvISFc7ysPMmn77ovhvf6tB+nGETl7HpZV",
-	"qZvy8/Aq3zERcVTleSxzrKEjVJbhb/X4SlLAXDM50HzwYJlcTSnP5TK5YCVHt6ySilnwUPVOQ2vA6Xfm",
-	"oMDp9x5e4Mg2a32ofxHiRkZRjkzv/c1bVzglc5XYOteprC2z6NvHgFfRH0Ga/y1KGzeEQ2ub43b26MnZ",
-	"eI5bcK1KPPgVZGzFkc5Tk9c4uLy0kijV+XNpj2rV/vy2ouBhVdq8+clo7L1/m+ag89uf9b/Mj2AAmN/U",
-	"P8xPjv7v9G3/ZJqtaE74jguyNa3keT/f4kI9nEqyrnJ2a2fQ/EF14dOZW4du6CJzj7ebVHr2beLaUGtM",
-	"8fzni6O/4qN/nBw9Ofr4H86/Pv764Oyu9e/Hd7/zHa4LSbsLISq6rIUWIllG5axw/tbhT3XDtSf9EqeC",
-	"I7yEtL4CwT4oZ0FGSgIuMJ2NoGAAigzdQrQoFShlW8LRqmKg5vWZTfb1DAuyZtUuwG7XVA4hdUbIZDYT",
-	"oNxlOVLc0IoVW1Joe1L50fTpk9xTZ5TJKZBP0vSQfynoFmuDhG61v9BPuecaD6PvqlHoOiRTk/KIak1z",
-	"yop55bzV9XX6jN0W8ApZV7nnyixJwa2p43hsQa3G6hWAZHCLtGRuXdHZqCYiT8LcfNLOcX4c9zGn/yDz",
-	"7TJwxzYeoJymBOBAtG9v8DKSJH2tPtBmyA0lt3PYLD+ZlD1gUIMkC0oND+kvj31H45ca51Ts5jxlFWmn",
-	"CSdDa+lcOK3t8821TeUO2brT6BAq8fPRx9CJeq79oB7xow9PgXAhr2osyFO0UM6VDAu8gIdyIB1QUR1p",
-	"A/SThVxnBjBmdDvhJN0Zd84+pnHqSIvR4axokR8yny76qkDvL1HG8hwrP88g+8o+5suK4Gu532NTeMa4",
-	"+M42vkv2ckF0PE19F4WJPOmKzp3cvAYmZcxr5MD+jJLVuUmUw3BdEc69xC1Jlep4ggAOgEcv8eEG/RrS",
-	"iKRFxxiAHq2JBn0wwnh4EM7qKo0TQ5eqacuDNv6RagofsUoKAqrdjkOfXqq24KGET3c5mQu87jgBJx2a",
-	"nkFERR7n+6nLbCLLdjVxc9Idb6DlGOc4m0l1fYXO+u2O6cPsYZMOqR2+7h3ejo/GWWhQrgK2hs/MSze4",
-	"WEuRSXPiqigBR8X+0k+9cI2yH0z0uW5750Si9afOSSEAyEoqEiVhpcLv9D0LHPyU73WWHESpWBkarW0A",
-	"3eDdscvG5h4e5mYn6tLOstm0Yb4yz51t4i7UMAvEQANsUGyV6yDHXIq8ihCU5owTHazjOPf7J85c5oBn",
-	"B8C58hgWKcnzllLRUYKNJua8BsABojdknrLtlhUwUL3MaTrP2BZTOGM1F4B0JZuQKqU418ehokTgajc0",
-	"4JjzSKUDCpyzdR06ZhP8R7K5hb9rucaAl7tCdOBQVWSLq+uxI7UPJxtPVgAdRy0ZbbFIN6DlKWjSKX4v",
-	"RbRBr1eLUD4tkxSi2sXukBaEfeMKIKowRwuaLRIgpgJ+4sr6lFa5DmTDyuqZJkvjbbP9dc7PoPBZSwOe",
-	"58e8mvu9P93HTLuHJrmvLfbPryXRrH25TFOLusZjh0XirMmwPuTsaVAcvCVF5gUNvGh5jChHS0KL9cEV",
-	"o/7DdqlnBGOkREV6fZyuroaXXJEVqaTuxAOuK+0jzVhBvOZJ92WpQ4w8Z7dgWi8xJy0fsc9N90qNl7It",
-	"AYdbW/ZqQC7lNetLODXWmhQ6rmh0NPW0IRemF6m/VcZmaIAty+hKx2Tx0THkVd+9Q8xwOMNlcLAt/jRv",
-	"zH0TbnT8KBky/p8qJ6b8jqMtU86jhydnXaU2oNY2skiOfoupaNuuehaPTkac+xqwUC9zQ/IMAaav8vP1",
-	"/Y12ao9jQO1CvPyfSoK45ydnt3DyM1pL/W1D1xspFnJR4bDOFow2Uy8Hxiy6xYXXm7T3RduNx2lkx0ND",
-	"lCHpUbaP8ujQ7tFvBMiWxIT4GDLZD6T0ImRIB5I/g1/d+R1wOxskT0Va5XeXf9THUTKNAgFXhoG9mmgh",
-	"Hj902efh2ZOHTx7/4ezJozYLBV6/XSuOKFwenxr3x4rVJXch3CH+Q8oN/VlHb4P7dfTFHW6/7s08us/d",
-	"4LPmjlX9tdkoKPffdXa7s2kk3RQ0xbnyyTeQ2XFC33EL40/Gox6SPqcx29P49TvPOjQHo3+LxTkqi3WC",
-	"bvFNgtb5MkH/53/9786zVO8dYHSPyhwL2b1nZFY5D0bnaMuWctU3VSIZ/FqwEv4bV56JRKgCJct3a1Yo",
-	"5UeS0Qf+OZ2OvzQicvR8G3HaZTlLkyBzXRJcpZt3GkV6yPgFG4/wL272AtCqe7eN+HhgQXMAPiXrOPIp",
-	"IlyaT4zd21g8X8j6tfpze839RY1s56WzeB8c8C3mKGdMg/ybC9hqfsmMfFKIW/Ie3i0rOuCmubRO7e6h",
-	"q4vMaoGJUaCSRnEDzCXAiyeZ0iBZLThVerpnUnomycz24M40PME4TX1/R5V2oPv9aR/sDSklLcopab0j",
-	"87r00LxZYHDQ96U0uHy+oJXyCWeOyEsQBPeb6Me4J2OrQurSCgd0U4xpT94339CDeE6cEFyrbyxpgZU5",
-	"e0hfQ9vs78wGr3mCOCkxbB1agm20xbyjcTzyrjBo+0/RMIBMjQVv9ycoLhQXeUPJClTrH4OxBvu/qe7h",
-	"pnK8n+PKNbyFH+rFvm/qG8p4j6f60T96RxqkuJBGl5aBU+Mowp4EZwptcjivCM3TgbMbXkapxeaiLMP+",
-	"V5vFQCFIROyaWjIVSVmVmWAeUEtTuOP63NRUSPl1NDy7lTIScr6NR1p7l/pKL8InWm8xxFHdbmiqihrU",
-	"nFSwi5yuC6TqF0zOAoiN6B8J4dfzjouNqMXmPSeVq4bZDtRwo7OCuHK57jkt7rW8gZ0fWXOEG3R0dLmF",
-	"8wgK+xyo5ltnDaET9MPkF9E2H8WKv840ndRU77Te6Qdtvx9VnVVQJqRl6VjQ7cnpH2K47lI31ZSPZdTe",
-	"wuBj6wsIru+ymVnntoZaUKqqnu7kKZLMoh/VQVbpMgm3WK5eZQKkrFjRaquk9Yg/NZW6pao65dv3P324",
-	"SmDzpXb2HcGVqiQ1lts1HhuNlc7nqV/Td8dM8ryYsWkxVtVGi3pJPVi/znng40Ey5iTNK7KqCN809IsW",
-	"JBM+6Q3ScScxBtHG4ECqSEFucR6xR9CbVTCN1rCELfbrDPc5Ci0+6y6pNZnWDupRQyfHb85A5LmBoN5g",
-	"Dlc9kbYGa9z9ZsF/v5W2bBMaD+Ky+WfBikAMrFnpgFDyZSmU8+i3wI5OcwcBu97nT33gVcK7PK33um2s",
-	"+LhfL/ukFm51iOZo79ByrkKM7r9i3dtB1q2u6UZHrmk2C6tClExwSrma311wKtYpRYsbem+1js9xwYrd",
-	"linrIpB3eQgVqyC383gGkK3LjTydUVJ3WssDsYK0LG5Itbs/g6py0BHTP5i2OUVKtbV07yt+Df/rSr/u",
-	"OFE2XmuksJEHJg/HO8eo23KS3xDeQGFRjjKS0kx5QahHWFtmDMiLG1LRFQ3Fx6zqPJ+bLMgAmw33wOul",
-	"r+TdAGlCLvKrxqhtHo8VYnx30fdXeEN716CjBHOo0g1Jr+UM28kcdeELsq/FJs4/ZhSFcGD4j0qnJoVC",
-	"LjqeaJN5OpP6GDw55myJ8yYxXycCQUkzw4bxY0JLH7N0wQagXeLQyLUDFRHGtyn4bv3M2R3B1K49RYRC",
-	"dT5WoSUTm8EMTdfTeHoWsfAh+6SbLPb4wbcPR7v0naJnGyyeQc1s/yNTU0i3+zzZqiY+kv+wweIlfPBO",
-	"tb+zlcfHXo1yti4rtuQxQ7w2bdteybHPntkq3cYX0BPnMFfXNdde/scQYW3PAfGka1IWwD3ohqV4Wee4",
-	"ooSfK3PRwNfo50JVHFj/oNA3+1sTfY11F9/o3LaKeqSW5nDRGPBIGoIzmGQSe16322Wne+Suap3JZOq6",
-	"Wl8oQGo2ZU+Z5fpQVJESR05upq0mH8TyifATmrLyv7bSZ5368l6TrOWjGx7AKWvtSxKCAFpVacZdfoTC",
-	"F/JUXeka74aLFX0VbyUaDMQkl0mTVdqdx7OBIeIfm+vYw//ee+DtmhwCJ7a+Tq2FgCfppKFxlyMTpRTq",
-	"XW7OQXPYEufkjkuUZ5u6uA4EBpgi+6aqrC1ef4wu8lz9rlxshZFBgEBng4gWNFt4XOaTpUJdXDdi4UtJ",
-	"AqvvjM7thUFU/kon+jiFTfwYwtOKWoSfg0PMZnjY7OU4owUd5NbywJxTLnAhwPzw8E2D2xdSQdsVmqG0",
-	"ulTWOcK5FgoxHsOa4zhD2piWZl/sCrx7AUXZYTrRrH/FWP4M5/nIddgVO0w9D2t6NWuK2aWwgWieNhsC",
-	"r1QMiKns3duuG1Jx5VgLKvsthR4glnX9waitanAVpz2bdOfW6mucSkHt/oXS4xdaw1skTX30DZUr26Fr",
-	"UgppNTdl5SBOxnzCx75RKSvH6LuuqmdCfLf0E8kUAqO+MMUtQxqe2ZtynQp6Y19EdVCIilGhacdAODmJ",
-	"2BdcCzbnJCepmFsh1w03CfTihp9I/v0kogxVtT/Q3tiro/z3QZLZ2So5Hi1qgEiCJPXme0QLLgjODEX1",
-	"YkDJazkFnqrNc3cTGFqFrIq60mEJnuyicU9rIX+eG33AE+4+TtMVq1KiNmXObkhV0YzstzuqJ1dvnD4Z",
-	"OHRFupuXpMC54sA+hGeDQeNc2Udh07cdOd9ck+rFhHujN6cGb8qeveqk6fiBL3w+rt9DTtN5VW6d4pOo",
-	"g2yBh6cYcNb67UR+nox73adYnK0I00bItF0c8IOSr4ZTv4G/Lbph4lH0KII5ZFG7UeJKCol83tYExg+K",
-	"RjKyUszIaPNfPkR3ebKV1EnrqiKFsAXv215MtNC9LFBO8I3F558cQ19WhJMCsKg+y2EuK8qqiIBpyRxv",
-	"TduOaTv+nW7r6AvzFJd4SXP74DSItq8/euZ+45qeTfT8cDeq+UvV2sno6BkxEfkUgpUxi7+U7aC9wRee",
-	"fiuob+estBlZw9AUsvUb3ViqyGQLSNS1SteMZJ+TCO5RR856KEeV7sbcZCyfJgDl9x3pd/btuPATrJyX",
-	"I6s+nbhq8yIx0Wkc9PAqi+ItroK5BJVQHgN9dTxFC9nTQr0oqcC6a6reJDIqP9/SAgumZ1mW2q/kYDKF",
-	"Cf1KNoLJOGZbuPk71UR/IFXFwV0kn9RC76y+vPsRnqQUbaRhXpA3K6gjMMoSTWfjjZtlxbR2V3X30d2o",
-	"TyIUsq4N7raGqx/8nqJ1ba8OpcTLn9WmyqvTjQBZV4QIE13fdAbk1WlLxm2gYGxvoK74llRrqfdJ1q5z",
-	"QbcsU9bp6CXTewII+CCtlUq086dBsAD4Nl2SoWWUW4t5vqK5CETy2A0KYWJ9z24VdEau5qFcoTlj1615",
-	"SBsJCj3cmlzI2OU37OELn4GD07fxWhhnUQz4/t1rF+rEzLvpaDT1WT+e+b5oixU7XsDpgPWyEOXH6AIt",
-	"pNp3vkDv371GKa7A9qUCXDxrH7K62aeoZettlbJTEasbsd1Vo6dmCQ4R4rXzSuVJ6aXXkqkITjc66O5W",
-	"JR8Mhyk6brNIn9M1KfRMxkNl+o4VGCy0wqAXUN4e+s5QsqYlnIQVWeD9QNeElMMewkgrRd9oAdTlKLPc",
-	"OAFHBbVs57oB+6kVcYr2ff2IU9QSn2dxZG+fhdy08hIEWwxDlRa5zVBPw8fC8VerHlV2HnVf6vZSgPLm",
-	"wmz91WdINqzJyQ2pcN7MPf5p01GfxvMiu4sbmJWBwoBXMuvq7ouqwI3iOn39MK59DXIYZmb2Gi9Jznvn",
-	"FguBTZLpFn9yhzh9HOTFNpu9dexAj2Kji8xACST1UKuvYMq1OtPOiuQlgRcNk46bzJY4x0UKfwR1BZAf",
-	"Ym/nty2HWHt2DIAva6GVqyYmwr7r5LjO5J3JpA1NIVNQ6vvwVsVFBdoUSTdMZzNiQXWtjai5uaqiF2QK",
-	"fm42rXmQWeMbgpZkxSqPbuG8mESxXFel6L9ODCsUY68ZQe98546x0W64yNCG3SLB7NuG+Leb3EYsHcAt",
-	"/m939+f0GQ86ecPPzp/ZWfpP4rT8J3Yq7u+om5BFpiTqUGyOlplGilKBUkCQWbLaI0a/YIBVbIDFbyv4",
-	"6UuFLYGd98XiloKsxXLi15VUDLq5sFsqGxRZAAFyQ3LJXCbZKXFCMJShJCdSF2kw8E05vrGo+U8nZ56s",
-	"N/oP0r3dWjfgSEg4Luk8uuxZMttgPteP/v64dk2NEHKJthd4T71pQIMUdSbCmLSHbc8zaS0ytM+axqeH",
-	"J/E/I83CVFJPNd7QGwalcPa3lmXnl+rFnYyaym5jx062jmyvdd/fHKEt170MA/g41iroNG7TFZ5kPCoP",
-	"RIh1jdRQjUYrRyKcLS9NW8+yBuSRf2meD9rLe+/3qekcaFhfE6IpGLtOUF1kuuq3KsrOVv3gcZ+DzRNM",
-	"MQC0y2pR1kK3XYwnB/f6n0cClDexWWrRDlY5lAx2gyoGZ9Ca8XjzsmLbUsQRw53IIipRuuk6lg5v4aMe",
-	"DRT6VNyiekkLDj269On03KWHZ0MDPNxE+Ibzm+riGuEsg7wZNpBTkpE8JoSkLq6fQ8u7ZGoaSl1cf9E8",
-	"lEAeiVpoXBaJXe04fY/RVUvJNm8sALrIfOAVjt/9nzO+1jLCcJCtn64v/IlxF1Aspa4IwiuhZa2y2NAG",
-	"Z2hJ1rU3ajaLy1adgJeEK2Uljr8s6JtqHwSSxNxWarhErSTIjJMfcTV6h3JCNrUKgG2P0QKi9Re69CFb",
-	"EzAdbSCt/VmrkvDRnq/CThJghNfVRtYrAObIRw1tln1MBm50hz7ySn+KaNEsrintpQL0lUm9oEWa1xmZ",
-	"gwm3UC5xD4ionHngQu07VXWMsTMzMP+9xr+1D/e7i3qfe9nLkLQBBuwYHAILYlBjS1yJY7TIKJfLzxa6",
-	"+K9o6s8VTChUmHVdkSzRQSwKVgysFZeRNgTnYrMD4byuAEMsmdWF82c9kN8YdWMofGVhnN+bQtVUcGMl",
-	"88OUqd6zxLT1QnkMGDiP6QaLpurcouN6XqA1QyY4+uuZcX3PZTjXpOulVOeRH8fBYgFuW7gMdo4F4cK+",
-	"WKiK2E9twptGMTIQd0WoJsiXrTlgsAnN6lrUTHpGscM10+onuUclVOW5E0MA+E6Ba3doyz9szLsQlzKW",
-	"iqeI5Jz4GGCfd45IZMh9Qvac5Y8Xv3GJxYfTeSbEQ7oSbfzNe5/Cyu2JDdWZcSczhNcGGUjW8YhAQbbF",
-	"vXFZgoqBqEgQr9ONtO2aQC8Fq+95ZUxUhB0nPmwjR4E+CBjQPgK88ZZ3XnpGXnZiwRxj2kbF0ji72MTU",
-	"gJFsnhSGxXs3AKd72uX1Ln9u7yNWziJHwner7B7CIHEX5wbtdA8KKHDzuIKDbp+gWJrigz753csdHEGW",
-	"8ZypcVEzoK30X6MncvHklBWPUPj8gqp1G8ZLrXcdg9i+hIReP8a0TMtjo85R/arFr5v63J2njmpdR1Ws",
-	"kGNe2MY+aQXHaWSjPeF645/5OB46Spzpj22Ce4aCqu7CEUkLSGwFlUchJgEWhxaLCSJc0K0FTAfYK44w",
-	"WlayhyO2WnkihZxnOfu5sr0FxaFtd6vHDqZhE1W2BhAmnXo2haP7YgGLkjeiAgGOQcxs6gHZcjrDlW+c",
-	"8j5xX2gg/bi2urJnVGOD3z/atMNi7oR8C0p6ROlMrDW0nzU5pCbjinp9KSb8gFugS1bqAROUbggupZUB",
-	"7j4fVoP6vRP5Ekrjbh7rQV8SGxpnC6V2/vCYHK/o2KX4kcK8ONJjJZYbYr4ohAK079esiKrd8baiKS3W",
-	"tnoHfGjRpydcHc0ynS7cmMVmpYlnz/oEHmcktXa/mADHidnpW1bnmTTtK6ksL6Aqbkmq+em1eetA/+30",
-	"5OQE0SJBj05OEKvFf2/KggPaF0CYLjGXMrDpoS6oWCiNOs8RRIN4VYbugKOHuTVCjBQieeRW/wBtJwQI",
-	"6e/cGKF9RY2z3U4XZv6hHX+O85xcUX1IPMg78ieptD2/eP366EWf/kua57RYz9Nd2lZOtqwQm9xfkFXZ",
-	"zWnsCXpmmquQLfmnJmTSPhdTUikmGoU4aqqP5Lkfo1bQKWJDT1OS0YtEH9im9lLMoA51kg51Q5v4QusA",
-	"/uKp+sen4CkE/K+MlKTIOGKFCnx19BF9kvlYhp6OVR6Qo2ZSVxqoWBE75gOq4o0I3+xi2j+rSEaFDZue",
-	"r0sxZV5cqKi6qLEgSciTE1g6BzgyeaG74tHshf6Sp3xiZj5hVkAgFfvRH3uI1aTmmEIzv0da/gACuHV/",
-	"j8QG7C8yzLQmKhdWs45TEeN0kZaEBA73iZ8RPaGnlyqSTtQqHEkUUDD8W9UdtUeplgRrE39MgikuHeSt",
-	"5S6U5TjtXv/yDDWdQxrZdAguuY9KEeKQFsk7msfeXBBM4bhkW6KwooRO9smzXrXYDhSx5U03Ske/VJ16",
-	"yqe+NBrpkbyfSWavRt4v3XoSUb+1tetNHDwXuMhwlU2vRxg0xS4crZyKDcIIVoCENL48bxM+hsp7KS7O",
-	"RNvDLcwviwQtNtkCUgegoGs3Y+DB2Qj3NhvSp3CyD8OOcRjcuGNiRupjOhqGNGhaVIGfFUxYvAP1Ai5U",
-	"8Yh/dZkUVprj5ZFU1VfEI+h/UEZD4JH2q0s0O/F7CLerACBzh/dAWB2j73G+QpirgpQq+s4EW2COIDrP",
-	"/rsC71299ZZC/uKcpSIHD6A66ZjDqJ58DOuYBYmxW+55nYJvt/G8fr371yFym1Bdxu1OeQ8G/kGqq2/M",
-	"PLgf3BxKKRknUVVD+D5AFtgFIIGvfW8/FVnRAsogR7zhQcYjmz/I4trWFelUo5+gJzuDeXtL3KkPEu8t",
-	"Tq/N61Tf1aL0aVTqRpJy8NVBDzNr7d+YKdjdcggnbNYwxTmimENTwOdUDTp2FF0munZCtlW8N8YutEU0",
-	"59x4t7rB9w+F2jaF1yiXp6IgmdScOF3L/6IF6G4DJTWGaP1CNrpQdc3UZnF+y6o2dJj9Y0tH+8NZS/N8",
-	"3KVcMrutqCBvinxn/PifjtbsSLY64te0PFKoXzg/Kpk8SpUOJuxQXK3DmZqPjM91WeDvIXDOEyMFf7dp",
-	"Q7q1JxbclBceoZsZ78+0yFrgz6P5gJADR29IoA6JjUEcy15wQxZ7j0imqKdTLdkZeYiAsKBAkIPpTfIh",
-	"LVDNW1l2JeNiXRH+C5QV/SWnwn9rPieh2gSNsUY5WusItV6sPhGhIi7T3/9977tmCC+VaEVSwarda8pF",
-	"IKsTouMz0xBQYjH1RUiRQlRTalK9pDkJvjCV2Mf270gOSFpIMB2Oz4Q/7G+P+AQYMrHLGIpJaIkZV7SY",
-	"wz0Qy/YgcRHSf/6f/+Nvf+Mf/+N/mP/43awveKycaa0RJhH0FHzYsC3kzJEiQxjJtgeRqV5p5qWRPy0A",
-	"GIrckGrX5Ac0MUUh7KrImqJjtSXllKKAImDyBiKijbPdmUrOmYk83xCckQr95UhvytGr5xGTUsJtbhIf",
-	"rPX/6MkTxwZ8eDLOwJpc7S5bqx7F+W7W7Q0MxMucIHlpKbpXbF3hbQvXbYmzuR5DFxGS2oB+8Ve3SjJb",
-	"1tmaiDn5lAIktwqS3VKoUjrPSEHhbwUTc0BYh7cQsWHZXP4J5zm7VQo8K1Y5BWT+Eu+gJLRgbJ7jCvIx",
-	"6oLXZckqQbL5lmQUGxrc2DJFdkaVVP5zuqWtWcEtXuDcNpPj022Zg6oLTTipbmhK5nWBbzBVr/y+W+LF",
-	"DSmEk0TgxxlSaoXvwOScoCXJWbHmCqdFnqHCFX7NJkrBGkSh+m4ndNEKqNEdWVReyeqUZd5L4nt2C9Hs",
-	"csSFqjyAlgRVBLeghmqxOvoWAIY4efzQS6bmTvD6B+Qvau72QvKUEoYgk4kRozacaiyXaMq1NHby6T88",
-	"5+xVgZZyj56iEzhlZqU6IXViFY8YYWeJrgReR6ro+DB9O+ojBFNPWqT+GODEpmc3B1hV8re7CMf1umC3",
-	"RZAt3hGcebPMqJRJVGzgeVdz4bQQY+Jw9jihdNsvyw2Tt96v3DRxrXbNeuTQ9kmyDygZUo+GHRDMnvdO",
-	"asE0IjWK08OTJ4+n6bswlG8hfzTPIxecE//TrQr7M0hycike0QKN4irQy5bPTe1d+GyfcF7jMusxRROX",
-	"OOoqBofu0o18HPN6NGGSE0DpYcUXQlR0WYsO6nc0cktcRDcMZaK4XSPTekxU9l7AXWLiC2mxYuMQ3dD2",
-	"lWzaK0xttjVpLFS9AL1zXpAYh4k6c3GI3ds2H1srL0AYnajtJVDVVkxOGKjg2joVTkCMJ8Cppnnm99hp",
-	"1BMzQlUXhexQK4YRQm+qf0L7Q+DCHo+0/vHi6rL5otHxRgGnsCCvZUPnY5LRCKCqjPLmG60bjsPA63bO",
-	"l1FuE9Xe+EySGa/LKGJe6nbNeJI5ucDbMl5hclB9RvlC3joVTkUCj4amGGPDJA4s0PHJuM/SHrZm2s18",
-	"Es2vDvk7fiO5kQ6xNCu1+CN82EaTauXSbjcsJ8foTaExsK2jaYuvFVjzwubELiakz/qE2fcKUudZTnBF",
-	"Mi+I01UUspC89iC38t4oTk5qvmn6TN6rppxTquYakM1dWc5rqP8/gS2alPwxZKYO8U4/A+3uvyDfxF8V",
-	"VFCc03+Q52pywxB1ZgVNni6UEoZMDagamWmTbYszj5fSs6HPOz3qNCmkF7eq81yycbcZzkGzQuQT5YL7",
-	"HzNU09FXFd0M5J4iqNeJeov53CmROIIEaLpymchMqN2Xb1f+dPnmx0uY3xtbszDe0L9A8nukOvAa9q/p",
-	"DSn0SvubXFZMzj3sTuuzIs7b/vPpjPiarVkthoqHcwJ+HXjsufHh1Xi46zVbr0mGWC3aDPUxFo3DN1WI",
-	"TbcYkrshf73BTE5xgTLWgijeYOECZCgL6obquydlWedp1CnwYBAr1Tc5K9ZzDV7rPQid+T7DAuds7XNB",
-	"yok20Jge27cDthnlnu8MrzTgA2UCuvMZ8rP75uDLc7ctdGVnna6nX+KhKKsP0rjVz6jvR9lvE0hmkyfi",
-	"aP3qOWSOBh5xmpnaTiMo5s9F1Y86ischYbuJfrccvw+TtDNH/9DnFtVeMf0wQ6s2SHYQqnTwSUzlZvXV",
-	"QVnZTGScjZ3B/VgNdsFeLuY1FZB0vxzIV/s8HN1GzP46LD1U0UdeM9dU2bWcilppaE36esq2hKNVxbaf",
-	"s3iPX4CH6uS8aOzvP2KK0XXBbnmnzFBHC79Ze/GzuzgwmNcVAf2uMggpuCJIv8rwxEHvUCewJugG5zWJ",
-	"wCecgNrsk0QOXPstLTJ2OwzaqND04DRopCe+wVV7nqd+HEUdw+ig93kKZE/0oUEWgIP/d68eOyd137P5",
-	"6rkFHyorkvorgV+5+U04u6GccFW2mAvAc9FIT+QG8p8YJwXCtWBbLOQpUOGofkD3EPLja1aspZwyBQUK",
-	"E9A5unfmJaa/BPnLtAff+CxE1U5RU0eBz3nKKhIseelNqS4Jyfb5Tj1U8nmjIPrDaWw7AD6YqwMy0rZT",
-	"VHDEAnIxAdwE2rbK5mx970gHjl/oECV+wdbdhjZxu9dH+wAECRWgincDglfRS8DBCxhhCiSPa1CcHboF",
-	"8VuWOSVZgyBQEUCsAgiBtTTqBnT2XRR0ocvp41BJgQhAZ8zg6l8999ddyxqPiL5UvKUUDECQUj1rwWlG",
-	"PMULRquK2dn4NdxXGdylSquYps0qGdAt3etVZP1jX7WJoDjCF5K+ahhpdFaG6Vr6V/yiLuvtFvsjrazW",
-	"23/Th5h7rYNusUg3CZJ6VZ4Dkg23QJNTkcHVAszQiSVEkOlGah5tIZ7KLXoEKlW6YQxuun7hxviqR36+",
-	"MxMatGF0cQ2vSd78Nm0jzcCHtGGcuYxaMa3xvQlY6veuCUMFWuEbVlf8KxgwbuWSr2K9/KfUvAOglsZI",
-	"UT5Zh5uhgAgENWj8Gx1jo2sdQaBNRip6QzKwbdDClGhaWOrfsiqzkJBmJDghSuVTgGxPO9tGtwTBQ4j8",
-	"rADzSY1gHnOMoTpWJcoLsAPIlHLujBbrRGXxADSmY6LIW0Jqp/JIosVNpXLrVMTC4nifalP3LBMVKl7U",
-	"F/3kUwlF1iw4raTmtuYCHr+WBOVSNa5auZT3r3zUn0erOJ5TBO4WAwyTxrDyVEwa1anJilQVyeb7FgHa",
-	"t+jQAYsHTXUbvyMp225JkQWwaa8sQhjcPAYTRt4/Cbrd7JLmeAumWUQeS+qPVFrRDKpUTLEhpjC4z63T",
-	"z/YP2bYWSKnB5RqcWdPz9IAQW0Wnkdsew1DKI7hVWEF6F8z+qt8Db5JOFO/27p39TNGBekv7BkFXhpVJ",
-	"No+C9rGk6aFRdztqW4wNG7cLI7UY1aGoB0ZhgHP6rBE8vEb59WIy5tQt1qe19vEnlN+q52uS2+hf04Fz",
-	"cIeGj7Gc0KKRsCuI00bL2v+KUYCu4PfgxCZhHTjJqpmVb+FvSlJcvArVfCgQ/KKYWDXVZYW4KrkDkAlI",
-	"MDaU7RGTxjG2XGeeb+zkD5IA8lvN53AKMwztWhOa4NFdYfPUZ9499If4/j9QtEPR4YfB2qHSlPHQy6/k",
-	"NSEpHTWroJ8QJykrsn3i/SfJf2ZZocGsa2PlOSAEtwXJ5svd8OvCqEj3CWc9DYu1PHNGG9kLvwfuQhVY",
-	"n7AdJsA5Sld0ecHjgulTVc5mPHbFkgEmE174TzZ9KVh5p9PknuI4iijNkC8ByWa4mNA/mRDXG/nw7Ozj",
-	"l5Tab0kFx79IyUUq6E0YF+rC+E5sBsOSQCCTU4XVB6Eg5lldBWzaSyWEEGdohcetPGtLDCpxHnNk2rZU",
-	"YiIMS6MdjXRec1J5czyvbJzn7zlitwWi2fFoNZDWFjvzTvqUD1SZVbNJhqLvQgzCfQk36hftD4IXKGH5",
-	"A+2IUEhPCpnBoHDnuVZjt4mqySLlal1C1g4ZLU1qS9UM31mVM+k4RI3Queg83ATc43NwUjZwPl62H+H3",
-	"XhiQqudil+IbamwHc1J5j/aS1eDOVQc7rRjnvhOdk5s2bsgtrozJXVF4yR8L1451HeBI/7zYVIRvWJ5N",
-	"VdDUWtwo3Kar3jxG6Prd7q0jgPzxuNH89mblejLbO/VnslP49jbWoiUovJN7xvKcQHXTt6SiLPM/xOWs",
-	"WMNj8VZH93iuay1N5ltaQP7VGCYTKbJJQrTaty6S+lYNmPTnObJ7zytWliQLvydU6hldFcYLPEiQuStj",
-	"hqWR1L7mqd2WeWn3JZJFeltq5U4Lj32sSIv8wJ31fbI/O73155P06BQkxMh+hZwiF+iGVBlNBWJFU75w",
-	"RW8I0pzg2TspEfe7FkCWepRzlUrThOi0J6kTbRKkRWeCjOR0Ho+fPEr+8Ch5ePLRt2+m/yiXjDPhJotr",
-	"S0RF0ynfKpL/oL/ryek2AQP2s3NFGkE7ZQpXzUf7pJN12LVNxM6mNRRqzTUx3NJfvjuhKO79odmCwBum",
-	"4eUKVCpf1uRkuYNvCGSCtjzd+6onxt6AnLaSVKlBlXOwRUc6MDOf4wLnu3/EVJbiObu1Kw4VKrzMGTyL",
-	"bnChjj8fXFFIpPnJ5Z+Dlxo+kddf8wi/vNbIVx422eCyBFRKAXVA0JZtvcAEHkbZR/dVGaAq2m26CLmE",
-	"Dx0Rct8j3KdtZ24TDqWjc3m1o1Y5jlJ957tNDEDLfI8YkM94Pj0laxSLduGWR3rsXm0TPpV38dx6ZLzb",
-	"Pe7b7UZI7E+bLS0O1dU9LmINGVqSaq5EVCTM6d5KW79O/cTP6xJeR7WEMzZdLBuE3oNCkra/Sz4mSELK",
-	"p1NCv0vn1unwLavFsUn/ZHcOw4h8MdLlSs4rEGJQWfcJa8kbn5j5DHLC3qUTOeLwUgYIXzV+yP2ERRsQ",
-	"eO8kiq974MaMrNDB6fG/g1PsbnfnGLQoH8nSPFxeuanp3QD8m9uzz9VMriXP5xtr3vUxC4y/aQiidooo",
-	"dhw3B9BIXGO3s5oJusg74gUQUgF34JuBIooInB4IF+Q2KuHZGQFpDUmlrS4JKaSVQUSArOSGspoDnMyc",
-	"N4EukSQ23hUF1kOUj3oiEshhIRv8K+pPb2SfpJVxKbzBkW+agB9pLBAu5G55y7GaEzz6SDIqqfa8k4G6",
-	"68nv21zfkr35tyYyRkI/+WwFPBgkBGZ+OMpJleIAvdDioLs4Z6t5E2s/YTvxtszJ1EpFnn1sLahDpWYY",
-	"/5RjNv5CWsCcDjlBBN3SYs0Rxx7ckyUTIicFSa/nrVcAL+GfIpzf4h1Hp21txBtq5roo7uHn0md/rs7+",
-	"Pk7GRsaMRY3qtyCrD6inwQO+Pw0M0Ftp4t+bPjlj2ORK8cABXlYsJQOPKjD7c9SGlE2MYj5vQF0Tq8/M",
-	"OdHO6wTl+XaOSwqgHfIrrZJp0BTw9drcvzknoi7Hnm4uhb+UwQeTeK1C/9fMKx+d4zWFQPZYSlUc8Gp1",
-	"cmFLonjjMoGAc9Fs2JRxzT4fQBFrzyNpSNFd0QS1LATL1Xp1gKQviKkFvZr7kbciX03dwUPxxR9MmWjz",
-	"bIc4hYQWpdvI/174Y5HUj/E62P2fHfZR0JXB3FbTp+ug2uzuQzEZ1c/V3LtPAw6xxlik5eIcQlAK+mh1",
-	"ZKy5a0awEsp6Xkul1vW/dzTRFShSKavIuAJDtqza6R63y1FflHVll6TSb63Tau/4OuhPw7fOxEevkd25",
-	"ar069bcGYiBsJps+1EknmLwbYqmO77ztBBlDXDVf9fw3Ix9qCTJtNPPR1MG0kJo2mPlo2mDet7ldz6nh",
-	"7zxITy+9vOtKvBs5xk4BV95FnruuvCZ9+bf1ePfb9KVbiQCeqLOHmz0cbu0+Nqyu9vbafbbgiPs6vD1r",
-	"9BGv/wAZxdQHDWfquL7vFdJkUBt7yFYbXOFUEB2GzEuCr1UOoc0Pv1++lR67neFpo8knlQEw3/ji3C90",
-	"5nKWoIXGllVpyeplc/FUA+hgdE3AIB71gsdhANmZ1zXEg/abcR1m6E8jsqUNOinTIeRNAF0RFaYilvJX",
-	"qnHzAN3g0gRcBzYbWTAoYLti2mRykbi8lX3qMpu4qwP5YO0s/i5WjIcevbyxhvYt5mlxX2vSH8OH51mH",
-	"5yfWCMENGCuA+CWmLs0NS/GyzrGqnQFUhhyAoYP8DKbvOwQFuTUDHaNXgqusPkhwz+hqRaoGKkD+ojDN",
-	"8hwpMplP+Wc58l30CLeYgJflW0fHFuFtHdeIkzSWy/QZzlWruPAfHn87xvURDD/AmVDjjAxjDBvmM3HK",
-	"/oJn/rcP+FAXKhtDfLX0nEeKxwF44Hj031DBpBaBfjqNI9FnpM4EYAPd82vKB9CjdSNuZcnJ8RkixQ3J",
-	"WTm8AKfI2UsIYP/55OjJx/+wAuB3s/DWTnLHGhjonoN3CBZ6DPWowU2kB0A8ahjLLrBBP4rcoyHm6u3S",
-	"adwedZiMo4qIipKbCafwIFv1ZXdjvz0IU/9N4Rztqceke84DO5DMVBHbBko92PDtMCS7+VnrJNEbfRhA",
-	"9gl46wN7cWVv0XgdSX2jEFb1EPfSkN4D/TxFoDe4UMzZDHSMPuhbUQEuSbMBsAC5wDtVyFz+Oq4T4Tx/",
-	"s5qd/7yHdvSxa5BE6EujFkxLfwq0nqxAjYMdehWqSbQxqpWPKhHK1jjEYohthsS4T5CcHliMdCsyfBYx",
-	"0h+G2oIVn0Hi+OX7mFhX5a7hQU0EnwRs3mfKuID7FQ41ZdkxWhhoR5tIo4DXLOYlBHUt4N7SiUobUrho",
-	"67dYHv5rBcelMyxBbUKsyHeIrgxMG8BDF8irNE6r72WqkTMu2g830I2oSJFNLm3+HNN8J3v03e09Ivlz",
-	"hOOyrNR4TV5Vi9IR8bklNJy3i8BHLfW9ZCRbCT602HZc4+Bk9BNKZKi+WjhMwkbp99leUqUTUNjhju64",
-	"7X33k2jg9HTYaMAhGQ+G7QSAJui664D0X8luif3voE5+X0euaEoU1iA089y24JrVAi3eZzi9Xn+b/WJO",
-	"q5rxdzvLgAojRRfon3hcVW9v1dfe4tvRqEvqODpSxACqxn35n7q1FyF25qywRbNWvnyD4NravY9jXGKW",
-	"39ffFK2bPPklq9cbMfBaFHXcNdONPyVFVaL1e3fMGD302gANWgw17ey6CbNh8rECigKC0l0gu4UqaNA5",
-	"3PaXwdMNBlAaQKBJ9a/W3bhldSFaMR7vL5/7Qznc/kUoNACkh2UKWsgrOyUhYI009gjYVd0lM7JaEfUk",
-	"ZEyLOAlUqq4iR7wCxdUDApyqsJfOLJJmRQMM1agA4YDRDO9AjfKFvNB8F3dteikz6vTXjZxxBtYSQHn6",
-	"nt22KuVscKWDhg2DCUoqLfaT9i0ACs6cbjWWAbsmxcD90Kg5r7ZeGaXvMnWsoFd5iuSx0+KwT+JNFkff",
-	"A92BzXI/3gvW71AXDIS/FRmuIslQ56LCMU0DN1d7tMSSv9XzPS+yEGLEBeIlBqGb4R1P0JKJDYLyrrRI",
-	"8zrzwUeQIptHHi0DZ7PfSXS+TZpRh1YZzP28cAwpKjZwOGlKkJACzj2XmTTilDkIIX5cmDIHoFcUmM7X",
-	"8OKX5rjOyOCZNECTXvzzgIhAC5AMkNWj6uODNQhP4FZkJGjR6DiqToIrQiZUdRsNfe6e8V78amFpmYI3",
-	"KwO0hhYcXVQ1/YlnO2CWja5H311xcLYtIe9NX9EeLR8XNPs4MYLfApC6M3XqRre2pPPKHHE4Ajh4UITA",
-	"5Hb5z0i3LIETBTrFpmidC+9jDBRYMVDBk/sPou1NRFYZSArrY6L0Jj2wE//Z3EtdKaUle4J4nW4Q5mhh",
-	"bodFghabTEWRwL3QxbZ/cBYWRUqPG9JW2aqVq/oULXQRFo538Ost1O+/pgWIl4zKfra0wELjzuKy1Hpl",
-	"S5uJMS+/6+k9oz6dV0Y9atSoEU2WksqM4+pUI1/JluqzO8v/ux9BZOn7W8qigsR4k7sTuUsmmOCTPrEE",
-	"imzvLvOjwzXUf5Xyemn/oESFVCchIJ876PVW37T+UB+cZqyyCV1FhCi7NQ9YITb5br4iZLR709YWfe8U",
-	"CYLRoTZCITbj1e+iLPNpiqb/lnDX6CNSd2VhdXNAYDU8GzIvlrsWV3w2f5lz3n8rxoKc0uQ7Co5W74oK",
-	"GAhqhHtaAM4ZH7IRkdiwmiukV4Ph3t5JVajNFmg7vf5SduKYKaxLxU2Z2W/Ge9knqnc99+SB0Dv0BarI",
-	"qiJ8o5xWt5iD263wolW5lRe2ZU6MRzByV+Nhvfffm76e/ktN6gDbKLpNQooNQoQ7u+N26yjvXuoNbZn7",
-	"jBPOGtN1xH22n9JVH7ja9F4x9I5Xeq/v1d30mwDe0FNJerQJAW7opfv3iW1L8Y7kDGck++nkbKDujC6Q",
-	"UXNwDxNbuoObqqrMAwGBSzq/IRXXx8xw9Mnx2RhEq2mq0tnMaJWe6vjb+mHRGtx1RBDy9NB0/I0SJkwK",
-	"VeRFFYXm3oxASBx2SsHckkIg6q0Qmm5I5pyhSRX43W8D0wWpd6GwlWgeKOoGb2Ku04tyB1rG9cJZlCYp",
-	"SIvmX35vm+othCZ6ZQBE0w1Jr7uGbhz2WwRyUkg4yy25rVixjkrzgJscJjqgKk2q8DqlgNRwxa3AsJMB",
-	"1Fr7dSmkRjJQaNYeGE9ZJwPq1aKaB+NriGnVNL7bqWK1e+VItXp6UQhVPHXf7ChPbxE87Zwqqbxv2C1i",
-	"K6GKN66kAPEocgOAXy8xzUnW5D9iafuuKgwZuvrdNIi/EbQBYLb7s/WeDNrGNTgQhw6xpbPWFi7XOBu+",
-	"uSHVDSW3/h3f2GJR2PXWhhG4eADqQA4TBPbyQx1kZF3JyxEEsvnz/dC7+gfwAIgRnaW3EQFGMCI8294n",
-	"XS2gxqmO/W0O4VO0qAsIvVuAT4zVwsTg9anZkFD+N3w1eLd5K2nrzDh7k6EFSTcMHo2WNc0FRCAWGSoI",
-	"yaROhK7J7ilayK3Agi5zVRYWFzvESXXTybmUi9NVYMqKCZayVlFk/fpl3sRmyWxN5FEEbZyLCiLl5XQg",
-	"wMQMOLzGYJlgR65RhZcmPk/ZvQaxbrJ4iCmn1L5uVcavwqiwgnFIzD/VBdEtQayxrpJJ9QWYmKK9jXKl",
-	"ImlucVOUa4ILZir47SFr+k2T1y39cyiXs4MW3lRl7uVs9jdpSHJEPK15HOBdPJY9ZXUDUri/vI50YQ6/",
-	"3+2BC/g5X+a6MDBxl8BI+Tb76gHPZ/+uAfqbqQEaGd3mbLJ2tA0KjAkVQJtJjLKXX1xcNZXwR23VyQ/k",
-	"LnPfK5rXvckCKXlvDpF/16l21STijVL3bcMLg9WpMdrSPIdQ08EXDwd7Wn8w+rygPfiTv+xyYmj8oRGG",
-	"6CN1Fs8ZfsbqQpCKt+1Jn4dkHVue+0uAU38eW/XeuNX94hb7ud0PA3x9GPd5r1jGED61l03uCVvtMvAh",
-	"fDbqJNzfWwP9PLdlMMPnasz3+O+T9fncm/9659G5Hn9TRzPsx2rdMcOGUQPNaq6r6BNtvEmxCJPutwai",
-	"84A48noFiQNUGWeFtCY0QEvAkorzCX7R837QI6OQWL88BtxnLv0wdE5bC098e+jjnne4WJP3BW0Vll7u",
-	"2hUUG3H6Dgvymm6pGKvUf7thnCBOCkGKlCCcc4YgmgyC+xYwqwW4nyqCWA5h7bqCdM7YNWjb3orak6v5",
-	"x7T7SmWfn0wo+2zer+LKP/u3Wu9d6PXze3brnOdKF+31xYmAx8BX0riqTTY6IGKWOU0x18V/jVmXoBXO",
-	"uW5HcLpRv3OEc+0E7yM8xDn3npk/Gfzh0EOMnr+XSgRntNAwI31rW7u/U6yyDS29PG6dDUmv4+1tO+4z",
-	"cB2O1TnvhxVUBGe7CUEFen6DNHjm9zW/AXThQqnSKt8EX9NiPUAND0TH44cH8umObXvbk+tfcEZ58FjY",
-	"pzSo7QGsgyDSwZezC9DE6mz02ThWKB2Y3ZtZ+RevPuniBHYUCOdXna+KFA4+ybSjE8D6NviGHKP3hUWW",
-	"UKKEX9OyVKLEHocOL/hKv5naB2dBVd+eCIN/8lJfuD2FhVVbs4nK8+iLsmhv5985K+aK3OPnVw1/qVpb",
-	"h1ncV2rS6nLpKgHyj/59630buWgbJUs+Sc0BVqn7TVpr9qoA7YX6peQGl0RzSWH8vA17jNL93gBCe4ob",
-	"u6Q40J8/Xb75UZHhjd4VL+6PqGgqYpCMfHLLu/OMCf8TqEZCpdxcVPBqm+mMHB1SZ/HOL96+QlSoph6Z",
-	"vaypr7jKlUJK51rPlx1VdVFI+V9WbF3hbYT33RNh9/r1D+htjoXUmNXUuOnYy4gFi4In3+OJyQmhHF16",
-	"ygohrZ4EFUyYPzp0cGIwj0+86zC7MiorGBM/mbbhuGLbnaZQs5xE7+iYRdkaKFCHBPS2DinknkEerg8D",
-	"hayxAi8Y2a6bk+OzmGanU8EsoGP4MDGz8S3+UkEwjysDUKtKNQ7ES0UsIw5C/alCdQOFuWBiQ3XZfsB4",
-	"aj/Rs1pFQn6GYLxodaO9qAEix6pcujVa7uCdz+ML5bp83tD82zt7l8xwPR7A0fso3eCpI3WrbtUQRqDm",
-	"rDv0E0lYjEjrBe2eRSnWDRiagUCv2BYVUMDY4yhrgdw61+PZo0ejLqphzFp3vtGIvjFz9qO/XrSAnxEn",
-	"0sJEs/sD+5rm0QDnB0MC7ow9TOQhxL8P4H0xpJGiQpPndoPFJMA/+d2hkZOnY60ns5qTSvcfQtM7R9iB",
-	"0r8mu/O/1ScnD1Kawf81qPoaYn9URwlesGYqna0bAWO/pNsyJ3ECD2BeQQMCCwrdssrnhImS2k3kmSrI",
-	"FJ0eEpLuQ3kZl6wSbyqLqqFxz2eYp27wEfxLrt/LTJeClZdS4OlKVd2gGmm0KNkB2CNty6Z9Vk9Guvf5",
-	"eMgn4eSwg5rjGSfKpdNaScuefdg3Xy8Fq/CahNR6U/ttRXOiAXrgAkE59avu6TURVoSN2kvkkxSrOJ9z",
-	"Vldp3DdyKvMSK3Yebc3V+qI8rRdyZZogXpu41VnSWq07r/66vEwL9fme4XRDvqdiKHNuBYDjANYZ8P84",
-	"EKM+cHCWx9wSDdCo+mJk0q+KpkjhwOQzVZP3GP2oEYIlV69YhQqGKqKMVG86Niw1at+cSRk/OTWTk5JR",
-	"3tg632ccAtj5UErcSCaLT7Y6SMVB7V9rKOSZeIAIY1aYQ8xADM737BbJS1nZobIh+NqOEQTEgXZvfO84",
-	"zxEpREUJfwrNr8mOawRZqSoYYxYu0rDWqBaqOxpPdmp/JoecBsAD7D91UPejqUMGFN72DPzz8q7WM5uI",
-	"ra5Dbw8CC2er5H6HTmvUM3iPww5wJtzhJ3C433upzJvWgrXVYEqqImk9can2ub6WrgBNZjjPA8qGmsKQ",
-	"57spTLwrSabH1sVwQvRnpaBb+g/cqcHkXAbgMm8qyfoblbiSJzKfr4hINzpC0fM6xiXJNUlizJBW+/5c",
-	"Et8qfLMZ2FWVsU5e3HixL3/UXowVy3N2y9GyFmjx8/M3P7746Cldah0KudbtPOD4qhYY7zu7R6TFHgHo",
-	"mldtfote6rgOrW+IZsykt7QhihaCFCJA0AtUUpKSzvLRO1ISf6p/qrqL8FFZcI0JIAxjPtkeCdVkYilo",
-	"2ie9oN8BAsL7fZh8JnpvpQJb8EroZAp94Dc4Q0uyrov9vX0rnOdLnF7Pmyxl/7F3KDmq83RpqSYTS0kT",
-	"VuDQ0TPLAaL66fmmIIjcQEmKVU92PkUL+U+NFwaG1ihOmDljw1dZS+g0bDLykXOu7BPt0BcOI7nUEoJA",
-	"YYehT1/q1heqselkSwTOsMDDH/+gW9mvulfI4Mey8aVpa7pQQQODH76TTUx7cO8Pt7+UTUx7ef/OI0h6",
-	"xVjeIit8WHMy/tl7rve7j7omtBESB7rWm/4YIlqPPnEf+HYi7ssWq8Z90qFQ7CfOXsR9NPkD70mIJGDr",
-	"HMSSzhUNgFw3MI8wnIiLR6GeX5pihU18m3kYlAIQxKDWW5W6E+WA1fMBJUlPEWr/5ODQUK5vI7M/RlwL",
-	"PTkVe0MMgY8oEn5PuWDV7llOAlFhG4K0M7BViLNtdUqKyont4uBYWhYA2qgpoFTP4eNvxznQOI5jrKHX",
-	"WJAi3b3DxbVXS8lxSgyHVbiAqKvlDsmuJXsoF2HFhUpQCmSBHSqFrtKzHE7aE2IlwrkJwfQR2XfS4Nrp",
-	"TsKUa0uFfiQM5MN67IM2fewxqXkoiOv+0BLdGOERE6Vzkq2yEHuCPdH77WV2ZjRA4yEIexUEtiQbfEO4",
-	"SSzXKh8/RguNQTfnKavIAq0Z0e9+J5JzT0/QhlTEn+fisFCHb8N8P4b3KXWnSSmth00+3SctpUVB/TSp",
-	"D97JSFj8TTXnNRV+bN+XmAtEClavN7CMn975onB9cIRzN/PVsSHcTevOuz2ZEWYLp8nrvFfHH+SLFodb",
-	"p+1mMedIckOe07Xf8EymJsy6J8SHVG2mME8rKkhF8cSercb4TH2vivUMvCn59ovDy1uXKN7ZjWyMU+3d",
-	"E7dib2c1agJ3lc8NgfN8vj+h37FbH631xTipJ/MJUC1l2y0psrhiSm4vnS97oR/Nap1Z9kccof07Z31t",
-	"wptfErQkXCiRCO8BO7RheaZLZ7dFVfcC5IJwAad34pa4uotnVzZ0vZE9O2ioEzrXqKihzjvybULHP70L",
-	"nNnO3rUI01/NJKn2rs9h7X38QRWy1y90YlfSFOcKnacJBqsIKpi+dlfeymNLnMsDGpOjQrakWofrIOnV",
-	"O4ldo44pI/WXOnRp9IObyrYdnIB6slKCv6ZCX1fjtTNb0YB6rM40k4ZkLknGttOHuXHhvFI0QCCsFhoL",
-	"xCIx/Vsv6vPMb1TDOZha03H/+AK4VDl3yT3S7A+YK5/BN18RzFmh/a6Tvc9dn2S0l8GU5nOzlM1EwsR8",
-	"UwYE6Jsi39mMMwXBs1DncTGefqDrGc1r7i2TdWkDgqCBidLasoqgdFMX1wPiyOW1wJrcm26CCyBYouug",
-	"Jr9zeccfzRg/wbD5b4YNc4Ljhg3VsUcKqp7lKvIBC7TBRRZ6wt3QSS/oEDrUe7LVwnk4Prufw3z/R8nI",
-	"bEDPi2R/AYlLkfAOeAyU/tFhW6JefsHxt2FUvVka70HO2DVHKka18XeAA23ePPqZGJq5xlMyQZllRVak",
-	"UpF9EI9hLJS5XvNW7t5AIIDj/PeeF53fCM7fNCWlH0T9/runnlmm797A5gTiSmyqp++hTimfA3FBTbRH",
-	"HWvFQls4MRBNPwH7zBOrIa0KzOfa+xsItLDsU/u29Qf1s10/RBBLQWEchZxTLrAq2j8a7mQZbtvO9Z7p",
-	"UIpo13To/B7QMd2bbpdWbeIm7d3uAZ3Fc6Ha/XCcjY70AYN1jAP/HZn2BSLTOi+CvqBsxnIdObF/eITs",
-	"ZI/gEeeNOVpiypGSXqiEb9328TS06jW+IQijivA6F97YJQiC//Ww6605mbpaPZPwco0nJIhkCSY35WCL",
-	"962pz6h17veEFP929NO7tkdmAGlRL9giDDsPslxF3mp7e1MRAnqmm7un+2jT0OcVbTr12DZg07T838oN",
-	"klgviXL8xScqDLquD+FpGH8UK2MKsipotTa3RKDrORZtz0ljIGqmvXwadjFFHMOHZq8p3/eS789v4Hmm",
-	"oU/S5rzRS11urjdSud6qs8DrrUqmYXkTkk45uq2oEKRQqFHur0MCtG9FDWNhDgm8usRLzCPzsWhGCkHF",
-	"bgCNb2LCL70JhP7p9LR2lIKa64jmOCl1N5nVlYdnf3REVUH6NVea1L6KTna5Nug7eo1qEi2a+PYKwItf",
-	"s3VZsaX/7Tmn1yTfIaxED7rFvgT0poNRPtJlPz2Xdg+gSzZLbOfB6b9TNdMGEnk1oAqHhHrKUUUKcksy",
-	"cF35DgX0N7fzbEFkPHk8Lbex3VtwEe/97jAXXLpB+xCMXQ/D444rzC3E2hj9Oj6sYgA2twuVGxMeITXF",
-	"i2pdKwdDEGhUHZPOPWE+0zUVpU4prZ3E+PgAD0PYJAT5e0bSHFcq/cM7l2c4915JsuOmL2vbIsyv4anJ",
-	"8x5YF/blfEjEmFFfmvYWMbybZD5R3bUTGFV3m2zjxPdVn0LPSS5w8DCCKxfhLONGv7F7oxzKgLNCi4x8",
-	"uj/ZYCp92nnS4jLyaXrM0AQiwgCjVHvprC+SemYOHT73aL/uQQpC+/SXEZzx0GRpumlmJpizvf5c+dbk",
-	"+pqP/TmRus2fLt/8qPJF1TQ9Kcr+LOV98Iv8qGfNfIN7Cl7YcBE2wVDNFfPzBAG2o47Y797/cXHWzZjS",
-	"4hiN322aN8fjY2vq4e19zwn6e801JJLZ5nueVhgTIszvddCiBVVDqqgtcl3nUoubAdAJmzmj+xTJztI8",
-	"d4c9JcsdWL5+KJZDcW6IHOHNdmZobzgNTId38oYzx9sXJ3YgvDEHn+RnfPSPi6O/nhw9mR99/PU0efzw",
-	"7ndeuBFc4S0RupTJbxt4DDTA72iee43pBorj9xyldVWRQqAl9Yr4WrB5iXdb7VnrG0JLNcoc56QS8cFh",
-	"7gwv5Kc+h4bpuyQVZdmULt+qL+6SmV7fPN3gak3i5vVMt71za/sW5JOYyxmNgrfblnLupjpzyzng5y+g",
-	"8nxLxCZysW/VJz+oL7rc0aFenxS9MX1TT9o84KdIjw3GmFJt+cCzI16yWokG2bMSFBlRCHhIHt7Cf0PE",
-	"16Lm5IZU+om8CTVdSQF8iyvtZkkrKmiK88HUjX48kTzDgAaTIF6nG6liLHBZVgxDPq6q2z8Z2qaT6OEs",
-	"YYzcb+0B8nlLC7GxLmNJbd/bQIZ3fF6RLabGQWfDCh6cjtYjKLL4cwBvqrHN+64L860zatKdfZhcu7eO",
-	"d3OfIhTQzZuVW7l8pAyF1zZsiaGhajfa86U2kTO0wlUAJ35NXBk4KMB4vbTDzVck4gtbLmiwVc3jZ9FD",
-	"5OpOqdtd0lvmUFkhRWDGxTMsyJpVdITOyx26puq1WXV/fyqXpJrX/PPtSgQFu1Po0zBMO3WZjGgXLb5E",
-	"ixXNBalIZou5LeB9ZmGLKsCWLjTgCakMSHnzsGDhFP1eEMznbBUfz7GHgtFoFr3FeM3g9tL2EB/RxVe7",
-	"EuyuXwv/KxdI0TX6/yWqPbSqOYyVftAL729Iu5ZtT2NT7Bw8g8/xzp/Sn2FPfOGyIvg6Y7dFFCM9x7vv",
-	"7AfyFou9v//NMf3iEJpU92CcZvOGuOE7d4v3Vl+e493lBlfkXsqL7WTgmfj3HJW4UskKfp69NxvtzQFd",
-	"vCS1a7a74C5838S4DdyLKiA5wztJTLnyiLtRB3jd43aMvLHiL0O92OZO7E52mj/AXF3Plfnv1BV4/NiT",
-	"qRdXCMqdqFMHSimPe00zZnr9ODAl0dvDNosY46eQBXeBeInBVS9tnAQtmdBAmDo4PmDLtS24x4/GKrr+",
-	"Jky4USoFy2ppPGPKMieUwZero7TfDNN8Z++wES0eX0PLeea7jX/0AoLXnPRLdsfkah30cj2UbBy+1zw0",
-	"7VItuK1QBum5FJr95b7auuHAgnrjnrXHS/4ahaBViE2+k9bR6L6btuDKiXgiN3aVd+tesgrhAsFtryq/",
-	"yTVB1+M3HBakmYWXRhhtaVELMh4a3fbwDDaVPDwXG8rnQIqJD/mtnelSs9+5O7PWktub1qHzMF/9QPjG",
-	"V4GvIhkVlrFKnF5jn7kPblGI/lCej75rPIWeYjlEte462aI+MRgYI601yfWKYrLRVMsYQRjYXjNWhxid",
-	"qfsWn7QJ3JnM8M5eCl13fVBqsKDGCUWX4TCOigEl1SK32K5uDoPHnrGYtj2Lg/ZOE3TTn0TSXfIwba8C",
-	"xeJ1dBGcGqodPwPUPb0eDgDqhHg1FJ5sxkEV7dah2q8Lc8jud1M2a2l37Jlp4qPW8Ob4ivjD3zsQTqrU",
-	"kPL452Rl0P88yBz38pDldk6jH6lptr1X+hlm4qPiB/14M5aa0XO26Nk6444Qu/1a0Ec+WbngXyokg0G6",
-	"64ZAIqowkN8tk21LC9deP+0doRzXGYknqj6wIKu0IhX3odK7VGbWZhf/nbpXpc5TkgLT+boU+8yWu0I8",
-	"7uNG7nvDjFRDtn5RCJ+NAD+bknmqyCmqSMkqdXyo4CRf7emiaFJwdSTRoMjTt2GrOMNJv5dQR47savxn",
-	"Qx1FgQ10QwSj4i0kobAnXCOiyFsrFX7Sl07uc1PbAkD/cJW1I7senIWr/Adq70TYaM0N2dC8f230d3N0",
-	"K8KlwhtCq2tjQHax9TuSElqKEHo5q6BgdOqtZgJ3Us7W66DK6ZSGZ2tvLZj3Bf2lVip1E4ejPCOzuBp0",
-	"6qyqaYzXvblvlkbz4q5XlLTIMJZ+AZP9QZkp70CgRL2a0QKpkH4e2IW09XQ5HtXSfu2804twwcPnvF6v",
-	"CbdYDfG37qX90BfIsyaFZM+JtYSsM3Hay0VbiVAS3NFf3NCvk6MnH399eHek/uPMH/g1xc+ottctN8/K",
-	"uT2bE2n6xnwnd25Un2kvtENzt0y9h6xJj6F6Mx/jliDjO6+ZoRjklv9aqsNSFzpHC3V7LVSRcfCNONrU",
-	"Qj2hqV8fPG/9pESw+km4cLD8Mzwx7P1Gtfej7L2etQ7xoBX9GtJm4cD+F8jyGZI9g3myYbeIrYQCp6xw",
-	"8Rk2ziINTKRhW6mZEMDVu6TNHIL0a0f4eZOqbIwc5ajENPMVoaQcQZ3ncUidHHMxX7G6CojK380Gk9si",
-	"c0b2iHprJjZYIdy1QKPD3RKF4yXtZJUam+EdEgz+IMdFWyZ3wZNNWGTx15nGZN/rQUS9hQys2Hk5C0UE",
-	"mGKo4eTIe5+o+GDXoQfIQ71L6MEdLTlabrXv8QFGGnpN+nf0zSFiKZJZDeZCR436agE7/dkEuchRij0P",
-	"t7dKyPCSFBnKCffoJiWDQGeczzm+8SOJOjGKuPG6jsREOHn2Y1HSrSVMkdvOl4lnIWO4cS1fngd3E2Ig",
-	"cIG+PUH/vwogAf+dFOrmdXXfyPB40Gea0mLdCrjrpBlt6HqjI/8+equlSpu3JFVKCjH+3BA2/3uh4b2e",
-	"fTT+ydYjfKYBuiZlxBqodrhMlyRnGgMRgdfDCX3f4k+6btLCGzDUzOOFSc/vvNqownwI0n8TqJIHY3CE",
-	"BWKFr7J3RgSmebTB1UzhJbhs7uAM6fiO075FCzgCUcUWYUmmzGLHtTRy9kDNmadtiKqHZ2cfx68+tfp2",
-	"H61Zt+YyzByKIl61QhWLMPALcnc8WoX4FE99w4iQQlvWAU8JW61IkUnN9gbnNXkKhh5GW8q5/OM10U52",
-	"WIzizxyn1xyp9/ReBlbO0kAx13OtES6WLNstErT4pSYV/EeJxUaVKt4QnJFqkcgxC12xEeqPZjRVzpuJ",
-	"LPiapdi4Uga5cMvXE7TugTyVc0O7RGfAApM0/2BsLo93gv7P//rf+2WtSBKrCZudHWa6VyaBujPrQmVy",
-	"G5HPI/Demk7/THY+Qkh+UbV61UyOfSqrZ3tCXalgDpNwHpdt257kWLJtl06QafuBLDeMXf+JLYMO3h/J",
-	"rcYv+DtbyruyYF5sxL+z5XwvVIA4nBM9U4NyEgIg0bPwMYru4S3e5Qxn0+4t63WoBacZQdpTxirz3HOM",
-	"3hHcYNrRTL//IIH5dWKtapKrcpahyV160AJTQm8Cmb36qyvMryP2T05lYAP32odkJnvdZ+NDO2j6824h",
-	"q65XuR+S+1b/pjL8Jem5IKVHQ8Zrk+NvZey0x6KuSDUV7Ka5qtOKTHZvE7+u82GzQ1SgjGZyb5E0Dm4J",
-	"wIysnL9HYF/1tjGCGvbOHeQavTmvoPFdMrumRRb70Z9lW4sZE4Jv5aBASs1ORzpTjlhBjmf7ixw9fsPr",
-	"wFHRCmLzPSm9SJOYX3u9GXWZTWaNqFwhMyMF9+MFWYGNSdrHcZaYQ2O225DCjNti59YCho7x8wqvxOBZ",
-	"Fgwtofpa5RVZzVHuyDyohcFWSP15STKkmj61SP1iQ7ZgFagfAEhA4GsC6QUtBWzacXBCvM/6W/7lDktc",
-	"II35SocCuQ/3nnDTdVPuTuExA5ZYB/nkTL9ID5rLGrV0H3ljTk0PbGXafaP5HHob4tEAQqiLdg1o42VJ",
-	"CpIpRBjDviETc3RbYNDnui0knv9SE285nmesVntCTDVCbVm5cxiO07+PMPS+1auQAFLKu0fZ+BwJBrcR",
-	"LnYddonZ8f1Rt2NWBMQ21rYh2x6s6Tdi3A6djXQlrIPQbvhjlCOvfLDiJNOCed75p9VQzB8Unu/M0V2g",
-	"cpz5Iy5Skqv/ZrVI2ZbM6wKeg/xqaEtgTVKsf5LGOLd6sxYxoK66HBwkxp+1aPRUrVNdyV5stYhzeM2A",
-	"XxDOWUGeWnh6JdWotPhlGx3d+FRdEcpjZKDBCK20vsHRsmL1eiPsCLLDMsdFYUpTyPFJxeXfbwE8X/0Z",
-	"I4UT4UL6wLxmyaxitQAXncHrl9tQpRvCBdgc8pMbnNfyv83reqBUaEe++x0WDq0RF8ynM2/xJ5V7UfOs",
-	"UyBiPDZNfpzVlQ4AICkrsnYy0bePH7Y68Yop2Yukn+PPdyYR87UTPdwNpErGClgEGdBfxe5NIRWJNfCR",
-	"oS0PPPeMx3TbHqarnk1YSaOYnDq4ZP7AkGbAIUCEzpXQI8KiIzsW5y44HGhcrIL/I62WDb4hzT0K3jAw",
-	"VaWFbQvdm6NSKl+ePCx1YUOfDyjKQGf3bqtz6zvnJqMh9dRfAUjaZFQ8VWVxrfiz3TWRo50bqG9G7mV8",
-	"xmLa/jYNQrk5Rs/1l6j6YOKkIUDOwdRRDLiHyhoyPi+WXN4mdSFo3jI8E8CuRQsgtU7MdTdr4bdMHU1v",
-	"VG2rpm77vqreoYxLR/3R+reBMlzbIvRKKWrMTLtKM41hUaQ5w/WgyetUns0cF06Qm1MrQF2mRMmQJS3I",
-	"sGgIPfF3fFCmHlzADfXlvEb7HOJ9TM59ueufyQ9yH3dHAGS5kVWs4PWWhCKojeo1GFj4LwDCnDTL7VMT",
-	"RGRaV1TsACVR0eeipH8mu4vah/curdF1zpY4RxdvX9nXFvuCA2WBwOEjW6uHOSOYzmd/Obp4++roz2TX",
-	"8BqGwSRBviO4IpUZdgn/emm49E8frmY9QGhk0OmhyBTnCtY80e8/Zn6YozclKS5e6ZwSjjiBmhRymsDD",
-	"kDYK4zXz2ghRzu7ugAtWrE+IP2KKkYbD+8u7BK3xlqi0LrI0A52rmvuQTwxQcVhXY3ZjZbX3hietkv8A",
-	"i8sJwOOmEKMIRTMoRxlLAadWXoyQUcYKUeFU6DoCckZVon5RKTRQzG1DkCBcqIJuNjLZhN1JiqUbkl6D",
-	"aw/Tgkthe/y34m/FpYrth0pe+S3eSQksDzE6OzlBdZHL31oBpFy2YfLuvqWcHCN4flfjAsqv4j2uSw0q",
-	"E33xFFE3wkCO9vDszBh3ObUFVXXYwTG6knY+9Pru5TP04MGDJ4gW6P3Vs2P0Xmmk6iGYFrYY2ZJlVH9D",
-	"1wXTUP2Cilxu+OvXP6C3ORZSMM6SmdwJtdMnx2fHJzadqqSz89mD45PjByp7YgNH5hv5P2siQs5T4WyN",
-	"vMV071wnAko9h+B0Y/5u3E6SheHO5sfoPSerOldal3oSVxjlDHFCHKjyLKv0flV0vQEmt5vzKpOcS8Q7",
-	"xoRT7x6WcHZyooSjKh4nFe6yzKl6af3m71zXBP+E5UULJ7Smuezv5uT4wfHpfzxcnaVPslMnCKZNU1iM",
-	"nJU1MQomiHpSa06mXCzCAn2DS/rNzaliasvymgea0C9gS4G+0VtzLKd53PICnc/OTs4eHZ08Pjo5uzo9",
-	"OT+R//+vng22f1FhuGSN093sfPZNivO0zrFg1Tc4k5fYzcnxmfwBZnhyfPaN/Nup/cvpN0quwuU4dnXK",
-	"jXgl5QtIGo/jD3jG1tAxMzyW7Pjw7Emoe7ux31wx9gMudu9MuN1dMnukNnr4u1cFlDdR1azUVw/Gv7pU",
-	"BSveF/gGUxXh4d4xs/OfPzrpHKaQGeVmnVTpBmsubzlg0o/J7NPRGlN8xFMGgrmslzlNZ83fWV1JDX+W",
-	"4lLU8oaUQzq7EzqZrynXvt4VwQICqfSxk98BuxrRKc+5/BHOqH6KLuFY+k7XTydnrxSO6f0OWMc3PeUq",
-	"KSuaEp5omCO5DKeInTL9s5JRU4NB3jTzUkXTtVhb3UHfmJ+SmbzQWi3gD+rvc1UMsffzN/rvTcKF06DB",
-	"YXPr5DsN3L/btw7ebaL+2ALrcxs4GG8qME9emdfd1Sp19C6ZGYaQbHgFdR7hOUBXe5S9qLrjTfnexNRO",
-	"lT/qRFYzxMdGmZ+pkJ+u+JlFC4yLkobkxUvDxbDd8mb61xITzrlkq5XaTCMrzC8HkBdtlv8GFzjfCZry",
-	"oBy5rLfcye3/PTdpkerwwZHFXZSoBsEt0QhksG3LXXO5HaMP2u6V9hBH1Kp8kBLx4AT6Uq0alLKF0gJU",
-	"bRmccwbw8/ad0eK+8Q1WxdLb4uunk7M/EqEDay/s2tvo6z/33jNN0kaCFv/1X//1X0c//HD0/PniKSxN",
-	"5eCa+SK8ZtY+gFi+xjxoQU8156GbzNB6q/Q8HPUEPR6dnMUi8U3LAcE63KScWm1ShaPFOieIqfBN3ySc",
-	"WONmEsPuzLuP972BwHRsJX9qCIMHxw8eW1yCk+PTxyaZVVQE3iMkizgYXqq9yk6RCtnjo5MHR6cPIMzO",
-	"bSe76rd7CLD9HvA8PR0XMq/BSXO/b0Oi6V/Ojk7PWmmu7lwFK+c64bJ5JfnZpOioNjp/7eFZKyVN5SPO",
-	"tZGlokjNd2p9+rvOZ4J8kkb8/EEGy3VTTx4cPzozN9eWiEqLo15+y5n9zAAYPOwmnzw867oeTuLV1Z5c",
-	"CKitctb69jk5Hb8P3he4FhtWQdlf+CjiEnnJqiXNMlKoS+4sZpiyYtKYlTfOCyhU9zUuyAiC/MjEK3kG",
-	"pdGjSHKve9XepLBxXO+P8tfYdOX2VSovQaS323OpqkvyvCI42/tmlZM40sUMWPUNHOUjQTXQsveqVZUS",
-	"GxhtWMPzi9evj164z8kqWidpUHYstJtaOC1Akw/dfoC7ckWVhnFPG1lj3KS7FJwMGivN1oIAE/P95XPQ",
-	"XIEspkrmTFJivsQKm8gj8jSlfv51tsms9Dz51qRDA2yRQp2bnT/qQOs96sHnnT5S9VvUZSMXj06V1ATQ",
-	"jmaAh1KYRYx40h3yxD9mZ9CzwKAfo2XUM8bdHQxIKKDel5VQ/89IGWlYW0xI54h2hYzcKfRCCQBd2Onz",
-	"ixlTPUVl9/miDZ6xbVlLhVuJDtRc5OiW1XmmU+SFrdyjjO1j9GOT7N14WFkFCYbaPQuOMFMwX+noK5bn",
-	"7JYrV+xG55Nb3VCXAThGjr5onsOwGhmpLBLK0cOTE69M0zQGAJIm7+g7lu2mSbOm8ozRHU7hAA8qP17h",
-	"ZRGCZptM/VNdx+cPJ51zszBTLvSu/VKik4sOoANDnYaCWonXk96GNHN4SXN1z6uTJ+dnj88fPTh+9O2T",
-	"v872pJYhj5L7Voq7SuLJ8YOzvagXkpH/l713b24bN/9H3wpGZzrf9nckmdTFF2U63+NNst10k01+dna3",
-	"7TYjQSQkoSYJlQCtaDN+72fwPABISqQutpU4Wf3R6UbmBQCBz3P/PHZOBiZ3wKHvaOg+xedDVn+HO0yd",
-	"ynshXusDhff1dxmezOZzkSoWvmEhpzaz8ahw7iQK7BYjlNjy7y8uAcBqbRk203pdE7xOxo6CwTcdLUpM",
-	"k6XNaTQ+YRf+UvSGyTrNEpj53tk3PxiZVkGoXKCfsglPGDaO00Zfbl4CcrCPeumK2DPo5pSzRWP3tECI",
-	"1ykobNeQTZIWzNuOV7jULyp371IxwZ7NNALzdlXdNfS0FQpvbOkMd0e28jrXwJud6VELPKwWiF/WLbc+",
-	"OMhQ+RTAwO6zlp4kTbk5ZfWIAMc9d90BSNCEhKIcBTeaImhvTRLMGJ0zqTBw2yaXxUvhGUkhTZqEgkky",
-	"5dBpLzFJjfn4KsHlOfzZ0dDotdzutRUp4Ym2tgJmuL4KcDBqklGOGVhoDf82qVb6kjpnZZFnqayO7eG9",
-	"bFbloQMjVd1rnZ5UfIvjgPT35d1cH8HImqZ6cWZmUbJIpXS0YUxR7ZB2J8V8BF+u2YNF92lO8Yqpr7jB",
-	"Hk+HzaVIWYPuucqoRk57XQL94sjKSq7fsfJmTSvf2XVSemCnpxe31iLp7iV5nucwUusbzQ/y0UH6xISW",
-	"gdE8qA7J5IDNBUj7EmIr7/ZX6xkteQMSPfKAtckrJdHtsJOjoYlNy8nIvLgNZ2qEQcRdvRC9Ov3X9Cx8",
-	"59IJNsqn94XxDcgITq8GXlAI9X84kND/yMmuEZaRpnu0Qzzt8SSUHrHtUgkf0KwxD0ze2YImKmcarxqX",
-	"oQBdNh4yjq9aTq25ViYTFih+y9bjemtyyeWwGCJFk0vsbvJbXv+9Z7LA2h5mgu0qNlZExBdzwH/YO2Bn",
-	"e4XWWULowPyc4sjr7QTy34sMs+GP8msn+XWd4zpgzgrj5JcI85Xap1bKLq3Xl80qI4wKbTKUc6lrEWVC",
-	"fUQrqjYfD5JiUBQFM5pMq5NbtFW6Qhv3cEfMirpL5yiWOCaQVejHgDQxTegU/TMfmnvAlYEIl/qwKW7o",
-	"8s4oIKh9tUlA6IImvTLcbrgy1nVH0X2GGxuTv5ROUXRKVb6pWfRibfcarU73DvLIjP/WZUn8Vl6jVc9T",
-	"wSDBdjH4F5eSUfjanX2B2O45qHOtRWNHlX10TB3KMZUr+KbGoKDEfgmUxKNUH5S8gm4QMs/zzwG+QN8O",
-	"jUmB5EUPBks50G0NVRlASY1Nb3gUlWuEtW4/FuFSa/C2OuJB6v7PMKNvRdV/sFqbx05z/9maLtv1C7ps",
-	"XkZhFpHgJiEq5dMpS9GOILkcWFNYHRz+N2MZgBs+YauDZ19Yw29dB2gpm6RMzo765TeQQCZvYNPBB31c",
-	"JRP4PHbHTyxEqIPLyzBE5hFziDQqmmI5V2JX0ZINUzIk4aqgZJrqAkdZb9M+hHH/j3L+JecnwZxsLBcY",
-	"EI015bzsNEXvfl6aOMuSG9mEMZv0NA2Dig5GJOIJG8DtqYgYxhAM1ymMjzOo9dC3wmOsSBtNeMLlbIg8",
-	"zyMUBKPfXrz96eWHEejLpmYQC/oWlKucOwZLzLDswXbidBnrEqIdjKbRkkwojzKs0weyFj16vVefEUoi",
-	"qhi6z+CvhdGZQn47AL1OJNDLYorlsHKUjLBi9BcslhgQr90ZabGkstRIMv16SSJG9Xq6dgvJ2teujppg",
-	"8cqKaKo6I/klJ69CFgOddrDcxBRauOM1lQp4hl69aKAkuWcCDqi16IIAJRnqGqBNJ1aiWL14QiPJmvhg",
-	"rWCjMLtFBv58TYCWqdGdeME57Xdapz49a/XCfr91QbsXLS84DVl/fEb9SQ8qhjQeDCc0isY0uLESFLyM",
-	"+N6huGVpykPmBoB/zCUT3hLTj0OLOSCKhjFGlr2i0NNWYSjIKxKK4IYYrUdvVS6S/y14baZz1eqJVswT",
-	"3ihzoTVOJ37QoRes1R33z1q9wGeti9CjrT49C3zWmfTG5x5aUALrThpjGtEkWHUAob5RUB+Gq0YT7mBX",
-	"7INlULAIu0cPZlQdMo/JfjjTR9N8oZpVrJy7I61vvPyoX8WVKUFzZVADUn6OHXFj0LiOxCJaFm33WZpJ",
-	"fTyQEIoRPY+ZSdrVFy1FlhK21AIGj/M0ZSwhka1qXd9C536nQFlQrt7vna9V6PsXq6nwp2d3e34vMz8g",
-	"NWIf1QkAZsvuAPcBsOsC0ujUPNdeefJco+T3eO1dswFAvONNcOkdWue73aKhCWogtBDZ7ZZ3cOl+C/Xc",
-	"6bzwiDpNEcVj01GEQYDayMaHqI+dnRLEtLJ0ZQ/dZ1I7vR1Ux+cimUQc2S+OyW6HKz/MvahM64JOd9SI",
-	"NDWxHNyhazHAGa0qVdY66n302pMZl0pYUpyIqYpy4JfxXFllyVax1Wu3bfJWzVhappjQ0nRp3ANCy1o1",
-	"ExL8qQIvhlurk9meR4ymeto/mKE+VDzROR+Wa2KLygAUP5tVIYF+d9nfZzpQ7m64mmE/x0f94nXqw/WF",
-	"NeUSs3G+Zc/cYxyg70VqD0xx/Q59bFKmYa81T0U832AcvqE35uAk7KOyNpmxGbafJZJJZu2heO6sI1cN",
-	"YMxFait2TT/XRCza5A3uaDx6lQfrCubwDqdw2EN1vZSKxXYauHir3VwfcsZwElfmuRvOmBkBl8ZtmbDF",
-	"8YRtPmHQH2F9E7rNl7DFoU9bTlBWGdUrcCnHdtebUWbS+FtsJYyUXCqaqN0Poc1ToVFkSJZyTpiNpe16",
-	"Fa4tDdnjn64ZlUMnvY25i7O3QbdOZy/NGce64fBI/jtza1NyeBxP0EYlr2bd9jk2+4V8ilwoj+25NMwk",
-	"BR21TV6uOhENlyZ69QZIttQEzF020ZQfOlMe6Mj0QSB/tpSxf2mSmCmqH9gklnDxi3sVzR/woU2T5caA",
-	"SoMS5/SgSmnNDUNgNEEFN0/jBo1A3OpVgxwutrTe25EdJwTHZlSSRBBMSaqEmGu46+hYPDoWD+dYNP7A",
-	"z+RX3OrXslCw1X1kzoa9/K5ZfM1Od+LVRcrlHW5zgmMVDXa8/3tz26W5607vJsTBHZ/wxl5uW4LkOLvr",
-	"E/Rd1+4mbCIaLne8+wquLbZA3uEmKO9CplIRDfdZ8PdC5NIa7s4k2+Pen+U+/kXzkW83JDhiM4+jB/Ho",
-	"QXwqHkRCJVE5s9wal9l1Efcfz2LTDz0JaDBjJ4ZwdWPW0YtUzA0PghNEYG5JcsPYXJtrMYtFumyChsdu",
-	"WbqEYomUJDRNQQ8LxSIZkJG2+SBCjmS2cL2NnBs+dxpFoyYZWV1khNdo/JCFK9pEj2qObQMY0bCqVTQp",
-	"YgYqGtMKgh6BmLgBNY2Gp3L24hu2fIZ+TglBe6i8kyy6ranefeWWy8givYjb0pp+BRsV1rs+3z+YsWJH",
-	"2Or0pO0ACAPC87ZeEPA2ibAjK0sUxNhBqcVWzbWlCOaT1VUiQFPCraUItW+2n7nu7U4lrXl9se/GI1Yf",
-	"5J9j0KBRBIOzXz4cFvRkUHqLf9PLZbTeTnDBWn3qs1Yv7I1bF7Tfb51OuuOziTfpU9+vcqutkdY+MDWr",
-	"sCvc3uXVZWmOMz3UJ4uFx8K0J5d4pTEPgSR0NK9IT6vh8fNLj92dfxG/XTn8RTdlaFvYBDOT7x85Wl7g",
-	"717pbV4IadU4+Ar7/pH8fIgJesZwv7UE8Wczs8ag21z5ix4+JNTvAAgDW2r1ARVmufr0Tvl3++zcWL9J",
-	"xCJi4ZRBunrjw90B8cS1Da52SCqqcs8afNhjJvvhqn30/yZZFBWWm9CU7Q0J9/ZlHiJafW3cmUBlDN4/",
-	"1DrBtQ/pmVKgGgFcCeDBgQYMkoxevHz98v1LUh1SH9VHs/GdjxXPLoTZSprzLlHsHfjr9zy25XD3MdZ9",
-	"mFg3ngcWbownHFI22wqnGqn8UptDJmfPHThFIzHNTAcJE0ZYLbFTAkrs0HsPyXL6pMWMSj0gbLgiCfs4",
-	"Z4FiIVnMeMTyZNz8yja5DkTKJJkKLEP39KN9j8xYWl+vV/CAyUcg1Qf0KTrggPEjirjpmuXKxD416O10",
-	"qNREgR/5tNu13jtwAmPVSavbmlF+k7U6Xqfndb2z3IJ5DheQLvlBX1D2/OLNeVHxUOqFaQzO2v1m4zYd",
-	"yoxjLZJx0q6M5Rxc2vlY0Fedv/pv797jv6uczSuvvFh7JSaufmg23CINA+i2yanexnlAExe96Wy1oQkM",
-	"AM0+S4fY15glAVth+B8aSzcG38eHPdEMtsKmEjr8hEet43D1c7jCRdLd3EE04VNonrAH8OHjHqCD4ANK",
-	"zSLqUPCKJjeygNd6yGY646XDuzxaafAO2fnN2Wk6M0VIC50ZV+SXK4yHIue+SBj6xWgwI2o55wGNSMI0",
-	"DupB8GQqyUxEIQm5nEd0ibc1ScoCEccsCU1CA1yDsM1DudnwgbPxrtQz44FZDlE0PBwkHhj+doe61HwQ",
-	"TNSWikkF74NJ25Dg2vD1Xdjyr7Akerj2DjcSvLJTuPLc8/SLZ3w60y9z7BK/Vdzt/ggzMG8tvqduYc2S",
-	"mrfr95Wmv2lupSl9gIhTaVsCv7UNa2769ixm6dRQetRfZT/VmElV/KS3qf2p7t67+4iP4hGpq1s0W+Io",
-	"Rw4iRzQEFoD3SciP27RV3uUbCZcMTqzKkVweSPLLlSGx0HLC5ZtwSWaMRmpWLIixSddJCA5lmfd/wXa7",
-	"5uEjN0BLaTCC3s5ZFNVJhl+uYMtflWf2cMEAu0nxW/bEtOUPzfJY+lpcbKtpQqwlb3jCXR2o/cA0Fibc",
-	"ZPcri8SCnHkeiSXWIq18k7X8kUM44365WvmktQXYxauOcHYYOLOL7E6qVv1+uXo8GGMfFUskfuc6HNvi",
-	"l79GGgiT9IQBaFd9m5BQNMGfGNntvkM2PC822ij4IEFpxbw/Lnfy2T+6uz7b5K/36/z1Xng66QX+uAW5",
-	"a72Jx1rjc+a3OhMvOAsu6GnY3e6v9zf767U6VU71suMWc8Vj/rsRPiavbTVlCH+e01SvajScMBXMAMVM",
-	"2FiyYZ44ZtO8tqcmn5ZtdP1aQEsYUdlVidlHj++orA8tXDEa8oRJ2cSUZ73njtGFgwKaWXB74ItwceDw",
-	"AmpHm2GMJ2BgL0QKLXRRe4JItkhvZJuM/vbyPTFPGkHmLiKaojyqbdz5A774oRjkzolR8+7f8PGa62ea",
-	"YW2LuOnpfyNNH3HGqx1ZD9PycYvb/DIyvVZlE0k/TJVkgXhJpJZ0w6H6sk0uCfasI7c0sh72RLhE8hWG",
-	"74hLVesDd97vjflGkGxjVFSbZ2PH+JiNBZubXmwMGhD6bi1qs5/mOc/zPq/flhgPpJo7XPh2MpFMNR6e",
-	"OIRf2ghyN6lB45bLtb4uxv64K8UaVjO/TWNdSJ/V2hOyaLnH5fK92QhEuMKaF2eR4rEIaaSPh03XX/Ak",
-	"FIvGwO+cQ058wXdmzZSYfsz5EU67570VnxrYR9WzsQR54JnaEd2epCf/mJC0T3sHtHVcHHEVoQ1wPZLL",
-	"xrhpVlXn+nYNBpOscYOGCg9m5T8QvgV5nxdf+HADpXTSV8f9I2NziSaYbXyPiRDl4n2ekFvOFoCserj6",
-	"hkL8LSe7hAPeUlk6FhorrB+m35IiSZgCV4zvdTqND/c/wm59ls9xI9SmGBTmftTbD3cyg/KGfYwjGbIg",
-	"ovVHEnfelt6dXGVm+4Iy9DfKKVEsiiShc5qa8jyuSDATQmrlCM+pqWUsPNASWnKgDcYyqyYG74BQ25iH",
-	"+SJgwM++n4xTiL6BrrL18NupPbyVnF2j39bbQUNRNE8kDxmhEEi8vNJ65T+uiAxYwgZunuQ2RbcxT4wL",
-	"0niRA+x1GuYOaYcOkK28gglO6Nf5Zh8CCDjVbWiAV4FleYSDQ8JBcaE/Cx6YzbpVQGsBHFOlraRYSIMA",
-	"gAsrGFAlvEXsgvQzlmw+xe/yAT2c7zufWyWVrev3VIgHcUmmQoSEJSKbztzBNG3xPuPRNAuxTVLnkzwe",
-	"zEPyUBd25eFPpYsEbSAgMLGvwknD82hbmulTCY59V99mj6aJZkLIkiUhJP8pogShydIKcohHZZHph+J8",
-	"KZjeCwcFuDwxkjATQDUtYAADEzOFl9mMQiADSILlKpuAxDqzNvlV40kizERixrQyHUUkZDFNQtnE2n59",
-	"VoGD0EJSYI5sIbBXQ9dj/g6fq/E4JfiBCK1hX6qzVyyYJTygUaOu1r27Uuv+62xpM6Q5ZE+HLCWTiAc3",
-	"wKCABRpsoghbMiKSaPm/YNuzCUtTFg6rQrCFova8Z0xt/brxYqx6KD7sB1n/Vy+pC3A+eoPfZMJDBilj",
-	"/sY1L3J4m24snud3/eJf1r+J3z/rF2rPc6R32F4wxLxO56JspeXAj0ZazReo+lTF8LYNr7f75Bpe5zzi",
-	"sPnNgzBgZ6dM/mvWXVp1U++vDSHvDcblfh/8yce1j0XUX1kg3gmrR5KzdcF4I2g/2dSXu1r1F3zUsmlY",
-	"1JtEYmo88JA7qxXCDNUZ+7VNho0k2tpwwUjkSyIjKmeWe4uHQFrHEgXVNH/qfJ83VphTiI3Zli42u2fH",
-	"vgqdg1Ts0ttpBehCys8XcKm7vpQF9uHGwG/3Weus8NciE3FjcAp/XAlxxjSKmuS/GQ9u0JmhbQpj6OOQ",
-	"8/pPZ02UjQcuhyGbpyzALj2W8vneLv61/Cuvfd5syDljYf7LhWu5I1eTEIp/Ae7BoaVqXPmrYjFs7Cxl",
-	"e7LdwOZ/ATHejSGFYzOKb6T8EajSDOIdMPBQyIvZlpxwSW5ZGvJAWxQEDgccVCDQcbkU0K1swm8ZwRaB",
-	"sk2+g5zCDkER4JM/2VuQRtQljGLuYd9c1yd/IpQsaKr1vCawX5BAW5QBjZ6RWICRRRPS94gxTYBwnaKv",
-	"NKVcMkITQiOWalNN1EmVQr70I+VIwCtRNkXsFvRHM40SS6m1RxW9YaTTPvUJEMLTW5aiNF9N2G28A/sF",
-	"kzdTFw5PzWSB9zWLxwwYQgKtpkJWFYComqVMzkSk5/3vzPO6Aem0PQnBTfwALvW0n/9ikz2Kw1cpD6Sz",
-	"67DgCc7aoNNsmMGX5VZjoGdnqK2GKVVMi4oAFtNzhqUc0oRGSw1GA215yEgs3MNtIpdfla3/W/XCaOVI",
-	"zkSqHE1nG7La7EpgSNvsqGE+OLtC7K+k3/b+BI3UzEUr0ypeJxt22ZYVzwqIj4+yl1Q+yXyTpl3vygeZ",
-	"MdlLah4EI3r0Uvn1s1IjigxQHB1sB5EPf8/CKatG21VhUawGqcgnyv/6ALER8Vu2sQdmTJNlAaRTbZrz",
-	"ZGqy0bUYUejHiUUMXJfookOJEht/ms3L/R+Tlqtl5DiTS+sd0xoD4bVFZK/5LXtjwOvBAL+KfPpm5MDN",
-	"4QxzX5A7exhmtqu83+6dFzq611cPVPs94NlYeHA+PpucMo+2zmi33+rR89PWxdhjLS/s01Pq0/Ox5eNJ",
-	"VX1jtE7b9/x/lYr1C9aCZUrakf3H+e6HZonwtX77Alz5qBqvi5CCrGoMtDUxz4bQ7SSXE922r4VPLNKl",
-	"+VM8bgx6frtbECDFxsR+p90/JP69hjacdYq43sZH8DuccrwwXuwVHEnE4ksA4PZOwG+sVx/2Y7NWewaX",
-	"7RSuzLulkvf6JoBByQIBzn1oGEzM8ahVbc0jHrNqVmgNL4qG1lYoJAKXlsFgFvgxzIes8hCvwd6mNJ5a",
-	"/dJrn/ZKCqb+6ezc7/RXtdsLqKyCJr+G+LMEC52B7w+8C9dAfTUWoVXZC6/XbMQ8WR9Ex+80qzKk0SkB",
-	"8IQfsDE467U7FitzieF3zlc7N114PWj+NAcPkPngYEBcXLQ7d4eEuLyP9LGh7xeBuucinutTrxEvj/8Z",
-	"5PkSQJcyadGtmg4JeTVpFNk4Zp7kJ4sVWikjCyrb5JWqIbB0jJtg90+ZkqTndWsilbJkxT8iw1HhqcSo",
-	"LdhceMxYQnA1IKx4y0UmhyFVdOg+X7WFDNcEIrL8I3OWcgFRa6sjDq0qP7jo9NpnzQZEteuPtiM/zi/p",
-	"vvfPBwBm7Z6pVVpr8e1Xwg8GHRkqjFtR5UFNVPK1hS9YBzIJWyCh/xFkDqNP6bU1xxWVKfYAJWpPjqci",
-	"uEgt1uRGQxJyh4F0BC4mSogb6G6QG8N2N1sjEp+KylMkFkyqQlVnAJkfY0ZCkbAKPau+rJNO2XseA6/G",
-	"ttIVPbyZtYKLXlI71LoaEsj3LJWP2OJM5IiN6UceZzH8ywOVxPzTBaN4otiUpY8SjUpotJQcyTGEUhFL",
-	"WHAzLPgV/UrX3E/CfCsu8QOk6LY1nTLxZnDMmc8ztPsACu9R3cvNZ699qnWkFT3oHIAIIDuK4iGdcwiD",
-	"NZBfZf0ZnueXn+G1O/kjNHiwRJnFKBq1TvtEM9wpn52LuyZ+riEsIwvNJ4JH6ussA8vKswcbxqeVz/KP",
-	"F6h3ln/U2mg+laGYDE32HM7JdjPwPU+Psbg6gw0LXH55p31+7q+/vOOd1bzbfJPiyw+pqV7jlqmvIpyy",
-	"Y6nNkzXlmfHvQeBmKr6ME7Ogtu3oxzRqLEtZmVtgCWIpd1KCvHIFlSEPKw167PWzm1lf2Phm1A8mDwTN",
-	"lUOqWL0auR4Y2sH4326w29hOjQEPxrpZ9XXg6A96XtvvwOgQpW0Km+93d7ewSxtzr9iWmcp9XAXOcQlT",
-	"7PRmZnzl32ciSzEkVqWv3wsuzUTr8BL/fNS3DwN68F9cMocknxHugF69FuPemQuapoeoVsewDCGnbBqB",
-	"mmPaVggoMh4ZOnQJLlnbNAkzok1TkICmQJNOEzJ6+Z5OR7UlDXYM29Tq14zeMkn0kNAZkdPHb2y8wIYi",
-	"iZbVWjUm6xjdeSxExGhymKrs7Ve+mvwkEvaGqmD2CEXcuUsDcnGI7xYr7wBWVa39qRHRZJoZhbzBkkaz",
-	"MUn1rkzoLZ8WyFzumo0gZdhLQhU5U3wN013kTMmvGeujsAshTaO5loUS0Cgmcx4JRRYzQdhHINKW6DPS",
-	"Qlqw7BZpd/dpasaliVrZjWD5u+hcUZ7kCwWJYiqlXBlrKHLpgbMsBrRuhCm2pSpngzX+KbJCOBOei5mQ",
-	"MqZRROSMz9vkes7oDcwyWsI544lJZJAai5IAO7lk87BiuUsUNUA8gX4Zu7n3rawx51EfzSuzBWvdwYXz",
-	"N2PUKgP6vFc0UpjRRBvmUBbl8CPAX9ul87maWanf3sXUs/VBWBiSihvqeFf+MHo1aelD1YJTNUJS0qNZ",
-	"cDgGcSwEyoFmVcrh75UiDv60Xb41a2p9rhWmHLuGHIVuG3Kl3Qa5TLBnT96+w3hpgHkfeihBt87ANBur",
-	"ZtoHYDOTeki5zAMA+CFA+VWB377ohR/nIEU2pWABbB4j4lbbjZv1e+AnPsrYpyZjV0Tsvltzm1BN2MLC",
-	"0udN7T52X3x6AhVxLBdr95Gp+0do4L4Tk8q2kQajJG0t1ywWvFIly/yag7JytqCSSKYgMmKyvYs8ne4I",
-	"1DS/x8EVxe/jgLp5sJtZylTK2e0R3o/w/ijwHpT317En0WYArFiyg9gV1RDIE644jfjvrOV8RtvYBipA",
-	"DOv8Ie2FK2BetP+wdgidUp40HWkQlyTmUvJk2iZXbM6oMgwExly2HYlq+rvaQb/AYTw+SL5Ymd/+GjAW",
-	"JEbDUn8px+UbcmxiP5xmPMQWKPfFS0STKkScMZZOsohEXKmIkVSMhULRNGPRXNpSRf1Ns/ljAeObrBYT",
-	"7YAcLrJoXvgnjI8Hw2BG00Ln/BqwfJM1tQFr5wihKXweTvR+YNhsLKgcmvXdEx/XtuU2pFzTBI5IuQkp",
-	"39AbRmSWVqpRhH3k1YGHg6mPJnGwGizfAP7RAkDKhUnqqdAcscNaAjWSbYK93254EkLZG14R0AS0SWiR",
-	"ffnuFbZc5UkQZXWEJ9eVWuQ9nTiWgH13jNidN5kpp1tgTPSwbo3LsmtMr6oSZE2jG+4Dh/aeNfXwfrpW",
-	"cUl2clEjEYB62rXSR4P68Ch5bRpcPoJOeV9g/JQfoLtNqdXvVzBSZEoDXiaxY8AkZaBCYtP/NnHt6cUi",
-	"YSkyKuQ51gYSSUyXJMSGs8CXAdkomIiDemciFJnoLdl0j1iVJRpr9WVjZiOxlfj6Av72+MqndbvaKHC1",
-	"0rkXPD3I4sN57gFEbtGeMhjt7Q78gwEJfvVDe+aaNcQMawGs8RKggIcQ3eKhY2rMkptELJImiWk0EWnM",
-	"Qm1/gv9kJY2idPo3pKId6DgfHW1HR9tjOtq+SAzlG6bHeQzQfJuwg3rxtqSQvQoduWYeXaigAyuoELsS",
-	"gvX7kPdp/+1X0oPNM1WfFwPKGr9lCZlwFoXof4ow6c01VZTP8i4rYvwfFqy7BO+jCELckcbYCybB9o0r",
-	"AmZ7QsTPcOQfwZbeAqkzCByxxECqNmoqExr2AMQFTePG3b4IhBP+TEkGBlC/KeFY9yW/lFzEbfAHEYyE",
-	"SmfyLb4xW+ToSfkMqQkgdz5vasJW2o3LKCoUzgPZtzZ/ZLPY39/QhVnBKDIF9PvFSs1gxoKbNrnMy3gs",
-	"HTgF6cklGWX50mB2fMKg8hMrZOrz3d0kHiokVmtzcpaOlfqcx+3J5QjkSuVAhdbIDVPCY8YHa1lVAOh3",
-	"2l4XqIgezhNiYP8yUbNUzHlAntuh5MuTb+Rm7YLIYvdHN01jRNtpxlyqFHi0t83zHEHd0Yu4eZpHtECC",
-	"tCKqmFSFebzBP5PLV8UZZMXD+GHH8soKJoDO7iLF3LSpsdmRFOQzdFdA4uR5ATvKYOv+8FgsofaB2zhC",
-	"35cgU4NoqfwRK4vkTKtPYkImlEcsLNTsA0d0TjNqK/sLtEgiYbVl+ZdR5Gb+SFyelu7IHbqQTVMaQs/g",
-	"mpLHchEj1GcDLuwAfOt0z71KSqG7pmUuXntf13/I6/qeqVq3COPe+Pjl22b18EO9vdX7ni3qUGVW6pp6",
-	"xJgDEw/B4c3mwEcbfRmg0ZuwXrN7LjK9YnINYQhUMRf4TMZsShMXveIpkVks2+Rlod5ao9EkpTlb7hZw",
-	"uYahPbzZEj5t6GZaLJuu4n4/7fnt/raqac/bu256jWU3L5KuKKbeVDdt4bJmSLXPRBa8OlKi6jcfCpDg",
-	"627Do8DsvyMAHYj5LEuKXD745U2zUIkJQV8KmD7Z/7zbwJSeKzxcyQ0mpv5rwcTcQuS4S/MLHpZbeNc5",
-	"tfNH7uTSrmpX/eGRG8Y+Zh+LOpvUdXy4t02KrSgazVJPitxWeztnSdlOK1qae2LRq2Qithlax5DWN9Tx",
-	"oXAsHwnPavrmVeHZLsZdrXvsmWlAEMH8XNQqxd/IYsYjllM/kkQkbBvcORvumwK9dT5cq9M1Bo1E2ORX",
-	"05isT2SjaNGxcDNOVTW32cfOu5/5VodRRdF2RKlvySz88mBlT88GsLItUlYajGE2FHQccGajmExYagMD",
-	"2LnM9CjjUcRFYlTQrX58053naWHWARhsHk5JYxWqT1+inVlFU7Hd24fxADp/fWoUeqHZ7gOwWcC67Tcb",
-	"xW5oaxecYhJIBV7vT9JS3HybnPO46Ecs/kbCAKqEcYeB5D3s4S0+O2iLXhwkCXlY7a/DHKScExHzjayP",
-	"bpveaP1z35ja+Dldghu6z9zLTXgvJ9zmdodfxAV3RLMv5u/7rBon9Bg6GXNQPrZyX/xq2hrY8kOxYNh/",
-	"znS1StSMSEEmNC2QjyPH4kdF9FvIgqM7c0zH0ZKM2Rami++4VYseiCqZEsM5XcZwOWKamfWw0McwT0A8",
-	"PyV/sgp1zORsSYKUhdz09cokREYlu2WmkXfeOtAgIp3PU0GDmX4DMpxrbLTvLLRDoEs5TFlMOTb69rET",
-	"wjDEbngWu7p5j6uVv3i+3p+2A1cwo6mhlxeGyNX9pE3hbOw+6HDC9K8uYNEYdM7bPa/fbGDnKXdfV/96",
-	"V2ySrr/nUM+lMeh22n2tQtpf9OxKI+zpEWohBYs/jJma4cwBpSeYg9jr9DolXyJmN7rVxMUfBjQN98hY",
-	"/VnPw26hGnjVYz5GNw7n7SuWHcKOWYE0+EbkfUqDG5N/tIJrsBn31NoQ1vaFM32qsYfLXI8WNTb9d+CG",
-	"dWigYa5JOIaM9eXjZa5ZAYEsGdl/I2escXXRSAr91GkEye1GSxSZepbzA0HyXigwsx2y+LRO2PN6W4Dy",
-	"Z9MafaMuWEjsU3Yk+v11TLIFMfQZFUA5FJPNqV3rKFruHdP133e6g/7FoH/Rvrio7B2DqDnhkWIpC4dV",
-	"eqALXGcoEz41rPrn9frFBojntvVVY9A99aABQU3OzO4PCPWWzG/ptrunzQaPMbG9V+q/2MP2WKCNdkPn",
-	"bfXKSmsXoR1/Kj5oNRDd91ZVWzumPUDX7Mo60IUVPSq03wzEW+3vfyR+2s8I8jMuldjQ0OB9oaMqDs7l",
-	"0hRjO1oN0/p4SJc5f8ZWMI+46ZAA9+MDEdbr4BpW4gcz5i1w7Xox6IfXYbT+WzXNd7fYO6d72t/SOqf5",
-	"VUqLKgRH7IQamIKSDc0NKjRrv1enWfvdRgHKh26n/VZG5fW7Sn4FO5oSYH8ot2Gw7Wkoj5YGr/32madV",
-	"8zmjN/DTMKTL1dfUAnwRzu+sQl+cwDhl9CYUiwSXp0LYrAqYqmmW36/v2i5f8t+sfPH03isNaLvErBpR",
-	"b603BtxVHpK3PqLzaoH3YT+RZw91Ha8TnOEjCfdTFGAoFjT0jwFsP6P4AtfA5ugeXlLmhvofSeYRBe48",
-	"Q3igbRcj2Gx+ufFJgIcGBJ5lR4gFlPXRhJx75E9w77qsE1hQa6wULl37YbRWbGWQGd1mIwUW8DVOdVsf",
-	"OXxtIWY5ICMAqFGTjMAVo/9DKgylwT8QLkZEpGSE0aXhdK5GT0pQPZrNku+YMkpC3M2/yVG17V0Yu8I4",
-	"oKCBHoQFTaSu4Ha6OO0V/wIOrgpjxHiZFAfR9p6zlPiQNZaoWbQcThiDNA/7b/tezMNwDimHzs1GShWz",
-	"lwHC546w3kX/HFqzh0O9H4bwUJBGzQbsA+fYS1nCFtRxBhpnUWHS9reyp61X+B0nfH7q5a60OQ1uTDVy",
-	"KiZMSi4SKH8yfzDz6HiuTEHvug2fA4XRbt9j9U84PrDC7M4vvQnEG7wFmq/ywuLDY9yjh6Dj2p9xdfEX",
-	"6F1nMONe7tCC0oPfxx2jGZ/OhtYyKLW8h8efn+4rbA2W1KXjwF+P9uU3Ip6NiHERBS5JxCbWIRd/Tmkt",
-	"pvXsjqYZBwyRkiDi4ETUdiFXcETAaagKpBPF7hwY6sOmLjdsrgiVJIgoj41P0vkEIR6I1LlSEW0ejrNw",
-	"yqrZKV6LqfUM3r9Th4XrcweXoEZbjbpjsoaNrdNirW5xKNrI1FeW01cqDKT/ZhRhrTEL8/Eio1na8hu5",
-	"k2xPZ9RrMX2ZKKuaPzJnBSBwJKZTwGdYpEhMcdSIdFp8e12/N/QuOqf97tDz//7usvPLxY96mXKIxW2L",
-	"T1rlu3jcChC7KFcsYHxe66RLWSDSz8vXdmQweLJIfAW74UHuvT15DxByU6a/mTwxKmWtpXSdxbJsIJmj",
-	"5Hx+1IZuIPdxoYFZCYj1hCRiEpghMYZt7SQNt6N//vOf/2y9eTNCE8erM3He4PiuYLi7JOWYwbjnPwPj",
-	"05BOFqNmxptYZcmgSlxjxnQ7hyhl0XAXUMWmIuX1ceY5hE1WY8g18ee7Jj5WzBWP+e/IgS6z6ZRJ219b",
-	"y1w9Qk6joaS3qKH67VPoIkqlQKUZiDB6HYKSCXrWkpiGTMvdWUioImrBTUwPcl+hAZt7EYAw9FFOQpqG",
-	"xAgksJ/DlE702f3QNCTuRTabujiVcx3u6dx6hHAQHhtnbdpRNkp+x20xI5sPcO+gUbORJfy/GRu6E2N4",
-	"GJSYl35bcamazCv9po16BFBaFBfR3Hhevg9SY03DTmx1vp+sLJ/tWnGJTE4g+XaA9+9o6Jitj17Bpybs",
-	"9LeEsnBiMfawNoZ/QqVkGzyBttEGpIcZiVbK9m/aTrYsUdCE1nS0fQ8JDBFUkcd0ScbazojHPGHhMzKC",
-	"QztCo8LSdcJIUAjGVAUzpOKLmyAPjVtQSDMCLmE4FWLRf82lusRZ7eL0wwVwTzVCZlkn++zfG7seZRjK",
-	"c3tXRcCrOArQEWgUmWWWjOjv3ySS6YkoBlkfgYjj+j68Ui0jNoRtUyOh++DgWS9i2DYsRSJGpSntsFJK",
-	"BiKtVxR4MrT21cpgXETQRQfzQSVZPK4ODhYHlSUQI9SDiXjAkqB2GPBnyYbw+L2+22u8s2ooLkxqN74S",
-	"JGUqS5P6YcRcVQdNO8Wgqa+/z7ag6ecqJLH48Jv5TzQx+2Mv8Cc+a53Svt/qhd6kdRH2uy1vcjrpTLr0",
-	"IvC15UyVSvk4A81qNbfbHSTwjM8b68SIBf3GESOuxoqnkVjwZEpiOuUBjYhcaHMB9muaJUyfAa0AadPN",
-	"JVafmQKVHSdR2j0DHCW/ZVqyx1qL0Na0oiFVNO+1o6DcEORZmCF71VxEy6lI7Ci6PnhwzekYwjHS+sRF",
-	"s3iCB781JjRRVOptFInFUD+lAWxUKoLiGTN/PVmcfAXt4cpCdv61hdDKrfbepTLm0FSXyLwtyBDcVsfI",
-	"5NOtfHESvqCEGLG6rnfg59wjC9wqHifWrKl3cL4W4gbzvSmRSqQsxN3TJDSkc4W6iUiB4JRCR0/9gzbA",
-	"moTaFmHugciRRaNILBimvyNxBI8ZMTZZm/yatwbTU1racuFRTD8OF5QrWyJSys3hknQ8z5Ef4ijb5K2a",
-	"sXTBTcvFhUhvyFQwPezm2t2dvBEEDcOUSamNyNFrgQA9IopFkSQzsSATmuIQgYR+9CpkMRirwbL1I1uO",
-	"yA1jc70gKbQ0y3nAsL/PmGnUmFMeonH6LG/JfMOWRuAbcuKxCJfohrio0rf+Zr4gbI51lWtbJ/583D+y",
-	"pRFY927uvCpS7iEu5imbsBQoZOGVeqcMNbqPqXTEt/hrwSQs/R6LkE/MOF0zL711rNHYx38Wd1Jj0PXQ",
-	"6DaCUh9saXKN2FDy39lQ3xOPtYLQbExEGgO+T6OxHnVElf4JvDNjfcdtuip09P22OD33escs5Bky8TIt",
-	"nbX1KzHsiLI+YrcsanVbNI1FhoqvFlCNgRNN+4mHQzZWQhXFyuJq9WNCI8kKakGWRo1BY6bUfHBy4nfO",
-	"2l7ba/uD89PT0xWs2kVhOLHP/V/2cc5TJv/qn511e+e9juf9O/O8zqnk04RqQ+yvduBN/MYrn7Tw3fU3",
-	"b/d2UUXmKbvlbIFek41TM1fuNqv2HIpM1rWVu+Y91EJXz9YxLriSoyo/VYXCt4sLCPe4Y2X/pPcqTYNZ",
-	"Ht33PF/vUFGM+a8V0mEw/35aW35Q7qrIHzoQ4Heyz7ntinUmxilkfsSh8mQiIGMjC26Yss27qDVk2UfU",
-	"EobuyaVxwmaBusrCK080Cu72fXHL2bGY/ZWPfffiFysNQhQHNV4rtPWteAU1sON17nPW99l3bv2NkgeW",
-	"717Y9Y4l4YaqHhDuWg8Zs2mWgCg3op7QibLWKgp8LUpnjNpsfSviq+pFWMq0dUnljSl7A2+xcs4YVDR2",
-	"bp/g9c639U+4u79e3tkplqal25Ud7bGH+h/d6vgb02p40QU4gdyLoua+hx1SF/LbZIigHKl1hBasEOMT",
-	"A2ck2OHN4jC1KaLHqWdgNf4Q/Isj8AeNmmSs1XDwcVZ5SxOapqaCLWUyixTRkrFtbs8tD8jxgEQVkUwR",
-	"FGAKRAlRxXXnX8Ofd3ON/gqDVoJEQgDq1Dm17D93gp6+8WxtQJ7m0Ul7dNIenbRHJ+3RSav3RQnzGwPg",
-	"K0eDRyqNNdMlpLIZ70Ru5+Ai7qfcony4ApmzzX9rInRHB+7Ty101SsAju3BFkNmRrutO2Vyf3XoXLnbX",
-	"FQkoOdpeIVTrFDFYSDH8kecKYJtAibxtOg63gKezqS1G6JgJ/XnBkanVxPFSMYlxYvcb9ul9hSk5U61e",
-	"EuPxqFKNfoYJWA9mvQMS6M/mNFUnevgtiyd7HDJ80wGdX4CanclZ2Kf9TqsbnrJWj3qsdT45oy0vOJ+c",
-	"js+ozy68HcE8TxXNDfcFlQS/ObYjtl6nnfxNu4zN+JtyCk3zMsDNPb12u7zPee329Af8bMdV4xDAvStd",
-	"3CIJoXiXHfNbj2gNaH0ZhhoLgb1X3Bu06+xd9lGxBHgdK0D7k8WLjY3Rr1gsbpnMrfNSAQFRYsogSATa",
-	"nAZeRPgkdHBLfp05BDdxJ8yOVOAqUwJyg2gSsChioWE9+XPPu/hLFVJjK+iaWFNdB1LnIKugn3OouQf9",
-	"3Nbmow8DctMr2g5jdz14Z/CCVcR9sdk/O4U04GPv9D8cMNmW6+bYPy4Y1XRav56JRQFpNIjkkW6pFUUN",
-	"Hly2ySgP9EGGPDKfiyRgUKOrMgk/j1ygZdQkI6BtHOFViEYjbJE1qg5rq28bZY6x0q8iVrrugXkS0dMD",
-	"+YEeJSg7T8U0hZa+PhYh/zFitJ/HKbWXfbSZY9bA/FfTGvmoOezVbWVfxeEe2YO5DXOCFsTGOum5zFPw",
-	"RLIScDSFd5jvtzTqBzXlD1r9gJC78U3RhIhMSR4y4lAKExAjfABWoIX6pqW0/4JMvfIrHcoQkdqGnQFN",
-	"9EhKVlGtPfQcLvkjaCqPIzW9/o5S0+s9rtQELtvPLDUtH4ZEwgur8TRKMrJXKSIvvO0S0u7Or15CPlAs",
-	"+gcRi5AwZNaYJ9OjFf5HlKVKzJH9Bm1fMTmQRb5RtDrneG0VPEtClK0QirFiBlyBzjEoFgkxmE/00WyS",
-	"xUxEkLpvCErmNFWGonh0RZMpGxEqMeumTS7JqGiGjkhAUwjpj4zxOAKJPXIm4whz6cWcJdLxhmFGe5Cy",
-	"EMu6JckSxSOtgZrHPHPXqhmLYVyZzGhUugkarzEGbJ2XJOLJjZPo+BiQ5xRJIjF3vtvcpnDU5Ne/MLN+",
-	"0jK+WZG1mBBK9NdgIa6QBA1Ma188mQIrzc8J/0gkC0QS1qbKmM9SSslw1j9P1GmvUZmfsoFi9NpuEeRn",
-	"KIyxNl/H3lGXrtPpn95jiXgwMydGCSJZEjaJzIKZNolG8PtfvZbvdbo5pxxmjOYDg2NSNyjf6/R2GIc+",
-	"vYTC6cM6W9dNEE+wVDyK0Fc/45K8fE+nTcIiW9ACh1hfWDvIV5PWxnHC4m0dpn6v4dpAkiOra88KeVYV",
-	"r/5JJKz1hqpgtt86bVdb/8/J/ylpqo1KBNw5mel7HrHn5ul1CcalxS6kD18GAZsrXGa5DtDvAFkDmmir",
-	"gsobFtqcvt2GBs/9OeEKJIUZZOsFl3MheXXa8iXyTemNTW/B4Qq5YO09Nyt89vWn/0RjZvbjLUsl5F3m",
-	"S95+wDG9g1z0022fWor4wN8aziNIioU2LIsfrfDh7bfAAzaoxhg82hPwpkM6HAy8/lN0tiaIf5nv0kW9",
-	"tIJqew0RSmNYWbMvMfRvR3P3T/eNZoKxU0iI0J9HH3fchg3bUMss25iGrovWCh+b5//9H973Z/+38+O/",
-	"np/+5F31X55f9977v/z6D2eXDgMRssag55/ubJIZVX9DBscMWuqibNZnab8z+EPp1JlYFU2xPBXlPPk/",
-	"J3pBRpuPZOW+OhpSGwwpFmTYKem3T43vGE1Zepnp5fztg9YvLuf8R7Ys/FIiSG9YxTvXhO5nftX4NXe1",
-	"vtitrQSttr2gXyeETeHKnHc5mOn9qAeN1ULaGoI/SMXm+mfrA2qSMZvyBFibXfXyPGUSqCTR7XkJ7ohy",
-	"QNVET4EA2TmDRiQQGkhHv714+9PLDyNX0IyNRYk2Fdtk9JpK1XqpB9x69WJElE0CzOauVIoqnFFlLQM8",
-	"DFb+Ja7P12IYucbN+LUK+uyMymfFlSqXjnFVq+SW1rJeTvXvo+Mq9lHhFmzhsB7sm0V5IDdG+KzDMmUT",
-	"nkA+WZ6GeKV/46bkJWZy1lj1ZlbV+W3ju4D23mZ53NP28+rBF6iSI7hDn+HhG4VU0cFIm5uQGigSRvLb",
-	"jwGwr99p972IIlPA9SC33X5yI1Mz/d+tG7asFxavXeeYy3eviL60nM/n2LwgC69JUnYrbkziqnNsJRqp",
-	"XbMajWfwIDVjsWQRJAumDHxbciYWSROdCqYr2xJlTS1xF4hkuTeNxOfvsE3nfIhr/dunneI6xpHlrjmz",
-	"1+gLzDWAoxfUD71Jl7X6HXra6gXeuDX2w7NWl3YmPvPCi+B8rK+VQ9Ov0Ego6GwI1OrlYfTfe2cDvzPo",
-	"9f6Vy4zvMh6FRLL0FiTJXCPtx8agoffaMGS3w5f/uHwDskTM877hzpVc3KIfgE1ob6og+NK7cAXpVT4W",
-	"mjxlpiBDfWsxpYhxmZqxRJlzVIF1+vpBTBPk992YM1gd138DmiNN7NtdibylOB+ZkzoiMxGZMIW+jivJ",
-	"oglAG5cIVRiIcCX6AFzPsDki0ukkggRivmyTS3hEQJP/gUD9lN+iu1vPClXXQpJ0RIMbSf7c87rVIXwA",
-	"DzwPD2FM3wVgqk//Tod8v4P9IqWTA3G84Odcxap3r19W/p/f6faGHvXHnaDRbMCNf3i83vNb4gatLXK5",
-	"YUuI5gQRo2nemFlAse+xzOUoKxCkCxh9EAFRpwyffLphy21lLkaKAKqXK1wyySImJVYWJpDapjVaQ1qb",
-	"MsCqNnmlTK4X1ndBVmOC591KCxv1tV5qq1zXNrHyr+AKJxl2dHDod/1Zq99lSfeXGp8Hrs4TSvf6wuBs",
-	"ct6/HDrvB84bUTkRwA7CUmK24tG98A2whGtQ+OJoepIKtZG300JqwhY5p6TtQ9REVVnmngWHuyICHwN6",
-	"FvQ/9M3WF2qyR5ySP01pwAj2GwA6zZy3E8C1Wv23Q9rRBFgF8NVTtYEc8woW6WtE8HsaIfBBTAOIoUnt",
-	"wbYMe+IarJwrUfyyNkT/9Ox82A17rD85kA0R9MZnrBP6LW9y0W/1WJe2zsenQess7LPepEs7Yz94WjYE",
-	"NPuIaMBCvZLD1Zna1fC9fDVKN+wune+zceqtFXP2n4TF8hmC9Ueb6Al3+9Cn4XML8khMeVIvtd9Cuiwl",
-	"hgIYGe8Swlox5ZEjpaYmY1BChryWj4tUAKE0/mKKZ0iW3CRaqNr7NHY4pukmGQs1g2BBz/OwFbDIoLiG",
-	"Q6atWhZ6wZeYsvtetzKCAHN7iAstxlQVGtL/z/zcDkQMkhtnBpWBacoC1ZqJVLLWmCrF0j1IkJ/necQH",
-	"kW3my8GV0M4PmyO5uHF7jue9XUxqLcJ3XoSb/663jBbienCTlMmZe+jHs5tOfPHf3sL/XdlmiS6VB1Iu",
-	"oPkqS83Qh8VilUI/Rlz6vHsVHAP8UQsbmumlp/mxgLKTnWRw7TcFEdSdnI9PqRe0/LDHWr2JP25dBN2L",
-	"1mno0864G/TCPjOSNxHJMhaZdDbifCYSPU+95QSkBa4OUE+8NOP60cBfhrcs5ROeq3CTLIpsGc1lSMlr",
-	"ccs0bDTM2ws3mEHJbLzrtGD7HezbiGTC03jL13nYF8Q12+1Ne31txB9oNbdjeO8ej18O77srHuHTF0YB",
-	"Qz8PO0F/4nuts3GXtnr0lLUuJj2/1WHdsBf0x6f07KJhFE6NHEOebFyPiu2zpYwKboMDs/taalul8mju",
-	"Ps7tZ3jXYT/tc76jDp2p2ZWRP7UFaoHpBqztZiVBpTZS596N6I6K6tPNnSxlRV7zaUJ4so+uOs/GEQ92",
-	"Lu02WqrIVL2a+tIWnFk91cVcTd4iCwlqPwQ0EjJmkUim+l9YFpYIrAUrqJ3myrKm2fP8pqsIq9RM63VR",
-	"PYOHanN53ttrbCyrx1Hq07zz0cYR1fN7vi8sp7aGb1n65PtK/oETmEun8qVNsjXK/x6nU3+EPRg/9elM",
-	"WaB3xwayBSgIpQSMRiSmxhpAbU4GMyEkT6bGN5xbke9LJ881JFrMkGJOpMT6RF1zJEnAwKwOnsEg31nD",
-	"7QBm4e4lBvoBh2x8k8PEq0nlCjXt1wA/F4jtBcXOG7srBm/MW2p70WKHKaxsdSSXR2Xgm1UGLk1LkvJJ",
-	"fhTdYIMLy7ggNmgHH7H2AfufwcVGuOeDLWkH6M/SP5cub5NLpxRg6Mc4tJokkywk2VyDUimO/yh+rCsc",
-	"xHtwsTwAtzb6anY++TAMM6RDYtjRcXV0XB0dV0fH1dFxdXRcfR7HVcoStmDh0Xn1R9FXrxiofvcxk+/h",
-	"xErZlEu1yU52xQt2Z0KW6fZ4K/YENH9lkszoLbNM6lam2BqukZksMCInWRQZyiNQaWdU3zyfs4SFhttQ",
-	"a6jremvKJpl+Eyq5zza7xHZUcs3qHOO1R7X3qPYe1d6j2ntUe49q7+HU3qZRI2yMZ2GypWO61IoDeLSo",
-	"KmZBHjXhb1YTfjtnSUHxPLgmLFkStvBM5I2uNwaPEsPVicIC7sEIhhIwcKMaG4Y0aD0k0rxy4DEDSXrw",
-	"vxTH/seMJeWrXPwox8jSEZ8OkGbCTER7/fzTKX2k/JMNMSarZW9oVKQKHqW90k9kjY2tEQhIsKATRmVL",
-	"op+lMZgfcsCPFsTRgjhaEEcLIhe/GlY2J4YZoDsmhH0lCWHXhm/LsJu3eEIylB0PTQzbIDRvacTDjUXB",
-	"71kUSaeIU/L3X98TrDCy9D3QdFJgBdFiJqTp1YdKPQpTLkkkkJfMMZVB6a8pl8VrkQVQX9zxPNBaxzQs",
-	"sfgrIZ6REQzaNA8wLQIlXRIpqkTwL2aGl7g297YCHkRis9U/vNfZN1PiIjmkUaH3h3Uz/2ehLOlvY5Bk",
-	"UbS3EGg24Ku5sd1ntlVI5wIgwYwFN9hrvH00HL4mw+E5fDmbzF3ClkexGQI612es7OQIZlTt0v5+ZGzr",
-	"UTOnQ5hxqUS6JDdsrsh4adJ401uWNolhObC3yZGhknw7Z8nlK0Mcm+en20dlCVDWjAKR3LJUYvcqDXIa",
-	"XPktS9rkbcIs24BaCDCsTT+TsvNEj1qM/8MCY+NAyeYNT0JgjjTMtSmjIea9kRGyxA6IPpmjYiSQpikH",
-	"ckjphj/LkhvZhHfwZJ0edQC3p9jyoIzyc84CZm6Fx9gs49GEJ1zOhimjUiSjpmngQqcM/Z1mfEMBH0e2",
-	"DZHlEC7J+80QbtyljsZYq5clwZJ7Q5AfOnWcvmZdrT7cJBI8Voym0RKavGUpcEZQMo+onrg+Rs8IJRFV",
-	"QDlh/lqYmJFMlfRxeu/ty5f5KmTxXCiWBEvgkNlOnPmaSqSoffWi8SCGiJVNCZDvBee032md+vSs1Qv7",
-	"/dYF7V60vOA0ZP3xGfUn0OSFfsQopmwMOp7nFUmBXzAt/QglYyElGVOl9KYRKYmX5JcrMtVqNnRzY1pF",
-	"n85VqydaMU+4XjmWSpFQHMvpxA869IK1uuP+WasX+Kx1EXq01adngc86k9743AOCYuRCNpq5YjF8lQxb",
-	"vZ7tHlyeUfUcObUPLIBLtsq9v8GudPx3zUYwEzww5nTpUALVCDTl40nIPkLTHvclC1MCuyMUAp24QpAg",
-	"0uqg6ZOvtCRokzfiluX/tn9c8CREHwrkLdDI6hnW4JOSS0WBrvmDc0k0Bv5Z7/y8f97Tm2tCo2hMgxug",
-	"13BfGtk6ZlQF8TxquRV4039//svFr//8V/fyu+cvXn7/t9rdhmBqHtIO3LcvG9BizhLKYfx6yXgyhbRm",
-	"/YW5IvBkIlnEAn3rgJRfYTfKoy3henPAnlbZ3Aezc3DH0z9trv88LDB/u2m5W7w7vR/mmcof0vGaDZGp",
-	"0m+nsEzxfOWy0m/FFwU0mLHQXXzau7ONGd393dO7e55X0AE2MaTDEJAmv+7J9sqT5xrtv8dr75oNECg7",
-	"3gSX3qELZLdbNJoDp6qWo7vd8g4uheUT0TCgUbTbfe+FiJ7rq+8Ke2b7bT+beMD9vgw8otaXAQpJ0wY7",
-	"TQc61EZ2539BJWbdZ9HZ9dZ3dKlV4SuL87t6PPDu/Zlk8L69+WTwtr1ZZdwc72US2cV9gGFkH3F/8wif",
-	"cF8jCe+uMJV2XrytFDJ6zzfRtVGhlhfMHdAR142cEr3TzobOSY7scoPRY6OuVJLRu7fX70nxGSM4fdj0",
-	"EewgbKpsDIPrFz8SyDY0KQpao5OM/Hz1GtqH6NM6Mk8btYkGGNk0XTMMo5xebew1qN+PTfWstcI+zlmg",
-	"5NFg+YIGy/PCFvqKbJcJ3JkEy6HWzyK1ROWVfhxWKEElG8WElZxu+0+RkRmL5rha2j4hIdgw7TwsIZdS",
-	"sRgm6G78DVuyWF8Vl4Z5ybgTuCSpEPH/5s1M4Gr9CB7TKRtmaVRqyhWJRaPZgF8bM6XmcnByUohenOin",
-	"tefJFAS/6azpHgRriWMF53JppDUKd0F/MLZBlgQ2IYSmUyg6lo1B49O/G/rl/24M/t2Y0Sj6d+Mup7KL",
-	"GZVZyob6CoxsAWJF0fAsn7p78t2H0sgaPTJeklMSM4WdRc0g9cCK4xsWn6rnWjShZMAgijQzqk21tp8A",
-	"waLeilHEtM6ZT93E9SBeDJSJ+YZyGrdtdPpp5Ws2JNMa5VkTLanBb433P7wkL396oUF+i21qJwjmGbr5",
-	"hZn1+gdZSVfHVYeySr0var5H+UBDXHnOUoytfoKPWphRoaVgbvH+hld9cJ/SWE13d1UfVw9+PpzDUmNs",
-	"uzGP6JKlLb/TOJriR1P8aIofTfGjKX40xY+m+NEUP6gpvoC6vFJ0DnMVjIl2MJPcRP42tbh4Gc+1CgYS",
-	"JWQTmkWKFJWPct+LNnlr06/dFRJaXKCZKQUJtXTSMkxMiMnVhltlpdEXMZrqOf9gRvrgsjnb5NGQYe2u",
-	"6JkRwIhY+Itfh02lxeGSsHiulu1vOJvpcZofplOmbOauW7+DbXwTvKtvefjOXNC0zP+uvWHO1DKKeMyV",
-	"yQES0CEQPUERx6Rz2/a2FB0PaJpyLN8dvXxPp6O6poZ2CNsaALxm9JZJYHjDQxwSOz3H/P/fjMHhsQ1r",
-	"gQ1+KJJoWWr8ag64tTJtfacQEaMJtqV97I6K2698NflJJOwNVcHsERow5sFfu74kZSrl7JaFZYY8F+I1",
-	"Thg6p2MecWuQRjSZZsZF0wDCnUmqN2hCb/nU1KoYu281Lbjf8k5bnl+Z3zzWx8ELTye9wB+3wKDrTTzW",
-	"Gp8zv9WZeMFZcEFPwy72xC3ug0sNpDGZ80gospgJwj6C302apkMxTQTLblNoSr9P1HqtfYDZRc/pXGFO",
-	"vVmoiKvlUKWUY+PpsYhc2uosi0Wm7aLQFFGDk2qIWr9xbNGUGVECz4WkFSJjGkVEzvi8Ta7njN7ALKMl",
-	"sjEkRM5EqggkzycBgx2/moeLy91577v2CfdqPWn2iz6aUN2zsXiueAILPd/1gV8Hm+eGdmph3b4AIIaM",
-	"qtzcvaqZexd1x4qG0QaHpOJRhF1SEtNncPRq0tLHqgXnagTdVY7tMg8o4aDv5TyH9C1yzV5Z1843L5qr",
-	"63B5rQT63MyjTCKWqygpaW2XiW1KY682ah3EYvTmMK56Y0TUN6Q0p+QhWa4PQNqHIOJXhXL7ohZ+nAMX",
-	"/pl3ESPLasTpAz/xUZg+NWG6717cLj2BFhIv/ryddY6Ncp6e5EToygXZHsKzzjCsLDkvGYYnQZamBv8q",
-	"DcSCkmfzELR5J00dAFUrPfIHZf1rQSWRTEG4vUlYJFnJw+I2f2U553McW1HUPg6Avyi/fqtldITyI5Rv",
-	"gXJzjr4InH+FYFexZI9gLFSTspcBjydccRrx31nLuYHqsrQuC1i3Almw/2IoXeEKSlHsP6yFAYX4Tccj",
-	"wyWJuZQ8mbbJFZszqngy1X+wZMyJUDP91wosfOXGbJDr8JCYL9M+oDhlCUspVKDnzk0DATELOTatHE4z",
-	"HtIkYPdHSJP8U4GBM8bSSRaRiEOVQyrGwhTnzFg0xwQ4uEiSbP5YUPgmq0VBOyCHhCyaF/4J4+PBMJjR",
-	"NM4r9mrg8U3WhEQyM0c9F/M8nOgXg781gX6Ev60d32WWVmpDhH3keoyPoP/tAoiSqe1tinPUA+d+jfJX",
-	"bAPfJi9B7bjhCXTuNVcENAGFUCSsaSsPJTFpm2EV+F1XKoL39LnsX82081m5ZnaAn4d+yHoh9GpWI/Re",
-	"NVvbYaNYh7yThnqPpdvZ4wz+XqaedkPao9l8eCi9tvHUe2uTD0LPT/lZu9uUX/B+BUhFBonlmWQgxScp",
-	"A+VRghO6Td4mEdY6i0XCUrgEGrpHYkwjxwYR0yXmGXDZJpcEG4oTxWNDCwFEblCm33SPWBU2GpD1ZWNm",
-	"w6pVIPwC/vT4aqcFMRvRvV/vLvMUHOReEOKm/E31tf6DQQB+98f1nBXOfrPaM7YeSxov4QTzEAJNPFzv",
-	"ixPTaCKAflyk6N9YSWUoHdoat9jhTuHRD3b0gz3QEPwi4Yx9AfUPho9vE3YYJ9uWjK1Xoaudy/38kKc1",
-	"p0AQZQ5QwVxZtZeK+zOmH1+zZKpmjUGn3282Yp7Yf/vNtYyRD83GPFP1SSigTvFblpAJZ1GIjqEIc8xA",
-	"8VIzlspnUOkXz9XS8rysuuvuo6pB7I/GDPlqMDt0RZZsTUP4GU73I5jEW9BzBhEclhj01BZHZRrBHti3",
-	"oGm8P/bghD+TUW2w85uSg3Vf8kuJQNwG364MJFQ6M2zxjVkYR8/GZ0gIAElzMLNm1aWRMv21WvYYbvYI",
-	"Y7b4R+W40JIdKyfA42HK6eO5K65f8d7kR0cqkbIQThAxNOhYaFHNRa+n8A5n8HhC4RoAyo4Y12ldNty/",
-	"5AIHfGWeW19yYQbAJVDKEZqwxTHQsvkMXemFWt9ueTiDLQ5WfGE3RE1mzXORJQpPkmVBsMPLpFEkzb9d",
-	"FfDu56xJFjMezIiWmHo0xJ0VSeSMovVblXMzo+oaB/7QAzSjcugqr2wMGCY6xK4aA9/bq2oSx1V/PiT/",
-	"3dE2FlfmeEi2uNBr1m3Hk1FjKFYfjGLBXO3RsHkXQhuudMrKW/t/ZLnuDmuXYiE1NgcsUdES2/WYOqYR",
-	"lECMSIAHTp8IfF5cV5L0vDTKLVbuD2JBYposCUsUVDwpQVKmsjSpK0uCeqrqgqQOEqbwOIv18fDAyjX/",
-	"yilGEsWmLN2pUMnWHz24oGjly+3TBeAsuGCnp2cXrbNep9/qeSFrXfR64xbzziaBP7nwKDtD48KtgyEx",
-	"WMGLzkpo0x/3WOd8TFudCfVbPT/stM7Pu5OW5/mnYTcIaK9zBnQF7JazhWWFCXlIFgxorOlYZBg+irk+",
-	"U2Se/f57xIAghitgYHgHvwCjB+Ehg6KGTQz4/sC/b+VNcdvpbViFc28LR6L0SY5FLU+FerlcC1OPW0V4",
-	"Lf2+H84WGOeb2xqpoierJBvJKwhZkKlgkvDEFMyskyPr/aZPj/EzyUInfwJnRSvsU6YQtSERBAi1gEjL",
-	"nOM2uSwnE4cCPWmY8oLtU3v1RTfPy8LpcbJAdgSRejy41/l+kdLJYTJEPj8sew+F5QfArXHi3OcTbKrK",
-	"+GLq4zHH5NvB/+/YlCfoxq/UqXcB/Tqzs7rPSEm+nHxaAfGNCSpXLBbA57jJeYOsjFEE0G6t1ja5nCiW",
-	"wm+VhmmeZ9HMHUcBlmlOeaLfqc+cSFh96skK9O8Ydyof48rg0yrD2I4RqNPeDgGohwG5WTM7jN0xe2c0",
-	"hKXdgISrX3EKn+gY2f3agcklzBwYmZqbGgRuBRqtW5ZwpsZj9cdDhqPlvcHyfkxV8OtRA4/At5Oncwa1",
-	"CexBwLfdDt9dIzvJCZD39IUWYwZ0xaTf4PEkI5GGLP2rfsnI6l+u2xISQNnYAZdErxdFXQ15Nok2JCQZ",
-	"0+BmQdNQ7uJCtXG7rwOdmwd18PYP5eBdG/bbKHRkXuTPIyqD0V+guXeB5Iv8eQQb4S91M4HN0ti5jkOk",
-	"6i3ccfe4DufhPtKshlP8NVMkZsg3CM6nbE54QpYig4bnqF9skqwoX4xk9cKLSSc4Y61z2h23eqzfb10E",
-	"Hb/Vn5zSs/F5cBF6xZ5KQUSzkLW6rRnlN1mr43V6Xtc7a9xXrDr+XXxwo4ZKHEhmkRb44nSNW7zAJ/4J",
-	"T9egAStxgsJYtuOwTB9+PunQfHNoIBxOeIRtZ4Eydejg0I2xTC6+hx6w+Vt45+5b9MbnzA9PaasTnE1a",
-	"PXrhtcZddt46DftBb9ylnYlfWCHkYs/98517aQwG03Zx0+f661GB+NoVCJdPUC9+D6pO6NNmap/rFAa9",
-	"JSVZAFcHCXnKAuh6OGaR6XkL7cGnWcpCrVuDr0ZRnsgmGS9N+ZGjftSoMHJ1DNi/Q4BZxqIJuPNdg5JC",
-	"7ixeI0nP6zZzLhBIhCuMqOd5ddrD93qa29QFqDu2T2uSlEUUUmhNCEMPok6sGVWiQj43sJWe1Q96HuDm",
-	"uorw2PyQDxaXRjmBdYpFCL2xV6Cz+94/H3idge//q7AUOdQ3a4VAsyH576wx8M+7vbzHACB/s/Z1nffe",
-	"+cDvG3vUvE7eMBXMzMctvKzwO77Kc+9x3xhWqXhX4x4g/sI+Te8zQy5YZfpZZc9opG4QT73H9xH4D2M5",
-	"MraOqRY5C5D/fQ7Q63ifo/d2vsNK0D+B23biKzHIgfJJP6FeAgwIlUSxj6pIVvLz++9b54ayiSfkOyrZ",
-	"ae9eiA8v73le0w7EiRMhSETTKSM9v1udz0lDvaAPivXW67W7AYYegB7IIav6c/34/yHo9pL/Tv6dvM/V",
-	"Ygk+U+h3QZftf2stgyWBCLHhRqYmrfMd8Lt7tve06/BRf8lvDguPwdSnrXkjgBwYbsFmlxsZ8QKqaCSm",
-	"GbMJuRORxohrK+0NIFP7zyN8ZjviUo3+YmrG8DeygC4B1lxGPnUHzzRFeuPqqnytwrzB0T442AgNl/Ks",
-	"vsbAP+v4/lnnrOcbM7umPRC6OJoNsUhsvZJpCqTVNXdZxPHs74Y+uIowtzoTG8ARl/XBrVDu2czkC/bm",
-	"8Pdoo3Kf87hjYw9IcTMbeSLSld1fOKhmm64fUrx5PysY7zn5BP9/V3tS3yZmh+x5Sm0ZPLpFK0KOb8yW",
-	"32qewgOBmiOicmaHwcMmFLgkZIQn5QSP1qiJrDaJgragf+p8P6pxftszt1uxrOcdLgb5KDhxD1TYiAhf",
-	"DBDu2d3oq+4S9ESQyIX28MR/PjBaiPRmEonFA8oZ3COapehM06VBqBnjKZGKzWVldA8wLaYqgI69VGWy",
-	"tt3Kr264W/ALdBQ3MsQuKMijitX51aStHNrtPNuxmIKjQ8fenm5xhS0VaDYKu2mfEgvWCfqn4bjfCieT",
-	"cat3HnZaY+/Ua4XepE/PfO/ilHmNZuOGJyFE9YIZkyqlSqTFysU0S6CDoz4p8gZq1KKIBRif0WBtuvAS",
-	"wA6oJaNJWCQFVLOUmVqcLJ2C/yFh23N4/Q7Sy7lGjVINMxk2Bl7b87yz9YaLvfWOi13fW+uY2O97d3cf",
-	"7vbdj7tEddyHOhZefAWFF4sC6lkpkCPhuiBw1z+g6uJa0VTj8xRUTJEQSvSxKhwZaTs7PkPPjkhvsA5D",
-	"Xww5tQC5tuN6EhKZpbfYdp2kTOoXtMlIn+oRkXSJ+RpQMYovhScqMWVqBu1P3DoQqcTcdOLRYklMINUO",
-	"W33JkakxDmYMuawMgRU+tpmT2KVWv8bCDeLa2o8KbchbP7LlyKQOG7KTsQiXeNNFJeWnnpj9PA/ugP6Q",
-	"lua4jtBymUlGNW5qxITcR6D3AGCC5qkiwoi8jUzE9OPQ4WRj0L2rg19cc6O0D4vY18enhBmuzhAJ/mRj",
-	"cOqZxup6GLYkzze/WfTre57n3R0qB+GRJcTeGH24Apqt3/yxpfIj7KEKEQ7aIuZ5TNG3XJqObdq3WSTD",
-	"NDrhRdfv+14rvLiYtHoXPdo6D07PWudnEzb2+szvX/SK09jgcjejN73k1/JIrFC3xlyV71tPTR9n4A/3",
-	"YerphmnA13DL42Z9QHXjM2tP/qDnHVB72vdc1hnmTvLMqCRjNs2SlZ5xr0VAqxvr/wp9Y5UgWnpqww46",
-	"dmk7xFpS9uHlJnIlH0jvfFvi39399bjOTmGDezVRPjL7HNVa6+LQSEeo2+1767L7FZO5+04+2f+0RWQb",
-	"yzrcSa+oHdNKJggmIgWZ0LRNRghEI0PojY3OMQQ9cmg9apIR099gVPo7NqwfaT1UPyYQMRsaVXVU47qt",
-	"1yrrcpGL2FLhii0szROqENmuw2wU/1amPEFNp6QgrAvMgmxNbS9iBuxwqI4Yw6sdQ0CtUi84Kk5Hxekp",
-	"Kk5fD53gUZzvVYx0b3l+vzhFWZyfBDQJWFSfVHYNnqJcrDdBiBs70/h/gPRWiAhkfd7OpVnydaHspwra",
-	"G5gsMG0M0EjPY0lYEmqkrvUKPYeBHgX4Vy7Ac5EC3zM6ytyjzH26Mhe88GanQne+Y6OQP6DdLeZf3Ow+",
-	"Ybe2VK/a+lYpozEiD16Kqd+52FaQaGgZUGmeZaBmLLEMLBJywWdsSWZ0PmdJm/yq/6pWPXggrJtk9NuL",
-	"tz+9/DAi2vaW0Oa3TUavqVStl3oQrVcvRkQ5ymAJgyTZ3IW3qMLRVoeB9NV2jV/emiyOJyz2m1VJYHpR",
-	"cJLoDoF0FL2Iz4prUo778bx0CV2k+cBLi9vY1CBhf6VEsY8KN1oLh7VGSaMox9zYSjntIlWxhuRzrDgt",
-	"V4oWBWKvNnAx3EeWKx4zqWg8r1cN3FKw+bAoVou7YEclaG8hA9+qStLgjn5GGA1mZBRSRQcjEvGEaSVY",
-	"GwalJxxNvq9fknwvItAqDm3yBTQKskgr3Cc03LFgSGaxhs4RHYGmNxqP2uRHNlcu4iKQUMCk07XJZbKE",
-	"FihknCmSZPEYjDxJUjbJZFXC+mUY/oSXPaSghwIbzbgx6Lb7O5/Fy/Cg9Tspk8jusMeQrrO4lsg6i9vH",
-	"YMxh2a9ZkKV61IPfPhRP6GUYErUQdj8Xi7ndmarqvJCNIx5sZcGeMRpp8Vyjw10x/T1so7I5TZXpKcei",
-	"iWsstJiJCOpOjOsoNGk3IEhJIEIQHx3P09cA/TuVTA4wx91lh5JLMqFcmzREC54xlcx0MM/fMcoSHPBy",
-	"9IzQZIk9kQgy/Ll256OQTVMasnDUJu8g4wm0OpoyYHZdKWYZhRz2TIgoM6NpnLdSes1vGAx5nooxc+5O",
-	"vRwkpYoRSJWpgpa/MfUDru1Dj/I445F+4q3X7rb9/7c36QQXIXTXMctkq2XwvwFYpymT/43yVxca5Dj9",
-	"xqyk3rcJNa3BRZKwoEDxV3WxnvcQk1oHnxpA3R86li53g/0GcAcL+erzzfUQQ0PyHP0XLhKL1kW/g/vs",
-	"qK3B+UGdT5pm0XaJh1r1QtPdrx6+1kRq7uhU3xHMaN07elV33FUtgz7Sc/e5Kj4Lzgq6dZjrKp7dbGSp",
-	"Vl9nSs3l4ORknor/sEC17T3tQOgRr+ifVZ2Tb1kq8Yx77U57DyUSd/W2jkMuGQIOjz6E7acFqzgNa5rp",
-	"1c87XEBZNVckZHOWhFrzLaCuOdX3RtyI37LfawH3e5GSonvSYJdJrSSUGClnndXJVOs98sa1f3P0ABZD",
-	"TV9PB5b6Y1TC1WsY2EPRym1Zqie6+7bSb0+gSU1tqxmYtw2XPq3d9OsMElptY5fiSAtb5x0IkX22zooW",
-	"DWGJzZtHa15kTCOaBHqZiFWo+16XLGZY7O72O2wq2TR/0Ds+Rd4VfRDyq91e4pLQRVWno78xdYVje3AV",
-	"14wFN+hHMe4FJ9oq0dldFvNp6mjs1y/8ULTs9VB335p6Zrxub1qlEdpWj83Khk90e6aVg33MHbpg45kQ",
-	"N/IkZnK23NC0S//ZBOcgpXw18VtRDWqmtyUqlJZAwnQkHrMIWgMP9MYVUL8MGuDfKKeQmIfvyJmBIMe7",
-	"QAPx9+u3PzU1Ps4o/Huk3znkIVY99jzvmbaLU5FMieTThGoQ15eDhx8v8dePwq+4AvDybb7BkZzRTv/0",
-	"ryOnS8/YRxqygMc0Ij+8uXzeuv7hstM/taiup1Drh/tHC17auraDrffFne7oKZQsSJlCxd8MIWVTLhXk",
-	"sNAwTJmUTTDIJUtCZuVVKOAT6WWrK4uCVdxrhA9Jm7f28CdMPh9mqSmoj8YFdQrUSdmGvds2d594/jnt",
-	"+F6IRb5tfYdWsWZZPE4oh0ft/AhDP9ue6wkVEOn65+fPX7588fKFyWNH75+9rXU+pr3WmdcPWmPf91v+",
-	"xD87O52cTfpn53t4/3BjGuv8IF6HAsIGjFtoOeh03lN5c6XfNlcb2idIAxqusf5nYgg5ukuemuezRkJe",
-	"4YbFvQJhKpQeEIsuuESNeKvyiNo/7SEjefgfkaUJ2yAo9QZ+464j45SHU7ZJcP5HjB8oN0HQ4Hv2EJ6P",
-	"JTfzNfncwtO9+ShBK7AdS7HO/E7H611c9M97F91OV48splO2IgThN9nGTeSk4OrNIAVrskvqxOtuT25B",
-	"Y2YnZZ+KePyPGA/rlnFddO478r+L8VEQHgXh4wvCXPr8R4wPJwyzMUs3tXmGv280GVMaPNhmxLd8AbmH",
-	"0//cMg/eepR3VfxjYpFoOFoRQLjJ2rhbnQA6DT3WDXzaXtDbQtZJY9D1TBaovaIFD6gTewt6yyYijfd7",
-	"6VOTc5vNwJWVOBp8Rzn3NOQcQr89n48n5cqj+NT4jtGUpZcQh/ztg4bRyzn/kS3dLx8wHFjH4gZ1ifrP",
-	"Lhx4gu0DcMTrxcpUGaYk9PpzaCxhQPVKiKpeHeXwGEbfkbmycK8Jha3fbYM5IKVS6z4H0C8FtwrPMp7n",
-	"9Wddun4Mt167Qy7fvSrcZX+q6jaSOE58whPkADbJ4iJTq8+AduIVL7esKJJo2RKaRNbVuzEvFGTO2iOA",
-	"2suxaUoruIE9yxBXFR/1zl7YqJavWN7i6D5XbzdEYuv3vkt5YJoDSMkUmbLEaCFrywl/19dXT+hXJJ3O",
-	"H0AWIotCEgi5vqxCKvJSKh6brlZrT/tZf6Am5lHg4ow5JLaXi3VXHwy3kff6rFaP8h0yiBRaCcF9LLll",
-	"kZivL7u5vOoDMiohW2TOUi2baRJU3W7/VPGEWx8aFjWJBi6q+DhiOKwyHxyG3W59y2ZT3GY1+zPfEREy",
-	"DFUzSRYeVLtBrpXQkyy1h6r9BuU+EhUPgwzcZnGTAFmQEqlhqzJ+8vyRsO2qnnUFrnujJopMSR4y+2CR",
-	"6glqmVh4kkPsivMMZSEFpqz8JpfsWHFXgMx2TVTlcZtevntFbtiyNIVMzViijGZU8SAgB66nPS88qkAj",
-	"XDEezMfLv0aeCHb34e7/DwAA//8=",
+	"7L3tctw4siD6Koi658bsxqHUsuz2dNt/Vu2PM5q22z6W3Z47Pd4SikRVYcQC2AQouabDEfs0+2D7JDeQ",
+	"+CBIAiRYku2es7OxMaetIoBEZiKRmciP3xY531WcESbF4tFvC/IR76qSwH8/2Tbs6jmmJSnUP0Wz2+F6",
+	"v3i0OENrTMumJgivJamR3BIkZE3wDm1xgVZk07DjRba4xmVD1NB8y2muJv3lt0VBSokXj377lC3WlFGx",
+	"XdYEC84Wjxakrnm9yBaUFeTj4tHJpw/ZIq8JlgqAe3988N1333734OQkMx+qiXlBFo9YU5bZYkeEwBuy",
+	"eLTgFWGYIiF5VZECYSZuSE3ZZpEtKlzjnR0h95X6XJD6mtRLPemnbEGLxaNFvsUy31Xl0cm9P//l5Pkf",
+	"//P05bdvv/v5+/f/31/vn/3w5Omz5/+xyBY7XpBy8WixqeTRA360o4wusgVf/Z3k0kxyrBBcEkk5O84V",
+	"RhefPmUGt7QWsovat1uC1urPCL5FOa5rSgSguOYlmUTrIudMEqZWX2QLNWTxaIGFoEJiJhdDrGtUTKL8",
+	"iyHlBe7j5P12D/vXdESEFeIQ7lLssPg97fQ1JTnpn6xK/RHxNexYko9yDsUvSn5T7v8JiPyW8/IJLsvo",
+	"7jGSnJcox2U5jQD16VJ9qv++bliuFlU/4XrT7LRwW/z2t0XN+e5vi0eLbMHwTp2MHcGiqclS/dCefVyW",
+	"yz96vOJEhZv604ffP5LfaXHYFy+N+nOGbraEabFCfm2IkAiLK4HWvEY0xnNfa0fZorFbaX9bSn5FmFg8",
+	"uve9QnrVSPeXB99lC95I/0/qo6rmu6r7leQSl+4vD//4SSHvAq6yJ3qlHgJ/4nJL2QateVnyG4FWjUSX",
+	"vzx99dOzD5cdrNVEVJwJsiwJ28jt4tEfv88Wku6IkHhXLR4tTk9Ovz06eXh0cvr23smjE/X//7pwjJbb",
+	"1X2AzDGfJTD6siFGgqrm17Qgtbs+fVj0HC0oz+z92wHEzADKASk6YJgLe+xmXuOyXOH8aomvMS3xSl1c",
+	"sm7IKGjmznaAPTeTnElJdlXgbmXko2whpUJxfQ/WVo8wswC9zcRIcoRLSWqGJb0mbqoWpHYfBoYWupdE",
+	"4gJrmdWC9ZxumpoIS0KNkw5EbspGqKO3xqUgWcthiquWO7F49N290yFLO8B2dnUPIMUKF6QkTl76ty5X",
+	"+NlwtX216yFc6ZykRaQi9KPFc17n5EjAqqR4hLzR6L9RJklZ0g1hOUEFFYoPiv/eYheWXAoHcruXNwQX",
+	"++4WXpNacIYRZgVcJwJhpbNKtMWsS/Mc51uy3FKtBFd6nOU/GGrQ/kmrkGVJyuWayHwLiL93/N2cw10D",
+	"qC3oFxLXAV61gllxaZ6TSvYYNX1BAQu0C6rrN3iG4dIdOb8AFuc7BVPJ8ytSLDR++lepWxru5v4xVeu/",
+	"EyS4+gZfE4RRTURTyr5IbUolyh6g1R49RDsiayKSAGiElqTvzt+Sj/KpVRwiqse7c2SFgLe8UTeMIM3Q",
+	"wlx8SuYe3fMWVP/WH8N1siW4IDUw1hssyQu6oxL+R08q8ppW+vgt3miKC4TV7UIKRBnCqCI15UAPkW/J",
+	"DiBXp2XX7HzdRB2dDdFodgu9ITtM9cGLLlaStVQryS0Vt1xMkMCu3ltNQ88NCnymFnzH6EckSM6NRp++",
+	"IpH1/kzZnsPVLvR8qGGSlggzLrekRkYYox2+IgIJwgSZteL79+/PGrklTNIcSzJc9k/8BqSk91F3AXcU",
+	"4b4DzgBjlEjDHOcF2VVcEpbvfyT7EL0qguEywk403FC51eY33hF0RfZoQ6+NuajNSGM04Q2mYJNTNZVm",
+	"yVYL9pY+Umt3EIM/vjAqzOm332YKUfbf97LBrrLF+fonzshLLPPtcA9Kfjx7izfqnN1ssQRA85ISpoSy",
+	"eGy1UgxST0halihv6lr97pmAVKD7Jw8y2D5vJMJoxYt9fHvrIwXTkQYqsrl7J6cPQvtR9uiza8Lk+dMg",
+	"a9dE0V3iKyW1jBekqQzC0StW7pHkGwJcCOTqITsKtVr4CFY+On86SpIA0GH5oph0h9keESa1W4Gjmsim",
+	"blnj14bU+xaIEibqLa4Pyj2l+rtjcy94bF6t10GREAJEXNEqBgbX88TgUP8vmzrC785faqGu76AhUGfW",
+	"API4Deuz1N4IlsRGW/uZ1Dkp0dk5unj6YwY8Ta5JjS71Z5dI4L04RpdncIE/AgX9m49H1zDsCNOjhh6Z",
+	"mY/skIKbE6wOdZQ9/nKk1z46Oz96d35k9nZkNudjijCFlF8W1/cWH7KQHLKaJIihH3BhboaO/fDbAldV",
+	"qeQa5eybvwutLhp3ocalxLQEObWhQtbwodElHum7BRdFTYRAOWaIcYlWyhjVmgZoCEsD2woXSyPhQHeE",
+	"/1rCZeuMyx//+uThTydvvn323cWDt/d+fv8XtWWJZSOW2in44OTkk4+Ff6vJevFo8f980zo8v9G/im+e",
+	"Gf3kUxaQV1bW5pj9AWDWPrkCgeQRiEokJIYrTFnenK1Lmh+KvDNklE+kyFygPzzBlcSU/QHhEtRGRD5S",
+	"IUUfZbld9hb4+v72+DqXSG26xgXNpdAiHgQ5rxWdP2VK+1/RoiDsQAQ94U1ZAPdc45IWWBKU16RQdy4u",
+	"B2ipSL2jQlDOlgVhFNTVg/Fz/274KVfWA9xhV4zfMLBOdngPeyo4nBTA1DkDM7NV1A/Alp0DaR83sh72",
+	"DpKo+Whpfz0QQ9/exYk7Q2vclNLKVw33MbpsYbpEa6oUPGqUVoJKvtEo+4nL57xhxYHY+olLpMf3MMS4",
+	"XK7NDwezz4M7OV5wOShWATmQIQ6cBOeBCroqtTbi2Myi5VxtdkeYJLdBDm1nQXu4jwdo8j65DSfduz2y",
+	"XpeYMXAyaXkhQVfbEwk4eVURdnZ+a2ndU8Sp6Kt3rR5bN4xpV9fE89WBs4aetigDKWlv0/aN6yteHhrz",
+	"t7hC9ARf5iKJU2lyfIge3n0UJsVXurAmaDLn2tJTffbLK06Y2LCUp9+vfi9OEOJWt6Oe+5Z3pGIFcMKi",
+	"P2wqefT9H3o30pA+xmfr36EtsRKmM3Qz3uaZou0L39zTsu2Q+9sR7rPe4vETFR40+zx9FfVggiIpSsJr",
+	"vC85Lt5y/gLXG3KwWazv9BUv4PqWnKMS5pvE/9jQw2/9Sm9rKTlf2tkOPSL37vSqsfsEqGokt5hZj3iX",
+	"LIqRFHJoTW4jzwpMyz1aNcWGaF2jIkweByQZZaJZr2lOCZPLXxsu8UCYRecKE2owX59KeqYl+ZgTUtxO",
+	"HTi9u1vI7M8JM6AOovIY2QfyG+z27ih2QeprmpN3zHviPYhoZiKUK+Ww8aabPEojI2fLM6HnWnanOVim",
+	"3b878lS4ltqLDsYDI0RpBIZUFtZjdKkRegm+JmHiPvznKiLr/ZF7ZwmBZL7+xnuRAYg0iG85f4nZ3r40",
+	"HSo5lW4Njmhkj8Ej9PAEVaRG99COskYGKL+osSRLGOafHk+qpk0bYovabqjPEuE1Dz2xp3dmVL26NmGa",
+	"tdv03dA6W/zlyL3/Hblnh9Hh3UfQ3hSdB8ukadoRg6nM20PiNOprj3nfMdzILa/pP26lbfkvgsUxeq2j",
+	"IxDWZiP68/u3Sgc8e32OzGPQ8NLRtzmu6PIKHue6mtnsBUIc7U0SN06DH93iQrozLe4njhoIFfFN8B6D",
+	"v3///qj/hDvGGP0X3w5nVDXPFRFWJXnGJJX7wxjkl9905BrEIphXKVk35FO2KHm+ePTLQqlCHsU/ZIud",
+	"gCAaSsoC/ESg+7TxMVQIfRR+W+Tyo3koc0FoD5UpY5Zc6DcGfU9s1E3OtVXP2SKyvlhkJ+YBykFyAQ9J",
+	"SGzBH7KF6A2JdlxI9PCBumdrnMMTd+/pSeudXMH6YfLaHmzXGYUuTmOW7mtcNnfBxadz1aqf3dqjSjBQ",
+	"SV3aZkePlZKlzX8dx1RSITsK8TsmmqritSTFS1JQ/Bb2eqCCxQo0+DhBuwoPO9xIado9LXdqU/qHW1gq",
+	"3965pbLFAmFksIwUfJ7uxStinkKdslwTrMn2hQzLr2zw3crU+1JG3lc1t+7Q0PpiJtZXN4J+1+bP1zB8",
+	"Zn3+1Q0Wp3f/y2a5E5vlq1orX99A+Pqmwb+Mgs9jFHxdlf0zKOtfSk3/PajQn015dhDAAT4r/JjF3ko3",
+	"HLFmtyK1OEavGHHRxRD2zhuJct4wRSaBTo51/kpFakl1OCTWMwIpIbJ0zesdViel4I1WduzzFiyiKLya",
+	"PeaT+4tJhfuULc4q+owVFacmNbv3cIXl1uUMKYXH/eP65PhUSejAXoQgclnVNDd3VYWlJLWa7n9+sxiE",
+	"hmaQjpf63VK4sNqpz+ElV6R8WZEacMd0omzC54IznDa1SVNK+hjyD5eyxvlVEuo+6dOlTZZfNB67aPIB",
+	"cBjJeiQaLOxtsYucD2EGOmdrHopaN5H3llUQX6/V+RhwTGfcb+Ox/9mC+Ow6JhY6rP0pW6wJlk2tl6SS",
+	"7ETCYjvKzvWn7a+4rjGkP2uB5Qc/CwmmyYfATNekFmaD9uuT49NQrHSXqnacW64r5Lxt+aiJUCqY8nHG",
+	"gDpXZN/mOii6XZE9olKQcj0kmcnQXeqT20oeLMmRpDsSYm/ysaI1EWNjWFN2kjIHc9Cil5rw8EE2RUMq",
+	"ljiX9Jp4CTIrzkuCmfq5xEJCzuOtANPx8pNZEwqPZE0/RlJ7DNZXZEOZyCBIg5Sl+ptAWMnfx4jsKrmH",
+	"BAL4qxHHvCzU33aKUj3sDCAQOa8CB2/xDGbeEcwEItek3mvTnyqhf8NIDYFYBYdcgcTj0z0xPc6mhc0z",
+	"cFhxwPlUy3xu67BRj3hxpn9iE8oHvI8YubHs/1ijEpJp6I5AdJNQ6uUNQ5ShvCS4Dtx35sVkWhr9SPYX",
+	"JK8JAJY8ZIC39olG/W98009rvJZjx13x14qgHS7IcFvd09oT7UZK0FZQeBFHapya724P0gSnxZjagqp/",
+	"d+BqVo6yeYfHE6iqJofrAn8018X90x73Z4uG0V8bYn4HW6tHWGvdROj5goY0T6VsVngDSaWGriLKpN27",
+	"L4X3hrcepH4nJDMGWFan0arh8V2+4TLhqKrzWJXY5NLq9Mvf6/FVqABYC7XQcvRg2SRWJc/VNoXklUA3",
+	"vFaKWfRQDU5DZ8H5d+aowBnOHt/gBJmNPjS8CHEro6hAdvYh8TY1zslSZ/wuTY5vxyz67iHUDhmuoMz/",
+	"DqatG8LDtUv+O/32+9OU5L/IXrV4CCvI2Ikjk6emrnFweRklUanzj5Q9alT7Rzc1BQ+r1ubtT1ZjH/zb",
+	"fg46v/vZ/Mv+CAaA/U3/w/7k6f/e3O5P9rM1LYnYC0l29it13h/tMNMPpwqt65LfOAjaP+gpQjpz59CN",
+	"XWT+8fazbU+/y3wbaoMpXv5ydvRXfPSPk6Pvjz78u/evD7/dP/3U+ffDT/8WOlxnCndnUtZ01UgjRIqC",
+	"Kqhw+drjT33DdYF+jnMpEF5BWh9DQAftLChIRcAFZrIRdEkGVqAbiBalEuV8RwRa1xzUvCGzqbmeYEk2",
+	"vN5H2O2KqiWUzggp3hYAKnyWI+ya1pztCDP2pPajmdOnuKcpKFcgkI/K9FB/YXSHjUFCd8ZfGMbcU1Ob",
+	"ZOiq0ZWOSKGBCohqg3PK2bL23uqGOn3Bbxi8QjZ1GbgyK8KEM3U8jy2o1Vi/ApACbpGOzG1qupjURNRJ",
+	"WNoh3eTvh2mDBf0HWe5WkTu29QCVNCdQmsX49kYvI4XSF3qAMUOuKblZArHCaNL2gK3gpFhQaXjIjDwO",
+	"HY1fG1xSuV+KnNekmz+dje2ld+F0yBeCtYvlHtr6YPQQlYX56EPsRD01ftCA+DGHhyHM1FWNJXmMLrVz",
+	"pcASX8JDOaAOsKiPtC26VMRcZ7Z4zyQ54SR9su6cQ0zj3JMWk8s50aIG8pAues7QuwtU8LLE2s8zyr5q",
+	"juWqJvhK0XsKhCdcyB/cx5+yg1wQPU/T0EVhI0/6onOviNeWrJnyGnklmCbR6t0k2mG4qYkQQeRWpM5N",
+	"PEGkQEJALwnVcPotphEpi45zKEC1IaYahhXG44sI3tR5mhi60J92PGjTg/SnMIjXShBQ43YcG3qhvwUP",
+	"JQzdl2Qp8abnBJx1aAYGEZVlmu+nqYqZLNvXxO1J97yBjmO842yB6vsKvf07ipnDHGCTHqo9vh4c3p6P",
+	"xttoVK5C0ZGQmZdvMdsokUlL4qsoEUfF4dJPv3BNsh8A+tR8+8mLRBuCLgiTUFRMKRIV4ZWupRp6Frjz",
+	"U37QWfKqe6XK0GRtA/AG7459Nrb38Dg3e1GXDsqWaON8ZZ87u8i91MtcIg4aYFtRWLsOSiyUyKsJQXnJ",
+	"BTHBOp5zf3ji7GUOtQWhiLE6hiwnZdlRKnpKsNXEvNcAOED0mixzvttxBgs1q5Lmy4LvMIUz1ggJVcfU",
+	"J6TOKS7Ncagpkbjejy045TzS6YASl3zTxI7ZDP+R+tyVIuy4xoCX+0J05FDVZIfrq6kjdQgnW09WpGyQ",
+	"3jLaYZlvQcvTZWLn+L000ka9Xh1EhbRMwmS9T6WQEYRD4wpqd2GBLmlxmQEydUUsoa1PZZWbQDZTD2ie",
+	"LE23zQ7XOT+DwucsDXien/JqHvb+dBsz7Raa5KG22D+/lkSL7uUyTy3qG489FkmzJuP6kEfTqDh4TVgR",
+	"rKZ41vEYUYFWhLLNnStGw4ftykAEa+RER3p9mK+uxrdckzWple4kIq4r4yMtOCNB86T/stRDRlnyGzCt",
+	"V1iQjo845KY71+vlfEfA4daVvaYgl/aaDSWcXmtDmIkrmlxNP22ojZlNmrHa2IwtsOMFXZuYLDG5hrrq",
+	"+3eIXQ4XuIoutsMfl625b8ONjr/Nxoz/x9qJqcYJtOPaefTg5LSv1EbU2lYWqdVvMJVd29VA8e3JhHPf",
+	"1Ncz29ySskBQX1n7+Yb+Rgfaw7Rqf2Fe/k8tQfzzU/IbOPkFbZT+tqWbrRILpaxxXGeLRpvplwNrFt1g",
+	"FvQmHXzR9uNxWtnxwCJlTHpU3aM8ubR/9FsBsiMpIT4WTW6Akl6EjOlA6mfwq3u/Q0HTtsSpRq32u6s/",
+	"muOomEYXZNeGgbuaKJMPH/js8+D0+wffP/zj6fffdlko8vrtW3FE1+UJqXH/UfOmEn45fYj/UHLDDOvp",
+	"bXC/Tr64w+3Xv5kn6dwPPmvvWD1fl42icv9Nj9o9opF8y2iOS+2Tb8uXpwl9zy2MP1qPekz63EshT+vX",
+	"7z3r0BKM/h2Wj1DFNhm6wdcZ2pSrDP2f//W/e89Sg3eASRpVJZZq+sDKvPYejB6hHV+pXV/XmWLwK8kr",
+	"+G9cBwBJUAUqXu43nGnlR6ExVBV1Ph5/bUXk5Pm24rTPcg4nUea6ILjOt29MRe8x4xdsPCK+uNkLFWj9",
+	"u23CxwMbWkLhU7JJQ59GwoUdYu3e1uL5Qtav05+7ex5uaoKcF97mQ3WSb7BAJeem4YK9gJ3mly3IR11x",
+	"S93D+1VNR9w0F86p3T90DSucFphZBSprFTeouQS1+0mhNUjeSEG1nh4AykCSLdwMPqRxANM09cMdVcaB",
+	"HvanvXc3pJK0qKSk844smiqA83aD0UXfVcrgCvmC1tonXHgiL0MQ3G+jH9OejJ0Kadpc3KGbYkp7Cr75",
+	"xh7ES+KF4Dp9Y0UZ1ubsXfoaumZ/Dxq8ERkSpMJAOrQC22iHRU/j+Da4w6jtP0fDADS1FryjT1RcaC4K",
+	"hpIx1Jgfo7EGh7+pHuCm8ryf08o1vIXf1Yv90NS3mAkeT/1jePWeNMgxU0aXkYFz4yjingQPhC46vFeE",
+	"9unAo0aQURq5PauquP/VZTFQCBKR+7avT01yXhc2mAfU0hzuuCE3td1qfpsMz+6kjMScb9OR1sGtnptN",
+	"hETrDYY4qpstzXW3h0aQGqgo6IYh3dhhdhZAakT/RAi/gTstNqKR23eC1L4a5ibQy01CBXHlat9Lym61",
+	"vRHKT+w5wQ06uboi4TIBwyEHqh3r7SF2gl7OfhHt8lGq+OuB6aWmBsF6Yx60w35UfVZBmVCWpWdBd4Ez",
+	"P6Rw3YX51GA+lVEHG4PBzhcQ3d9FC1nvtoa+XLrNkJnkMVLMYh7VQVaZNgk3WO1eZwLknK1pvdPSesKf",
+	"mivdUncAC9H9z+/fZkB8pZ39QHCtu3pN5XZNx0ZjrfMFGvsM3TGzPC92bcqm2v0YUa+wB/s3OQ9iOkjG",
+	"nqRlTdY1EdsWf8mCZMaQwSI9dxLnEG0MDqSaMHKDywQawWxOwbRawwpIHNYZbnMUOnzW31IHmA4Fzaqx",
+	"kxM2ZyDy3Jag3mIBVz1RtgZv3f12w3+/UbZsGxoP4rL9J+MsEgNrdzoilEJZCtUy+S2wp9N8goDd4POn",
+	"OfA64V2d1lvdNk583G6WQ1ILdyZEc3J2+HKpQ4xuv2Mz253sW1/TrY7c0GIRV4UomeGU8jW/T1FQnFOK",
+	"smt6a7VOLDHjbL/j2rqI5F3ehYrFyM0ynQHU19VWnc4kqTvvyztiBWVZXJN6f3sG1a25E8C/M21zjpTq",
+	"aunBV/wG/teXfv11kmy8zkpxIw9MHoH3nlG3E6S8JqIthUUFKkhOC+0FoQFh7ZgxIi+uSU3XNBYfs27K",
+	"cmmzICNsNj6DaFahXoAjqIm5yN+2Rm37eKwrxvc3fXuFN0a7tjpKNIcq35L8SkHYTeZoWCjIvpHbNP+Y",
+	"VRTigeE/aZ2aMF256HimTRaYzHaG25R8hcs2Md8kAkFLM8uG6WvClyFm6RcbgO8yD0e+HaiRME2m6Lv1",
+	"E486kmuqPUaEQttCXqMVl9vRDE3f03jvNGHjY/ZJP1ns4f3vHkxOGTpFT7ZYPoH+5eFHprapcf95stPZ",
+	"fSL/YYvlcxjwRn//yXWBn3o1KvmmqvlKpCzxwn7b9UpODXviOqZbX8BAnAOsvmuuu/0PMcS6mSPiyTTr",
+	"ZMA96JrneNWUuKZEPNLmoi1fY54LdaNm84OuvjkkTfI11t98q3O7jvaJWprHRVOFR/JYOYNZJnHgdbvb",
+	"AnyA7roxmUy24a3zhUJJzbYfLHdcH4sq0uLIy810nf2jtXwS/IS2xf9vnfRZr9d/0CTr+OjGF/BajIeS",
+	"hCCAVnea8befoPDFPFVvTb99y8Uav5q3MlMMxCaXKZNV2Z3Hi5El0h+bm9TD/y544N2ePARnrr9OY4RA",
+	"IOmkxXGfIzOtFBoqt+egPWyZd3KnJcqTbcOuIoEBbaNunSIAQUMgx9FZWerftYuNWRkEFehcENElLS4D",
+	"LvPZUqFhV61Y+FKSwOk7k7A9sxWVv9KJPs6BiB9i9bSSNhHm4BizWR62tJxmtKiD3FkeWAgqJGZS9/Id",
+	"8k1bty+mgnZbV0Obe6WsC4RLIxRSPIaNwGmGtDUtLV3cDoK0gAb5AE4y67/lvHyCy3LiOuyLHa6fhw2+",
+	"2j2lUCluINqnzRbBax0DYlueD8h1TWqhHWtRZb+j0EOJZdN/MIlUbV3Fec8mfdg6c01jKardP9N6/KXR",
+	"8C6ztnH8lqqd7dEVqaSymtu2chAnY4eIqTE6ZeUY/dBX9WyI745+JIWuwGguTHnDkSnPHEy5ziW9di+i",
+	"JihEx6jQvGcgnJwk0AU3ki8FKUkul07I9cNNIrP44SeKfz/KJENV0we+t/bqJP+9V2j2SKXWo6yBEkmQ",
+	"pN6OR5QJSXBhMWo2A0pexynwWBPPpyYwtA5ZlU1twhIC2UXTnlamfl5afSAQ7j6N0zWvc6KJsuTXpK5p",
+	"QQ6jjp7J1xvnAwOHjuX7ZUUYLjUHDkt4tjVovCv7KG76diPn22tSv5iIYPTm3OBNNXNQnbQT3w+Fz6fN",
+	"e5dgeq/KnVN8knSQXeHhOQacs357kZ8n0173ORZnJ8K0FTJdFwf8oOWr5dRv4G+X/TDxJHywaA5ZEjUq",
+	"XCshUS67msD0QTGVjJwUszLa/leoors62Vrq5E1dEyZdw/uuFxNdmlkuUUnwtavPPzuGvqqJIAxqUX2W",
+	"w1zVlNcJAdOKOV7bb3um7fQ4862nLyxzXOEVLd2D02i1fTPoiT/GNz3b6PnxafTnz/XXXkbHwIhJyKeQ",
+	"vErZ/IX6Dr639YXn3wp67JJXLiNrvDSF+vqV+VipyGQHlagbna6ZyD4nCdyjj5zzUE4q3a25yXk5TwCq",
+	"8T3pd/rdtPCTvFpWE7u+N3PX9kViptM46uHVFsVrXEdzCWqpPQbm6niMLtVMl/pFSQfWXVH9JlFQNXxH",
+	"GZbcQFlVxq/k1WSKI/pcfQTAeGZb/PM3+hMzQKmKo1QkH/VGPzl9ef8TPElp3CjDnJFXa+gjMMkS7WTT",
+	"H7fbSvna39WnDz6hPspYyLoxuLsarnnwe4w2jbs6tBKvftZEVVenHwGyqQmRNrq+nQzQa9KWrNtAl7G9",
+	"hr7iO1JvlN6nWLspJd3xQlunk5fM4Akg4oN0Vioxzp+2ggWUbzMtGTpGubOYl2taykgkjyNQrCbWn/iN",
+	"Lp1Raji0K7Tk/KoDh7KRoNHDjc2FTN1+yx6h8Bk4OEMbr1PjLIkB37154Zc6sXC3E02mPpvHs9CIrlhx",
+	"60WcDthsC1FxjM7QpVL7Hl2id29eoBzXYPtSCS6eTaiyuqVT0rYNWZXs1MjqR2z31ei5WYJjiHjhvVIF",
+	"UnrplWIqgvOtCbq70ckH42GKntss0ed0RZiBZDpUZuhYgcViO4x6AdXtYe4MLWs6wkk6kQXeD3RFSDXu",
+	"IUy0UsyNFqm6nGSWWyfgpKBW3/luwGFqRZqifVs/4hy1JORZnKDtk5ibVl2CYIth6NKiyAz9NEIsnH61",
+	"mlXV5En3pfleCVDRXpidv4YMyZY1BbkmNS5b2NOfNj31aTovsr+5EahsKQx4JXOu7qGoitwovtM3XMZ1",
+	"qEGOl5lZvMArUorBucVSYptkusMf/SXuPYzyYpfNXnt2YECxMU1moAWSfqg1VzAVRp3pZkWKisCLhk3H",
+	"zRYrXGKWwx9BXYHKD6m38+uOQ6wLHYfCl400ylUbE+HedUrcFOrO5MqGppApqPR9eKsSsgZtiuRbbrIZ",
+	"saSm10YSbL6qGCwyBT+3RGsfZDb4mqAVWfM6oFt4LyZJLNdXKYavE+MKxdRrRtQ737tjXLQbZgXa8hsk",
+	"uXvbkP9yk7uIpTtwi//L3f05fcajTt74s/Nndpb+kzgt/4mdioc76mZkkWmJOhabY2SmlaJUohwqyKx4",
+	"ExCjXzDAKjXA4vcV/PSlwpbAzvticUtR1uIlCetKOgbdXtgdlQ2aLIAAuSalYi6b7JR5IRjaUFKANCyP",
+	"Br5pxzeWjfj55DSQ9Ub/Qfq3W+cGnAgJxxVdJrc9yxZbLJbm0T8c126wEatcYuwFMVBv2qJBGjszy5h0",
+	"l+3CmXU2GaOzwfG9u0fxPyPO4ljSTzXB0BsOrXAOt5bV5Bf6xZ1Mmsr+x56drF9snsZTSLBzz5WUWVeO",
+	"+mHLy0JkCDMTcIwgaA3xOmtDt0wQDsLiSjeioDJD2A9EfHfuC4R0L0E/4HFq++/OrTdDf2737xz5Qe/G",
+	"kDmlsdwPMoxgcKpV1Pu4y1fwJBVQ+SBCrm+kx3pUOjma4Gx6br8NbGtEHoe3FhjQ3d67sE/R5IDD/toQ",
+	"Vcn5VYYaVpiu57opPV8Pg+dDDsZAMMlIoWHeyKqR5tvL6eTowfzLxALtLX/rTXu12qFlsh9UMgpBB+Lp",
+	"z6ua7yqZhgwfkMukRPF26lQ8vIZBAxzo6ltpmxokbXj46OOnN3MfHwGCRni4jXCO53cpcYmLAvKG+EhO",
+	"TUHKlBCahl09hS8/ZXPTcBp29UXzcCJ5NHqjaVk0brfT+D1GbztGhn1jghuKh4p3eO8O/5zxxY4RxoOM",
+	"w3h9Fk4MPINmMU1NEF5LI2u1xYq2uEArsmmCUcNFWrbujHpRuNZW8vTLirmpDqnAktnbSi+X6Z1EmXH2",
+	"I7apXqKdsG2vBmDbY3QJ2QqXpvUj3xAwnV0gsfvZqNIw6MBXcS8JMsHr7DILdAHqRHXNmKUfspEb3cOP",
+	"utIfI8razbWtzXSCgtYxLynLy6YgSzBhL/WTQKCIqoI8cqEOncomxtqDDNwfQeeHs48Pu4sGw4PsZVHa",
+	"FkbsGVwSS2Kr5la4lsfosqBCbb+4NM2PZdt/j3Gpq+JsmpoUmQni0WXVwFrzGWlLcCm3exDOmxpqqGWL",
+	"hnl/NguFjXE/hiTUFsf7vW3UTaWwRoG4mzbdB7bYdl64gAEH51EZQm3Xvcue6/0SbTiyweFfz4wdem7j",
+	"uTZ9L60+j+I4rSwY1K2LtwEvsVTGoH2x0R3BH7uEP1PFyZb4Y7GeKF+254KtzWh318FmNnAKeFwzr3+U",
+	"f1RiXa57MRRQ3ypy7Y6R/P3WvosJJWOpfIxIKUiIAQ5550msjHlIyKK3/enmPz6yxHg604x4UF+iTb/5",
+	"H9JYugvYWJ8dH5ixenWQgeX8LAgUZNfcHFcVqBjgmxFNvlW2XRvoptsKBF5ZMx1hKEiotpOnQN9JMaRD",
+	"BHj7WtB76Zp42UotZpnybVIskUfFNqYIjGT7pDIu3vsBSP3Trq539XOXjlg7izwJ3+8yfBcGib85P2ip",
+	"f1BAgVumNVz05wTF0jZfDMnvQe7kRGWdwJmaFjUj2srwNX4mF89O2QkIhc8vqDq3YbrUetMziN1LUOz1",
+	"Z0rLdDw26Rw1r3riqu1P3nvqqTdNUscOteaZ+zgkreA4TRA6EK44PSzE8TBR5oE/RQT/DEVV3UtPJF1C",
+	"Yi+oPLpiFNQiMWIxQ0RIunMF46Hsl0AYrWo1wxFfrwORUt6zpBuubW9JcYzsfvfc0TR0otv2QIVNr58P",
+	"83RfLGFT6kbURZBTKoa2/ZBcO6Hxzj9ee6O0EaaRQNq3prNp0se2f8Hkpz0W8wEKbSgbIKUHWGfpMGsK",
+	"eN7BNQ36Umz4hXCFPnllFsxQviW4UlYGuPtCtSr0773In1gaexusAPqS3NI0Wyh38MNjerqi47YSrpQW",
+	"rKM91WK6ReYzJnVB/2HPjqTeJa9rmlO2cd1LYKCrvj3j6mi36U3hx2y2O80CNBsieJqR9N7DYgIcJ5bS",
+	"N7wpC2Xa10pZvoSuwBWpl/eu7FsH+m/3Tk5OEGUZ+vbkBPFG/ve2LTpUO4MSrisslAxsZ2gYlZdaoy5L",
+	"BNEwQZWhv+DkYe6skCKFSJlI6pfw7YwAKTPOj5E6VNR45PamsPDHKP4UlyV5S80hCVQeUj8ppe3p2YsX",
+	"R8+G+F/RsqRss8z3eVc52XEmt2W4Ia22m/PUE/TEfq5D1tSf2pBR91xMSa2ZaLLEU9t9pSzDNXolnSM2",
+	"DJgKjcFK/BEydbdiF/Wwk/WwGyPiM6MDhJvHmh8fg6cQ6p8VpCKsEIgzHfjr6SPmJIupDEUTqz0iRy1Q",
+	"b02hZo3slAFUx1sRsd2nfP+kJgWVLmx8uankHLiE1FGFSWtBklQgJ7LyDnBiWEZ/x5PZG8MtzxliIZ8B",
+	"FSBIx34M1x5jNaU55vBZ2COtfgAB3Lm/J2IDDhcZFqyZyoXTrNNUxDRdpCMhgcND4mdCTxjopRqlM7UK",
+	"TxJFFIwwqfqrDjDVkWBd5E9JMM2lo7y12seyPOfd61+eoeZzSCub7oJLbqNSxDikg/Ke5nEwF0RTWC74",
+	"juhaWdIkO5XFoFturxSz400/Sse8VN0LtI99bjXSI3U/k8JdjWLYuvYkoX9th+ptHoCQmBW4Lub3Y4ya",
+	"YmeeVk7lFmEEO0BSGV+Bt4kQQ5WDFB8P0O5yl/aXywxdbotLSJ2Ahrb9jIn7pxPc2xJkiOHsEIad4jC4",
+	"cafEjNLHTDQMaauJUV38jXHp6j3oF3Cpm2f8V5dJcaU5XR4pVX1NAoL+pTYaIo+0X12iOcBvIdzeRgpS",
+	"93gPhNUx+hMu1wgL3ZBTR9/ZYAssEETnuX/X4L1rdsFW0F+cs3Tk4B2oTibmMGmmEMN6ZkFm7ZZbXqfg",
+	"2209r1/v/vWQ3EVUn3H7IB/AwC+VuvrKwiHCxd2hlZR1EtUNpC9AyQa3ASTxVejtpyZryqANdMIbHmR8",
+	"8uX9Iu3bpia9bvwz9GRvseBsmQ/6KPJe4/zKvk4NXS1an0aV+UhhDkbd6WHmHfpNmYJ9kkM4YbuHOc4R",
+	"zRwGAyGnatSxo/Ey07UTs63SvTFuox2keecmSOq2v0Es1LZtPEeFOhWMFEpzEnSj/osy0N1GWoqM4fqZ",
+	"+uhM93XTxBLihtfd0mnujx0d7Y+nHc3zYR9z2eKmppK8YuXe+vE/Hm34kfrqSFzR6khXPcPlUcXVUapN",
+	"MGEP43ofHmghND41bZH/BIFzgRgp+LtLmzJfB2LBbXvlCbzZ9X6krOgUv57Mh4QcQHpNIn1YXAziVPaC",
+	"H7I4eESyTU29btHeymMIhA1FghzsbIoPKUON6GQZVlzITU3Er9BW9deSyvCt+ZTEejO0xhoVaGMi1Aax",
+	"+kTGmtjMf/8Pve/aJYJYojXJJa/3L6iQkaxWiI4v7IdQJRfTUIQUYbKe05PrOS1J9IWpwiG2f0NKqCSG",
+	"JDfh+FyGw/4OiE+AJTO3jbGYhI6Y8UWLPdwjsWz3M79C/C//83/87W/iw7//D/sf/7YYCh4nZzp7BCCi",
+	"noL3W76DnEHCCoSR+vZOZGpQmgVxFE4LAIYi16Tet/kBbUxRrHZXYk/Vqd6aCqSkQhkAvC2R0a0z3gOl",
+	"FNxGnm8JLkiN/nJkiHJ0/jQBKC3cljbxwVn/337/vWcDPjiZZmCDru6UnV1P1jlv9x0MDMSrkiB1aWm8",
+	"13xT412nrt0KF0uzhmmipLQB8+Kvb5VssWqKDZFL8jGHkuQ6SHZHoUvrsiCMwt8Yl0uoMA9vIXLLi6X6",
+	"Ey5LfqMVeM7WJYXOBBXeQ0tsyfmyxDXkYzRMNFXFa0mK5Y4UFFscXLs2TQ6iWin/Jd3RDlRwizNcus/U",
+	"+nRXlaDqwieC1Nc0J8uG4WtM9St/6JZ4dk2Y9JIIwnWWtFoROjClIGhFSs42QtepUWeI+cKvJaISrNEq",
+	"XD/spWnaAT3KE5vqa1md8yJ4SfyJ30A0u1rxUndeQCuCaoI7pZYauT76DgosCfLwQRBN7Z0Q9A+oXzTs",
+	"7kIKtFKGIJOZEaMunGoql2jOtTR18uk/AufsnKGVotFjdAKnzO7UJKTO7GKSIuwc0rXA60kVEx9mbkdz",
+	"hAD0rIPqDxFObGf2c4AphFk6KsJxvWL8hkXZ4g3BRTDLjCqZROUWnncNF84LMSYeZ08jynz7ZblhNunD",
+	"yk0b1+r2bFaOkU+hfUTJUHo0UEByd957qQXzkNQqTg9Ovn84T9+FpUIb+Q/7PHImBAk/3eqwP1tJT20l",
+	"IFrgo7QO/OrLp7b3MAw7JJzXuswGTNHGJU66isGhu/IjH6e8Hm2Y5Iyi/LDjMylrumpkr+p5cuWatIhu",
+	"WMpGcftGpvOY6Oy9iLvExhdStubTJcrh23P16aAxtyVr1lqoZgOGcsEiOR4T9WDxkD0gW4ittRcgXp2p",
+	"6yXQ3WZsThio4MY6lV5ATCDAqaFlEfbYmaovdoW6YUxNaBTDBKE31z9h/CFwYU9HWv909vaiHdHqeJMF",
+	"t7AkL9SH3mBS0IRCXQUV7RijG06XwTffeSOT3Cb6e+szyRaiqZKQeWG+a9dTzCkk3lXpCpNX1WiSL9St",
+	"U+NcZvBoaJtRtkzilUU6Ppn2WbrD1oLdwpMZfvXQ3/MbKUJ6yDKs1OGP+GGbTKpVW7vZ8pIco1fM1AB3",
+	"jqYdvtLFqi9dTuzljPTZkDD7ky4p9KQkuCZFsIjV26TKSurag9zKW1ex8lLz7adPoASQaWeVa1gjsrkv",
+	"y0WT50SIGWzRpuRPVabqIe/eZ8Dd7TcUAvycUUlxSf9Bnmrgxkv02R20ebrQShkyNaBrZmFMth0uAl7K",
+	"AEGf9mY0aVLIbG7dlKVi4/5nuATNCpGPVEgRfszQn06+qpjPQO5phAadqDdYLL0WkROVEO1UPhNZgLpz",
+	"hajy54tXP10AfK9cz8Z0Q/8MqfFITxA07F/Qa8LMTodErmquYI+704asiMuu/3w+I77gG97IsebpgoBf",
+	"Bx57rkP1agLc9YJvNqRAvJFdhvqQWo0jBCrEprsamvsxf72tGZ1jhgreKdG8xdIvkKEtqGtq7p6cF72n",
+	"Ua/Bha3YqceUnG2Wpnhv8CD04H2CJS75JuSCVIC2pUEDtm+v2GiSe763vNaA7ygT0IdnzM8egiGU5+6+",
+	"MJ2tTbqeeYmHprShks6deSZ9P9p+m4EylzyRhuvzp5A5GnnEaSF1kyZgLJyLah51NI9DwnYb/e44/hAm",
+	"6WaO/nHILfp7zfTjDK2/QWqCWKeHj3IuN+tRd8rKFpBpNvYWD9dqcBsOcrFoqISk+9VIvtrn4ehuxfCv",
+	"w9JjHY3UNXNFtV0rqGy0htamr+d8RwRa13z3OZsXhQV4rE/Qs9b+/g9MMbpi/Eb02iz1tPDrTbB+eL8O",
+	"DBZNTUC/q22FFFy74poi86p36BPYEHSNy4Yk1CecUbU6JIm8cvU3lBX8Zrxoo66mB6fBVHoSW1x34bwX",
+	"rqNoYhi96n2BBuEzfWiQBeDV/7vVjL2TeujZPH/qig9VNcnDndDf+vlNuLimggjdtllIqOdiKj2Ra8h/",
+	"4oIwhBvJd1iqU6DDUcMF7WOVH19wtoFSrqahArMBnZO0sy8xwy2oX+Y9+KZnIervNDZNFPhS5Lwm0Zaf",
+	"wZTqipDikHH6oVIsWwUxHE7jvoPCB0t9QCa+7TVVnLCA/JoAfgJtV2XzSD840pHjFztEWViw9cnQRW7/",
+	"+ugegCiiIlgJEiB6FT2HOngRI0wXyROmKM4e3YD4raqSkqKtIFATqFgFJQQ2yqgb0dn3SaULfU6fLpUU",
+	"iQD01ozu/vxpuO9c0XpEzKUSbCVhCwRp1bORghYk0Lxhsquagyas4Z4XcJdqrWKeNqtlQL91cVCRDa/9",
+	"tosEzRGhkPR1y0iTUFmm6+hf6Zu6aHY7HI60clrv8E0fYu6NDrrDMt9mSOlVZQmVbIQrNDm3MrregF06",
+	"c4iIMt1Ez6cdxFP5TZ9Apcq3nMNNN2xcmd71Kcx3FqBRG8Y0Fwma5O1v8whpF75LG8aDZdKK6awfTMDS",
+	"v/dNGCrRGl/zphZfwYDxO7d8FevlP5XmHSlqaY0U7ZP1uBkaqEBQg6l/Y2JsTK8nCLQpSE2vSQG2Dbq0",
+	"LaouHfZveF24kpB2JTghWuXTBdke98hGdwTBQ4gaxsB80ivYxxxrqE51yQoW2IHKlAp2Ttkm01k8ukdA",
+	"a6JA8X8mpDqS6PK61rl1OmLh8viQblu3bJMVa940FP3kYwVN5lxxWoXNXSMkPH6tCCqValx3cilv3/lp",
+	"CEenOaDXBO8GQxkmU8Mq0DFqUqcma1LXpFge2gTp0KZLd9g8aa7b+A3J+W5HWBGpTfvWVQiDm8fWhFH3",
+	"T4ZutvusPd6SGxZRx5KGI5XWtIAuHXNsiDkMHnLrDLP9Y7atK6TU1uUahaydeX5AiOsi1MrtgGGo5BHc",
+	"KpyRwQVzuOp3P5ikk8S7g3vnMFN0pN/UoUHQtWVlUiyTSvs41AyqUfcn6lqMLRt3G0N1GNXDaKCMwgjn",
+	"DFkjenit8husyWjb1HRMl+knlN+r52uW2+i/pgPnzh0aIcbyQosmwq4gThutmvArBgNdIezBSU3CuuMk",
+	"qxaq0MZ196ZYzweG4BfNxLbRE7QVErrlDpRMQJLzsWyPlDSOqe16cL5ywN9JAsjvNZ/Da8wwRrU2NCGg",
+	"uwLx9LAgDcMhvv8XNO3QeHg52jtVmTIBfIWVvDYkpadmMfoRCZJzVhwS7z9L/nPHCm3Num6tPK8IwQ0j",
+	"xXK1H39dmBTpIeFswHC1lhfeahO0CHvgznSD+RnksAHOSbqizwsBF8wQqwqa6dgVhwYAJr7xn136UrTz",
+	"Tu+TW4rjJKS0Sz6HSjbjzYT+yYS4IeSD09MPX1JqvyY1HH+Wk7Nc0ut4Xagz1zvRZjCsCAQyeV1oQyUU",
+	"5LJo6ohNe6GFEBIcrfG0ledsiVElLmCOzCNLLWeWYWm1o4nJG0HqYI7nWxfn+QeB+A1DtDie7AbSIbEH",
+	"dzbEfKTLroYmG4u+izGICCXc6F+MPwheoKTjD7QnUld60pUZbBXusjRq7C7TPVmUXG0qyNohk61ZXaua",
+	"8Tur9oBOq6gROxe9h5uIe3wJTsq2nE+Q7Sf4fRAGpPu5uK2ElpqiYEnq4NFe8Qbcufpg5zUXInSiS3Ld",
+	"rRtyg2trctcUXvKnwrVTXQc40T8vtzURW14WcxU0vRc/CredagDHBF5/2L/2BFA4HjeZ316tfU9ml1I/",
+	"kr2ub+9iLTqCIgjcE16WBLqbviY15UX4Ia7kbAOPxTsT3RO4ro00We4og/yrqZpMhBWzhGh9aF8kPVYv",
+	"mA3hnKDe05pXFSni7wm1fkbXjfEiDxJk6cuYcWmktK9l7siyrBxdEllkQFIndzr12KeatKgBPtS3yf7s",
+	"zTaEJxvgKYqICXrFnCJn6JrUBc0l4qxtX7im1wQZTgjQTknEw64FkKUB5Vyn0rQhOl0gTaJNhozozJCV",
+	"nN7j8fffZn/8Nntw8iFENzt/kkvGA7jN4toRWdN8zliN8pdm3EBOdxEYsZ+9K9IK2jkgvG0HHZJO1mPX",
+	"LhJ7RGsx1IE1s9wy3L4PUBL3vmxJEHnDtLxcg0oVypqcLXfwNYFM0I6n+1D1xNobkNNWkTq3VeW82qIT",
+	"E1jIl5jhcv+PlM5SouQ3bsexRoUXJYdn0S1m+viL0R3FRFoYXWEYgtgIibzhnif45YWpfBVgky2uKqhK",
+	"KaEPCNrxXbAwQYBRDtF9dQaojnabL0IuYKAnQm57hIe47cE241B6OldQO+q046j0uNBtYgu0LA+IAfmM",
+	"5zPQskazaL/c8sSM/attxlB1Fy+dRyZI7mnfbj9C4nDc7Ci7q6lucRGbkqEVqZdaRCWWOT1YaRv2qZ85",
+	"vKngddRIOGvTpbJB7D0oJmmHVAoxQRZTPr0W+n08d05HaFsdjs2GJ7t3GCbki5UubxVckRCD2rlPeEfe",
+	"hMTMZ5AT7i6dyRF3L2UA8XXrhzxMWHQLAh+cRPF1D9yUkRU7OAP+9+oU++TuHYMO5hNZWsTbK7c9vdsC",
+	"//b2HHI1V3spy+XWmXfDmgXW3zRWonaOKPYcN3egkfjGbm83M3SRNyRYQEgH3IFvBpooInB6IMzITVLC",
+	"s7cCMhqSTltdEcKUlUFkBK3kmvJGQDmZpWgDXRJRbL0rulgP0T7qmZVA7rZkQ3hHQ/Am6KSsjAsZDI58",
+	"1Qb8KGOBCKmoFWzHak/w5CPJpKQ68E4G7G5mv28Lc0sO4O8AMoXCMPpcBzxYJFbM/O4wp1SKO5iFsjul",
+	"4pKvl22s/Qxy4l1VkrmdigJ07Gyoh6V2mTDIKYQ/UxawoGNOEEl3lG0EEjhQ92TFpSwJI/nVsvMKEET8",
+	"Y4TLG7wX6F5XGwmGmvkuilv4uczZX+qzf4iTsZUxU1Gj5i3I6QP6afAO359GFhjsNAvTZojOFDZ5q3ng",
+	"Dl5WHCYjjyoA/SPULSmbWcV82RZ1zZw+sxTEOK8zVJa7Ja4oFO1Qo4xKZoqmgK/X5f4tBZFNNfV0cyHD",
+	"rQze28RrHfq/4UH56B2vOQhyx1Kp4lCv1iQXdiRKMC4TELiULcHmrGvpfAeKWBeOrEVFf0cz1LJYWa7O",
+	"qwMkfUFMLejVIlx5K/HV1F88Fl/83raJts92SFBIaNG6jfrvy3Askv4xXQe7/bPDIQq6Npi7avp8HdSY",
+	"3cNSTFb18zX3/tOAh6wpFum4OMcqKEV9tCYy1t41E7USqmbZKKXW97/3NNE1KFI5r8m0AkN2vN6bGXer",
+	"SV+Uc2VXpDZvrfN674QmGIIR2mcWwtcEdd52Xp2GpIEYCJfJZg511gsm74dY6uO77DpBpiqu2lED/83E",
+	"QCNB5q1mB81dzAipeYvZQfMWC77N7QdOjfDkUXwG8RXcVxYk5BQ7RVx5Z2Xpu/La9OXf1+Pd79OX7iQC",
+	"eKJOH2wPcLh159jypj7Ya/fZgiNu6/AO7DGEvOEDZBJT32k4U8/1fauQJlu1cVDZaotrnEtiwpBFRfCV",
+	"ziF0+eG3y7cya3czPF00+aw2AHZMKM79zGQuFxm6NLVldVqyftm8fGwK6GB0RcAgnvSCp9UAcpA3DcSD",
+	"Dj8TJswwnEbkWhv0UqZjlTeh6IqsMZWpmH+rP24foNu6NBHXgctGlhwa2K65MZn8SlzBzj5NVcyk6kg+",
+	"WDeLv18rJoCPQd5Yi/sO83S4rwP0h/jhedLj+Zk9QnBbjBWK+GW2L801z/GqKbHunQFYhhyAsYP8BMAP",
+	"HQJGbuxCx+hcCp3VBwnuBV2vSd2WClC/6JpmZYk0muxQ8VmOfL96hN9MIMjynaPjmvB2jmvCSZrKZfoM",
+	"56rTXPiPD7+b4voEhh/hTOhxRsZrDFvms3HK4YZn4bcPGGgalU1VfHX4XCaKx5HywOnVf2MNkzoI+vle",
+	"Goo+I3ZmFDYwM7+gYqR6tPlIOFlycnyKCLsmJa/GN+A1OXsOAey/nBx9/+HfnQD4t0WctLPcsbYM9MDB",
+	"O1YWeqrqUVs3kd5BxaOWsdwG2+pHiTQaY64Ble6l0ajHZALVRNaUXM84hXdCqi9LjcNoEMf+K+Yd7bnH",
+	"pH/OIxTIFrqJbVtKPfrh6/GS7PZno5MkE/puCrLPqLc+Qou37hZN15H0GF1h1SxxKw3pHeAv0AR6i5lm",
+	"znahY/Te3Iq64JIyG6AWoJB4rxuZq1+ndSJclq/Wi0e/HKAdfegbJAn60qQF09GfIl/PVqCmix0GFapZ",
+	"uLGqVQgrCcrWdInFGNuMifGQILl3x2Kk35Hhs4iR4TLUNaz4DBInLN+nxLpudw0PajL6JODyPnMuJNyv",
+	"cKgpL47RpS3t6BJpdOE1V/MSgrou4d4yiUpbwvxq6zdYHf4rXY7LZFiC2oQ4K/eIrm2ZNigPzVBQaZzX",
+	"38t2I+dCdh9uYBpZE1bMbm3+FNNyr2YM3e0DJIVzhNOyrPR6bV5VB9MJ8bkVfLjsNoFP2uo7xUiuE3xs",
+	"s924xlFgzBNKYqi+3jgA4aL0h2yvsNILKOxxR3/dLt3DKBo5PT02GnFIphfD9gJAM3TVd0CGr2S/xf4P",
+	"0Cd/qCPXNCe61iB8FrhtwTVrBFq6z3B+v/4u+6WcVg3xD3vHgLpGimnQP/O46tle69HB5tvJVZf0cfSk",
+	"iC2omjbyP83XwQqxC2+HHZx18uXbCq4d6n2Y4hK7/aH+pnHd5smveLPZypHXoqTjbphu+ikpqRNt2Ltj",
+	"1xhUr43goMNQ886unzAbRx9n0BQQlG6GHAl10KB3uN0vo6cbDKA8UoEmN786d+OON0x2YjzeXTwNh3L4",
+	"88tYaABID8cUlKkrOyexwhp56hFwu/qULch6TfSTkDUt0iRQpadKXPEtKK6BIsC5DnvpQZG1OxphqFYF",
+	"iAeMFngPalQo5IWW+7RrM4iZSae/+chbZ2QvkSpPf+I3nU45W1yboGHLYJKS2oj9rHsLgIKzpDtTy4Bf",
+	"ETZyP7RqzvkuKKPMXaaPFcyqTpE6dkYcDlG8LdLwe0d3YLvdD7cq63dXFwyEv7EC14loaEpZ45RPIzdX",
+	"d7XMob8z8y0vsljFiDMkKgxCt8B7kaEVl1sE7V0py8umCJWPIKxYJh4tW87msJPojc3aVcd2Gc39PPMM",
+	"KSq3cDhpTpBUAs4/l4Uy4rQ5CCF+Qto2B6BXMEyXG3jxy0vcFGT0TNpCk8H65xERgS5BMkBWj+6PD9Yg",
+	"PIE7kZGhy1bH0X0SfBEyo6vbZOhz/4wP4leZw2UO3qwCqjV0ytElddOfebYjZtnkfszdlVbOtiPkg+kr",
+	"xqMV4oKWjjMj+F0BUh9Sr290hyS9V+aEwxGpgwdNCGxuV/iM9NsSeFGgc2yKzrkIPsZAgxVbKnj2/NFq",
+	"ezMrq4wkhQ1rogyAHqHEf7b3Ul9KGcmeIdHkW4QFurS3w2WGLreFjiKBe6Ff2/7+aVwUaT1uTFvl606u",
+	"6mN0aZqwCLyHX2+gf/8VZSBeCqrm2VGGpak7i6vK6JUdbSbFvPxhoPdM+nTOrXrUqlETmiwltV3H16km",
+	"Rqkv9bBPjv/3P4HIMve3kkWMpHiT+4B8ymaY4LOGOAQlfu9v84PHNTR8lYpm5f6gRYVSJyEgX3jV652+",
+	"6fyhoXKaqcomTJUQouz3POBMbsv9ck3I5PT2W9f0vdckCFaH3ghMbqe73yVZ5vMUzfAt4e8xhKT+zuLq",
+	"5ojAank2Zl6s9h2u+Gz+Mu+8/16MBQXS7DsKjtbgiooYCHqFW1oA3hkfsxGR3PJG6EqvtoZ7l5K6UZtr",
+	"0Hbv6kvZiVOmsGkVNwey3433cojU4H5uyQOxd+gzVJN1TcRWO61usAC3GwtWq/I7L+yqkliPYCJV08t6",
+	"H06boZ7+a0OaCNtovM2qFBstEe5Rx5/WU96D2Bsjmf+ME88aM33EQ7af1lXv+9r0QTH0nlf6oPH6bvpd",
+	"FN4woGQD3MQKbpith+nEd5V8Q0qOC1L8fHI60nfGNMhoBLiHiWvdIWxXVR4oAYErurwmtTDHzHL0yfHp",
+	"VIlW+6lOZ7Or1QbU6bf1u63W4O8jAZH37hqPv1PExFGhm7zoptAimBEIicNeK5gbwiSiwQ6h+ZYU3hma",
+	"1YHfHxsBF6Tema6tRMtIUzd4E/OdXlR4pWV8L5yr0qQEKWv/Ffa26dli1UTf2gKi+ZbkV31DN632W0Ll",
+	"pJhwViS5qTnbJKV5wE0OgI6oSrM6vM5pIDXecSuy7OwCah16XUilkYw0mnUHJtDWyRb16mAtUONrjGk1",
+	"GD/sdbPag3KkOjM9Y1I3Tz00OyowWwJPe6dKKe9bfoP4WurmjWslQAKK3EjBr+eYlqRo8x+xsn3XNYYM",
+	"XfNuGq2/EbUBANrD2fpABu3WNbgjDh1jS2+vnbpc02z46prU15TchCm+dc2isO+tjVfgEpFSB2qZaGGv",
+	"cKmDgmxqdTmCQLZ/vl31ruEBvIOKEb2tdysCTNSICJB9iLpGQo9TE/vbHsLH6LJhEHp3CT4x3kgbgzfE",
+	"ZotC9d8wavRuC3bSNplx7iZDlyTfcng0WjW0lBCByArECCmUToSuyP4xulSkwJKuSt0WFrM9EqS+7uVc",
+	"qs2ZLjBVzSXPeacpsnn9sm9ii2yxIeoogjYuZA2R8gocCDCxC47vMdom2JNrVNdLk5+n7V5bsW62eEhp",
+	"p9S9bnXGr65R4QTjmJh/bBqiO4Q4Y10nk5oLMLNNe1vlSkfS3OC2KdcMF8zc4rd32dNvnrzu6J9juZy9",
+	"auFtV+ZBzuaQSGOSI+FpLeAA79djOVBWt0UKD5fXiS7M8fe7A+oCfs6XuX4ZmLRLYKJ9m3v1gOezf/UA",
+	"/d30AE2MbvOIbBxtowJjRgfQFohJ9gqLi7dtJ/xJW3X2A7nP3LeK5vVvskhK3qu7yL/rdbtqE/Emsfu6",
+	"5YXR7tQY7WhZQqjp6IuHV3vaDJh8XjAe/Nkj+5wYW39shTH8KJ0lcIaf8IZJUouuPRnykGxS23N/ieLU",
+	"n8dWvXXd6mFzi8Pc7ndT+Ppu3OeDZhlj9amDbHLLstU+A9+Fz0afhNt7a2Cep64NZvxcTfke/3WyPp97",
+	"87/eefSux9/V0Yz7sTp3zLhh1JZmtddV8om23qTUCpP+WFui8w7ryJsdZF6hyjQrpAPQCC6hllSaT/CL",
+	"nvc7PTK6EuuXrwH3mVs/jJ3TzsazEA1D3PMGsw15x2insfRq3+2g2IrTN1iSF3RH5VSn/pstFwQJwiRh",
+	"OUG4FBxBNBkE910CVJfgfqoJ4iWEtZsO0iXnV6BtBztqz+7mn/LdV2r7/P2Mts/2/Sqt/XOY1IZ2sdfP",
+	"P/Eb7zzXpmlvKE4EPAahlsZ1Y7PRoSJmVdIcC9P815p1GVrjUpjvCM63+neBcGmc4MMKD2nOvSf2T7b+",
+	"cOwhxsAfxBLBBWWmzMjQ2jbu7xzrbEOHr4BbZ0vyq3R72637BFyHU33Oh2EFNcHFfkZQgYFvFAdPwr7m",
+	"V1BdmGlVWueb4CvKNiPYCJToePjgjny6U2TvenLDGy6oiB4L95QGvT2AdRBEOoRydqE0sT4bQzZOFUp3",
+	"zO4tVOHN6yH9OoE9BcL71eSrIl0HnxTG0QnF+rb4mhyjd8xVltCiRFzRqtKixB2HHi+EWr/Z3genUVXf",
+	"nQhb/+S5uXAHCguvd5aI2vMYirLokvPvgrOlRvf0+dXLX+ivncMsbZQGWl8ufSVA/TFMt8HYxE27KFny",
+	"UWkOsEszb9bZc1AF6G40LCW3uCKGS5j187bsMYn3WxcQOlDcuC2lFf3588WrnzQaXhmqBOv+yJrmMqWS",
+	"UUhuBSnPuQw/gZpKqFTYiwpebQuTkWNC6ly987PX54hK/WlAZq8aGmqu8lZXShdGz1cT1Q1jSv5XNd/U",
+	"eJfgfQ9E2L148RK9LrFUGrMGTdiJg4zIeFJ58gOemLwQysmt55xJZfVkiHFp/+jhwYvBPD4J7sNSZVJW",
+	"cC5/tt/G44rddAZD7XYyQ9Epi7KzUKQPCehtPVQomkEebqgGCtlgXbxgglzXJ8enKZ/dm1vMAiaGgZmF",
+	"JrT5C12CeVoZgF5V+uNIvFTCNtJKqD/WVd1AYWZcbqlp2w81nrpP9LzRkZCfIRgvWd3obmoEyakql/ka",
+	"rfbwzhfwhQrTPm8M/i5lP2UL3EwHcAwG5Vs8d6V+160Gwgg0zGbCMJKkqxHpvKD9s6jEui2GZkug13yH",
+	"GDQwDjjKOkVuvevx9NtvJ11U4zVrfXiTK/qmwByu/nrWKfyMBFEWJlrcvrCv/Ty5wPmdVQLurT2O5LGK",
+	"f+/B+2JRo0SFQc/NFstZBf/UuLuunDy/1nq2aASpzfyxanqPEPZK6V+R/aO/NScn93NawP+1VfVNif1J",
+	"HSV6wVpQeqSbKMZ+QXdVSdIEHpR5BQ0ILCh0w+uQEyZJareRZ7ohU3J6SEy6j+VlXPBavqpdVQ1T93yB",
+	"Re4HH8G/1P6DzHQheXWhBJ7pVNUPqlFGi5YdUHuka9l0z+rJxPQhHw/5KL0cdlBzAuskuXQ6O+nYsw+G",
+	"5uuF5DXekJhab3u/rWlJTIEeuEBQScOqe35FpBNhk/YS+ajEKi6Xgjd1njZGgbKssGbnya+F3l+Sp/VM",
+	"7cwgJGgTdybLOrv14RruK8i00J/vCc635E9UjmXOraHgOBTrjPh/vBKjoeLgvEy5JdpCo3rEBNDnrG1S",
+	"OAJ8oXvyHqOfTIVgxdVrXiPGUU20kRpMx4atJtHNA8r6yakFTklGdWObfJ/pEsDeQCVxE5ksPdnqTjoO",
+	"Gv9ai6EA4BEkTFlhHjIjMTh/4jdIXcraDlUfgq/tGEFAHGj31veOyxIRJmtKxGP4/Irshakgq1QFa8zC",
+	"RRrXGvVGzUTTyU7dYWrJeQV4gP3nLuoPmrtkROHtQhCGK7jbADQJpG5ibw8SS49Uit6x05r0DD7gsDs4",
+	"E/7yMzg87L3U5k1nw8ZqsC1VkbKehFL7fF9LX4BmC1yWEWVDgzDm+W4bE+8rUpi1TTOcGP55JemO/gP3",
+	"ejB5lwG4zNtOsuGPKlyrE1ku10TmWxOhGHgdEwrlBiUpZkjn+yEsWWgXIWhGqKoz1smz62Dty5+MF2PN",
+	"y5LfCLRqJLr85emrn559CLQudQ6F0uh2geL4uheYGDq7J6TFAQHohlddfovZ6rQObW6Ids1ssLUxjDJJ",
+	"mIwg9AxVlOSkt330hlQknOqf6+kSfFSuuMaMIgxTPtkBCjUwqRi032eDoN8RBML7fRx9NnpvrQNb8Fqa",
+	"ZApz4Le4QCuyadjh3r41LssVzq+WbZZy+Nh7mJzUefq41MCkYtKGFXh4DEA5gtQwPl8xgsg1tKRYD2Tn",
+	"Y3Sp/mnqhYGhNVknzJ6x8ausI3RaNpkY5J0r90Q7NsJjJB9bUhJo7DA29Ln5+kx/bCfZEYkLLPH44Jfm",
+	"Kzeqf4WMDlYfX9hv7RQ6aGB04Bv1if0e3Pvj31+oT+z36v5dJqD0LedlB60wsBFketg7Yeg9rLomjRGS",
+	"VnRtAP5URbQBftIGhCiRNrLDqmlDehhKHeLRIm3Q7AHBk5CIwM45SEWdLxqgct0IHPFyIn49Cv380jYr",
+	"bOPb7MOgEoAgBo3eqtWdJAesgQeUJAMi9P4pwaGhXd9WZn9IuBYGcir1hhgrPqJR+CcqJK/3T0oSiQrb",
+	"EmScgZ1GnF2rU2FUAbZPK8fSsQDQVoOAcgPDh9+Pc6B1HKdYQy+wJCzfv8HsKqillDgnlsNqzCDqarVH",
+	"amrFHtpFWAupE5QiWWB3lUJXGyjHk/akXMt4bkI0fUTNnbV17cwkccx1pcIwEgbyYQP2QRc/7pg0IhbE",
+	"dfvSEv0Y4QkTpXeSnbKQeoID0fvdbfYgGsHxWAl7HQS2Ilt8TYRNLDcqnzhGl6YG3VLkvCaXaMOJefc7",
+	"UZx77wRtSU3CeS4eC/X4Ns73U/U+le40K6X1bpNPD0lL6WDQPE2ag3cyERZ/XS9FQ2W4tu9zLCQijDeb",
+	"LWzj5zehKNxQOcKln/nq2RA+0fpwd4GZYLZ4mrzJe/X8QaFocbh1um4We44UN5Ql3YQNz2xuwqx/QkKV",
+	"qi0Iy7ymktQUz5zZaYxP9HjdrGfkTSlELwEvb32kBKGbIIzX7T0Qt+JuZ71qBndVyA2By3J5OKLf8JsQ",
+	"rs3FOGsmOwSwlvPdjrAirZmSP0tv5CD0o92tB+VwxQncv/H210W8/SVDKyKkFonwHrBHW14WpnV2V1T1",
+	"L0AhiZBwemeSxNddAlTZ0s1WzexVQ50xuamKGpu8J99mTPzzm8iZ7dGug5jhbmZJtTdDDuvS8aVuZG9e",
+	"6OS+ojkudXWeNhisJohxc+2ug53HVrhUBzQlR4XsSL2J90Eyu/cSuyYdU1bqr0zo0uSA69p9OwqAfrLS",
+	"gr+h0lxX070zO9GAZq0emFmLMh8lU+QM1dw4814p2kIgvJGmFoirxPQvvWjIM79TDefO1Jqe+ycUwKXb",
+	"uSvuUWZ/xFz5DL75mmDBmfG7zvY+932SyV4G25rPz1K2gMSR+aqKCNBXrNy7jDNdgudSn8fL6fQD089o",
+	"2Yhgm6wLFxAEH9gorR2vCcq3DbsaEUc+r0X25N90M1wA0RZdd2rye5d3+tFM8ROMm/922TgneG7YWB97",
+	"pEvV81JHPmCJtpgVsSfcLZ31gg6hQ4MnWyOcx+OzhznMt3+UTMwGDLxIDjeQ+RiJUyBgoAyPDt8R/fIL",
+	"jr8tp/rN0noPSs6vBNIxqq2/Axxoy/bRz8bQLE09JRuUWdVkTWod2QfxGNZCWZo97xT1RgIBPOd/8LyY",
+	"/EZw/uY5qcJF1G9PPf3MMp96I8SJxJW4VM/QQ51WPkfigtpojybVioVv4cRANP2M2meBWA1lVWCxNN7f",
+	"SKCFY58mRNaX+me3f4ggVoLCOgqFoEJi3bR/MtzJMdyum+u9MKEUya7p2Pm9Q8f0ANw+rrrIzbrUHhQ6",
+	"S+dCTf14nI2J9AGDdYoD/xWZ9gUi03ovgqGgbM5LEzlxeHiEmuSA4BHvjTlZYqqVskGoRGjf7vE0tusN",
+	"viYIo5qIppTB2CUIgv/tbvfbCDJ3twaS+HatJyRayRJMbirAFh9aU59R6zzsCSn97ejnN12PzEilRbNh",
+	"V2HYe5AVOvLW2NvbmhDQM/3cPTNHF4chr2g7acC2AZum4//WbpDMeUm04y89UWHUdX0XnobpR7EqpSGr",
+	"Lq3W5ZaE6nqeRTtw0tgSNfNePi272CaO8UNzEMi3veSH8I08z7T4ybqcN3mpK+IGI5WbnT4LotnpZBpe",
+	"tiHpVKCbmkpJmK4a5f86JkCHVtR4LcwxgddUeIVFYj4WLQiTVO5HqvHNTPil15HQP5Oe1o1S0LBOaI6z",
+	"UnezRVMHePYnT1QxMuy50qb21XS2y7WtvmP2qIHo4CREKyhe/IJvqpqvwm/PJb0i5R5hLXrQDQ4loLcT",
+	"TPKRafsZuLQHBbrUZ5mbPAr+G90zbSSR1xRUEZBQTwWqCSM3pADXVehQwHxLB2enRMb3D+flNnZni27i",
+	"Xdgd5heXbqt9SM6vxsvjTivMnYq1Kfp1eljFSNncfqnclPAIpSme1ZtGOxiihUb1MendE3aY6amodEpl",
+	"7WTWxwf1MKRLQlC/FyQvca3TP4KwPMFl8EpSE7dzOdsWYXEFT02B98CGuZfzMRFjV31uv3cVw/tJ5jPV",
+	"XQfApLrbZhtnoVFDDD0lpcTRwwiuXISLQlj9xtFGO5ShzgplBfl4e7QBKEPcBdLiCvJxfszQDCTCApNY",
+	"e+7tLxF7FoYenwe0X/8gRUv7DLcRhXgMWJpvW8gk98gbzpXvADfUfNzPmdJt/nzx6iedL6rBDKQoh7OU",
+	"D6lfFK561sIbpSl4YeNN2CRHjdDMLzIEtR1NxH7//k+Ls27XVBbHZPxu+3l7PD50QI+T950g6O+NMCWR",
+	"LJlveVphTYgwv9VBSxZULaqSSOS7zpUWt4BCJ3zhrR5SJHtbC9wd7pSs9mD5hkux3BXnxtARJ7YHobvh",
+	"TGE6vFc3nD3eoTixO6o35tUn+QUf/ePs6K8nR98vjz78di97+ODTvwXLjeAa74g0rUx+34XH3p2DG/CJ",
+	"ku1xLQfKe2Yh4ahVw1XNrwji63XEjHpLPsoD/GIHJD7BSuGNPqeMiu2hOzWOdG1B6cyDaFj7S5f8M070",
+	"d+cvewNC8gfAnhvc/3IYUjzExYUk1aH4gFvVWNPOBcavQ5Z0eEdHQpIqcVvhTRjkuR2M5k++O3ckNE9h",
+	"5oefSZ2TEp2do4unP05lrY0mPnXOUmYJF/3Y58esg5SJIS3ZJtK33p3D82fn24kVYIC/gCQf5VGh1erY",
+	"IHXoQIfsDCKsGB/yjBWdARN7UUM6+1GX4xHYeUde+mV0OOflufr4zH4bmGdqo3aO7m7b8VNbsOO9fdw2",
+	"ya1D5CnVa0Dg6QE9tKcN8PCTNsDxQsLnQSQmj5oHWoRppkf2j2rqiNSvPVEDyvPwLgnbcVQgXcgXr3gj",
+	"O6nllyDHL+Eh5NI6Ri9NTRFSEx3DqBOocS0zHa8Efb/0RISF09JdflhacfWEjB0tLZfazz3pK91iqZH7",
+	"Rn//eVLgXWzZFCza6xZ72wrkAPqXnsf0hysxK7KhoV5X5vfzFCp9Dl1nXpRMC22q2tMTfvMQeOZ0njYz",
+	"KozG4LZur+/0BOtc6KHMGsQihwzmwnrOhg6q4pAn7VZtSCUnOPv6Q/r7d/fEQbsnrAh1eDt4g0rFmbG9",
+	"+LYOPtVmYzFOPHxr845ifHORC3S+7AIFS58+OIejhhh8nOL7aV38JnzjCS7LJPmnPraOlQPiPQaK65zY",
+	"DwOkB0RmtjxBhYPFR4gCUVkCHzppFY2USUd1HH/zREwHdz0oJzB3u3vXuy6cS1p7zAO3x5fnwpnRqUEO",
+	"DOJP3ck/0LIMhmq0hV7/IFDe1DVhEq1o8AGhkXxZ4f3OxG0NNcKVXmWJS1LL9NRDH8IzNTQULmPnrkhN",
+	"eTFnytd6xKdsYfa3zLe43pA0uJ6Ybz9lCyIk3UG5QUY+yqWCaLI1oPtSwV6Ynl+d0JOw9xKwvNwRuU3c",
+	"7Gs95KUe0eeaHvaGqBisGQI96/JAGCMDNphiSk3ykaD21kpSM2s3dEF0fwWEpSQs/P7gFbiYalFBrklt",
+	"EjDaROY1X2SLG1ybIJ68ppLmuBwtDDLMVlMXC9QazpBo8i3CAl3iqqo5hmpvy5LuqJxdOLlXRsTbwhS6",
+	"X7sDFJKRDF5gtY2qsB2KPC3wXixrssPUhn+5pJX79ya7XbIi/RyATEz9fBgYY8d6q2Z96OPo2r/27M5D",
+	"WpzCNK/WbprpJqfByIOOGBrrpew8wYqIgqM1riNdCDfEl4GjAkw0K7fcck0SRrhm1KNfNSIdikG99z5I",
+	"/emywTbHmlZrBHMhn2BJNrymE3he7dEV1bkMevrbY7ki9bIRn48qCRjsgzDEYRx3+jKZ0C46fIku17SU",
+	"pCbF0vNy+U4vnSfou750C7w2bNU16wjH2GCx5Ov0bKEDFIxWsxhsJqhwd7d2gPhw3UXT9J+9P1ZHW90v",
+	"vMIQX7P9Lt1hw+j//L1EO71CpxqLmo0PCeKTNxtqbJqdo2fwKd6HC0YWOJC9uqoJvir4DUtipKd4/4Mb",
+	"oG6x1Pv7XxwzbD1qUHULxmmJN8YNP/gkPlh9eYr3F1tck1spL26SkSSEPwhU4dq4NoI8e2s2OpgD+tW4",
+	"NdXcdFEq/KnNoBy5F3W6e4H3Cplq5wl3o0kfvMXtmHhjpV+GZrPtndgHdp4/wF5dT7X573WtfPgwUAcq",
+	"rc24D6jXZVwrjweBmQLeMMtQS/Tusu0mpvgpZsGdIVFhCARVNk6GVlyaNium9ELElutacA+/zSZKD/4u",
+	"TLhJLEWbtptuWZQXXqJMqBKM1n4LTMu9u8MmtHh8BV8ui9Bt/FOw3Vwj+t3m9Cans5nu8nK9K9k4fq8F",
+	"cNrHWpSs0GT7qRKaw+2e7/xkc0mDWfXG46V+TarPzuS23CvraJLu9ltw5SQkYFi7Kki657xGmCG47SGY",
+	"C/YEU0/fcFiSFoogjjDaUdZIMp143/XwjH6qeHgpt1QsARUz00Q6lOljczi5D1lny12i9fA8zlcvidgG",
+	"TuyTmhRUOsaqcH6FQ+Y+uEUht0h7Poau8RxmSuUQ/XXfyZY0xMZrTHxtUG52lBKEob9MEYQR8tq1esjo",
+	"gR7afNZFcA+YccpeSF1OYT8qNXhU41QGmFa9J8WAlmqJJHa7W8LiqWcs5duBxUEHpwmmGQKR9bc8jtu3",
+	"ziIK5q7BqaHG8TOC3XtX4+llvQTCFsOzzTi1SPdQHTaFPWS3uynbvXQnDkCahbA1TpwAXfTfewXCdSNr",
+	"7fEvydr2lgjUfb2Vh6x0ME0O0mB2vVfmGWbmo+J783gzVfhj4Gwx0HrrTiC7+1owrKu79kvL64QfDsXU",
+	"tgTKnEnbUK5jsu0o8+31e4MjVOKmIOlINQcWZJVRpNIGar1LR5xt9+nj9L2qdJ6KMEyXm0oeAq3whXja",
+	"4FbuB5PY9Id884zJkI0AP5vkW5SXlDCJalLxWh8fKgUp1we6KNoCbyZPbVTkmduw0/rzZDhLbCJPdrX+",
+	"s7GJkkpZ9hNQk7J5FKJwIBloMpGpFwE6a6RXWa/tnAotJXBddPMG758GKwuA8RLp7Jxgo7U3ZIvz4bUx",
+	"pOYkKfpehbYORYtofW2MyC6+eUNyQisZ643Ha1KgmuTBXrlwJ5V8s4mqnC0fl3wT7DT8jtFfG61St1le",
+	"2jOyiEe8+g/1+qxqMKa7Kt+2Bkj74m52lHXQMFXcA4B9qc2UNyBQkl7NKEO6YISIUCHvPF1OR7V0Xzs/",
+	"mU34remWotlsiHCVQNNv3Qs3MBTIsyFMsefMTtXOmTjv5aKrRGgJ7ukvfmLhydH3H3578OlI/8dpOK1w",
+	"jp9Rk9dzM0peLd3ZnInTV3acotykPtPdaA/n7S6CaM0GDDWAfIpboozvvWbGMtw7/mulDitd6BG61LfX",
+	"JRQU0r4RT5vSWRPm1/tPOz9pEax/kn6zIfEZnhgOfqM6+FH2Vs9ad/Gglfwa0mXhCP0ZcnyG1Mxgnmz5",
+	"DeJrqVuf1Jh9BsK5OpYzcdhVamYEcA0uaQtDFH/dCL9gyR4XI0cFqjAtHnfKpGmfs00+mi7YXGIhl2ve",
+	"1BFR+W+L0dJJiaGwB0S9tYC59eJYmxnulukMK2Un68JrBd4jyeEPal2044oKgSRrVqRfZyZH8aAHEf0W",
+	"MrJj7+UsFhGgjBhldsZLb936RKUHu449QN7Vu4RZ3NOSk+VW9x4fYaSx16R/Rd/cRSxFtmjAXOipUV8t",
+	"YGcITZSLPKU48HB7o4WMqAgrUElEQDepOAQ643Ip8HW4T40Xo4hbr+tETIRXxXEqSrqzhTly2xuZBTYy",
+	"1ZWg48sLdHWBGAjM0Hcn6P/VASTgv1NC3b6uHhoZnt5SjOaUbToBd71cjy3dbE3k34dY6qpS2XPC5PRz",
+	"Q9z8H4SGD2YO4fhnXNLCqGe6/Pusemu2ESBcpitSctNhA4HXwwt93+GPpiv3ZTBgqIXjmS3+2Hu1Ydfq",
+	"E50JlSFclnoNgbBEnOUklFcpMS2TDa4WhOfgsvkEZ8jEd9wbWrRQkGJpyT02M2zprSkt0HMtTZw9UHOW",
+	"ebcA+oPT0w/TV5/efXeODtQdWMaZQ2MkqFboVqS2uKeiTkCrkB/TsW8Z8VPW5hIO716+XhNWKM32GpcN",
+	"eQyGHkY7KoT64xUxTnbYjObPEudXAun39EF9n5LnwZJQNXlkNMLLFS/2lxm6/LUhNfxHheX2EvEaXW4J",
+	"Lkh9CXn5TC0udE1jVtBcO29msuALnmPrShnlwp3YzNC6R/JUHlncZaa+GjBJ+w/Ol+p4Z+j//K//fVjW",
+	"ikKxBngsZbLFwbktz9eDmuk6gVbki4RuAu2kP5J9CBGKX9R8zHDMcUhlDZAnNpUO5rDlDNPKiXSBnKpD",
+	"0ccTlKJ4T1Zbzq/+zFdRB+9P5MZUx/w7X6m7kvFg542/89XyoJqTaVV0DaS2hm6svK2BIsQoZobXeF9y",
+	"XMy7t5zXoZGCFgQZTxmv7XPPMXpDcNsxgRbm/QdJLK4yZ1WTUpDgfdbdXqcXRU7odaRunBn1FourBPop",
+	"UEYIeBAdsoWa9RDCxyho5wuSkNdX6zLc8O3G/KbrRyrUC0mqgIaMN7aCpJOx8x6L+iLV5rbPc1XnNZnt",
+	"3iZhXef9do+oRAUtFG2RMg5uCBSxXXt/T6isPiBjAjaS8vct4SA/W426oqxIHfSj+tZVJI41BxKgQCrN",
+	"zkQ6U4E4I8eLw0WOWb/ldeCoZAWxHU+qYB8TLK6C3oymKmazRlKukIUoXNYGXqmAMFn3OC4ye2gsuS0q",
+	"7Loddu5sYOwYP63xWo6eZcnRytQwCjaw3YSLwf4EnVb5Guk/r0iB9KePXR9IuSU7sAr0D1CmUuIrAukF",
+	"HQVs3nHwQrxPhyT/coclLZDGjjKhQP7DfSDcVGMKdGPd7Qsq1ffq6p6aF+lRc9n0xDlE3thTMyjlO+++",
+	"MXwOs43xaKT/jN9LDXrZVRVhpND1hi37xkzMSbLAok/Nt5B4/mtDgs2en/BG04Qgcm0Lmat/+TCMx+nf",
+	"RhgG3+p1SACp1N2jbXyBJIfbCLN9j11SKH54T7eUHQGyrbVt0XYAa4aNGH9Cj5C+hPX6/1n+mOTIt6G6",
+	"VaQwgnnZ+6fTUOwfdLeohae7LLJF+0fMclLq/+aNzPmOLBsGz0FhNbQjsGYp1j8rY1w4vdmIGFBXfQ6O",
+	"IuNHIxqHj1xmKjWL60X6CF4z4BeES87IY1cgTEs1qix+9Y2JbnysrwjtMbKF5wmtjb4h0KrmzWYr3Qpq",
+	"wqrEjNnGp2p9Ugv19xtozaj/jJGuE+EXjAa4Ftmi5o0EF53tBqnIUOdbIiTYHGrINS4b9d/2dZ3Uo5SJ",
+	"hXqCw8LDNRKSh3TmHf6ocy8aUfTaj07HpqnBRVObAACSc1Z0k4m+e/igM0lQTKlZFP48f74HRMpoL3q4",
+	"H0iVTbVHjTLgCyoijq4KMjPWDrci8twzHdPtZpiverZhJa1ics+reh8ODGkXHCuI0LsSBki47MmOy0d+",
+	"6wHQuHgN/0dZLVt8Tdp7FLxhYKoqCxtUS/+oVNqXpw5Lw1zo8x2KMtDZg2T1bn3v3BQ0pp6G+0srm4zK",
+	"x4jsKrl34s9N10aO9m6goRl5kPGZ2jHp92kQKuJYPTfcAP29jZOGADmvpk5byWumyhozPs9WQt0mDZO0",
+	"7BieGXRGQpeAapOY6xPrMmyZeprepNpWzyX7oareXRmXnvpj9G/bKMNcfU4pas1Mt0sLxrgoMpzhe9DU",
+	"darOZomZF+TmdaLUlynRMmRFGRkXDbEn/p4PSlmZI26oL+c1OuQQH2JyHspd/0x+kNu4OyItvFpZxZlo",
+	"diQWQW1Vr9HAwv8CLb6ydrtDbIKIzJuayj304ND4Oavoj2R/1oS6CSprdFPyFS7R2etz99riXnCg6TQ4",
+	"fNTX+mHOCqZHi78cnb0+P/qR7Ftew7CYQsgPBNektsuu4F/PLZf++f3bxbAErO19CC3MhdBN8zLz/mPh",
+	"wwK9qgg7Ozc5JQIJAh1PFZjAw5A2Cuu1cG2lrBafPgEXrPkQEf+BKUamHN5f3mRog3dEp3WRlV3oEcoV",
+	"N0I+MZSKw6Wxj7xYWeO9ERnyC4ZD0yVBoPlSDjGK0JKVClTwHAq3qosRMso4kzXOpelSqSCqdYVyk0Kj",
+	"gIIMbSKkgNoVLjLZht0pjOVbkl+Baw9TJpSwPf4b+xu70LH90Ce+vMF7JYHVIUanJyeoYaX6rRNAKtQ3",
+	"XN3dN1SQYwTP73pd6CGleU9ow+1Sm+iXjxH1IwzUag9OT61xV1Kha5S4sINj9FbZ+TDrm+dP0P37979H",
+	"lKF3b58co3daI9UPwZS5VvcrXlAzhm4YN40gJZXQPeHFi5fodYmlEoyLbKEooSl9cnx6fOLSqSq6eLS4",
+	"f3xyfF9nT2zhyHyj/mdDZMx5Kj3SqFvMzC5MIqDScwjOt/bv1u2kWBjubHGM3gmybkqtdekncd0BjyNB",
+	"iNcIryhqQ6+abrbA5I4454XiXCLfcC7bbpX61J+enJiq9dLo2biqSqpfWr/5uyk3Tz5iddHCCW1oqea7",
+	"Pjm+f3zv3x+sT/Pvi3teEEwXp7AZBZUzMRiXRD+ptSdTbRZhib7BFf3m+p5masfyhgfa0C9gS4m+MaQ5",
+	"VmAed7xAjxanJ6ffHp08PDo5fXvv5NGJ+v9/DRDY/UWH4ZINzveLR4tvclzmTYklr7/BhbrErk+OT9UP",
+	"AOHJ8ek36m/33F/ufaPlKlyOU1enIsS5ki8gaQKOP+AZ16HZQnis2PHB6fex6R1hv3nL+UvM9m9suN2n",
+	"bPGtJvT4uHMGzXN1r3Q96v70qAvdDvUda6s7+3fM4tEvH7x0Dtsmnwq7T6p1g41Qtxww6Yds8fFogyk+",
+	"EjkHwVw1q5Lmi/bvvKmVhr/IcSUbdUOqJT3qxE7mCyqMr3dNsIRAKnPs1DhgVys61TlXP8IZNU/RFRzL",
+	"0On6+eT0XNcxvd0B6/mm51wlVU1zIjJT5khtoyI1qHwmVouwouLUdvhUN82y0tF0HdbWd9A39qdsoS60",
+	"zhfwB/33pe4vNPj5G/P3NuHC+6Ctw9YC2PnA/7t76xD9T/QfO8X6/A+8Gm86ME9dmVf93Wp19FO2sAyh",
+	"2PDtviKFfg4wDZTULNBhHAlSktxEWL5ugTCJrHaJD60yv/j/2Xv35rZx83/0rWB0ptP2dySZ1MUXZTrf",
+	"4ybZNm2yyc9xdr/bbUaCSEhCTRIqAVrRZvzez+B5AJCUSF1sK3Gy+qPTjcULAAKf5/55MOVnFX4aOwPG",
+	"5ZzX4cUPdhfD59aS6fuCicK5FJMJfkyLFfaXR8CL8pY/oQmNlooHshZH3mexLNT2/1Haskg8fHBk6SpL",
+	"VM7g1jQMZPDZxstcuLXJz8bu1faQJNypfFAS0fXgWXhVsW1N3tmG0EgKaG7o4oyO903OaMrW4esnr/M3",
+	"pkxi7aWbe7m3369r8UxbtNEko19++eWX1ps3rRcvRs9galiDa8dL6FQ4+wBy+XLzoEQ9lZ+H1WKGUqyy",
+	"InC0BvR06+AcF0nVsAokWI83qJyED1Q4nkwjRgSmb1YNopBrnA9iszvz7uNDJRCYjqXiT0Nh0G13Tx0v",
+	"gdf2T20xq0oZxCP0FilweOH1WJ2iFbLTltdt+V1Isytepx+1fl0PmkJWkOeZ4RQp83KetOL9ZUo080un",
+	"5XdKZa7FsSoxH5qCyzxK8qst0cFrTP1ar1MqScN6xKExsjCL1N6H8zP3rdym2CdtxA+7IUy3WHrSbfc7",
+	"VnLFTKUGjtbqWzruNktg0FstPul1Vl0P3u7q6hou1KitetRG+nj+dnnwIaGZmomU/8ZCvGkHIfKDSMc8",
+	"DFmCQq6zy2vmqdDGrJY4LxMFPBVfXkDusCA/CvVKn0Ft9OCSPEiuOkkKH06a74P+GleuXBalWggS87kr",
+	"hCoKyUHKaHhvyaoH0TLNDER6Ake5pbghWq4UtWASFWi0YQ4vLl+/br0shpMxW6eZs+w4ajecOE9Ak6+T",
+	"fsC7cs1Rw3igjWw4boJlAE4Gw5XmekGAifnh/QvQXGFZhiZlqKFXYjimyE1UAXlmpX793JiFDj29c1sO",
+	"DbRFyDrXGPRXqPX6a/R5fh+7A6Ow0ZMnPqImkHbkL+hpMNvhjd7qK73qd668tFPz0o87Y9RzIYtfsAah",
+	"YPW+LEL9blBGG9aOE7JwRFdBRn8p8hIBwLQNPzzM2O4pWN1XlW3wXMTzTCvcCB0kF+RkIbIoNCXyynXu",
+	"QWO7TX7Mi71zD6tIocDQuGfBEWa8DEZHn4goEguJrtiZqSd3uqFpA9AmBX3RhsMovplgFQmXpOd5lZhm",
+	"1hgISPK6o7+KcLkfmuWdZ6zu4MMB3qj8VIKXYwhqzEL8J4rjQW+vc24nZg4MHvY8UmKKix5BB4Y+DQl3",
+	"iLeG3nZphhBJK+qe197FoHM66Hfb/fOLfzXuuVp2eRD3HYoXlUSv3e3ca/XqMNLOycDkDjj0Vxq6T/Hl",
+	"kNXf4Q5Tp3ItxGt9oPC+/i7Dk9l8LlLFwjcs5NRmNh4Vzp1Egd1ihBJb/v3VJQBYrS3DZlqva4LXydhR",
+	"MPimo0WJabK0OY3GJ+zCX4reMFmnWQIz3zv75gcj0yoIlQv0UzbhCcPGcZ1m0bwE5GCf9NIVsWfQzSln",
+	"i8buaYEQr1NQ2KAzIASz7ZUdr3CpX1Tu3qViwqSELFYwb1fVXUNPW6HwxpbOcHdkK69zDbzZmR61wMNq",
+	"gfhl3XLrg4MMlU8BDOw+a+lJ0pSbU1aPCHDcc9cdgARNSCjKUXCjKYL21iTBjNE5kwoDt21yWbwUnpEU",
+	"0qRJKJgkUw6d9hKT1JiPrxJcnsPPjoZGr+V2r61ICU+0tRUww/VVgINRk4xyzMBCa/i3SbXSl9Q5K4s8",
+	"S2V1bA/vZbMqDx0Yqepe6/Sk4lscB6S/L+/m+ghG1jTVizMzi5JFKqWjDWOKaoe0OynmI/hyzR4suk9z",
+	"ildMfcUN9ng6bC5Fyhp0z1VGNXLa6xLoF0dWVnL9jpU3a1r5zq6T0gM7Pb24tRZJdy/J8zyHkVrfaH6Q",
+	"jw7SJya0DIzmQXVIJgdsLkDa1xBbebe/Ws9oyRuQ6JEHrE1eKYluh50cDU2ymPEA4onw4jacqREGEXf1",
+	"QvTq9F/Ts/CdSyfYKJ+uC+MbkBGcXg28oBDq/3Agof+Rk10jLCNN92iHeNrjSSg9YtulEj6gWWMemLyz",
+	"BU1UzjReNS5DAbpsPGQc37ScWnOtTCYsUPyWrcf11uSSy2ExRIoml9jd5Le8/rVnssDaHmaC7So2VkTE",
+	"V3PAf9w7YGd7hdZZQujA/JLiyOvtBPI/iAyz4Y/yayf59T7HdcCcFcbJrxHmK7VPrZRdWq8vm1VGGBXa",
+	"ZCjnUtciyoT6iFZUbT4eJMWgKApmNJlWJ7doq3SFNu7hjpgVdZfOUSxxTCCr0I8BaWKa0Cn6Zz4294Ar",
+	"AxEu9WFT3NDlnVFAUPtqk4DQBU16ZbjdcGWs646i+ww3NiZ/KZ2i6JSqfFOz6MXa7jVane4d5JEZ/63L",
+	"kvi1vEarnqeCQYLtYvAXl5JR+NqdfYHY7jmoc61FY0eVfXRMHcoxlSv4psagoMR+DZTEo1QflLyCbhAy",
+	"z/PPAb5A3w6NSYHkRQ8GSznQbQ1VGUBJjU1veBSVa4S1bj8W4VJr8LY64kHq/geY0fei6j9Yrc1jp7n/",
+	"bE2X7foFXTYvozCLSHCTEJXy6ZSlaEeQXA6sKawODv+bsQzADZ+w1cGzL6zht64DtJRNUiZnR/3yO0gg",
+	"kzew6eCDPq6SCXweu+MnFiLUweVlGCLziDlEGhVNsZwrsatoyYYpGZJwVVAyTXWBo6y3aR/CuP9HOf+S",
+	"85NgTjaWCwyIxppyXnaaonc/L02cZcmNbMKYTXqahkFFByMS8YQN4PZURAxjCIbrFMbHGdR66FvhMVak",
+	"jSY84XI2RJ7nEQqC0a8v3v748uMI9GVTM4gFfQvKVc4dgyVmWPZgO3G6jHUJ0Q5G02hJJpRHGdbpA1mL",
+	"Hr3eq88IJRFVDN1n8GthdKaQ3w5ArxMJ9LKYYjmsHCUjrBj9CYslBsRrd0ZaLKksNZJMv16SiFG9nq7d",
+	"QrL2taujJli8siKaqs5IfsnJq5DFQKcdLDcxhRbueE2lAp6hVy92ufzDqze4a99j3QwKn3vm7IAmjF4L",
+	"0KuhFAI6e2LxilWlJzSSrIkP1jo5yr9bJO3PlxGYnBrdiRec036nderTs1Yv7PdbF7R70fKC05D1x2fU",
+	"n/SgyEhDyHBCo2hMgxsrdMExie8diluWpjxkbgD4Yy7M8JaYfhpamALpNYwxGO0V5aQ2JENBXpFQBDfE",
+	"KEp6d3OR/E/B0TOdq1ZPtGKe8EaZPq1xOvGDDr1gre64f9bqBT5rXYQebfXpWeCzzqQ3PvfQ6BJYqtIY",
+	"04gmwarPCFWUgsYxXLWzcNO7+iCsnIJF2D3gMKPqkKlP9sOZ1pvmC9WsYuXcHc994+Un/SquTNWaq5wa",
+	"kPJz7Igbg8b7SCyiZdHcn6WZ1EcEOaQY0fOYmTxffdFSZClhSy2TEAGmKWMJiWwh7PoWOvc7BZaDcsF/",
+	"73ytqN+/WM2ePz272/N7mfkBDxL7pE4AY1t2B7gPgI0akHmn5rn2ypPnGlh/wGvvmg3A7h1vgkvv0KDf",
+	"7RaNZlA2oeXObre8g0vvmo2MDy3N/ca7Pry6Zp/UCxYp2thvfREzX1C4sVIdRRncdDxkEAU3AvghOmpn",
+	"pyw0rZFd2WP6hXRbbwf99LlIJhFHio1jRt3hahxzVy3TCqdTUDWGTU3ACHfoWqBxRqvqobUifB/l+WTG",
+	"pRKWeSdiqqLm+GU8V1Yjs6Vy9Sp0m7xVM5aWeSy0/F0aH4TQ0lnNhASnrcCL4dbqjLnnEaOpnvbfzVAf",
+	"KtDonA/LhbdF9QEqrM2qkEC/u+xUNG0ud7eOzbCf46N+8jr1OQGFNeUSU36+Z/ffYxygH0RqD0xx/Q59",
+	"bFKmYa81T0U832CBvqE35uAk7JOyhp8xTLafJZJJZo2ueO5MMFdyYGxSasuCTdPYRCzaxFgPePQqD9YV",
+	"zOEdTuGwh+r9UioW22ng4q22jH3IGcNJXJnnbjhjZgRcGt9owhbHE7b5hEEThvVN6DZfwhaHPm05C1pl",
+	"6LBA2BzbXW9GmUnj1LHlNlJyqWiidj+ENhmGRpFhcsqJZzbWz6MiarjOHv90zagcOultDGScvY3sdTp7",
+	"Ks16rBsOj+S/Mbc2Ja/K8QRtVPJq1m2fY7NfXKlIuPLY7lFDf1LQUdvk5aqn0hB2outwgIxOTcDcZRON",
+	"/6Ez/oHzTB8E8ifLS/vnJomZovqBTWJZHb+669L8gA9tmlQ6BnwdlDg3CVVKa24YZ6MJKrh5rjhoBOJW",
+	"rxokirGldRGP7DghAjejkiSCYN5TJcSgkfs1vJdHV+TvxRVpPIhfyBO51RNmoWCr68icDXv5XbP4mp3u",
+	"xKuLvM473OYExyoa7Hj/D+a2S3PXnd5NiIM7PuGNvdz2Hclxdtcn6Lveu5uwU2m43PHuK7i22Gd5h5ug",
+	"hgzpUEU03GfBr4XIpTXcnUm2x70fjA92tw1uPvLthixK7Bhy9CAePYhPxYNIqCQqp69bI0x7X8T9x7PY",
+	"9ENPAhrM2Ilhdd2Y2vQiFXNDtuAEEZhbktwwNtfmWsxikS6boOGxW5YuoSIjJQlNU9DDQrFIBmSkbT4I",
+	"wyNjLlxvw/OGNJ5G0ahJRlYXGeE1Gj9k4Yo20aOaY28CRjSsahVNipiBisa0gqBHICZuQE2j4amcIvmG",
+	"LZ+hn1NCZgCU90kW3daUCL9yy2VkkV7EbblTP4ONCutdX1QQzFix7Wx1DtR2AIQB4Xlbrzp4m0TY9pUl",
+	"CgL5oNRiP+jaegfzyerKHaDz4dZ6h9o3289c93ankta8vtjc4xFLHPLPMWjQKILB2S8fDgt6Mii9xd/0",
+	"chmttxNcsFaf+qzVC3vj1gXt91unk+74bOJN+tT3q9xqa8y4D8z/KuwKt3d5de2bI2YP9cli4bH67cll",
+	"d2nMQyAJHZcscuBqePzy0mN351/Eb1cOf9FNGdo+OcHMFBVEjvsXSMJXGqgXQlo1Dr7Cvn8kPx9igp4x",
+	"3G8tQfyzmVlj0G2u/KKHD1n7OwDCwNZzfUSFWa4+vVP+u312bqzfJGIRsXDKICe+8fHugHjiehNXOyQV",
+	"VblnDT7sMV3+cCVF+n+TLIoKy01oyvaGhHv7Mg8RrX5v3JnAlwzeP9Q6wbUPOaBSoBoBhAzgwYEuD5KM",
+	"Xrx8/fL6JakOqY/qo9n4zseKZxfCbCXNeZco9g4k+Xse23K4+xjrPkysG88DCzfGEw4pm20ZVY1UfqnN",
+	"IZPl5w6copGYZqZNhQkjrNbxKQF1fOi9h/Q6fdJiRqUeEHZ1kYR9mrNAsZAsZjxiecZvfmWbvA9EyiSZ",
+	"Cqx19/SjfY/MWFpfFFjwgMlHYO4H9Ck64IBWJIq4ac3latE+N+jtdKjURIEf+bTbtd47cAJjaUur25pR",
+	"fpO1Ol6n53W9s9yCeQ4XkC75u76g7PnFm/PK5aHUC9MYnLX7zcZtOpQZx4In46RdGcs5uLTzsaCvOn/1",
+	"395d47+rnM0rr7xYeyWmun5sNtwiDQNo6cmp3sZ5QBMXvelstaEJDACXP0uH2DyZJQFbaSMwNJZuDL6P",
+	"j3uiGWyFTXV6+AmPWsfhivRwhYvMvrmDaMKn0KFhD+DDxz1AB8EHlDpS1KHgFU1uZAGv9ZDNdMZLh3d5",
+	"tNLgHbYAMGen6cwUIS10ZlyRn64wHorE/iJh6BejwYyo5ZwHNCIJ0zioB8GTqSQzEYUk5HIe0SXe1iQp",
+	"C0QcsyQ0CQ1wDcI2D+VmwwfOxrtSY44HZjlE0fBwkHhg+Nsd6lLzQTC1WyomFbwPJm1DgmvD13dhX8HC",
+	"kujh2jvcSPDKTuHKc8/TL57x6Uy/zFFY/Fpxt/sRZmDeWnxP3cKaJTVv1+8rTX/T3EpT+ggRp9K2BBJt",
+	"G9bc9O1ZzNKp4Q2pv8p+qjGTqvhJb1P7p7p77+4jPopHpK440myJoxw5iBzREFgA3ichP27TVnmXb2R1",
+	"MjixKkdyeSDJT1eGKUPLCZdvwiWZMRqpWbGExiZdJyE4lGXeZAZ7+pqHj9wALW/CCBpIZ1FUJxl+uoIt",
+	"f1We2cMFA+wmxW/ZE9OWPzbLY+lrcbGtCgqxlrzhCXfFpvYD01iYcJPdrywSC3LmeSSWWL208k3W8kcO",
+	"4Yz76Wrlk9ZWeRevOsLZYeDMLrI7qVr1++nq8WCMfVIskfid63Bsi1/+PXJNmKQnDEC7Et+EhKIJ/sTI",
+	"bvcdsuF5sZtHwQcJSivm/XG5k8/+0d312SZ/vV/nr/fC00kv8MctyF3rTTzWGp8zv9WZeMFZcEFPw+52",
+	"f72/2V+v1alyqpcdt5grHvPfjPAxeW2rKUP45zlN9apGwwlTwQxQzISNJRvmiWM2zWt7avJp2UbXrwW0",
+	"hBGVXZWYffT4jsr60MIVoyFPmJRNTHnWe+4YXTgooJkFtwe+CBcHDi+gdrQZxngCBvZCpNCnF7UniGSL",
+	"9Ea2yehvL6+JedIIMncR0RTlUW130L/jix+KQe6cGDXv/l0l33P9TDOsbRE3Pf3vpLMkzni17eth+kpu",
+	"cZtfRqahq2wis4ipkiywO4nUMns4VF+2ySXBxnjklkbWw54Il0i+QiMecalqfeDO+70x3wiSbYyKavNs",
+	"7Bgfs3thc9OLjUEDQt+tRW320zwnk97n9dsS44G5c4cL304mkqnGwxOH8EsbQe4mNWjccrnWPMbYH3el",
+	"WMNq5rfp3gvps1p7Qqou97hcvjcbgQhXqPniLFI8FiGN9PGw6foLnoRi0Rj4nXPIiS/4zqyZEtNPOaPC",
+	"afe8t+JTA/uoejaWhQ88Uzui25P05B8TkvbpIYG2josjriK0Aa5HctkYN82q6lzfE8JgkjVu0FDhwaz8",
+	"A+FbkPd58YUPN1BKJ3113P9kbC7RBLPd9TERoly8zxNyy9kCkFUPV99QiL/ljJpwwFsqS8dCY4X1w/Rb",
+	"UiQJU+CK8b1Op/Hx/kfYrc/yOW6E2hSDwtyPevvhTmZQ3rCPcSRDFkS0/kjiztvSIJSrzGxfUIb+Rjkl",
+	"ikWRJHROU1OexxUJZkJIrRzhOTW1jIUHWtZMDtzEWGbVxOAdsHYb8zBfBAz42feTcQrRN9BVth5+O7WH",
+	"96uza/Tres9pKIrmieQhIxQCiZdXWq/83ysiA5awgZsnuU3RbcwT44I0XuQAG6qGuUPaoQNkK69gghP6",
+	"db7ZhwACTnUbGuBVYFke4eCQcFBc6C+CB2azbhXQWgDHVGkrKRbSIADgwgoGVAlvEbsg/Ywlm0/xu3xA",
+	"DycVz+dWyZfrmkoV4kFckqkQIWGJyKYzdzBN770veDTNQmyT1PkkjwfzkGTXhV15+FPpIkEbCAhM7Ktw",
+	"0vA82r5p+lSCY9/Vt9mjaaKZELJkSQjJf4ooQWiytIIc4lFZZJquOF8KpvfCQQHCUIwkzATwWQsYwMDE",
+	"TOFlNqMQyACSYLnKJiCxzqxNftZ4kggzkZgxrUxHEQlZTJNQNrG2X59VYC20kBSYI1sI7NXQ9Zjf4XM1",
+	"HqcEPxChNexLdfaKBbOEBzRq1NW6d1dq3X+eLW2GNIfs6ZClZBLx4AYYFLBAg00UYUtGRBIt/wdsezZh",
+	"acrCYVUItlDUnjemqa1fN16MVQ/Fx/0g6//qJXUBzkfvIpxMeMggZczfuOZFonDT8sXz/K5f/GX9m/j9",
+	"s36h9jxHeoftBUPM63QuylZaDvxopNV8gapPVQxv2/B6u0/ew+ucRxw2v3kQBuzslMl/zbpLq27q/bUh",
+	"5L3BuNzvgz/5uPaxiPobC8Q7YfVIcrYuGG8E7Web+nJXq/6Cj1o2DVV7k0hMjQeyc2e1QpihOmO/tpOx",
+	"kURbuzoYiXxJZETlzHJv8RBI61iioJrmD50f8u4NcwqxMds3xmb37Ni8oXOQil16O60AXUj5+Qouddf8",
+	"ssBX3Bj47T5rnRV+LXIXNwan8ONKiDOmUdQk/814cIPODG1TGEMfh5zXfzpromw8cDkM2TxlAbYCsiTR",
+	"93bxr+Vfee3zZkPOGQvzv1y4vj5yNQmh+AtwDw4tVePKr4rFsLGzlO3JdgOb/wXEeDeGFI4dL76T8keg",
+	"SjOId8DAQyEvZltywiW5ZWnIA21REDgccFCBQMflUkBLtAm/ZQT7EMo2+SvkFHYIigCf/MHegjSiLmEU",
+	"cw/75ro++QOhZEFTrec1gf2CBNqiDGj0jMQCjCyakL5HjGkCFO0UfaUp5ZIRmhAasVSbaqJOqhTypR8p",
+	"RwJeibIpYregP5pplFhKrT2q6A0jnfapT4BCnt6yFKX5asJu4x3YL5i8mbpweGomC7yvWTxmwBASaDUV",
+	"sqoARNUsZXImIj3vf2ee1w1Ip+1JCG7iB3Cpp/38LzbZozh8lfJAOrsOC57grA06zYYZfFluNQZ6doba",
+	"aphSxbSoCGAxPWdYyiFNaLTUYDTQloeMxMI93CZy+VXZ+r9WL4xWjuRMpMrRdLYhq82uBIa0zY4a5oOz",
+	"K8T+Qvpt7w/Qrc1ctDKt4nWyYZdtWfGsgPj4KHtJ5ZPMN2na9a58kBmTvaTmQTCiRy+VXz8rNaLIAMXR",
+	"wXYQ+fCPLJyyarRdFRbFapCKfKL81weIjYjfso2NNmOaLAsgnWrTnCdTk42uxYhCP04sYuC6RBcdSpTY",
+	"+NNsXu4fTVqulpHjTC6td0xrDITXFpG95rfsjQGvBwP8KvLpm5EDN4czzH1B7uxhmNnW9X67d15oG19f",
+	"PVDt94BnY+HB+fhscso82jqj3X6rR89PWxdjj7W8sE9PqU/Px5aPJ1X13dc6bd/z/1Uq1i9YC5YpaUf2",
+	"H+e7H5olwtf67Qtw5aNqvC5CCrKqMdDWxDwbQn+UXE50274WPrFIl+aneNwY9Px2tyBAit2P/U67f0j8",
+	"ew29PusUcb2Nj+B3OOV4YbzYKziSiMXXAMDt7YbfWK8+7MdmrfYMLtspXJm3ZCXX+iaAQckCAc596EpM",
+	"zPGoVW3NIx6zalZoDS+KhtZWKCQCl5bBYBb4McyHrPIQr8HepjSeWv3Sa5/2Sgqm/tPZud/pr2q3F1BZ",
+	"BZ2EDfFnCRY6A98feBeuS/tqLEKrshder9mIebI+iI7faVZlSKNTAuAJP2BjcNZrdyxW5hLD75yv9nq6",
+	"8HrQLmoOHiDzwcGAuLhod+4OCXF5s+pj1+CvAnXPRTzXp14jXh7/M8jzNYAuZdKiWzUdEvJq0iiyccw8",
+	"yU8WK7RSRhZUtskrVUNg6Rg3we6fMiVJz+vWRCplyYp/RIajwlOJUVuwg/GYsYTgakBY8ZaLTA5DqujQ",
+	"fb5qCxmuCURk+UfmLOUCotZWRxxaVX5w0em1z5oNiGrXH21Hfpxf0r32zwcAZu2eqVVa6yPuV8IPBh0Z",
+	"KoxbUeVBTVTytYUvWAcyCVsgof8RZA6jT+m1NccVlSn2ACVqT46nIrhILdbkRkMScoeBdAQuJkqIG+hu",
+	"kBvDdjdbIxKfispTJBZMqkJVZwCZH2NGQpGwCj2rvqyTTtk1j4FXY1vpih7ezFrBRS+pHWpdDQnke5bK",
+	"R2xxJnLExvQTj7MY/uWBSmL+6YJRPFFsytJHiUYlNFpKjuQYQqmIJSy4GRb8in6la+5HYb4Vl/gBUnTb",
+	"mt6aeDM45sznGdp9AIX3qO7l5rPXPtU60ooedA5ABJAdRfGQzjmEwRrIr7L+DM/zy8/w2p38ERo8WKLM",
+	"YhSNWqd9ohnulM/OxV0TP9cQlpGF5hPBI/V1loFl5dmDDePTymf5jxeod5b/qLXRfCpDMRma7Dmck+1m",
+	"4HueHmNxdQYbFrj88k77/Nxff3nHO6t5t/kmxZcfUlN9j1umvopwyo6lNk/WlGfGvweBm6n4Ok7Mgtq2",
+	"ox/TqLEsZWVugSWIpdxJCfLKFVSGPKw06LHXz25mfWHjm1E/mDwQNFcOqWL1auR6YGgH43+7wW5jOzUG",
+	"PBjrZtXXgaM/6HltvwOjQ5S2KWy+393dwi5tzL1iW2Yq93EVOMclTLHTm5nxlf8+E1mKIbEqff1ecGkm",
+	"WoeX+PNR3z4M6MF/cckcknxBuAN69VqMe2cuaJoeolodwzKEnLJpBGqOaVshoMh4ZOjQJbhkbdMkzIg2",
+	"TUECmgJNOk3I6OU1nY5qSxrsGLap1a8ZvWWS6CGhMyKnj9/YeIENRRItq7VqTNYxuvNYiIjR5DBV2duv",
+	"fDX5USTsDVXB7BGKuHOXBuTiEN8tVt4BrKpa+3Mjosk0Mwp5gyWNZmOS6l2Z0Fs+LZC53DUbQcqwl4Qq",
+	"cqb4Gqa7yJmSXzPWR2EXQppGcy0LJaBRTOY8EoosZoKwT0CkLdFnpIW0YNkt0u7u09SMSxO1shvB8nfR",
+	"uaI8yRcKEsVUSrky1lDk0gNnWQxo3QhTbEtVzgZr/CKyQjgTnouZkDKmUUTkjM/b5P2c0RuYZbSEc8YT",
+	"k8ggNRYlAXZyyeZhxXKXKGqAeAL9MnZz71tZY86jPppXZgvWuoML52/GqFUG9HmvaKQwo4k2zKEsyuFH",
+	"gH9tl87namalfnsXU8/WB2FhSCpuqONd+cPo1aSlD1ULTtUISUmPZsHhGMSxECgHmlUph3+vFHHw03b5",
+	"1qyp9XmvMOXYNeQodNuQK+02yGWCPXvy9h3GSwPM+9BDCbp1BqbZWDXTPgCbmdRDymUeAMAPAcpvCvz2",
+	"RS/8OAcpsikFC2DzGBG32m7crN8DP/FRxj41GbsiYvfdmtuEasIWFpa+bGr3sfvi0xOoiGO5WLuPTN0/",
+	"QgP3nZhUto00GCVpa7lmseCVKlnm1xyUlbMFlUQyBZERk+1d5Ol0R6Cm+T0Orih+HwfUzYPdzFKmUs5u",
+	"j/B+hPdHgfegvL+OPYk2A2DFkh3ErqiGQJ5wxWnEf2Mt5zPaxjZQAWJY5w9pL1wB86L9h7VD6JTypOlI",
+	"g7gkMZeSJ9M2uWJzRpVhIDDmsu1IVNPf1Q76BQ7j8UHyxcr89teAsSAxGpb6Szku35BjE/vhNOMhtkC5",
+	"L14imlQh4oyxdJJFJOJKRYykYiwUiqYZi+bSlirqb5rNHwsY32S1mGgH5HCRRfPCP2F8PBgGM5oWOufX",
+	"gOWbrKkNWDtHCE3h83Ci9wPDZmNB5dCs7574uLYttyHlmiZwRMpNSPmG3jAis7RSjSLsE68OPBxMfTSJ",
+	"g9Vg+QbwjxYAUi5MUk+F5ogd1hKokWwT7P12w5MQyt7wioAmoE1Ci+zLd6+w5SpPgiirIzx5X6lF3tOJ",
+	"YwnYd8eI3XmTmXK6BcZED+vWuCy7xvSqKkHWNLrhPnBo71lTD++naxWXZCcXNRIBqKddK300qA+Pku9N",
+	"g8tH0CnvC4yf8wN0tym1+noFI0WmNOBlEjsGTFIGKiQ2/W8T155eLBKWIqNCnmNtIJHEdElCbDgLfBmQ",
+	"jYKJOKh3JkKRid6STfeIVVmisVZfNmY2EluJry/gt8dXPq3b1UaBq5XOveDpQRYfznMPIHKL9pTBaG93",
+	"4O8MSPCrH9oz16whZlgLYI2XAAU8hOgWDx1TY5bcJGKRNElMo4lIYxZq+xP8JytpFKXTvyEV7UDH+eho",
+	"OzraHtPR9lViKN8xPc5jgObbhB3Ui7clhexV6Mg18+hCBR1YQYXYlRCs34e8T/tvv5IebJ6p+rwYUNb4",
+	"LUvIhLMoRP9ThElvrqmifJZ3WRHj/7Bg3SV4H0UQ4o40xl4wCbZvXBEw2xMiPsCRfwRbegukziBwxBID",
+	"qdqoqUxo2AMQFzSNG3f7IhBO+AslGRhA/a6EY92X/FpyEbfB70QwEiqdybf4zmyRoyflC6QmgNz5sqkJ",
+	"W2k3LqOoUDgPZN/a/JHNYn9/QxdmBaPIFNDvFys1gxkLbtrkMi/jsXTgFKQnl2SU5UuD2fEJg8pPrJCp",
+	"z3d3k3iokFitzclZOlbqcx63J5cjkCuVAxVaIzdMCY8ZH6xlVQGg32l7XaAiejhPiIH9y0TNUjHnAXlu",
+	"h5IvT76Rm7ULIovdH900jRFtpxlzqVLg0d42z3MEdUcv4uZpHtECCdKKqGJSFebxBn8ml6+KM8iKh/Hj",
+	"juWVFUwAnd1FirlpU2OzIynIF+iugMTJ8wJ2lMHW/fBYLKH2gds4Qq9LkKlBtFT+iJVFcqbVJzEhE8oj",
+	"FhZq9oEjOqcZtZX9BVokkbDasvzLKHIzfyQuT0t35A5dyKYpDaFncE3JY7mIEeqzARd2AL51uudeJaXQ",
+	"XdMyF6+9r+s/5HV9z1StW4Rxb3z88m2zevih3t7qfc8WdagyK3VNPWLMgYmH4PBmc+Cjjb4O0OhNWK/Z",
+	"PReZXjG5hjAEqpgLfCZjNqWJi17xlMgslm3yslBvrdFoktKcLXcLuLyHoT282RI+behmWiybruJ+P+35",
+	"7f62qmnP27tueo1lNy+Sriim3lQ3beGyZki1z0QWvDpSouo3HwqQ4Otuw6PA7L8jAB2I+SxLilw++OVN",
+	"s1CJCUFfC5g+2/+828CUnis8XMkNJqb+tWBibiFy3KX5BQ/LLbzrnNr5I3dyaVe1q/74yA1jH7OPRZ1N",
+	"6jo+3NsmxVYUjWapJ0Vuq72ds6RspxUtzT2x6FUyEdsMrWNI6zvq+FA4lo+EZzV986rwbBfjrtY99sw0",
+	"IIhgfi5qleLfyGLGI5ZTP5JEJGwb3Dkb7rsCvXU+XKvTNQaNRNjkV9OYrE9ko2jRsXAzTlU1t9nHzruf",
+	"+VaHUUXRdkSp78ks/PpgZU/PBrCyLVJWGoxhNhR0HHBmo5hMWGoDA9i5zPQo41HERWJU0K1+fNOd52lh",
+	"1gEYbB5OSWMVqs9fo51ZRVOx3duH8QA6f31uFHqh2e4DsFnAuu03G8VuaGsXnGISSAVe70/SUtx8m5zz",
+	"uOhHLP5OwgCqhHGHgeQ97OEtPjtoi14cJAl5WO2vwxyknBMR842sj26b3mj9c9+Z2vglXYIbus/cy014",
+	"Lyfc5naHX8UFd0Szr+bv+6IaJ/QYOhlzUD62cl/8bNoa2PJDsWDYf850tUrUjEhBJjQtkI8jx+InRfRb",
+	"yIKjO3NMx9GSjNkWpou/cqsWPRBVMiWGc7qM4XLENDPrYaGPYZ6AeH5K/mAV6pjJ2ZIEKQu56euVSYiM",
+	"SnbLTCPvvHWgQUQ6n6eCBjP9BmQ419ho31loh0CXcpiymHJs9O1jJ4RhiN3wLHZ18x5XK794vt6ftgNX",
+	"MKOpoZcXhsjV/UmbwtnYfdDhhOm/uoBFY9A5b/e8frOBnafcfV3917tik3T9PYd6Lo1Bt9PuaxXS/kXP",
+	"rjTCnh6hFlKw+MOYqRnOHFB6gjmIvU6vU/IlYnajW01c/GFA03CPjNUPeh52C9XAqx7zMbpxOG9fsewQ",
+	"dswKpME3ItcpDW5M/tEKrsFm3FNrQ1jbF870qcYeLnM9WtTY9O/ADevQQMNck3AMGevLx8tcswICWTKy",
+	"/0bOWOPqopEU+qnTCJLbjZYoMvUs5weC5L1QYGY7ZPFpnbDn9bYA5QfTGn2jLlhI7FN2JPr9dUyyBTH0",
+	"BRVAORSTzald6yha7h3T9a873UH/YtC/aF9cVPaOQdSc8EixlIXDKj3QBa4zlAmfG1b983r9YgPEc9v6",
+	"qjHonnrQgKAmZ2b3B4R6S+a3dNvd02aDx5jY3iv1X+xheyzQRruh87Z6ZaW1i9COfyo+aDUQ3fdWVVs7",
+	"pj1A1+zKOtCFFT0qtN8NxFvt748SP+0XBPkZl0psaGhwXeioioNzuTTF2I5Ww7Q+HtJlzp+xFcwjbjok",
+	"wP34QIT1OriGlfi7GfMWuHa9GPTD6zBa/1ZN890t9s7pnva3tM5pfpPSogrBETuhBqagZENzgwrN2u/V",
+	"adZ+t1GA8qHbab+WUXn9rpJfwY6mBNgfy20YbHsayqOlwWu/feZp1XzO6A38aRjS5epragG+COd3VqEv",
+	"TmCcMnoTikWCy1MhbFYFTNU0y+/Xd22XL/nfrHzx9N4rDWi7xKwaUW+tNwbcVR6Stz6i82qB93E/kWcP",
+	"dR2vE5zhIwn3UxRgKBY09I8BbL+g+ALXwOboHl5S5ob6oyTziAJ3niE80LaLEWw2v9z4JMBDAwLPsiPE",
+	"Asr6aELOPfIHuHdd1gksqDVWCpeu/TBaK7YyyIxus5ECC/gap7qtjxy+thCzHJARANSoSUbgitH/IRWG",
+	"0uAfCBcjIlIywujScDpXoyclqB7NZsl3TBklIe7m3+So2vYujF1hHFDQQA/CgiZSV3A7XZz2ir+Ag6vC",
+	"GDFeJsVBtF1zlhIfssYSNYuWwwljkOZh/23fi3kYziHl0LnZSKli9jJA+NwR1rvon0Nr9nCo98MQHgrS",
+	"qNmAfeAceylL2II6zkDjLCpM2v6t7GnrFf6OEz4/9XJX2pwGN6YaORUTJiUXCZQ/mR/MPDqeK1PQu27D",
+	"50BhtNv3WP0JxwdWmN35pTeBeIO3QPNVXlh8eIx79BB0XPtnXF38C/SuM5hxL3doQenB7+OO0YxPZ0Nr",
+	"GZRa3sPjz0/3FbYGS+rSceDXo335nYhnI2JcRIFLErGJdcjFX1Jai2k9u6NpxgFDpCSIODgRtV3IFRwR",
+	"cBqqAulEsTsHhvqwqcsNmytCJQkiymPjk3Q+QYgHInWuVESbh+MsnLJqdorXYmo9g/fv1GHh+tzBJajR",
+	"VqPumKxhY+u0WKtbHIo2MvWV5fSVCgPpvxlFWGvMwny8yGiWtvxG7iTb0xn1WkxfJsqq5o/MWQEIHInp",
+	"FPAZFikSUxw1Ip0W317X7w29i85pvzv0/H+8u+z8dPFPvUw5xOK2xSet8l08bgWIXZQrFjA+r3XSpSwQ",
+	"6ZflazsyGDxZJL6C3fAg996evAcIuSnT30yeGJWy1lJ6n8WybCCZo+R8ftSGbiD3caGBWQmI9YQkYhKY",
+	"ITGGbe0kDbejX3755ZfWmzcjNHG8OhPnDY7vCoa7S1KOGYx7/jMwPg3pZDFqZryJVZYMqsQ1Zky3c4hS",
+	"Fg13AVVsKlJeH2eeQ9hkNYZcE3++a+JjxVzxmP+GHOgym06ZtP21tczVI+Q0Gkp6ixqq3z6FLqJUClSa",
+	"gQij1yEomaBnLYlpyLTcnYWEKqIW3MT0IPcVGrC5FwEIQx/lJKRpSIxAAvs5TOlEn92PTUPiXmSzqYtT",
+	"Odfhns6tRwgH4bFx1qYdZaPkd9wWM7L5APcOGjUbWcL/m7GhOzGGh0GJeelvKy5Vk3ml37RRjwBKi+Ii",
+	"mhvPy/dBaqxp2ImtzveTleWzXSsukckJJN8O8P5XGjpm66NX8KkJO/0toSycWIw9rI3hn1Ap2QZPoG20",
+	"AelhRqKVsv2btpMtSxQ0oTUdba8hgSGCKvKYLslY2xnxmCcsfEZGcGhHaFRYuk4YCQrBmKpghlR8cRPk",
+	"oXELCmlGwCUMp0Is+q+5VJc4q12cfrgA7qlGyCzrZJ/9vbHrUYahPLd3VQS8iqMAHYFGkVlmyYj+/k0i",
+	"mZ6IYpD1EYg4ru/DK9UyYkPYNjUSug8OnvUihm3DUiRiVJrSDiulZCDSekWBJ0NrX60MxkUEXXQwH1SS",
+	"xePq4GBxUFkCMUI9mIgHLAlqhwE/SzaEx+/13V7jnVVDcWFSu/GVIClTWZrUDyPmqjpo2ikGTX39fbYF",
+	"Tb9UIYnFh1/Nf6KJ2R97gT/xWeuU9v1WL/QmrYuw3215k9NJZ9KlF4GvLWeqVMrHGWhWq7nd7iCBZ3ze",
+	"WCdGLOg3jhhxNVY8jcSCJ1MS0ykPaETkQpsLsF/TLGH6DGgFSJtuLrH6zBSo7DiJ0u4Z4Cj5LdOSPdZa",
+	"hLamFQ2ponmvHQXlhiDPwgzZq+YiWk5FYkfR9cGDa07HEI6R1icumsUTPPi1MaGJolJvo0gshvopDWCj",
+	"UhEUz5j568ni5CtoD1cWsvOvLYRWbrX3LpUxh6a6ROZtQYbgtjpGJp9u5YuT8AUlxIjVdb0DP+ceWeBW",
+	"8TixZk29g/O1EDeY702JVCJlIe6eJqEhnSvUTUQKBKcUOnrqP2gDrEmobRHmHogcWTSKxIJh+jsSR/CY",
+	"EWOTtcnPeWswPaWlLRcexfTTcEG5siUipdwcLknH8xz5IY6yTd6qGUsX3LRcXIj0hkwF08Nurt3dyRtB",
+	"0DBMmZTaiBy9FgjQI6JYFEkyEwsyoSkOEUjoR69CFoOxGixb/2TLEblhbK4XJIWWZjkPGPb3GTONGnPK",
+	"QzROn+UtmW/Y0gh8Q048FuES3RAXVfrW38wXhM2xrnJt68Sfj/ufbGkE1r2bO6+KlHuIi3nKJiwFCll4",
+	"pd4pQ43uYyod8S3+tWASlv4ei5BPzDhdMy+9dazR2Md/FndSY9D10Og2glIfbGlyjdhQ8t/YUN8Tj7WC",
+	"0GxMRBoDvk+jsR51RJX+E3hnxvqO23RV6Oj7bXF67vWOWcgzZOJlWjpr61di2BFlfcRuWdTqtmgaiwwV",
+	"Xy2gGgMnmvYTD4dsrIQqipXF1erHhEaSFdSCLI0ag8ZMqfng5MTvnLW9ttf2B+enp6crWLWLwnBin/s/",
+	"7NOcp0z+xT876/bOex3P+3fmeZ1TyacJ1YbYX+zAm/iNVz5p4bvrb97u7aKKzFN2y9kCvSYbp2au3G1W",
+	"7TkUmaxrK3fNe6iFrp6tY1xwJUdVfqoKhW8XFxDuccfK/qT3Kk2DWR7d9zxf71BRjPmvFdJhMP9+Wlt+",
+	"UO6qyB86EOB3ss+57Yp1JsYpZP6IQ+XJREDGRhbcMGWbd1FryLJPqCUM3ZNL44TNAnWVhVeeaBTc7fvi",
+	"lrNjMfsrH/vuxS9WGoQoDmq8VmjrW/EKamDH69znrO+z79z6GyUPLN+9sOsdS8INVT0g3LUeMmbTLAFR",
+	"bkQ9oRNlrVUU+FqUzhi12fpWxFfVi7CUaeuSyhtT9gbeYuWcMaho7Nw+weudb+ufcHd/vbyzUyxNS7cr",
+	"O9pjD/Xfu9XxN6bV8KILcAK5F0XNfQ87pC7kt8kQQTlS6wgtWCHGJwbOSLDDm8VhalNEj1PPwGr8IfgX",
+	"R+APGjXJWKvh4OOs8pYmNE1NBVvKZBYpoiVj29yeWx6Q4wGJKiKZIijAFIgSoorrzn8PP+/mGv0ZBq0E",
+	"iYQA1Klzatl/7gQ9fePZ2oA8zaOT9uikPTppj07ao5NW74sS5jcGwFeOBo9UGmumS0hlM96J3M7BRdxP",
+	"uUX5cAUyZ5v/1kTojg7cp5e7apSAR3bhiiCzI13XnbK5Prv1LlzsrisSUHK0vUKo1ilisJBi+JHnCmCb",
+	"QIm8bToOt4Cns6ktRuiYCf15wZGp1cTxUjGJcWL3N+zT+wpTcqZavSTG41GlGn2ACVgPZr0DEujP5jRV",
+	"J3r4LYsnexwyfNMBnV+Amp3JWdin/U6rG56yVo96rHU+OaMtLzifnI7PqM8uvB3BPE8VzQ33BZUEvzm2",
+	"I7Zep538TbuMzfibcgpN8zLAzT29dru8z3nt9vQHfLDjqnEI4N6VLm6RhFC8y475rUe0BrS+DEONhcDe",
+	"K+4N2nX2LvukWAK8jhWg/dnixcbG6FcsFrdM5tZ5qYCAKDFlECQCbU4DLyJ8Ejq4JT/PHIKbuBNmRypw",
+	"lSkBuUE0CVgUsdCwnvyp5138uQqpsRV0TayprgOpc5BV0M851NyDfm5r89GHAbnpFW2HsbsevDN4wSri",
+	"vtjsn51CGvCxd/rvDphsy3Vz7B8XjGo6rb+fiUUBaTSI5JFuqRVFDR5ctskoD/RBhjwyn4skYFCjqzIJ",
+	"fx65QMuoSUZA2zjCqxCNRtgia1Qd1lbfN8ocY6XfRKx03QPzJKKnB/IDPUpQdp6KaQotfX0sQv59xGi/",
+	"jFNqL/toM8esgflvpjXyUXPYq9vKvorDPbIHcxvmBC2IjXXSc5mn4IlkJeBoCu8w329p1A9qyh+0+gEh",
+	"d+ObogkRmZI8ZMShFCYgRvgArEAL9U1Laf8FmXrlVzqUISK1DTsDmuiRlKyiWnvoOVzye9BUHkdqev0d",
+	"pabXe1ypCVy2X1hqWj4MiYQXVuNplGRkr1JEXnjbJaTdnd+8hHygWPQPIhYhYcisMU+mRyv89yhLlZgj",
+	"+w3avmJyIIt8o2h1zvHaKniWhChbIRRjxQy4Ap1jUCwSYjCf6KPZJIuZiCB13xCUzGmqDEXx6IomUzYi",
+	"VGLWTZtcklHRDB2RgKYQ0h8Z43EEEnvkTMYR5tKLOUuk4w3DjPYgZSGWdUuSJYpHWgM1j3nmrlUzFsO4",
+	"MpnRqHQTNF5jDNg6L0nEkxsn0fExIM8pkkRi7ny3uU3hqMmvf2Fm/aRlfLMiazEhlOivwUJcIQkamNa+",
+	"eDIFVpoPCf9EJAtEEtamypjPUkrJcNY/T9Rpr1GZn7KBYvS93SLIz1AYY22+jr2jLl2n0z+9xxLxYGZO",
+	"jBJEsiRsEpkFM20SjeDvf/Favtfp5pxymDGaDwyOSd2gfK/T22Ec+vQSCqcP62xdN0E8wVLxKEJf/YxL",
+	"8vKaTpuERbagBQ6xvrB2kK8mrY3jhMXbOkz9XsO1gSRHVteeFfKsKl79o0hY6w1VwWy/ddqutv6fk/9T",
+	"0lQblQi4czLTDzxiz83T6xKMS4tdSB++DAI2V7jMch2g3wGyBjTRVgWVNyy0OX27DQ2e+yHhCiSFGWTr",
+	"BZdzIXl12vIl8k3pjU1vweEKuWDtPTcrfPb1p/9IY2b24y1LJeRd5kvefsAxvYNc9NNtn1qK+MDfGs4j",
+	"SIqFNiyLH63w4e23wAM2qMYYPNoT8KZDOhwMvP5TdLYmiH+d79JFvbSCansNEUpjWFmzrzH070dz90/3",
+	"jWaCsVNIiNCfRx933IYN21DLLNuYhq6L1gofm+f/43+9H87+b+ef/3p++qN31X95/r537f/08/86u3QY",
+	"iJA1Bj3/dGeTzKj6GzI4ZtBSF2WzPkv7ncG/l06diVXRFMtTUc6T/3OiF2S0+UhW7qujIbXBkGJBhp2S",
+	"fv3c+CujKUsvM72cv37U+sXlnP+TLQt/KRGkN6zinWtC9zO/avyau1pf7NZWglbbXtCvE8KmcGXOuxzM",
+	"9H7Ug8ZqIW0NwQ9Ssbn+s/UBNcmYTXkCrM2uenmeMglUkuj2vAR3RDmgaqKnQIDsnEEjEggNpKNfX7z9",
+	"8eXHkStoxsaiRJuKbTJ6TaVqvdQDbr16MSLKJgFmc1cqRRXOqLKWAR4GK/8S1+dbMYxc42b8WgV9dkbl",
+	"s+JKlUvHuKpVcktrWS+n+vfRcRX7pHALtnBYD/bNojyQGyN81mGZsglPIJ8sT0O80n/jpuQlZnLWWPVm",
+	"VtX5beO7gPbeZnnc0/bz6sEXqJIjuEOf4eEbhVTRwUibm5AaKBJG8tuPAbBv32n3g4giU8D1ILfdfnIj",
+	"UzP9360btqwXFq9d55jLd6+IvrScz+fYvCALr0lSdituTOKqc2wlGqldsxqNZ/AgNWOxZBEkC6YMfFty",
+	"JhZJE50KpivbEmVNLXEXiGS5N43El++wTed8iGv96+ed4jrGkeWuObPX6AvMNYCjF9QPvUmXtfodetrq",
+	"Bd64NfbDs1aXdiY+88KL4Hysr5VD06/QSCjobAjU6uVh9K+9s4HfGfR6/8plxl8zHoVEsvQWJMlcI+2n",
+	"xqCh99owZLfDl/97+QZkiZjnfcOdK7m4RT8Cm9DeVEHwpXfhCtKrfCw0ecpMQYb61mJKEeMyNWOJMueo",
+	"Auv09YOYJsjvuzFnsDqu/wY0R5rYt7sSeUtxPjIndURmIjJhCn0dV5JFE4A2LhGqMBDhSvQBuJ5hc0Sk",
+	"00kECcR82SaX8IiAJn+EQP2U36K7W88KVddCknREgxtJ/tTzutUhfAAPPA8PYUzfBWCqT/9Oh3y/g/0i",
+	"pZMDcbzg51zFqnevX1b+n9/p9oYe9cedoNFswI2/e7ze81viBq0tcrlhS4jmBBGjad6YWUCx77HM5Sgr",
+	"EKQLGH0QAVGnDJ98vmHLbWUuRooAqpcrXDLJIiYlVhYmkNqmNVpDWpsywKo2eaVMrhfWd0FWY4Ln3UoL",
+	"G/W1XmqrXNc2sfKv4AonGXZ0cOh3/Umr32VJ9+canweuzhNK9/rK4Gxy3r8eOu8HzhtRORHADsJSYrbi",
+	"0b3wHbCEa1D46mh6kgq1kbfTQmrCFjmnpO1D1ERVWeaeBYe7IgIfA3oW9D/0zdYXarJHnJI/TWnACPYb",
+	"ADrNnLcTwLVa/bdD2tEEWAXw1VO1gRzzChbpW0Twexoh8EFMA4ihSe3Btgx74hqsnCtR/Lo2RP/07HzY",
+	"DXusPzmQDRH0xmesE/otb3LRb/VYl7bOx6dB6yzss96kSztjP3haNgQ0+4howEK9ksPVmdrV8L18NUo3",
+	"7C6d77Nx6q0Vc/afhMXyBYL1R5voCXf70KfhSwvySEx5Ui+130K6LCWGAhgZ7xLCWjHlkSOlpiZjUEKG",
+	"vJaPi1QAoTT+xRTPkCy5SbRQtfdp7HBM000yFmoGwYKe52ErYJFBcQ2HTFu1LPSCLzFl971uZQQB5vYQ",
+	"F1qMqSo0pP+f+XM7EDFIbpwZVAamKQtUayZSyVpjqhRL9yBBfp7nER9EtpkvB1dCOz9sjuTixu05nvd2",
+	"Mam1CN95EW7+d71ltBDXg5ukTM7cQz+d3XTii//2Fv5vyjZLdKk8kHIBzVdZaoY+LBarFPox4tLn3avg",
+	"GOAftbChmV56mh8LKDvZSQbXflMQQd3J+fiUekHLD3us1Zv449ZF0L1onYY+7Yy7QS/sMyN5E5EsY5FJ",
+	"ZyPOZyLR89RbTkBa4OoA9cRLM64fDfwyvGUpn/BchZtkUWTLaC5DSl6LW6Zho2HeXrjBDEpm412nBdvv",
+	"YN9GJBOexlu+zsO+IK7Zbm/a62sj/kCruR3De/d4/HJ4313xCJ++MAoY+nnYCfoT32udjbu01aOnrHUx",
+	"6fmtDuuGvaA/PqVnFw2jcGrkGPJk43pUbJ8tZVRwGxyY3ddS2yqVR3P3cW4/w7sO+2mf8x116EzNroz8",
+	"qS1QC0w3YG03KwkqtZE6925Ed1RUn27uZCkr8j2fJoQn++iq82wc8WDn0m6jpYpM1aupL23BmdVTXczV",
+	"5C2ykKD2Q0AjIWMWiWSq/4VlYYnAWrCC2mmuLGuaPc9vuoqwSs20XhfVM3ioNpfnvb3GxrJ6HKU+zTsf",
+	"bRxRPb/ndWE5tTV8y9In31fyd5zAXDqVL22SrVH+9zid+iPswfipT2fKAr07NpAtQEEoJWA0IjE11gBq",
+	"czKYCSF5MjW+4dyKvC6dPNeQaDFDijmREusTdc2RJAEDszp4BoN8Zw23A5iFu5cY6AccsvFNDhOvJpUr",
+	"1LRfA/xcILYXFDtv7K4YvDFvqe1Fix2msLLVkVwelYHvVhm4NC1Jyif5UXSDDS4s44LYoB18wtoH7H8G",
+	"Fxvhng+2pB2gP0v/uXR5m1w6pQBDP8ah1SSZZCHJ5hqUSnH8R/FjXeEgrsHF8gDc2uir2fnkwzDMkA6J",
+	"YUfH1dFxdXRcHR1XR8fV0XH1ZRxXKUvYgoVH59XvRV+9YqD63cdMvocTK2VTLtUmO9kVL9idCVmm2+Ot",
+	"2BPQ/MokmdFbZpnUrUyxNVwjM1lgRE6yKDKUR6DSzqi+eT5nCQsNt6HWUNf11pRNMv0mVHKfbXaJ7ajk",
+	"mtU5xmuPau9R7T2qvUe196j2HtXew6m9TaNG2BjPwmRLx3SpFQfwaFFVzII8asLfrSb8ds6SguJ5cE1Y",
+	"siRs4ZnIG11vDB4lhqsThQXcgxEMJWDgRjU2DGnQekikeeXAYwaS9OB/Ko799xlLyle5+FGOkaUjPh0g",
+	"zYSZiPb6+adT+kj5JxtiTFbL3tCoSBU8Snuln8gaG1sjEJBgQSeMypZEH6QxmB9ywI8WxNGCOFoQRwsi",
+	"F78aVjYnhhmgOyaEfSMJYe8N35ZhN2/xhGQoOx6aGLZBaN7SiIcbi4KvWRRJp4hT8o+frwlWGFn6Hmg6",
+	"KbCCaDET0vTqQ6UehSmXJBLIS+aYyqD015TL4rXIAqgv7ngeaK1jGpZY/JUQz8gIBm2aB5gWgZIuiRRV",
+	"IvgnM8NLXJt7WwEPIrHZ6h/e6+ybKXGRHNKo0PvDupn/s1CW9LcxSLIo2lsINBvw1dzY7jPbKqRzAZBg",
+	"xoIb7DXePhoO35Lh8By+nE3mLmHLo9gMAZ3rM1Z2cgQzqnZpfz8ytvWomdMhzLhUIl2SGzZXZLw0abzp",
+	"LUubxLAc2NvkyFBJvp2z5PKVIY7N89Pto7IEKGtGgUhuWSqxe5UGOQ2u/JYlbfI2YZZtQC0EGNamn0nZ",
+	"eaJHLcb/YYGxcaBk84YnITBHGubalNEQ897ICFliB0SfzFExEkjTlAM5pHTDn2XJjWzCO3iyTo86gNtT",
+	"bHlQRvk5ZwEzt8JjbJbxaMITLmfDlFEpklHTNHChU4b+TjO+oYCPI9uGyHIIl+T9Zgg37lJHY6zVy5Jg",
+	"yb0hyA+dOk5fs65WH24SCR4rRtNoCU3eshQ4IyiZR1RPXB+jZ4SSiCqgnDC/FiZmJFMlfZzee/vyZb4K",
+	"WTwXiiXBEjhkthNnvqYSKWpfvdjl8g+vjEsHmZobDyKVWNnHICW84Jz2O61Tn561emG/37qg3YuWF5yG",
+	"rD8+o/4E+sLQTxj4lI1Bx/O8Io/wC6YFJqFkLKQkY6qU3mciJfGS/HRFplozhwZwTGv107lq9UQr5gnX",
+	"i81SKRKKYzmd+EGHXrBWd9w/a/UCn7UuQo+2+vQs8Fln0hufe8BpjPTJRplXLIYPmWF32LPd49Ezqp4j",
+	"DfeBZXbJvLn3N9iVwf+u2QhmggfGAi+dY2AngT5+PAnZJ+jz475kYUpgqoRCoN9XCBJEWoM0rfWVFh5t",
+	"8kbcsvzf9scFT0J0u0CqA42samJtRCm5VBQYnj86L0Zj4J/1zs/75z29uSY0isY0uAFGDvelkeBjRlUQ",
+	"z6OWW4E3/evzny5+/uVf3cu/Pn/x8oe/1e42xF/zkHbgvn3Z5hZzllAO49dLxpMpZELrL8wVgScTySIW",
+	"6FsHpPwKu1EebQnX+wn2tJbnPpidgzue/mlz/c/DAlm4m5a7xbvT+2GeqfwhHa/ZEJkq/e0Ulimer1xW",
+	"+lvxRQENZix0F5/27mwvR3d/9/TunucV1IZNpOowBGTWr3uyvfLkuRYQP+C1d80GyKAdb4JL79Brstst",
+	"WgAADasWvbvd8g4uheUT0TCgUbTbfddCRM/11XfNRsaHerm23vjh1TX7pF6wSFG4zW617W/7YCIP+3xQ",
+	"lGovNDbWOUxA62naiKppc4cqz+4kM6gprTtGOrve+o4utb59ZSXDrm4VvHt/uhq8b2/SGrxtb+oaN8d7",
+	"2V12cR9gfdlH3N8Gwyfc1xLDuyvssZ0XbytPjd7uTfSfVOj+BZsKFNF1S6rEIbWzNXWSywK5wbKyoV0q",
+	"yejd2/fXpPiMEZw+7CwJxhZ2bjbWx/sX/ySQ0mjyILQOKBn5cPUaepTo0zoyTxu1iYYk2TStOQxtnV5t",
+	"bGio34+d+6xJxD7NWaDk0Sr6ilbR88IW+r4NpAncmQTLoVYCI7VEDZl+GlZoWiVDyIS7nAL9i8jIjEVz",
+	"XGBtBJEQDKV2Hi6RS6lYDJN0N/6KrWKsD41Lwwhl3BxcklSI+H/yJitwtX4Ej+mUDbM0KjULi8Si0WzA",
+	"XxszpeZycHJSiKqc6Ke158kUtAvT8dM9CNYSxwpO79JIa7T6gpJiDJAsCWyiCk2nUAwtG4PG53839Mv/",
+	"3Rj8uzGjUfTvxl1OsRczKrOUDfUVGHEDkIui4Vk+dffku4+lkTV6ZLwkpyRmCjuemkHqgRXHNyw+Vc+1",
+	"aKfJgEF0a2b0p2qTIgHiR70do4hpxTafuok3QhwbqBzzDeXUetuA9fPK12xIptXWsyaaa4NfG9d/f0le",
+	"/vhCy4UtBrCdINiAGH4QZtbrH2QljR5XHco99b6o+R5lDIB495ylGPP9DB+1MKNCq8PcrP4Vr/roPqUx",
+	"ze7uqj6uHvx8OIelxph7Yx7RJUtbfqdxtPeP9v7R3j/a+0d7/2jvH+39o73/xOz9BVQYluKMmHVh7MCD",
+	"2f0mhrmpWcfLeK6VNpBBIZvQLFKkqK6UO3i0yVubSO6ukNCsA21ZKUio5ZmWemJCTNY53CorLcuI0VTP",
+	"+e9mpA8uALTtKg2t1+6qoRkBjIiFP/l12FRaHC4Ji+dq2f6O87Iep41jOmXK5iC79TvYxjcxxfrmje/M",
+	"BU3bw8A1asw5Z0YRj7ky2UwCeh2iuynimD5vG/iW4vwBTVOOhcijl9d0Oqprz2iHsK2VwWtGb5kErjo8",
+	"xCGx03M9DP6bMTg8tvUu8NoPRRItSy1szQG3dqmtVBUiYjTBBruP3Rty+5WvJj+KhL2hKpg9QivJPCZt",
+	"15ekTKWc3bKwzPXnIs/GbUPndMwjbk3YiCbTzDh1GkAdNEn1Bk3oLZ+aqhtjKa4mOPdb3mnL8ysztcf6",
+	"OHjh6aQX+OMWmIC9icda43PmtzoTLzgLLuhp2MXuvsV9cKmBNCZzHglFFjNB2Cdw7knTPimmiWDZbQrt",
+	"9fcJpq81QjC76DmdK6wOMAsVcbUcqpRybKE9FpFLwJ1lsci0JRWacnBwaw3RTjCuMJoyI0rguZB+Q2RM",
+	"o4jIGZ+3yfs5ozcwy2iJvBIJkTORKgJlAEnAYMevZhTjcneufdcI4l5NNM1+0UcT6pQ2lgEWT2Che70+",
+	"8Otg89wQaC2sbxkAxNBqldvUV7Wl76LuWNH62uCQVDyKsN9LYjomjl5NWvpYteBcjaBPzLHx5wElHHTw",
+	"nOeQvkWu2SvrGhPn5X91vTrfK4FeOvMok1LmamNKWttlYtvr2KuNWgcBH705TDzAGBH1rTXNKXlIvu4D",
+	"kPYhiPhNody+qIUf58AljOZdxMiyGnH6wE98FKZPTZjuuxe3S08guMSLv2yPoGPLn6cnORG6ckG2h/Cs",
+	"Mwwri+dLhuFJkKWpwb9KA7Gg5NlkB23eSVPRQNVKt/9BWf9aUEkkUxDTbxIWSVbysLjNX1mY+hzHVhS1",
+	"jwPgL8qv32oZHaH8COVboNyco68C598g2FUs2SMYC9X08mXA4wlXnEb8N9ZybqC6VLDLAtatQBbsvxiK",
+	"cLiCohr7D2thAKVA0zHicEliLiVPpm1yxeaMKp5M9Q+WVjoRaqZ/rcDCV27MBrkOD4n5Mu0DilOWsJRC",
+	"LX3u3DQQELOQY/vN4TTjIU0Cdn+ENOlCFRg4YyydZBGJOBRfpGIsTJnRjEVzzLKDiyTJ5o8FhW+yWhS0",
+	"A3JIyKJ54Z8wPh4MgxlN47z2sAYe32RNyFYzc9RzMc/DiX41+FsT6Ef429q7XmZppTZE2Ceux/gI+t8u",
+	"gCiZ2t5wOUc9cO7XKH/FhvZt8hLUjhueQA9ic0VAE1AIRcKatoZSEpMbGlaB3/tKRfCePpf9i6x2Pivv",
+	"mR3glyFSsl4IvZrVCL1XKdl22ChWVO+kod5j6Xb2OIO/l6mn3Vr3aDYfHkrf23jqvbXJB6Hn5/ys3W3K",
+	"L7heAVKRQfZ6JhlI8UnKQHmU4IRuk7dJhFXbYpGwFC6B1vSRGNPI8VrEdIl5Bly2ySXB1uhE8dgQXAAl",
+	"HRAONN0jVoWNBmR92ZjZsGoVCL+Anx5f7bQgZiO69+tCZp6Cg9wLQtyUv6sO3b8zCMDv/ries8LZb1Z7",
+	"xtZjSeMlnGAeQqCJh+sdfmIaTQQQqYsU/RsrqQylQ1vjFjvcKTz6wY5+sAcagl8lnLEvoP7O8PFtwg7j",
+	"ZNuSsfUqdAV6uZ8f8rTmFKiuzAEqmCur9lJxf8b002uWTNWsMej0+81GzBP7b7+5ljHysdmYZ6o+CQXU",
+	"KX7LEjLhLArRMRRhjhkoXmrGUvkMygnjuVpaxppVd919VDWI/dGYIfMOZoeuyJKtaQgf4HQ/gkm8BT1n",
+	"EMFhiUFPbXFUphHsgX0Lmsb7Yw9O+AsZ1QY7vys5WPclv5YIxG3w/cpAQqUzwxbfmYVx9Gx8gYQAkDQH",
+	"M2tWXRop01+rZY/hZo8wZot/Uo7VLdmxcgI8HqZmP567Cv4V701+dKQSKQvhBBFT3I6FFtWs+noK73AG",
+	"jycU3gNA2RHjOq3LhvuXXOCAr8xz60suzAC4BHI8QhO2OAZaNp+hK71Q69stD2ewxcGKL+yGqMmseS6y",
+	"ROFJsrwJdniZNIqk+berG979nDXJYsaDGdESU4+GuLMiiZxRtH6rcm6gMBEG/tADNKNy6CqvbAwYJjrE",
+	"/iAD39uzYFKPq/58SP6bI6AsrszxkGxxodes244no8ZQrD4YxYK52qNh8y6ENlzplJW39h9lue4Oa5di",
+	"ITU2ByxR0RIbD5k6phGUQIxIgAdOnwh8XlxXkvS8NMotVu7fxYLENFkSliioeFKCpExlaVJXlgT1VNUF",
+	"SR2kWOFxFuvj4YGVa/6Vk5Ikik1ZulOhkq0/enBB0cqX26efwVlwwU5Pzy5aZ71Ov9XzQta66PXGLead",
+	"TQJ/cuFRdobGhVsHQ3uwghedldCmP+6xzvmYtjoT6rd6fthpnZ93Jy3P80/DbhDQXucMCA7YLWcLyyMT",
+	"8pAsGBBy07HIMHwUc32myDz77beIAaUMV8DZ8A7+AhwghIcMiho2cfn7A/++lTfFbae3YRXOvS0cidIn",
+	"ORa1PBUS6XItTD1uFeG19Pf9cLbAnd/c1hIWPVkl2UheQciCTAWThCemYGad5lnvN316jJ9J5vWhlMBZ",
+	"0Qr7lClEbUgEAdYuYOsy57hNLsvJxKFATxqmvGAj2F590c3zsnB6nCyQHUGkHg/udb5fpHRymAyRLw/L",
+	"3kNh+QFwa5w49/kEm6oyvpr6eMwx+X7w/69syhN041fq1LuAfp3ZWd0xpSRfTj6vgPjGBJUrFgsgjdzk",
+	"vEHqxygCaLdWa5tcThRL4W+VhmmeZ9HMHUcBlmlOeaLfqc+cSFh96skK9O8Ydyof48rg0yon2Y4RqNPe",
+	"DgGohwG5WTM7jN0xe2c0hKXdgISrX3EKn+gY2f3WgcklzBwYmZqbWh1uBRqtW5ZwpsZj9ftDhqPlvcHy",
+	"fkxV8NtRA4/At5Oncwa1CexBwLfdDt9dIzvJKZP39IUWYwZ0xaTf4PEkI5GGLP2LfsnI6l+ubxQSQNnY",
+	"AZdErxdFXQ2ZOYk2JCQZ0+BmQdNQ7uJCtXG7bwOdmwd18PYP5eBdG/bbKHRkXuRPIyqD0Z+hTXmB5Iv8",
+	"aQQb4c91M4HN0ti5jkOk6i3ccfe4DufhPtKshoX8NVMkZsg3CM6nbE54QpYig9btqF9skqwoX4xk9cKL",
+	"SSc4Y61z2h23eqzfb10EHb/Vn5zSs/F5cBF6xVZPQUSzkLW6rRnlN1mr43V6Xtc7a9xXrDrGXnxwo4Z8",
+	"HGhpkUj44nSNjbzAQP4ZT9egAStxgsJYtuOwTDh+PunQfHNoIBxOeIQNdIEtdejg0I2xTEe+hx6w+Vt4",
+	"5+5b9MbnzA9PaasTnE1aPXrhtcZddt46DftBb9ylnYlfWCFkb8/98517aQwG03Zx0+f661GB+NYVCJdP",
+	"UC9+D6pO6NNmap/rFAa9JSVZAFcHCXnKAujfOGaR6d4Ljc6nWcpCrVuDr0ZRnsgmGS9N+ZGjftSoMHJ1",
+	"DNgkRIBZxqIJuPNdF5RC7ixeI0nP6zZzLhBIhCuMqOd5ddrDD3qa29QFqDu2T2uSlEUUUmhNCEMPok6s",
+	"GVWiQj43sMOf1Q96HuDmuorw2PyQDxaXRjmBdYpFCF2+V6Cze+2fD7zOwPf/VViKHOqbtUKg2ZD8N9YY",
+	"+OfdXt6VAJC/Wfu6zrV3PvD7xh41r5M3TAUz83ELLyv8HV/lufe4bwyrVLyrcQ8Qf2GfpveZIResMv2s",
+	"smc0UjeIp96t/Aj8h7EcGVvHVIucBcj/IQfodbzP0Xs732El6J/AbTvxlRjkQPmkn1AvAQaESqLYJ1Uk",
+	"K/lw/UPr3FA28YT8lUp22rsX4sPLe57XtANx4kQIEtF0ykjP71bnc9JQL+iDYr31eu1ugKEHoAdyyKr+",
+	"XD/+fwi6veS/k38n17laLMFnCh0y6LL9b61lsCQQIbboyNSkdb4DfnfP9p52HT7qL/ndYeExmPq0NW8E",
+	"kAPDLdjsciMjXkAVjcQ0YzYhdyLSGHFtpb0BZGr/aYTPbEdcqtGfTc0Y/o0soEuANZeRT93BM02R3ri6",
+	"Kl+rMG9wtA8ONkKLpjyrrzHwzzq+f9Y56/nGzK5pKIQujmZDLBJbr2TaCGl1zV0WcTz7u6EPriLMrc7E",
+	"BnDEZX1wK5R7NjP5ir05/D3aqNznPO7Y2ANS3MxGnoh0ZfcXDqrZpuuHFG/ezwrGe04+w//f1Z7Ut4nZ",
+	"IXueUlsGj27RipDjG7Plt5qn8ECg5oionNlh8LAJBS4JGeFJOcGjNWoiq02ioPfoHzo/jGqc3/bM7VYs",
+	"63mHi0E+Ck7cAxU2IsJXA4R7djf6prsEPREkcqE9PPFfDowWIr2ZRGLxgHIG94hmKTrTdGkQasZ4SqRi",
+	"c1kZ3QNMi6kKoC0wVZmsbbfysxvuFvwCHcWNDLELCvKoYnV+NWkrh3Y7z3YspuDo0LG3p1tcYUsFmo3C",
+	"btqnxIJ1gv5pOO63wslk3Oqdh53W2Dv1WqE36dMz37s4ZV6j2bjhSQhRvWDGpEqpEmmxcjHNEuj5qE+K",
+	"vIEatShiAcZnNFibvr0EsANqyWgSFkkB1SxlphYnS6fgf0jY9hxev4P0cq61o1TDTIaNgdf2PO9svUVj",
+	"b71HY9f31nos9vve3d3Hu3334y5RHfehjoUX30DhxaKAelYK5Ei4Lgjc9Q+ounivaKrxeQoqpkgIJfpY",
+	"FY6MtJ0dn6FnR6Q3WIehL4acWoBc29Y9CYnM0lvs7U5SJvUL2mSkT/WISLrEfA2oGMWXwhOVmDI1g/Yn",
+	"bh2IVGJuOvFosSQmkGqHrb7kyNQYBzOGXFaGwAof28xJ7FKrX2PhBnG980eFXuetf7LlyKQOG7KTsQiX",
+	"eNNFJeWnnpj9PA9us/6QJui4jtCkmUlGNW5qxITcR6D3AGCCdqsiwoi8jUzE9NPQ4WRj0L2rg19cc6O0",
+	"D4vY18enhBmuzhAJ/mRjcOqZVux6GLYkzzd/s+jX9zzPuztUDsIjS4i9MfpwBTRbv/ljS+VH2EMVIhy0",
+	"RczzmKJvuTQd27Rvs0iGaXTCi67f971WeHExafUuerR1Hpyetc7PJmzs9Znfv+gVp7HB5W5Gb7rPr+WR",
+	"WKFujbkq37eemj7OwB/uw9TTDdOAr+GWx836gOrGF9ae/EHPO6D2tO+5rDPMneSZUUnGbJolKz3jXouA",
+	"Vrfi/xn6xipBtPTUhh107NJ2iLWk7MPLTeRKPpDe+bbEv7v763GdncIG92qifGT2Oaq11sWhkY5Qt9v3",
+	"1mX3KyZz9518tv9pi8g2lnW4k15RO6aVTBBMRAoyoWmbjBCIRobQGxudYwh65NB61CQjpr/BqPQ7trgf",
+	"aT1UPyYQMRsaVXVU47qt1yrrcpGL2FLhii0szROqENmuw2wU/1amPEFNp6QgrAvMgmxNbS9iBuxwqI4Y",
+	"w6sdQ0CtUi84Kk5HxekpKk7fDp3gUZzvVYx0b3l+vzhFWZyfBDQJWFSfVPYePEW5WG+CEDd2pvH/AOmt",
+	"EBHI+rydS7Pk60LZTxW0NzBZYNoYoJGex5KwJNRIXesVeg4DPQrwb1yA5yIFvmd0lLlHmft0ZS544c1O",
+	"he58x0Yhv0O7W8y/utl9wm5tqV619a1SRmNEHrwUU79zsa0g0dAyoNI8y0DNWGIZWCTkgs/YkszofM6S",
+	"NvlZ/6pWPXggrJtk9OuLtz++/Dgi2vaW0Oa3TUavqVStl3oQrVcvRkQ5ymAJgyTZ3IW3qMLRVoeB9NV2",
+	"jV/emiyOJyz2m1VJYHpRcJLoDoF0FL2Iz4prUo778bx0CV2k+cBLi9vY1CBhf6VEsU8KN1oLh7VGSaMo",
+	"x9zYSjntIlWxhuRzrDgtV4oWBWKvNnAx3EeWKx4zqWg8r1cN3FKw+bAoVou7YEclaG8hA9+qStLgjn5G",
+	"GA1mZBRSRQcjEvGEaSVYGwalJxxNvm9fkvwgItAqDm3yBTQKskgr3Cc03LFgSGaxhs4RHYGmNxqP2uSf",
+	"bK5cxEUgoYBJp2uTy2QJLVDIOFMkyeIxGHmSpGySyaqE9csw/BEve0hBDwU2mnFj0G33dz6Ll+FB63dS",
+	"JpHdYY8hvc/iWiLrLG4fgzGHZb9mQZbqUQ9+/Vg8oZdhSNRC2P1cLOZ2Z6qq80I2jniwlQV7xmikxXON",
+	"DnfF9PewjcrmNFWmpxyLJq6x0GImIqg7Ma6j0KTdgCAlgQhBfHQ8T18D9O9UMjnAHHeXHUouyYRybdIQ",
+	"LXjGVDLTwTx/xyhLcMDL0TNCkyX2RCLI8OfanY9CNk1pyMJRm7yDjCfQ6mjKgNl1pZhlFHLYMyGizIym",
+	"cd5K6TW/YTDkeSrGzLk79XKQlCpGIFWmClr+xtTfcW0fepTHGY/0E2+9drft/7+9SSe4CKG7jlkmWy2D",
+	"/w3AOk2Z/G+Uv7rQIMfpN2Yl9b5NqGkNLpKEBQWKv6qL9byHmNQ6+NwA6v7QsXS5G+w3gDtYyFefb66H",
+	"GBqS5+hfuEgsWhf9Du6zo7YG5wd1PmmaRdslHmrVC013v3r4WhOpuaNTfUcwo3Xv6FXdcVe1DPpIz93n",
+	"qvgsOCvo1mGuq3h2s5GlWn2dKTWXg5OTeSr+wwLVtve0A6FHvKJ/VnVOvmWpxDPutTvtPZRI3NXbOg65",
+	"ZAg4PPoQtp8WrOI0rGmmVz/vcAFl1VyRkM1ZEmrNt4C65lTfG3Ejfst+qwXcH0RKiu5Jg10mtZJQYqSc",
+	"dVYnU633yBvX/s3RA1gMNX09HVjqj1EJV69hYA9FK7dlqZ7o7ttKvz2BJjW1rWZg3jZc+rR2088zSGi1",
+	"jV2KIy1snXcgRPbZOitaNIQlNm8erXmRMY1oEuhlIlah7ntdsphhsbvb77CpZNP8oHd8irwr+iDkV7u9",
+	"xCWhi6pOR39j6grH9uAqrhkLbtCPYtwLTrRVorO7LObT1NHYr1/4sWjZ66HuvjX1zHjd3rRKI7StHpuV",
+	"DZ/o9kwrB/uYO3TBxjMhbuRJzORsuaFpl/7ZBOcgpXw18VtRDWqmtyUqlJZAwnQkHrMIWgMP9MYVUL8M",
+	"GuDfKKeQmIfvyJmBIMe7QAPxj/dvf2xqfJxR+PdIv3PIQ6x67HneM20XpyKZEsmnCdUgri8HDz9e4q8f",
+	"hZ9xBeDl23yDIzmjnf7pX0ZOl56xTzRkAY9pRP7+5vJ56/3fLzv9U4vqegq1frj/bcFLW+/tYOt9cac7",
+	"egolC1KmUPE3Q0jZlEsFOSw0DFMmZRMMcsmSkFl5FQr4RHrZ6sqiYBX3GuFD0uatPfwZk8+HWWoK6qNx",
+	"QZ0CdVK2Ye+2zd0nnn9OO74XYpFvW9+hVaxZFo8TyuFROz/C0M+253pCBUR6/+H585cvX7x8YfLY0ftn",
+	"b2udj2mvdeb1g9bY9/2WP/HPzk4nZ5P+2fke3j/cmMY6P4jXoYCwAeMWWg46nWsqb6702+ZqQ/sEaUDD",
+	"Ndb/QgwhR3fJU/N81kjIK9ywuFcgTIXSA2LRBZeoEW9VHlH70x4ykof/EVmasA2CUm/gN+46Mk55OGWb",
+	"BOd/xPiBchMEDb5nD+H5WHIzX5MvLTzdm48StALbsRTrzO90vN7FRf+8d9HtdPXIYjplK0IQ/ibbuImc",
+	"FFy9GaRgTXZJnXjd7cktaMzspOxTEY//EeNh3TKui859R/4PMT4KwqMgfHxBmEuf/4jx4YRhNmbppjbP",
+	"8PtGkzGlwYNtRnzLV5B7OP0vLfPgrUd5V8U/JhaJhqMVAYSbrI271Qmg09Bj3cCn7QW9LWSdNAZdz2SB",
+	"2ita8IA6sbegt2wi0ni/lz41ObfZDFxZiaPBd5RzT0POIfTb8/l4Uq48is+NvzKasvQS4pC/ftQwejnn",
+	"/2RL95ePGA6sY3GDukT9swsHnmD7ABzxerEyVYYpCb3+HBpLGFC9EqKqV0c5PIbRd2SuLNxrQmHrd9tg",
+	"Dkip1LrPAfRLwa3Cs4znef1Zl64fw63X7pDLd68Kd9k/VXUbSRwnPuEJcgCbZHGRqdVnQDvxipdbVhRJ",
+	"tGwJTSLr6t2YFwoyZ+0RQO3l2DSlFdzAnmWIq4qPemcvbFTLVyxvcXSfq7cbIrH1e9+lPDDNAaRkikxZ",
+	"YrSQteWE3/X11RP6GUmn8weQhciikARCri+rkIq8lIrHpqvV2tM+6A/UxDwKXJwxh8T2crHu6oPhNnKt",
+	"z2r1KN8hg0ihlRDcx5JbFon5+rKby6s+IKMSskXmLNWymSZB1e32p4on3PrQsKhJNHBRxccRw2GV+eAw",
+	"7HbrWzab4jar2Z/5joiQYaiaSbLwoNoN8l4JPclSe6jab1DuI1HxMMjAbRY3CZAFKZEatirjJ88fCduu",
+	"6llX4Lo3aqLIlOQhsw8WqZ6glomFJznErjjPUBZSYMrKb3LJjhV3Bchs10RVHrfp5btX5IYtS1PI1Iwl",
+	"ymhGFQ8CcuB62vPCowo0whXjwXy8/GvkiWB3H+/+/wAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
