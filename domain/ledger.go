@@ -60,6 +60,11 @@ func (r UsageRecord) IsRequest() bool {
 	return r.Claimed || r.Outcome == OutcomeCompleted || r.Usage.Output > 0
 }
 
+// Total is how long an attempt kept its request busy. StreamSetup lies within the time of the provider.
+func (t Timings) Total() time.Duration {
+	return t.Authentication + t.Validation + t.Selection + t.Provider + t.Processing
+}
+
 // UsageTotal sums the records of one owner, day, provider, operation and claim.
 type UsageTotal struct {
 	Day          time.Time // midnight UTC

@@ -23,3 +23,15 @@ func FromDollars(usd float64) Money {
 
 // Dollars is the amount in US dollars.
 func (m Money) Dollars() float64 { return float64(m) / dollar }
+
+// Plus adds amounts. A sum that Money can't hold becomes the largest that it can.
+func (m Money) Plus(n Money) Money {
+	switch sum := m + n; {
+	case n > 0 && sum < m:
+		return math.MaxInt64
+	case n < 0 && sum > m:
+		return math.MinInt64
+	default:
+		return sum
+	}
+}

@@ -81,7 +81,7 @@ func (l *Ledger) Totals(ctx context.Context, owner string, from, to time.Time) (
 		t.Images += add.Images
 		t.Models3D += add.Models3D
 		t.Credits += add.Credits
-		t.Cost += add.Cost
+		t.Cost = t.Cost.Plus(add.Cost)
 	}
 	slices.SortFunc(totals, compareTotals)
 	return totals, nil
@@ -106,12 +106,19 @@ func (l *Ledger) Recent(ctx context.Context, owner string, since time.Time, limi
 }
 
 // CountSince implements ports.Ledger.
-func (l *Ledger) CountSince(ctx context.Context, since time.Time, limit int) (int, error) {
+func (l *Ledger) CountSince(ctx context.Context, since time.Time, limit int) (n int, first time.Time, err error) {
 	if err := l.enter(ctx, "CountSince"); err != nil {
-		return 0, err
+		return 0, time.Time{}, err
 	}
-	rows := l.find(func(r domain.UsageRecord) bool { return !r.Claimed && !r.At.Before(since) })
-	return min(len(rows), limit), nil
+	rows := l.find(func(r domain.UsageRecord) bool { return r.Attempt == 1 && !r.Claimed && !r.At.Before(since) })
+	slices.SortFunc(rows, func(a, b domain.UsageRecord) int { return strings.Compare(b.RequestID, a.RequestID) })
+	rows = rows[:min(len(rows), limit)]
+	for _, r := range rows {
+		if first.IsZero() || r.At.Before(first) {
+			first = r.At
+		}
+	}
+	return len(rows), first, nil
 }
 
 func (l *Ledger) find(wanted func(domain.UsageRecord) bool) []domain.UsageRecord {

@@ -88,15 +88,18 @@ func (l *Ledger) Recent(ctx context.Context, owner string, since time.Time, limi
 }
 
 // CountSince implements ports.Ledger.
-func (l *Ledger) CountSince(ctx context.Context, since time.Time, limit int) (int, error) {
-	var n int64
-	err := l.db.read(ctx, "count usage", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
-		n, err = q.CountUsage(ctx, sqlcgen.CountUsageParams{
+func (l *Ledger) CountSince(ctx context.Context, since time.Time, limit int) (n int, first time.Time, err error) {
+	var row sqlcgen.CountUsageRow
+	err = l.db.read(ctx, "count usage", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		row, err = q.CountUsage(ctx, sqlcgen.CountUsageParams{
 			FirstID: firstIDSince(since), Since: notBefore(since), MaxRecords: atMost(limit),
 		})
 		return err
 	})
-	return int(n), err
+	if err != nil || row.Requests == 0 {
+		return 0, time.Time{}, err
+	}
+	return int(row.Requests), asStored(row.FirstAt), nil
 }
 
 // firstIDSince is where records with At >= since begin in the order of ids.

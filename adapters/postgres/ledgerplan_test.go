@@ -68,7 +68,7 @@ func TestLedgerReadsWhatItNeedsOf100000Records(t *testing.T) {
 			[]any{firstID(hourAgo), hourAgo, 1000}, "usage_ledger_pkey", 122,
 		},
 		"how many of all since an hour": {
-			func(l *postgres.Ledger) error { _, err := l.CountSince(t.Context(), hourAgo, 100_000); return err },
+			func(l *postgres.Ledger) error { _, _, err := l.CountSince(t.Context(), hourAgo, 100_000); return err },
 			[]any{firstID(hourAgo), hourAgo, 100_000}, "usage_ledger_pkey", 122,
 		},
 	}

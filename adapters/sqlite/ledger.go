@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"gaia/adapters/sqlite/internal/sqlcgen"
@@ -53,7 +54,7 @@ func (l *Ledger) Totals(ctx context.Context, owner string, from, to time.Time) (
 		totals[i] = domain.UsageTotal{
 			Day: timeFrom(r.Day * dayMicros), Provider: r.Provider, Operation: r.Operation, Quality: r.Quality, Claimed: r.Claimed,
 			Requests: r.Requests, InputTokens: r.InputTokens, OutputTokens: r.OutputTokens,
-			Images: r.Images, Models3D: r.Models3d, Credits: r.Credits, Cost: domain.Money(r.Cost),
+			Images: r.Images, Models3D: r.Models3d, Credits: r.Credits, Cost: sumOfCosts(r.CostDollars, r.CostRest),
 		}
 	}
 	return totals, nil
@@ -85,15 +86,28 @@ func (l *Ledger) Recent(ctx context.Context, owner string, since time.Time, limi
 }
 
 // CountSince implements ports.Ledger.
-func (l *Ledger) CountSince(ctx context.Context, since time.Time, limit int) (int, error) {
-	var n int64
-	err := l.db.read(ctx, "count usage", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
-		n, err = q.CountUsage(ctx, sqlcgen.CountUsageParams{
+func (l *Ledger) CountSince(ctx context.Context, since time.Time, limit int) (n int, first time.Time, err error) {
+	var row sqlcgen.CountUsageRow
+	err = l.db.read(ctx, "count usage", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		row, err = q.CountUsage(ctx, sqlcgen.CountUsageParams{
 			FirstID: firstIDSince(since), Since: notBefore(since), MaxRecords: int64(limit),
 		})
 		return err
 	})
-	return int(n), err
+	if err != nil || row.Requests == 0 {
+		return 0, time.Time{}, err
+	}
+	return int(row.Requests), timeFrom(row.FirstAt), nil
+}
+
+// sumOfCosts puts together what SQLite summed in whole dollars and in billionths.
+func sumOfCosts(dollars, billionths int64) domain.Money {
+	const dollar = 1_000_000_000
+	dollars += billionths / dollar
+	if dollars >= math.MaxInt64/dollar {
+		return math.MaxInt64
+	}
+	return domain.Money(dollars*dollar + billionths%dollar)
 }
 
 const dayMicros = int64(24 * time.Hour / time.Microsecond)

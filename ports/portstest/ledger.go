@@ -3,6 +3,7 @@ package portstest
 import (
 	"context"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"testing"
@@ -30,12 +31,13 @@ func Ledger(t *testing.T, empty func(*testing.T) ports.Ledger) {
 		"Totals keeps apart what it groups by, in order":     ledgerGroups,
 		"Totals counts what was answered or claimed":         ledgerRequests,
 		"Totals are exact":                                   ledgerExact,
+		"Totals end at the largest Money":                    ledgerLargest,
 		"Totals are of one owner, letter by letter":          ledgerOwners,
 		"Recent leaves out claims":                           ledgerRecentClaims,
 		"Recent is newest first, at most as many as allowed": ledgerRecentOrder,
 		"Recent of everybody is by the age of requests":      ledgerRecentEverybody,
 		"Recent includes its start":                          ledgerRecentSince,
-		"CountSince counts what Recent returns":              ledgerCount,
+		"CountSince counts requests and finds the first":     ledgerCount,
 		"a caller who left is told so and nothing is saved":  ledgerCanceled,
 	}
 	for name, test := range tests {
@@ -305,6 +307,17 @@ func ledgerExact(t *testing.T, l ports.Ledger) {
 	}
 }
 
+func ledgerLargest(t *testing.T, l ports.Ledger) {
+	const most = math.MaxInt64
+	for range 3 {
+		appendUsage(t, l, edited(usedAt(someTime), func(r *domain.UsageRecord) { r.Cost = most }))
+	}
+	got := totals(t, l, "owner", someTime, someTime.Add(time.Hour))
+	if len(got) != 1 || got[0].Cost != most {
+		t.Errorf("got %+v, want a cost of %d", got, most)
+	}
+}
+
 func ledgerOwners(t *testing.T, l ports.Ledger) {
 	owners := []string{"owner", "Owner", "owner ", "key:6ba7b810-9dad-41d1-80b4-00c04fd430c8", "o%", "日本語"}
 	for i, owner := range owners {
@@ -368,20 +381,27 @@ func ledgerRecentSince(t *testing.T, l ports.Ledger) {
 }
 
 func ledgerCount(t *testing.T, l ports.Ledger) {
+	before, after := someTime.Add(-time.Hour), someTime.Add(time.Hour)
+	again := edited(usedAt(someTime), func(r *domain.UsageRecord) { r.Outcome = domain.OutcomeFailed })
 	appendUsage(t, l,
-		usedAt(someTime.Add(-time.Hour)), usedAt(someTime),
-		edited(usedAt(someTime.Add(time.Hour)), func(r *domain.UsageRecord) { r.Owner = "someone else" }),
+		usedAt(before), again, edited(again, func(r *domain.UsageRecord) { r.Attempt, r.At = 2, r.At.Add(time.Second) }),
+		edited(usedAt(after), func(r *domain.UsageRecord) { r.Owner = "someone else" }),
 		edited(usedAt(someTime), func(r *domain.UsageRecord) { r.Claimed = true }),
 	)
 	for _, c := range []struct {
 		since       time.Time
 		limit, want int
+		first       time.Time
 	}{
-		{time.Time{}, 100, 3}, {someTime, 100, 2}, {someTime.Add(time.Microsecond), 100, 1}, {someTime.Add(2 * time.Hour), 100, 0},
-		{time.Time{}, 2, 2},
+		{time.Time{}, 100, 3, before},
+		{someTime, 100, 2, someTime},
+		{someTime.Add(time.Microsecond), 100, 1, after},
+		{someTime.Add(2 * time.Hour), 100, 0, time.Time{}},
+		{time.Time{}, 2, 2, someTime},
 	} {
-		if got, err := l.CountSince(t.Context(), c.since, c.limit); err != nil || got != c.want {
-			t.Errorf("since %v, at most %d: got %d, %v; want %d", c.since, c.limit, got, err, c.want)
+		n, first, err := l.CountSince(t.Context(), c.since, c.limit)
+		if err != nil || n != c.want || first != c.first {
+			t.Errorf("since %v, at most %d: got %d from %v on, %v; want %d from %v on", c.since, c.limit, n, first, err, c.want, c.first)
 		}
 	}
 }
@@ -394,7 +414,7 @@ func ledgerCanceled(t *testing.T, l ports.Ledger) {
 	wantCanceled(t, "Totals", err)
 	_, err = l.Recent(ctx, "", time.Time{}, 10)
 	wantCanceled(t, "Recent", err)
-	_, err = l.CountSince(ctx, time.Time{}, 10)
+	_, _, err = l.CountSince(ctx, time.Time{}, 10)
 	wantCanceled(t, "CountSince", err)
 	wantRecent(t, l)
 }

@@ -21,7 +21,7 @@ SELECT
     sum(images)::bigint AS images,
     sum(models_3d)::bigint AS models_3d,
     sum(credits)::bigint AS credits,
-    sum(cost)::bigint AS cost
+    least(sum(cost), 9223372036854775807)::bigint AS cost
 FROM usage_ledger
 WHERE principal = sqlc.arg(principal) AND created_at >= sqlc.arg(first) AND created_at < sqlc.arg(past)
 GROUP BY 1, provider, operation, quality, claimed
@@ -51,10 +51,11 @@ ORDER BY created_at DESC, request_id DESC, attempt DESC
 LIMIT sqlc.arg(max_records);
 
 -- name: CountUsage :one
-SELECT count(*)
+SELECT count(*) AS requests, coalesce(min(created_at), '0001-01-01 00:00:00Z')::timestamptz AS first_at
 FROM (
-    SELECT 1
+    SELECT created_at
     FROM usage_ledger
-    WHERE request_id >= sqlc.arg(first_id) AND created_at >= sqlc.arg(since) AND NOT claimed
+    WHERE request_id >= sqlc.arg(first_id) AND created_at >= sqlc.arg(since) AND attempt = 1 AND NOT claimed
+    ORDER BY request_id DESC
     LIMIT sqlc.arg(max_records)
-) AS found;
+) AS newest;

@@ -21,7 +21,9 @@ SELECT
     CAST(sum(images) AS INTEGER) AS images,
     CAST(sum(models_3d) AS INTEGER) AS models_3d,
     CAST(sum(credits) AS INTEGER) AS credits,
-    CAST(sum(cost) AS INTEGER) AS cost
+    -- In two parts: sum fails beyond 64 bits.
+    CAST(sum(cost / 1000000000) AS INTEGER) AS cost_dollars,
+    CAST(sum(cost % 1000000000) AS INTEGER) AS cost_rest
 FROM usage_ledger
 WHERE principal = sqlc.arg(principal) AND created_at >= sqlc.arg(first) AND created_at < sqlc.arg(past)
 GROUP BY 1, provider, operation, quality, claimed
@@ -51,10 +53,11 @@ ORDER BY created_at DESC, request_id DESC, attempt DESC
 LIMIT sqlc.arg(max_records);
 
 -- name: CountUsage :one
-SELECT count(*)
+SELECT count(*) AS requests, CAST(coalesce(min(created_at), 0) AS INTEGER) AS first_at
 FROM (
-    SELECT 1
+    SELECT created_at
     FROM usage_ledger
-    WHERE request_id >= sqlc.arg(first_id) AND created_at >= sqlc.arg(since) AND NOT claimed
+    WHERE request_id >= sqlc.arg(first_id) AND created_at >= sqlc.arg(since) AND attempt = 1 AND NOT claimed
+    ORDER BY request_id DESC
     LIMIT sqlc.arg(max_records)
-) AS found;
+) AS newest;

@@ -13,13 +13,14 @@ import (
 )
 
 const countUsage = `-- name: CountUsage :one
-SELECT count(*)
+SELECT count(*) AS requests, coalesce(min(created_at), '0001-01-01 00:00:00Z')::timestamptz AS first_at
 FROM (
-    SELECT 1
+    SELECT created_at
     FROM usage_ledger
-    WHERE request_id >= $1 AND created_at >= $2 AND NOT claimed
+    WHERE request_id >= $1 AND created_at >= $2 AND attempt = 1 AND NOT claimed
+    ORDER BY request_id DESC
     LIMIT $3
-) AS found
+) AS newest
 `
 
 type CountUsageParams struct {
@@ -28,11 +29,16 @@ type CountUsageParams struct {
 	MaxRecords int32
 }
 
-func (q *Queries) CountUsage(ctx context.Context, arg CountUsageParams) (int64, error) {
+type CountUsageRow struct {
+	Requests int64
+	FirstAt  time.Time
+}
+
+func (q *Queries) CountUsage(ctx context.Context, arg CountUsageParams) (CountUsageRow, error) {
 	row := q.db.QueryRow(ctx, countUsage, arg.FirstID, arg.Since, arg.MaxRecords)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+	var i CountUsageRow
+	err := row.Scan(&i.Requests, &i.FirstAt)
+	return i, err
 }
 
 const insertUsageRecord = `-- name: InsertUsageRecord :exec
@@ -270,7 +276,7 @@ SELECT
     sum(images)::bigint AS images,
     sum(models_3d)::bigint AS models_3d,
     sum(credits)::bigint AS credits,
-    sum(cost)::bigint AS cost
+    least(sum(cost), 9223372036854775807)::bigint AS cost
 FROM usage_ledger
 WHERE principal = $1 AND created_at >= $2 AND created_at < $3
 GROUP BY 1, provider, operation, quality, claimed

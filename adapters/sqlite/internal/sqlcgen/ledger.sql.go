@@ -10,13 +10,14 @@ import (
 )
 
 const countUsage = `-- name: CountUsage :one
-SELECT count(*)
+SELECT count(*) AS requests, CAST(coalesce(min(created_at), 0) AS INTEGER) AS first_at
 FROM (
-    SELECT 1
+    SELECT created_at
     FROM usage_ledger
-    WHERE request_id >= ?1 AND created_at >= ?2 AND NOT claimed
+    WHERE request_id >= ?1 AND created_at >= ?2 AND attempt = 1 AND NOT claimed
+    ORDER BY request_id DESC
     LIMIT ?3
-) AS found
+) AS newest
 `
 
 type CountUsageParams struct {
@@ -25,11 +26,16 @@ type CountUsageParams struct {
 	MaxRecords int64
 }
 
-func (q *Queries) CountUsage(ctx context.Context, arg CountUsageParams) (int64, error) {
+type CountUsageRow struct {
+	Requests int64
+	FirstAt  int64
+}
+
+func (q *Queries) CountUsage(ctx context.Context, arg CountUsageParams) (CountUsageRow, error) {
 	row := q.queryRow(ctx, q.countUsageStmt, countUsage, arg.FirstID, arg.Since, arg.MaxRecords)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+	var i CountUsageRow
+	err := row.Scan(&i.Requests, &i.FirstAt)
+	return i, err
 }
 
 const insertUsageRecord = `-- name: InsertUsageRecord :exec
@@ -273,7 +279,9 @@ SELECT
     CAST(sum(images) AS INTEGER) AS images,
     CAST(sum(models_3d) AS INTEGER) AS models_3d,
     CAST(sum(credits) AS INTEGER) AS credits,
-    CAST(sum(cost) AS INTEGER) AS cost
+    -- In two parts: sum fails beyond 64 bits.
+    CAST(sum(cost / 1000000000) AS INTEGER) AS cost_dollars,
+    CAST(sum(cost % 1000000000) AS INTEGER) AS cost_rest
 FROM usage_ledger
 WHERE principal = ?1 AND created_at >= ?2 AND created_at < ?3
 GROUP BY 1, provider, operation, quality, claimed
@@ -298,7 +306,8 @@ type SumUsageRow struct {
 	Images       int64
 	Models3d     int64
 	Credits      int64
-	Cost         int64
+	CostDollars  int64
+	CostRest     int64
 }
 
 // Refusals and attempts that gave nothing are no requests, although what they cost is summed.
@@ -323,7 +332,8 @@ func (q *Queries) SumUsage(ctx context.Context, arg SumUsageParams) ([]SumUsageR
 			&i.Images,
 			&i.Models3d,
 			&i.Credits,
-			&i.Cost,
+			&i.CostDollars,
+			&i.CostRest,
 		); err != nil {
 			return nil, err
 		}
