@@ -28,6 +28,7 @@ type ChatStream struct {
 // the middle of a stream. When ctx ends, the provider is told at once, unless the request has an Idempotency-Key: then the answer goes on
 // for a while, and the same request finds it.
 func (c *Chat) Stream(ctx context.Context, who domain.Principal, req ChatRequest) (*ChatStream, error) {
+	req.Streamed = true
 	if req.Repeat != nil {
 		return c.follow(ctx, who, req)
 	}

@@ -171,7 +171,6 @@ func chatEncoder(ctx context.Context, stream *bool, includeUsage bool) encoder {
 
 // streamReply begins an answer that goes out as events.
 func (s *server) streamReply(ctx context.Context, req app.ChatRequest, after int, enc encoder, header http.Header) (streamReply, error) {
-	req.Streamed = true
 	if _, ui := enc.(*uiStream); ui {
 		if header == nil {
 			header = http.Header{}
