@@ -56,6 +56,7 @@ func (t *turn) receive(ctx context.Context) (domain.Delta, error) {
 	if err == nil {
 		if t.attempt.firstToken.IsZero() {
 			t.attempt.firstToken = t.chat.Now()
+			t.active.Status("answering")
 		}
 		t.attempt.answer.Add(delta)
 	}
@@ -172,6 +173,7 @@ func (t *turn) again(ctx context.Context, err error) (again bool, fallback *Fall
 	t.route.retries = 0
 	t.fallbackUsed = true
 	t.info.Choice = t.route.choice()
+	t.active.Asks(t.info.Choice)
 	late := t.chat.Now().Sub(t.started) >= t.chat.Config.FirstEventWait
 	return true, &Fallback{From: from, To: t.info.Choice, Err: err, Late: late}
 }

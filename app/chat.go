@@ -26,6 +26,7 @@ type ChatDeps struct {
 	Completers    map[string]ports.Completer // by provider id
 	Selector      domain.ModelSelector
 	Measurements  *Measurements
+	Active        *ActiveRequests // may be nil
 	Budgets       ports.BudgetStore // needed with a DailyBudget
 	Answers       ports.AnswerStore // for requests with an Idempotency-Key
 	Events        ports.EventPublisher
@@ -169,6 +170,7 @@ func (c *Chat) prepare(ctx context.Context, who domain.Principal, req ChatReques
 	if err := t.reserve(ctx); err != nil {
 		return nil, err
 	}
+	t.active = c.Active.Begin(who.OwnerID(), req.HTTPRequestID, t.info.Choice, started)
 	t.publish(ctx, domain.SubjectChatStart, "started", nil)
 	return t, nil
 }

@@ -50,6 +50,7 @@ type turn struct {
 	reservation  string
 	fallbackUsed bool
 	kept         *keeper // of a request with an Idempotency-Key
+	active       *ActiveRequest
 }
 
 // next returns the next step. A step with Result or Err is the last.
@@ -207,6 +208,7 @@ func (t *turn) publish(ctx context.Context, subject, status string, details map[
 }
 
 func (t *turn) close() {
+	t.active.End()
 	if t.attempt != nil {
 		t.attempt.close()
 	}

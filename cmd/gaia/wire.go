@@ -85,10 +85,12 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 		},
 	})
 	sys.ensureDefaultPersona(personas, log)
-	chat, err := wireChat(c, personas, db.conversations, bus, log)
+	models, err := wireModels(c, log)
 	if err != nil {
 		return nil, err
 	}
+	active := app.NewActiveRequests()
+	chat := wireChat(c, models, personas, db, active, sys)
 	identity, err := wireIdentity(c, apiKey, log)
 	if err != nil {
 		return nil, err
@@ -183,10 +185,17 @@ func openCache(c config, bus *natsbus.Bus, sys *system, probes map[string]ports.
 	return cache, nil
 }
 
-func wireChat(c config, personas *app.Personas, conversations ports.ConversationStore, events ports.EventPublisher, log *slog.Logger) (*app.Chat, error) {
+// models is everything about models that several use cases share.
+type models struct {
+	completers   map[string]ports.Completer
+	selector     domain.ModelSelector
+	measurements *app.Measurements
+}
+
+func wireModels(c config, log *slog.Logger) (models, error) {
 	catalogue, err := loadCatalogue(c.ModelsFile)
 	if err != nil {
-		return nil, err
+		return models{}, err
 	}
 	completers := openCompleters(c, log)
 	for name, key := range map[string]string{"ANTHROPIC_API_KEY": c.AnthropicKey, "GOOGLE_API_KEY": c.GoogleKey, "MISTRAL_API_KEY": c.MistralKey} {
@@ -203,21 +212,38 @@ func wireChat(c config, personas *app.Personas, conversations ports.Conversation
 			configured[p.ID] = p.DefaultModel
 		}
 	}
-	if models := splitList(c.CompatibleModels); len(models) > 0 && completers[domain.ProviderCompatible] != nil {
-		configured[domain.ProviderCompatible] = models[0]
-		catalogue = catalogue.With(domain.ProviderCompatible, models...)
+	if ids := splitList(c.CompatibleModels); len(ids) > 0 && completers[domain.ProviderCompatible] != nil {
+		configured[domain.ProviderCompatible] = ids[0]
+		catalogue = catalogue.With(domain.ProviderCompatible, ids...)
 	}
 	wish := domain.ModelRequest{Provider: c.DefaultProvider, Model: c.DefaultModel}
 	choice, skipped := domain.DefaultChoice(catalogue, configured, wish)
 	if skipped {
 		log.Warn("the default model can't be used: its provider is not configured", "DEFAULT_LLM_MODEL", wish.Model, "DEFAULT_LLM_PROVIDER", wish.Provider, "instead", choice.Model)
 	}
-	return app.NewChat(app.ChatDeps{
-		Personas: personas, Conversations: conversations, Completers: completers, Events: events, Now: time.Now, NewID: newID,
-		Measurements: app.NewMeasurements(time.Now),
-		Selector:     domain.ModelSelector{Catalogue: catalogue, Configured: configured, Default: choice},
-		Config:       app.ChatConfig{FirstEventWait: c.FirstEventWait.duration(), Retries: c.LLMRetries},
-	}), nil
+	return models{
+		completers: completers, measurements: app.NewMeasurements(time.Now),
+		selector: domain.ModelSelector{Catalogue: catalogue, Configured: configured, Default: choice},
+	}, nil
+}
+
+// chatsWait is how long answers without a listener may go on when the process stops: those with one have been waited for before.
+const chatsWait = 5 * time.Second
+
+func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, sys *system) *app.Chat {
+	chat := app.NewChat(app.ChatDeps{
+		Personas: personas, Conversations: db.conversations, Completers: m.completers, Selector: m.selector, Measurements: m.measurements,
+		Active: active, Events: sys.events, Now: time.Now, NewID: newID,
+		Config: app.ChatConfig{
+			FirstEventWait: c.FirstEventWait.duration(), Retries: c.LLMRetries, DailyBudget: domain.FromDollars(c.DailyBudget),
+		},
+	})
+	sys.onClose(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), chatsWait)
+		defer cancel()
+		chat.Close(ctx)
+	})
+	return chat
 }
 
 func loadCatalogue(path string) (domain.Catalogue, error) {
