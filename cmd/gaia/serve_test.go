@@ -35,7 +35,7 @@ func TestProductionSaysWhatItLacks(t *testing.T) {
 	if _, err := wireIdentity(c, "", log); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := wireChat(c, nil, nil, nil, log); err != nil {
+	if _, err := wireModels(c, log); err != nil {
 		t.Fatal(err)
 	}
 	for _, setting := range []string{"API_KEY nor SUPABASE_JWT_SECRET", "OPENAI_API_KEY"} {
