@@ -97,3 +97,11 @@ type KeptAnswer struct {
 	RunID string // of the claim under which the answer was made
 	Data  []byte // JSON, only read by who wrote it
 }
+
+// Preview is what a list shows of the conversation after the turn.
+func (t Turn) Preview() string {
+	if answer := PreviewFrom(t.Assistant.Content); answer != "" {
+		return answer
+	}
+	return PreviewFrom(t.User.Content) // an answer may be nothing but calls of tools
+}

@@ -1,7 +1,9 @@
 package memory
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -10,7 +12,10 @@ import (
 	"gaia/ports"
 )
 
-var _ ports.ConversationStore = (*ConversationStore)(nil)
+var (
+	_ ports.ConversationStore     = (*ConversationStore)(nil)
+	_ ports.ConversationDirectory = (*ConversationStore)(nil)
+)
 
 // ConversationStore keeps conversations. The zero value is not usable.
 type ConversationStore struct {
@@ -23,8 +28,14 @@ type ConversationStore struct {
 }
 
 type conversation struct {
-	owner    string
-	messages []domain.Message
+	domain.Conversation // without MessageCount
+	messages            []domain.Message
+}
+
+func (c *conversation) show() domain.Conversation {
+	shown := c.Conversation
+	shown.MessageCount = len(c.messages)
+	return shown
 }
 
 // NewConversationStore makes an empty store.
@@ -49,7 +60,7 @@ func (s *ConversationStore) History(ctx context.Context, owner, conversationID s
 	if limit > 0 && len(last) > limit {
 		last = last[len(last)-limit:]
 	}
-	return slices.Clone(last), nil
+	return copied(last), nil
 }
 
 // Count implements ports.ConversationStore.
@@ -76,31 +87,56 @@ func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (s
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err := s.find(turn.Owner, turn.ConversationID)
+	c, err := s.room(turn)
 	if err != nil {
 		return "", err
 	}
-	if turn.User.ID == turn.Assistant.ID || s.messages[turn.User.ID] || s.messages[turn.Assistant.ID] {
-		return "", domain.NewError(domain.Conflict, "A message with this id exists already")
+	if turn.Title != "" && c.Title == domain.UntitledConversation {
+		c.Title = turn.Title
 	}
-	id := strings.ToLower(turn.ConversationID)
-	if id == "" {
-		id = s.defaults[turn.Owner]
-	}
-	if c == nil {
-		c = &conversation{owner: turn.Owner}
-		if id == "" {
-			id = strings.ToLower(turn.NewID)
-			s.defaults[turn.Owner] = id
-		}
-		s.byID[id] = c
+	c.Preview = turn.Preview()
+	if at := asStored(turn.At); at.After(c.UpdatedAt) {
+		c.UpdatedAt = at
 	}
 	for _, m := range []domain.Message{turn.User, turn.Assistant} {
-		m.CreatedAt = asStored(m.CreatedAt)
+		m.CreatedAt, m.ToolCalls = asStored(m.CreatedAt), slices.Clone(m.ToolCalls)
 		c.messages = append(c.messages, m)
 		s.messages[m.ID] = true
 	}
-	return id, nil
+	return c.ID, nil
+}
+
+// room returns the conversation for a turn that can be saved. A new one is saved already.
+func (s *ConversationStore) room(turn domain.Turn) (*conversation, error) {
+	c, err := s.find(turn.Owner, turn.ConversationID)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range []domain.Message{turn.User, turn.Assistant} {
+		if _, ok := domain.ParseID(m.ID); !ok {
+			return nil, fmt.Errorf("memory commit turn: message: %q is no id", m.ID)
+		}
+	}
+	if turn.User.ID == turn.Assistant.ID || s.messages[turn.User.ID] || s.messages[turn.Assistant.ID] {
+		return nil, domain.NewError(domain.Conflict, "A message with this id exists already")
+	}
+	if c != nil {
+		return c, nil
+	}
+	id := strings.ToLower(turn.ConversationID)
+	if id == "" {
+		id = strings.ToLower(turn.NewID)
+		if s.byID[id] != nil {
+			return nil, errIDTaken()
+		}
+		s.defaults[turn.Owner] = id
+	}
+	at := asStored(turn.At)
+	c = &conversation{Conversation: domain.Conversation{
+		ID: id, Owner: turn.Owner, Title: domain.UntitledConversation, Default: turn.ConversationID == "", CreatedAt: at, UpdatedAt: at,
+	}}
+	s.byID[id] = c
+	return c, nil
 }
 
 // Clear implements ports.ConversationStore.
@@ -114,8 +150,102 @@ func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID str
 	if err != nil || c == nil {
 		return err
 	}
-	c.messages = nil
+	c.messages, c.Preview = nil, ""
 	return nil
+}
+
+// List implements ports.ConversationDirectory.
+func (s *ConversationStore) List(ctx context.Context, owner string, limit, offset int) ([]domain.Conversation, int, error) {
+	if err := s.enter(ctx, "List"); err != nil {
+		return nil, 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []domain.Conversation
+	for _, c := range s.byID {
+		if c.Owner == owner {
+			list = append(list, c.show())
+		}
+	}
+	slices.SortFunc(list, func(a, b domain.Conversation) int {
+		return cmp.Or(b.UpdatedAt.Compare(a.UpdatedAt), cmp.Compare(b.ID, a.ID))
+	})
+	return page(list, limit, offset), len(list), nil
+}
+
+// Get implements ports.ConversationDirectory.
+func (s *ConversationStore) Get(ctx context.Context, owner, id string) (domain.Conversation, error) {
+	if err := s.enter(ctx, "Get"); err != nil {
+		return domain.Conversation{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.existing(owner, id)
+	if err != nil {
+		return domain.Conversation{}, err
+	}
+	return c.show(), nil
+}
+
+// Create implements ports.ConversationDirectory.
+func (s *ConversationStore) Create(ctx context.Context, c domain.Conversation) error {
+	if err := s.enter(ctx, "Create"); err != nil {
+		return err
+	}
+	id, ok := domain.ParseID(c.ID)
+	if !ok {
+		return fmt.Errorf("memory create conversation: %q is no id", c.ID)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byID[id] != nil {
+		return errIDTaken()
+	}
+	c.ID, c.Preview, c.Default, c.MessageCount = id, "", false, 0
+	c.CreatedAt, c.UpdatedAt = asStored(c.CreatedAt), asStored(c.UpdatedAt)
+	s.byID[id] = &conversation{Conversation: c}
+	return nil
+}
+
+// Delete implements ports.ConversationDirectory.
+func (s *ConversationStore) Delete(ctx context.Context, owner, id string) error {
+	if err := s.enter(ctx, "Delete"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.existing(owner, id)
+	if err != nil {
+		return err
+	}
+	for _, m := range c.messages {
+		delete(s.messages, m.ID)
+	}
+	if c.Default {
+		delete(s.defaults, owner)
+	}
+	delete(s.byID, c.ID)
+	return nil
+}
+
+// Messages implements ports.ConversationDirectory.
+func (s *ConversationStore) Messages(
+	ctx context.Context, owner, id string, limit, offset int, newestFirst bool,
+) ([]domain.Message, int, error) {
+	if err := s.enter(ctx, "Messages"); err != nil {
+		return nil, 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.existing(owner, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	list := slices.Clone(c.messages)
+	if newestFirst {
+		slices.Reverse(list)
+	}
+	return copied(page(list, limit, offset)), len(c.messages), nil
 }
 
 // find returns nil without an error for a conversation that nobody has used yet.
@@ -125,8 +255,36 @@ func (s *ConversationStore) find(owner, id string) (*conversation, error) {
 	}
 	key, ok := domain.ParseID(id)
 	c := s.byID[key]
-	if !ok || c != nil && c.owner != owner {
-		return nil, domain.NewError(domain.NotFound, "Conversation not found")
+	if !ok || c != nil && c.Owner != owner {
+		return nil, errNoConversation()
 	}
 	return c, nil
 }
+
+func (s *ConversationStore) existing(owner, id string) (*conversation, error) {
+	if id == "" {
+		return nil, errNoConversation()
+	}
+	c, err := s.find(owner, id)
+	if err == nil && c == nil {
+		err = errNoConversation()
+	}
+	return c, err
+}
+
+func copied(messages []domain.Message) []domain.Message {
+	list := slices.Clone(messages)
+	for i := range list {
+		list[i].ToolCalls = slices.Clone(list[i].ToolCalls)
+	}
+	return list
+}
+
+func page[T any](list []T, limit, offset int) []T {
+	list = list[min(max(offset, 0), len(list)):]
+	return list[:min(max(limit, 0), len(list))]
+}
+
+func errNoConversation() error { return domain.NewError(domain.NotFound, "Conversation not found") }
+
+func errIDTaken() error { return domain.NewError(domain.Conflict, "This id exists already") }

@@ -65,20 +65,28 @@ func TestHistoryUsesItsIndex(t *testing.T) {
 	const conversation = "c0000000-0000-4000-8000-000000000007"
 	url := newDatabase(t)
 	conn := connect(t, url)
-	exec(t, conn, `INSERT INTO conversations (id, principal)
-		SELECT ('c0000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'owner ' || n FROM generate_series(1, 1000) AS n`)
+	exec(t, conn, `INSERT INTO conversations (id, principal, is_default)
+		SELECT ('c0000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'owner ' || n, true FROM generate_series(1, 1000) AS n`)
 	exec(t, conn, `INSERT INTO chat_messages (principal, conversation_id, role, content)
 		SELECT c.principal, c.id, CASE n % 2 WHEN 0 THEN 'user' ELSE 'assistant' END, repeat('word ', 40)
 		FROM generate_series(1, 100) AS n, conversations AS c`)
 	exec(t, conn, `VACUUM ANALYZE`)
-	statement := traced(t, url, "FROM chat_messages", func(s *postgres.Store) {
-		if _, err := s.Conversations().History(t.Context(), "owner 7", conversation, 50); err != nil {
-			t.Fatal(err)
+	for name, c := range map[string]struct {
+		named string
+		args  []any
+	}{
+		"named":   {conversation, []any{conversation, "owner 7", 50}},
+		"default": {"", []any{"owner 7", 50}},
+	} {
+		statement := traced(t, url, "FROM chat_messages", func(s *postgres.Store) {
+			if _, err := s.Conversations().History(t.Context(), "owner 7", c.named, 50); err != nil {
+				t.Fatal(err)
+			}
+		})
+		plan := explain(t, conn, statement, c.args...)
+		if !strings.Contains(plan, "chat_messages_conversation_seq_key") || strings.Contains(plan, "Sort") {
+			t.Errorf("%s: history does not come in order from its index:\n%s", name, plan)
 		}
-	})
-	plan := explain(t, conn, statement, conversation, 50)
-	if !strings.Contains(plan, "chat_messages_conversation_seq_key") || strings.Contains(plan, "Sort") {
-		t.Errorf("history does not come in order from its index:\n%s", plan)
 	}
 }
 

@@ -13,181 +13,283 @@ import (
 	"gaia/ports"
 )
 
-var _ ports.ConversationStore = (*ConversationStore)(nil)
+var (
+	_ ports.ConversationStore     = (*ConversationStore)(nil)
+	_ ports.ConversationDirectory = (*ConversationStore)(nil)
+)
 
 // ConversationStore keeps what was said.
 type ConversationStore struct{ db *Store }
 
 // History implements ports.ConversationStore.
 func (s *ConversationStore) History(ctx context.Context, owner, conversationID string, limit int) ([]domain.Message, error) {
+	id, err := conversationKey(conversationID)
+	if err != nil {
+		return nil, err
+	}
 	if limit <= 0 {
 		limit = math.MaxInt64
 	}
 	var messages []domain.Message
-	err := s.inConversation(ctx, s.db.read, "read history", owner, conversationID,
-		func(ctx context.Context, q *sqlcgen.Queries, id string) error {
-			rows, err := q.ListLastMessages(ctx, sqlcgen.ListLastMessagesParams{
-				ConversationID: id, MaxMessages: int64(limit),
-			})
-			messages = make([]domain.Message, len(rows))
-			for i, row := range rows {
-				messages[i] = messageFromRow(row)
-			}
-			slices.Reverse(messages)
+	err = s.db.read(ctx, "read history", func(ctx context.Context, q *sqlcgen.Queries) error {
+		rows, err := lastMessages(ctx, q, owner, id, int64(limit))
+		if err != nil {
 			return err
-		})
+		}
+		if len(rows) == 0 && id != "" {
+			return othersAre(ctx, q, owner, id)
+		}
+		messages, err = messagesFromRows(rows)
+		slices.Reverse(messages)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return messages, nil
 }
 
+func lastMessages(ctx context.Context, q *sqlcgen.Queries, owner, id string, limit int64) ([]sqlcgen.ListLastMessagesRow, error) {
+	if id != "" {
+		return q.ListLastMessages(ctx, sqlcgen.ListLastMessagesParams{ID: id, Principal: owner, MaxMessages: limit})
+	}
+	found, err := q.ListLastDefaultMessages(ctx, sqlcgen.ListLastDefaultMessagesParams{Principal: owner, MaxMessages: limit})
+	rows := make([]sqlcgen.ListLastMessagesRow, len(found))
+	for i, row := range found {
+		rows[i] = sqlcgen.ListLastMessagesRow(row)
+	}
+	return rows, err
+}
+
+// othersAre refuses a conversation that belongs to someone else. Nobody's is no error.
+func othersAre(ctx context.Context, q *sqlcgen.Queries, owner, id string) error {
+	principal, err := q.GetConversationPrincipal(ctx, id)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err == nil && principal != owner:
+		return errNoConversation(nil)
+	}
+	return err
+}
+
 // Count implements ports.ConversationStore.
 func (s *ConversationStore) Count(ctx context.Context, owner, conversationID string) (int, error) {
+	id, err := conversationKey(conversationID)
+	if err != nil {
+		return 0, err
+	}
 	var count int64
-	err := s.inConversation(ctx, s.db.read, "count messages", owner, conversationID,
-		func(ctx context.Context, q *sqlcgen.Queries, id string) (err error) {
-			count, err = q.CountMessages(ctx, id)
-			return err
-		})
+	err = s.db.read(ctx, "count messages", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		if id == "" {
+			count, err = q.GetDefaultMessageCount(ctx, owner)
+		} else {
+			count, err = messageCount(ctx, q, owner, id)
+		}
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+		return err
+	})
 	return int(count), err
+}
+
+func messageCount(ctx context.Context, q *sqlcgen.Queries, owner, id string) (int64, error) {
+	row, err := q.GetMessageCount(ctx, id)
+	if err == nil && row.Principal != owner {
+		err = errNoConversation(nil)
+	}
+	return row.MessageCount, err
 }
 
 // Clear implements ports.ConversationStore.
 func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID string) error {
-	return s.inConversation(ctx, s.db.write, "clear conversation", owner, conversationID,
-		func(ctx context.Context, q *sqlcgen.Queries, id string) error { return q.DeleteMessages(ctx, id) })
-}
-
-// access is Store.read or Store.write.
-type access func(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error
-
-// inConversation runs work on a conversation of the owner, and does nothing when there is none yet.
-func (s *ConversationStore) inConversation(
-	ctx context.Context, access access, op, owner, id string, work func(context.Context, *sqlcgen.Queries, string) error,
-) error {
-	lookup := byDefault(owner)
-	if id != "" {
-		key, ok := domain.ParseID(id)
-		if !ok {
-			return errNoConversation(nil)
-		}
-		lookup = byID(owner, key)
+	id, err := conversationKey(conversationID)
+	if err != nil {
+		return err
 	}
-	return access(ctx, op, func(ctx context.Context, q *sqlcgen.Queries) error {
-		key, err := lookup(ctx, q)
+	return s.db.write(ctx, "clear conversation", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		key := id
+		if key == "" {
+			key, err = q.GetDefaultConversation(ctx, owner)
+		} else {
+			err = othersAre(ctx, q, owner, key)
+		}
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		return work(ctx, q, key)
-	})
-}
-
-// finder returns the id of a conversation.
-type finder func(context.Context, *sqlcgen.Queries) (string, error)
-
-func byDefault(owner string) finder {
-	return func(ctx context.Context, q *sqlcgen.Queries) (string, error) {
-		return q.GetDefaultConversation(ctx, owner)
-	}
-}
-
-func byID(owner string, id string) finder {
-	return func(ctx context.Context, q *sqlcgen.Queries) (string, error) {
-		principal, err := q.GetConversationPrincipal(ctx, id)
-		if err == nil && principal != owner {
-			err = errNoConversation(nil)
-		}
-		return id, err
-	}
-}
-
-// CommitTurn implements ports.ConversationStore.
-func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, error) {
-	if turn.Unstored {
-		return "", nil
-	}
-	enter, err := entrance(turn)
-	if err != nil {
-		return "", err
-	}
-	var id string
-	err = s.db.write(ctx, "append turn", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
-		if id, err = enter(ctx, q); err != nil {
+		if err := q.EmptyConversation(ctx, key); err != nil {
 			return err
 		}
-		for _, m := range []domain.Message{turn.User, turn.Assistant} {
-			row, err := messageToRow(m, turn.Owner, id)
-			if err != nil {
-				return err
-			}
-			if err := q.InsertMessage(ctx, row); err != nil {
-				return err
-			}
+		return q.DeleteMessages(ctx, key)
+	})
+}
+
+// List implements ports.ConversationDirectory.
+func (s *ConversationStore) List(ctx context.Context, owner string, limit, offset int) ([]domain.Conversation, int, error) {
+	var (
+		rows  []sqlcgen.ListConversationsRow
+		total int64
+	)
+	err := s.db.read(ctx, "list conversations", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		rows, err = q.ListConversations(ctx, sqlcgen.ListConversationsParams{
+			Principal: owner, MaxConversations: int64(limit), Skip: int64(offset),
+		})
+		if err != nil {
+			return err
 		}
-		return nil
+		total, err = q.CountConversations(ctx, owner)
+		return err
 	})
 	if err != nil {
-		return "", err
+		return nil, 0, err
 	}
-	return id, nil
+	list := make([]domain.Conversation, len(rows))
+	for i, row := range rows {
+		list[i] = conversationFromRow(sqlcgen.GetConversationRow(row), owner)
+	}
+	return list, int(total), nil
 }
 
-// entrance returns the query that makes or locks the turn's conversation and returns its id.
-func entrance(turn domain.Turn) (finder, error) {
-	at := asStored(turn.At)
-	if turn.ConversationID == "" {
-		newID, ok := domain.ParseID(turn.NewID)
-		if !ok {
-			return nil, fmt.Errorf("sqlite append turn: new conversation: %q is no id", turn.NewID)
-		}
-		return func(ctx context.Context, q *sqlcgen.Queries) (string, error) {
-			return q.EnterDefaultConversation(ctx, sqlcgen.EnterDefaultConversationParams{
-				ID: newID, Principal: turn.Owner, CreatedAt: at,
-			})
-		}, nil
+// Get implements ports.ConversationDirectory.
+func (s *ConversationStore) Get(ctx context.Context, owner, id string) (domain.Conversation, error) {
+	var row sqlcgen.GetConversationRow
+	err := s.db.read(ctx, "get conversation", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		row, err = oneConversation(ctx, q, owner, id)
+		return err
+	})
+	if err != nil {
+		return domain.Conversation{}, err
 	}
-	id, ok := domain.ParseID(turn.ConversationID)
+	return conversationFromRow(row, owner), nil
+}
+
+func oneConversation(ctx context.Context, q *sqlcgen.Queries, owner, id string) (sqlcgen.GetConversationRow, error) {
+	key, ok := domain.ParseID(id)
 	if !ok {
-		return nil, errNoConversation(nil)
+		return sqlcgen.GetConversationRow{}, errNoConversation(nil)
 	}
-	return func(ctx context.Context, q *sqlcgen.Queries) (string, error) {
-		_, err := q.EnterConversation(ctx, sqlcgen.EnterConversationParams{ID: id, Principal: turn.Owner, CreatedAt: at})
-		if errors.Is(err, sql.ErrNoRows) {
-			return "", errNoConversation(err)
-		}
-		return id, err
-	}, nil
+	row, err := q.GetConversation(ctx, sqlcgen.GetConversationParams{ID: key, Principal: owner})
+	if errors.Is(err, sql.ErrNoRows) {
+		err = errNoConversation(err)
+	}
+	return row, err
 }
 
-func messageToRow(m domain.Message, owner string, conversation string) (sqlcgen.InsertMessageParams, error) {
-	id, ok := domain.ParseID(m.ID)
+// Create implements ports.ConversationDirectory.
+func (s *ConversationStore) Create(ctx context.Context, c domain.Conversation) error {
+	id, ok := domain.ParseID(c.ID)
 	if !ok {
-		return sqlcgen.InsertMessageParams{}, fmt.Errorf("message: %q is no id", m.ID)
+		return fmt.Errorf("sqlite create conversation: %q is no id", c.ID)
 	}
-	row := sqlcgen.InsertMessageParams{
-		ID: id, Principal: owner, ConversationID: conversation, Role: string(m.Role), Content: m.Content,
-		Model: orNull(m.Model), Provider: orNull(m.Provider), CreatedAt: asStored(m.CreatedAt),
-	}
-	if m.Tokens > 0 {
-		tokens := int64(m.Tokens)
-		row.TokensUsed = &tokens
-	}
-	return row, nil
+	return s.db.write(ctx, "create conversation", func(ctx context.Context, q *sqlcgen.Queries) error {
+		return q.InsertConversation(ctx, sqlcgen.InsertConversationParams{
+			ID: id, Principal: c.Owner, Title: c.Title, PersonaID: orNull(c.PersonaID),
+			CreatedAt: asStored(c.CreatedAt), UpdatedAt: asStored(c.UpdatedAt),
+		})
+	})
 }
 
-func messageFromRow(r sqlcgen.ListLastMessagesRow) domain.Message {
-	m := domain.Message{
-		ID: r.ID, Role: domain.Role(r.Role), Content: r.Content,
-		Model: orEmpty(r.Model), Provider: orEmpty(r.Provider), CreatedAt: timeFrom(r.CreatedAt),
+// Delete implements ports.ConversationDirectory.
+func (s *ConversationStore) Delete(ctx context.Context, owner, id string) error {
+	key, ok := domain.ParseID(id)
+	if !ok {
+		return errNoConversation(nil)
 	}
-	if r.TokensUsed != nil {
-		m.Tokens = int(*r.TokensUsed)
+	return s.db.write(ctx, "delete conversation", func(ctx context.Context, q *sqlcgen.Queries) error {
+		n, err := q.DeleteConversation(ctx, sqlcgen.DeleteConversationParams{ID: key, Principal: owner})
+		if err == nil && n == 0 {
+			err = errNoConversation(nil)
+		}
+		return err
+	})
+}
+
+// Messages implements ports.ConversationDirectory.
+func (s *ConversationStore) Messages(
+	ctx context.Context, owner, id string, limit, offset int, newestFirst bool,
+) ([]domain.Message, int, error) {
+	var (
+		messages []domain.Message
+		total    int64
+	)
+	err := s.db.read(ctx, "list messages", func(ctx context.Context, q *sqlcgen.Queries) error {
+		c, err := oneConversation(ctx, q, owner, id)
+		if err != nil {
+			return err
+		}
+		total = c.MessageCount
+		page := sqlcgen.ListMessagesParams{ConversationID: c.ID, MaxMessages: int64(limit), Skip: int64(offset)}
+		rows, err := pageOfMessages(ctx, q, page, newestFirst)
+		if err != nil {
+			return err
+		}
+		messages, err = messagesFromRows(rows)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
 	}
-	return m
+	return messages, int(total), nil
+}
+
+func pageOfMessages(
+	ctx context.Context, q *sqlcgen.Queries, page sqlcgen.ListMessagesParams, newestFirst bool,
+) ([]sqlcgen.ListLastMessagesRow, error) {
+	var rows []sqlcgen.ListLastMessagesRow
+	if newestFirst {
+		found, err := q.ListMessagesDown(ctx, sqlcgen.ListMessagesDownParams(page))
+		for _, row := range found {
+			rows = append(rows, sqlcgen.ListLastMessagesRow(row))
+		}
+		return rows, err
+	}
+	found, err := q.ListMessages(ctx, page)
+	for _, row := range found {
+		rows = append(rows, sqlcgen.ListLastMessagesRow(row))
+	}
+	return rows, err
+}
+
+// conversationKey is the id as the database has it; empty for the default conversation.
+func conversationKey(id string) (string, error) {
+	if id == "" {
+		return "", nil
+	}
+	key, ok := domain.ParseID(id)
+	if !ok {
+		return "", errNoConversation(nil)
+	}
+	return key, nil
+}
+
+func conversationFromRow(r sqlcgen.GetConversationRow, owner string) domain.Conversation {
+	return domain.Conversation{
+		ID: r.ID, Owner: owner, Title: r.Title, Preview: orEmpty(r.Preview), PersonaID: orEmpty(r.PersonaID),
+		MessageCount: int(r.MessageCount), Default: r.IsDefault, CreatedAt: timeFrom(r.CreatedAt), UpdatedAt: timeFrom(r.UpdatedAt),
+	}
+}
+
+func messagesFromRows(rows []sqlcgen.ListLastMessagesRow) ([]domain.Message, error) {
+	messages := make([]domain.Message, len(rows))
+	for i, r := range rows {
+		calls, err := decodeCalls(r.ToolCalls)
+		if err != nil {
+			return nil, fmt.Errorf("message %s: calls: %w", r.ID, err)
+		}
+		messages[i] = domain.Message{
+			ID: r.ID, Role: domain.Role(r.Role), Content: r.Content, PersonaID: orEmpty(r.PersonaID), Model: orEmpty(r.Model),
+			Provider: orEmpty(r.Provider), UsageSource: domain.UsageSource(orEmpty(r.UsageSource)), ToolCalls: calls,
+			CreatedAt: timeFrom(r.CreatedAt),
+		}
+		if r.TokensUsed != nil {
+			messages[i].Tokens = int(*r.TokensUsed)
+		}
+	}
+	return messages, nil
 }
 
 func errNoConversation(cause error) error {

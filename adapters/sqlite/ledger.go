@@ -31,7 +31,7 @@ func (l *Ledger) Append(ctx context.Context, records ...domain.UsageRecord) erro
 	}
 	return l.db.write(ctx, "append usage", func(ctx context.Context, q *sqlcgen.Queries) error {
 		for _, row := range rows {
-			if err := q.InsertUsageRecord(ctx, row); err != nil {
+			if _, err := q.InsertUsageRecord(ctx, row); err != nil {
 				return err
 			}
 		}

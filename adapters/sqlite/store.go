@@ -26,6 +26,16 @@ type Config struct {
 	Path    string        // made when missing; its folder is made too
 	Readers int           // connections for reading
 	Timeout time.Duration // longest wait of a call: for its turn, for another process, and for the work itself
+	// PowerSafe makes every commit wait until the disk has it. Without, what was committed survives the end of the process, however
+	// sudden, but the last moments before a power cut may be missing, whole transactions of them.
+	PowerSafe bool
+}
+
+func (c Config) synchronous() string {
+	if c.PowerSafe {
+		return "FULL"
+	}
+	return "NORMAL"
 }
 
 const (
@@ -48,6 +58,7 @@ func (c Config) withDefaults() Config {
 type Store struct {
 	writer, reader *sql.DB
 	writes, reads  *sqlcgen.Queries // compiled once: SQLite would spend more time on compiling than on running
+	group          *group
 	config         Config
 }
 
@@ -80,8 +91,11 @@ func (s *Store) prepare(ctx context.Context) (err error) {
 	if s.writes, err = sqlcgen.Prepare(ctx, s.writer); err != nil {
 		return err
 	}
-	s.reads, err = sqlcgen.Prepare(ctx, s.reader)
-	return err
+	if s.reads, err = sqlcgen.Prepare(ctx, s.reader); err != nil {
+		return err
+	}
+	s.group = newGroup(s.writer, s.writes)
+	return nil
 }
 
 func openPool(c Config, connections int, more url.Values) (*sql.DB, error) {
@@ -99,7 +113,7 @@ func dataSource(c Config, more url.Values) string {
 	v := url.Values{"_pragma": append([]string{
 		"busy_timeout(" + strconv.FormatInt(c.Timeout.Milliseconds(), 10) + ")",
 		"journal_mode(WAL)",
-		"synchronous(FULL)", // who was told that something is saved finds it after a power cut
+		"synchronous(" + c.synchronous() + ")",
 		"foreign_keys(1)",
 	}, more["_pragma"]...)}
 	if lock := more["_txlock"]; lock != nil {
@@ -122,7 +136,12 @@ func touch(path string) error {
 }
 
 // Close waits for running calls and closes the file.
-func (s *Store) Close() error { return errors.Join(s.reader.Close(), s.writer.Close()) }
+func (s *Store) Close() error {
+	if s.group != nil {
+		s.group.close()
+	}
+	return errors.Join(s.reader.Close(), s.writer.Close())
+}
 
 // Personas returns the store of personas and preferences.
 func (s *Store) Personas() *PersonaStore { return &PersonaStore{db: s} }
@@ -162,6 +181,12 @@ func (s *Store) write(ctx context.Context, op string, query func(context.Context
 		}
 		return tx.Commit()
 	})
+}
+
+// writeTogether is write for what many callers do at the same time: they share transactions. Work that fails takes only its own
+// changes back. It must change nothing but the database, and may run more than once.
+func (s *Store) writeTogether(ctx context.Context, op string, work func(context.Context, *sqlcgen.Queries) error) error {
+	return s.use(ctx, op, func(ctx context.Context) error { return s.group.run(ctx, work) })
 }
 
 func (s *Store) use(ctx context.Context, op string, work func(context.Context) error) error {

@@ -1,42 +1,83 @@
--- name: GetDefaultConversation :one
-SELECT id
-FROM conversations
-WHERE principal = ?1 AND is_default;
+-- name: ListLastMessages :many
+-- None also when the conversation is someone else's.
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+FROM chat_messages
+WHERE conversation_id = (SELECT c.id FROM conversations AS c WHERE c.id = sqlc.arg(id) AND c.principal = sqlc.arg(principal))
+    AND role IN ('user', 'assistant')
+ORDER BY seq DESC
+LIMIT sqlc.arg(max_messages);
+
+-- name: ListLastDefaultMessages :many
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+FROM chat_messages
+WHERE conversation_id = (SELECT c.id FROM conversations AS c WHERE c.principal = sqlc.arg(principal) AND c.is_default)
+    AND role IN ('user', 'assistant')
+ORDER BY seq DESC
+LIMIT sqlc.arg(max_messages);
 
 -- name: GetConversationPrincipal :one
 SELECT principal
 FROM conversations
 WHERE id = ?1;
 
--- name: EnterDefaultConversation :one
--- Makes the conversation or locks it, so that turns of one conversation come one after the other.
-INSERT INTO conversations (id, principal, is_default, created_at, updated_at) VALUES (?1, ?2, TRUE, ?3, ?3)
-ON CONFLICT (principal) WHERE is_default DO UPDATE SET updated_at = max(conversations.updated_at, excluded.updated_at)
-RETURNING id;
+-- name: GetMessageCount :one
+SELECT principal, message_count
+FROM conversations
+WHERE id = ?1;
 
--- name: EnterConversation :one
--- As EnterDefaultConversation; no row when the conversation is someone else's.
-INSERT INTO conversations (id, principal, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)
-ON CONFLICT (id) DO UPDATE SET updated_at = max(conversations.updated_at, excluded.updated_at)
-WHERE conversations.principal = excluded.principal
-RETURNING id;
+-- name: GetDefaultMessageCount :one
+SELECT message_count
+FROM conversations
+WHERE principal = ?1 AND is_default;
 
--- name: InsertMessage :exec
-INSERT INTO chat_messages (id, principal, conversation_id, role, content, model, provider, tokens_used, created_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+-- name: GetDefaultConversation :one
+SELECT id
+FROM conversations
+WHERE principal = ?1 AND is_default;
 
--- name: ListLastMessages :many
-SELECT id, role, content, model, provider, tokens_used, created_at
-FROM chat_messages
-WHERE conversation_id = ?1 AND role IN ('user', 'assistant')
-ORDER BY seq DESC
-LIMIT sqlc.arg(max_messages);
-
--- name: CountMessages :one
-SELECT count(*)
-FROM chat_messages
-WHERE conversation_id = ?1 AND role IN ('user', 'assistant');
+-- name: EmptyConversation :exec
+UPDATE conversations SET message_count = 0, preview = ''
+WHERE id = ?1;
 
 -- name: DeleteMessages :exec
 DELETE FROM chat_messages
 WHERE conversation_id = ?1;
+
+-- name: ListConversations :many
+SELECT id, is_default, title, preview, persona_id, message_count, created_at, updated_at
+FROM conversations
+WHERE principal = sqlc.arg(principal) AND is_active
+ORDER BY updated_at DESC, id DESC
+LIMIT sqlc.arg(max_conversations) OFFSET sqlc.arg(skip);
+
+-- name: CountConversations :one
+SELECT count(*)
+FROM conversations
+WHERE principal = ?1 AND is_active;
+
+-- name: GetConversation :one
+SELECT id, is_default, title, preview, persona_id, message_count, created_at, updated_at
+FROM conversations
+WHERE id = ?1 AND principal = ?2 AND is_active;
+
+-- name: InsertConversation :exec
+INSERT INTO conversations (id, principal, is_default, title, preview, persona_id, created_at, updated_at)
+VALUES (?1, ?2, FALSE, ?3, '', ?4, ?5, ?6);
+
+-- name: DeleteConversation :execrows
+DELETE FROM conversations
+WHERE id = ?1 AND principal = ?2 AND is_active;
+
+-- name: ListMessages :many
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+FROM chat_messages
+WHERE conversation_id = sqlc.arg(conversation_id) AND role IN ('user', 'assistant')
+ORDER BY seq
+LIMIT sqlc.arg(max_messages) OFFSET sqlc.arg(skip);
+
+-- name: ListMessagesDown :many
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+FROM chat_messages
+WHERE conversation_id = sqlc.arg(conversation_id) AND role IN ('user', 'assistant')
+ORDER BY seq DESC
+LIMIT sqlc.arg(max_messages) OFFSET sqlc.arg(skip);

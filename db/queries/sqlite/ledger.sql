@@ -1,5 +1,5 @@
--- name: InsertUsageRecord :exec
--- Writes a record once: one that is there already stays as it is.
+-- name: InsertUsageRecord :execrows
+-- Writes a record once: one that is there already stays as it is, and there is no row.
 INSERT INTO usage_ledger (
     request_id, attempt, http_request_id, principal, created_at, operation, provider, model, claimed, outcome, failure,
     input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, usage_source, images, models_3d, credits,

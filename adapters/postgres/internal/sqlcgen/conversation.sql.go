@@ -7,22 +7,41 @@ package sqlcgen
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-const countMessages = `-- name: CountMessages :one
+const countConversations = `-- name: CountConversations :one
 SELECT count(*)
-FROM chat_messages
-WHERE conversation_id = $1 AND role IN ('user', 'assistant')
+FROM conversations
+WHERE principal = $1 AND is_active
 `
 
-func (q *Queries) CountMessages(ctx context.Context, conversationID uuid.UUID) (int64, error) {
-	row := q.db.QueryRow(ctx, countMessages, conversationID)
+func (q *Queries) CountConversations(ctx context.Context, principal string) (int64, error) {
+	row := q.db.QueryRow(ctx, countConversations, principal)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const deleteConversation = `-- name: DeleteConversation :execrows
+DELETE FROM conversations
+WHERE id = $1 AND principal = $2 AND is_active
+`
+
+type DeleteConversationParams struct {
+	ID        uuid.UUID
+	Principal string
+}
+
+func (q *Queries) DeleteConversation(ctx context.Context, arg DeleteConversationParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteConversation, arg.ID, arg.Principal)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const deleteMessages = `-- name: DeleteMessages :exec
@@ -35,45 +54,52 @@ func (q *Queries) DeleteMessages(ctx context.Context, conversationID uuid.UUID) 
 	return err
 }
 
-const enterConversation = `-- name: EnterConversation :one
-INSERT INTO conversations (id, principal, created_at, updated_at) VALUES ($1, $2, $3, $3)
-ON CONFLICT (id) DO UPDATE SET updated_at = greatest(conversations.updated_at, excluded.updated_at)
-WHERE conversations.principal = excluded.principal
-RETURNING id
+const emptyConversation = `-- name: EmptyConversation :exec
+UPDATE conversations SET message_count = 0, preview = ''
+WHERE id = $1
 `
 
-type EnterConversationParams struct {
-	ID        uuid.UUID
-	Principal string
-	CreatedAt time.Time
+func (q *Queries) EmptyConversation(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, emptyConversation, id)
+	return err
 }
 
-// As EnterDefaultConversation; no row when the conversation is someone else's.
-func (q *Queries) EnterConversation(ctx context.Context, arg EnterConversationParams) (uuid.UUID, error) {
-	row := q.db.QueryRow(ctx, enterConversation, arg.ID, arg.Principal, arg.CreatedAt)
-	var id uuid.UUID
-	err := row.Scan(&id)
-	return id, err
-}
-
-const enterDefaultConversation = `-- name: EnterDefaultConversation :one
-INSERT INTO conversations (id, principal, is_default, created_at, updated_at) VALUES ($1, $2, true, $3, $3)
-ON CONFLICT (principal) WHERE is_default DO UPDATE SET updated_at = greatest(conversations.updated_at, excluded.updated_at)
-RETURNING id
+const getConversation = `-- name: GetConversation :one
+SELECT id, is_default, title, preview, persona_id, message_count, created_at, updated_at
+FROM conversations
+WHERE id = $1 AND principal = $2 AND is_active
 `
 
-type EnterDefaultConversationParams struct {
+type GetConversationParams struct {
 	ID        uuid.UUID
 	Principal string
-	CreatedAt time.Time
 }
 
-// Makes the conversation or locks it, so that turns of one conversation come one after the other.
-func (q *Queries) EnterDefaultConversation(ctx context.Context, arg EnterDefaultConversationParams) (uuid.UUID, error) {
-	row := q.db.QueryRow(ctx, enterDefaultConversation, arg.ID, arg.Principal, arg.CreatedAt)
-	var id uuid.UUID
-	err := row.Scan(&id)
-	return id, err
+type GetConversationRow struct {
+	ID           uuid.UUID
+	IsDefault    bool
+	Title        string
+	Preview      *string
+	PersonaID    *string
+	MessageCount int64
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+func (q *Queries) GetConversation(ctx context.Context, arg GetConversationParams) (GetConversationRow, error) {
+	row := q.db.QueryRow(ctx, getConversation, arg.ID, arg.Principal)
+	var i GetConversationRow
+	err := row.Scan(
+		&i.ID,
+		&i.IsDefault,
+		&i.Title,
+		&i.Preview,
+		&i.PersonaID,
+		&i.MessageCount,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
 const getConversationPrincipal = `-- name: GetConversationPrincipal :one
@@ -102,63 +128,206 @@ func (q *Queries) GetDefaultConversation(ctx context.Context, principal string) 
 	return id, err
 }
 
-const insertMessage = `-- name: InsertMessage :exec
-INSERT INTO chat_messages (id, principal, conversation_id, role, content, model, provider, tokens_used, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+const getDefaultMessageCount = `-- name: GetDefaultMessageCount :one
+SELECT message_count
+FROM conversations
+WHERE principal = $1 AND is_default
 `
 
-type InsertMessageParams struct {
-	ID             uuid.UUID
-	Principal      string
-	ConversationID uuid.UUID
-	Role           string
-	Content        string
-	Model          *string
-	Provider       *string
-	TokensUsed     *int32
-	CreatedAt      time.Time
+func (q *Queries) GetDefaultMessageCount(ctx context.Context, principal string) (int64, error) {
+	row := q.db.QueryRow(ctx, getDefaultMessageCount, principal)
+	var message_count int64
+	err := row.Scan(&message_count)
+	return message_count, err
 }
 
-func (q *Queries) InsertMessage(ctx context.Context, arg InsertMessageParams) error {
-	_, err := q.db.Exec(ctx, insertMessage,
+const getMessageCount = `-- name: GetMessageCount :one
+SELECT principal, message_count
+FROM conversations
+WHERE id = $1
+`
+
+type GetMessageCountRow struct {
+	Principal    string
+	MessageCount int64
+}
+
+func (q *Queries) GetMessageCount(ctx context.Context, id uuid.UUID) (GetMessageCountRow, error) {
+	row := q.db.QueryRow(ctx, getMessageCount, id)
+	var i GetMessageCountRow
+	err := row.Scan(&i.Principal, &i.MessageCount)
+	return i, err
+}
+
+const insertConversation = `-- name: InsertConversation :exec
+INSERT INTO conversations (id, principal, is_default, title, preview, persona_id, created_at, updated_at)
+VALUES ($1, $2, false, $3, '', $4, $5, $6)
+`
+
+type InsertConversationParams struct {
+	ID        uuid.UUID
+	Principal string
+	Title     string
+	PersonaID *string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+func (q *Queries) InsertConversation(ctx context.Context, arg InsertConversationParams) error {
+	_, err := q.db.Exec(ctx, insertConversation,
 		arg.ID,
 		arg.Principal,
-		arg.ConversationID,
-		arg.Role,
-		arg.Content,
-		arg.Model,
-		arg.Provider,
-		arg.TokensUsed,
+		arg.Title,
+		arg.PersonaID,
 		arg.CreatedAt,
+		arg.UpdatedAt,
 	)
 	return err
 }
 
-const listLastMessages = `-- name: ListLastMessages :many
-SELECT id, role, content, model, provider, tokens_used, created_at
+const listConversations = `-- name: ListConversations :many
+SELECT id, is_default, title, preview, persona_id, message_count, created_at, updated_at
+FROM conversations
+WHERE principal = $1 AND is_active
+ORDER BY updated_at DESC, id DESC
+LIMIT $3 OFFSET $2
+`
+
+type ListConversationsParams struct {
+	Principal        string
+	Skip             int32
+	MaxConversations int32
+}
+
+type ListConversationsRow struct {
+	ID           uuid.UUID
+	IsDefault    bool
+	Title        string
+	Preview      *string
+	PersonaID    *string
+	MessageCount int64
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+func (q *Queries) ListConversations(ctx context.Context, arg ListConversationsParams) ([]ListConversationsRow, error) {
+	rows, err := q.db.Query(ctx, listConversations, arg.Principal, arg.Skip, arg.MaxConversations)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListConversationsRow
+	for rows.Next() {
+		var i ListConversationsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.IsDefault,
+			&i.Title,
+			&i.Preview,
+			&i.PersonaID,
+			&i.MessageCount,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listLastDefaultMessages = `-- name: ListLastDefaultMessages :many
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
 FROM chat_messages
-WHERE conversation_id = $1 AND role IN ('user', 'assistant')
+WHERE conversation_id = (SELECT c.id FROM conversations AS c WHERE c.principal = $1 AND c.is_default)
+    AND role IN ('user', 'assistant')
 ORDER BY seq DESC
 LIMIT $2
 `
 
+type ListLastDefaultMessagesParams struct {
+	Principal   string
+	MaxMessages int32
+}
+
+type ListLastDefaultMessagesRow struct {
+	ID          uuid.UUID
+	Role        string
+	Content     string
+	PersonaID   *string
+	Model       *string
+	Provider    *string
+	TokensUsed  *int32
+	UsageSource *string
+	ToolCalls   json.RawMessage
+	CreatedAt   time.Time
+}
+
+func (q *Queries) ListLastDefaultMessages(ctx context.Context, arg ListLastDefaultMessagesParams) ([]ListLastDefaultMessagesRow, error) {
+	rows, err := q.db.Query(ctx, listLastDefaultMessages, arg.Principal, arg.MaxMessages)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListLastDefaultMessagesRow
+	for rows.Next() {
+		var i ListLastDefaultMessagesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Role,
+			&i.Content,
+			&i.PersonaID,
+			&i.Model,
+			&i.Provider,
+			&i.TokensUsed,
+			&i.UsageSource,
+			&i.ToolCalls,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listLastMessages = `-- name: ListLastMessages :many
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+FROM chat_messages
+WHERE conversation_id = (SELECT c.id FROM conversations AS c WHERE c.id = $1 AND c.principal = $2)
+    AND role IN ('user', 'assistant')
+ORDER BY seq DESC
+LIMIT $3
+`
+
 type ListLastMessagesParams struct {
-	ConversationID uuid.UUID
-	MaxMessages    int32
+	ID          uuid.UUID
+	Principal   string
+	MaxMessages int32
 }
 
 type ListLastMessagesRow struct {
-	ID         uuid.UUID
-	Role       string
-	Content    string
-	Model      *string
-	Provider   *string
-	TokensUsed *int32
-	CreatedAt  time.Time
+	ID          uuid.UUID
+	Role        string
+	Content     string
+	PersonaID   *string
+	Model       *string
+	Provider    *string
+	TokensUsed  *int32
+	UsageSource *string
+	ToolCalls   json.RawMessage
+	CreatedAt   time.Time
 }
 
+// None also when the conversation is someone else's.
 func (q *Queries) ListLastMessages(ctx context.Context, arg ListLastMessagesParams) ([]ListLastMessagesRow, error) {
-	rows, err := q.db.Query(ctx, listLastMessages, arg.ConversationID, arg.MaxMessages)
+	rows, err := q.db.Query(ctx, listLastMessages, arg.ID, arg.Principal, arg.MaxMessages)
 	if err != nil {
 		return nil, err
 	}
@@ -170,9 +339,128 @@ func (q *Queries) ListLastMessages(ctx context.Context, arg ListLastMessagesPara
 			&i.ID,
 			&i.Role,
 			&i.Content,
+			&i.PersonaID,
 			&i.Model,
 			&i.Provider,
 			&i.TokensUsed,
+			&i.UsageSource,
+			&i.ToolCalls,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listMessages = `-- name: ListMessages :many
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+FROM chat_messages
+WHERE conversation_id = $1 AND role IN ('user', 'assistant')
+ORDER BY seq
+LIMIT $3 OFFSET $2
+`
+
+type ListMessagesParams struct {
+	ConversationID uuid.UUID
+	Skip           int32
+	MaxMessages    int32
+}
+
+type ListMessagesRow struct {
+	ID          uuid.UUID
+	Role        string
+	Content     string
+	PersonaID   *string
+	Model       *string
+	Provider    *string
+	TokensUsed  *int32
+	UsageSource *string
+	ToolCalls   json.RawMessage
+	CreatedAt   time.Time
+}
+
+func (q *Queries) ListMessages(ctx context.Context, arg ListMessagesParams) ([]ListMessagesRow, error) {
+	rows, err := q.db.Query(ctx, listMessages, arg.ConversationID, arg.Skip, arg.MaxMessages)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListMessagesRow
+	for rows.Next() {
+		var i ListMessagesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Role,
+			&i.Content,
+			&i.PersonaID,
+			&i.Model,
+			&i.Provider,
+			&i.TokensUsed,
+			&i.UsageSource,
+			&i.ToolCalls,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listMessagesDown = `-- name: ListMessagesDown :many
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+FROM chat_messages
+WHERE conversation_id = $1 AND role IN ('user', 'assistant')
+ORDER BY seq DESC
+LIMIT $3 OFFSET $2
+`
+
+type ListMessagesDownParams struct {
+	ConversationID uuid.UUID
+	Skip           int32
+	MaxMessages    int32
+}
+
+type ListMessagesDownRow struct {
+	ID          uuid.UUID
+	Role        string
+	Content     string
+	PersonaID   *string
+	Model       *string
+	Provider    *string
+	TokensUsed  *int32
+	UsageSource *string
+	ToolCalls   json.RawMessage
+	CreatedAt   time.Time
+}
+
+func (q *Queries) ListMessagesDown(ctx context.Context, arg ListMessagesDownParams) ([]ListMessagesDownRow, error) {
+	rows, err := q.db.Query(ctx, listMessagesDown, arg.ConversationID, arg.Skip, arg.MaxMessages)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListMessagesDownRow
+	for rows.Next() {
+		var i ListMessagesDownRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Role,
+			&i.Content,
+			&i.PersonaID,
+			&i.Model,
+			&i.Provider,
+			&i.TokensUsed,
+			&i.UsageSource,
+			&i.ToolCalls,
 			&i.CreatedAt,
 		); err != nil {
 			return nil, err

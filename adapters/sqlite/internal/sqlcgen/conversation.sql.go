@@ -9,17 +9,35 @@ import (
 	"context"
 )
 
-const countMessages = `-- name: CountMessages :one
+const countConversations = `-- name: CountConversations :one
 SELECT count(*)
-FROM chat_messages
-WHERE conversation_id = ?1 AND role IN ('user', 'assistant')
+FROM conversations
+WHERE principal = ?1 AND is_active
 `
 
-func (q *Queries) CountMessages(ctx context.Context, conversationID string) (int64, error) {
-	row := q.queryRow(ctx, q.countMessagesStmt, countMessages, conversationID)
+func (q *Queries) CountConversations(ctx context.Context, principal string) (int64, error) {
+	row := q.queryRow(ctx, q.countConversationsStmt, countConversations, principal)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const deleteConversation = `-- name: DeleteConversation :execrows
+DELETE FROM conversations
+WHERE id = ?1 AND principal = ?2 AND is_active
+`
+
+type DeleteConversationParams struct {
+	ID        string
+	Principal string
+}
+
+func (q *Queries) DeleteConversation(ctx context.Context, arg DeleteConversationParams) (int64, error) {
+	result, err := q.exec(ctx, q.deleteConversationStmt, deleteConversation, arg.ID, arg.Principal)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const deleteMessages = `-- name: DeleteMessages :exec
@@ -32,45 +50,52 @@ func (q *Queries) DeleteMessages(ctx context.Context, conversationID string) err
 	return err
 }
 
-const enterConversation = `-- name: EnterConversation :one
-INSERT INTO conversations (id, principal, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)
-ON CONFLICT (id) DO UPDATE SET updated_at = max(conversations.updated_at, excluded.updated_at)
-WHERE conversations.principal = excluded.principal
-RETURNING id
+const emptyConversation = `-- name: EmptyConversation :exec
+UPDATE conversations SET message_count = 0, preview = ''
+WHERE id = ?1
 `
 
-type EnterConversationParams struct {
-	ID        string
-	Principal string
-	CreatedAt int64
+func (q *Queries) EmptyConversation(ctx context.Context, id string) error {
+	_, err := q.exec(ctx, q.emptyConversationStmt, emptyConversation, id)
+	return err
 }
 
-// As EnterDefaultConversation; no row when the conversation is someone else's.
-func (q *Queries) EnterConversation(ctx context.Context, arg EnterConversationParams) (string, error) {
-	row := q.queryRow(ctx, q.enterConversationStmt, enterConversation, arg.ID, arg.Principal, arg.CreatedAt)
-	var id string
-	err := row.Scan(&id)
-	return id, err
-}
-
-const enterDefaultConversation = `-- name: EnterDefaultConversation :one
-INSERT INTO conversations (id, principal, is_default, created_at, updated_at) VALUES (?1, ?2, TRUE, ?3, ?3)
-ON CONFLICT (principal) WHERE is_default DO UPDATE SET updated_at = max(conversations.updated_at, excluded.updated_at)
-RETURNING id
+const getConversation = `-- name: GetConversation :one
+SELECT id, is_default, title, preview, persona_id, message_count, created_at, updated_at
+FROM conversations
+WHERE id = ?1 AND principal = ?2 AND is_active
 `
 
-type EnterDefaultConversationParams struct {
+type GetConversationParams struct {
 	ID        string
 	Principal string
-	CreatedAt int64
 }
 
-// Makes the conversation or locks it, so that turns of one conversation come one after the other.
-func (q *Queries) EnterDefaultConversation(ctx context.Context, arg EnterDefaultConversationParams) (string, error) {
-	row := q.queryRow(ctx, q.enterDefaultConversationStmt, enterDefaultConversation, arg.ID, arg.Principal, arg.CreatedAt)
-	var id string
-	err := row.Scan(&id)
-	return id, err
+type GetConversationRow struct {
+	ID           string
+	IsDefault    bool
+	Title        string
+	Preview      *string
+	PersonaID    *string
+	MessageCount int64
+	CreatedAt    int64
+	UpdatedAt    int64
+}
+
+func (q *Queries) GetConversation(ctx context.Context, arg GetConversationParams) (GetConversationRow, error) {
+	row := q.queryRow(ctx, q.getConversationStmt, getConversation, arg.ID, arg.Principal)
+	var i GetConversationRow
+	err := row.Scan(
+		&i.ID,
+		&i.IsDefault,
+		&i.Title,
+		&i.Preview,
+		&i.PersonaID,
+		&i.MessageCount,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
 const getConversationPrincipal = `-- name: GetConversationPrincipal :one
@@ -99,63 +124,212 @@ func (q *Queries) GetDefaultConversation(ctx context.Context, principal string) 
 	return id, err
 }
 
-const insertMessage = `-- name: InsertMessage :exec
-INSERT INTO chat_messages (id, principal, conversation_id, role, content, model, provider, tokens_used, created_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+const getDefaultMessageCount = `-- name: GetDefaultMessageCount :one
+SELECT message_count
+FROM conversations
+WHERE principal = ?1 AND is_default
 `
 
-type InsertMessageParams struct {
-	ID             string
-	Principal      string
-	ConversationID string
-	Role           string
-	Content        string
-	Model          *string
-	Provider       *string
-	TokensUsed     *int64
-	CreatedAt      int64
+func (q *Queries) GetDefaultMessageCount(ctx context.Context, principal string) (int64, error) {
+	row := q.queryRow(ctx, q.getDefaultMessageCountStmt, getDefaultMessageCount, principal)
+	var message_count int64
+	err := row.Scan(&message_count)
+	return message_count, err
 }
 
-func (q *Queries) InsertMessage(ctx context.Context, arg InsertMessageParams) error {
-	_, err := q.exec(ctx, q.insertMessageStmt, insertMessage,
+const getMessageCount = `-- name: GetMessageCount :one
+SELECT principal, message_count
+FROM conversations
+WHERE id = ?1
+`
+
+type GetMessageCountRow struct {
+	Principal    string
+	MessageCount int64
+}
+
+func (q *Queries) GetMessageCount(ctx context.Context, id string) (GetMessageCountRow, error) {
+	row := q.queryRow(ctx, q.getMessageCountStmt, getMessageCount, id)
+	var i GetMessageCountRow
+	err := row.Scan(&i.Principal, &i.MessageCount)
+	return i, err
+}
+
+const insertConversation = `-- name: InsertConversation :exec
+INSERT INTO conversations (id, principal, is_default, title, preview, persona_id, created_at, updated_at)
+VALUES (?1, ?2, FALSE, ?3, '', ?4, ?5, ?6)
+`
+
+type InsertConversationParams struct {
+	ID        string
+	Principal string
+	Title     string
+	PersonaID *string
+	CreatedAt int64
+	UpdatedAt int64
+}
+
+func (q *Queries) InsertConversation(ctx context.Context, arg InsertConversationParams) error {
+	_, err := q.exec(ctx, q.insertConversationStmt, insertConversation,
 		arg.ID,
 		arg.Principal,
-		arg.ConversationID,
-		arg.Role,
-		arg.Content,
-		arg.Model,
-		arg.Provider,
-		arg.TokensUsed,
+		arg.Title,
+		arg.PersonaID,
 		arg.CreatedAt,
+		arg.UpdatedAt,
 	)
 	return err
 }
 
-const listLastMessages = `-- name: ListLastMessages :many
-SELECT id, role, content, model, provider, tokens_used, created_at
+const listConversations = `-- name: ListConversations :many
+SELECT id, is_default, title, preview, persona_id, message_count, created_at, updated_at
+FROM conversations
+WHERE principal = ?1 AND is_active
+ORDER BY updated_at DESC, id DESC
+LIMIT ?3 OFFSET ?2
+`
+
+type ListConversationsParams struct {
+	Principal        string
+	Skip             int64
+	MaxConversations int64
+}
+
+type ListConversationsRow struct {
+	ID           string
+	IsDefault    bool
+	Title        string
+	Preview      *string
+	PersonaID    *string
+	MessageCount int64
+	CreatedAt    int64
+	UpdatedAt    int64
+}
+
+func (q *Queries) ListConversations(ctx context.Context, arg ListConversationsParams) ([]ListConversationsRow, error) {
+	rows, err := q.query(ctx, q.listConversationsStmt, listConversations, arg.Principal, arg.Skip, arg.MaxConversations)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListConversationsRow
+	for rows.Next() {
+		var i ListConversationsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.IsDefault,
+			&i.Title,
+			&i.Preview,
+			&i.PersonaID,
+			&i.MessageCount,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listLastDefaultMessages = `-- name: ListLastDefaultMessages :many
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
 FROM chat_messages
-WHERE conversation_id = ?1 AND role IN ('user', 'assistant')
+WHERE conversation_id = (SELECT c.id FROM conversations AS c WHERE c.principal = ?1 AND c.is_default)
+    AND role IN ('user', 'assistant')
 ORDER BY seq DESC
 LIMIT ?2
 `
 
+type ListLastDefaultMessagesParams struct {
+	Principal   string
+	MaxMessages int64
+}
+
+type ListLastDefaultMessagesRow struct {
+	ID          string
+	Role        string
+	Content     string
+	PersonaID   *string
+	Model       *string
+	Provider    *string
+	TokensUsed  *int64
+	UsageSource *string
+	ToolCalls   *string
+	CreatedAt   int64
+}
+
+func (q *Queries) ListLastDefaultMessages(ctx context.Context, arg ListLastDefaultMessagesParams) ([]ListLastDefaultMessagesRow, error) {
+	rows, err := q.query(ctx, q.listLastDefaultMessagesStmt, listLastDefaultMessages, arg.Principal, arg.MaxMessages)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListLastDefaultMessagesRow
+	for rows.Next() {
+		var i ListLastDefaultMessagesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Role,
+			&i.Content,
+			&i.PersonaID,
+			&i.Model,
+			&i.Provider,
+			&i.TokensUsed,
+			&i.UsageSource,
+			&i.ToolCalls,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listLastMessages = `-- name: ListLastMessages :many
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+FROM chat_messages
+WHERE conversation_id = (SELECT c.id FROM conversations AS c WHERE c.id = ?1 AND c.principal = ?2)
+    AND role IN ('user', 'assistant')
+ORDER BY seq DESC
+LIMIT ?3
+`
+
 type ListLastMessagesParams struct {
-	ConversationID string
-	MaxMessages    int64
+	ID          string
+	Principal   string
+	MaxMessages int64
 }
 
 type ListLastMessagesRow struct {
-	ID         string
-	Role       string
-	Content    string
-	Model      *string
-	Provider   *string
-	TokensUsed *int64
-	CreatedAt  int64
+	ID          string
+	Role        string
+	Content     string
+	PersonaID   *string
+	Model       *string
+	Provider    *string
+	TokensUsed  *int64
+	UsageSource *string
+	ToolCalls   *string
+	CreatedAt   int64
 }
 
+// None also when the conversation is someone else's.
 func (q *Queries) ListLastMessages(ctx context.Context, arg ListLastMessagesParams) ([]ListLastMessagesRow, error) {
-	rows, err := q.query(ctx, q.listLastMessagesStmt, listLastMessages, arg.ConversationID, arg.MaxMessages)
+	rows, err := q.query(ctx, q.listLastMessagesStmt, listLastMessages, arg.ID, arg.Principal, arg.MaxMessages)
 	if err != nil {
 		return nil, err
 	}
@@ -167,9 +341,134 @@ func (q *Queries) ListLastMessages(ctx context.Context, arg ListLastMessagesPara
 			&i.ID,
 			&i.Role,
 			&i.Content,
+			&i.PersonaID,
 			&i.Model,
 			&i.Provider,
 			&i.TokensUsed,
+			&i.UsageSource,
+			&i.ToolCalls,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listMessages = `-- name: ListMessages :many
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+FROM chat_messages
+WHERE conversation_id = ?1 AND role IN ('user', 'assistant')
+ORDER BY seq
+LIMIT ?3 OFFSET ?2
+`
+
+type ListMessagesParams struct {
+	ConversationID string
+	Skip           int64
+	MaxMessages    int64
+}
+
+type ListMessagesRow struct {
+	ID          string
+	Role        string
+	Content     string
+	PersonaID   *string
+	Model       *string
+	Provider    *string
+	TokensUsed  *int64
+	UsageSource *string
+	ToolCalls   *string
+	CreatedAt   int64
+}
+
+func (q *Queries) ListMessages(ctx context.Context, arg ListMessagesParams) ([]ListMessagesRow, error) {
+	rows, err := q.query(ctx, q.listMessagesStmt, listMessages, arg.ConversationID, arg.Skip, arg.MaxMessages)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListMessagesRow
+	for rows.Next() {
+		var i ListMessagesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Role,
+			&i.Content,
+			&i.PersonaID,
+			&i.Model,
+			&i.Provider,
+			&i.TokensUsed,
+			&i.UsageSource,
+			&i.ToolCalls,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listMessagesDown = `-- name: ListMessagesDown :many
+SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+FROM chat_messages
+WHERE conversation_id = ?1 AND role IN ('user', 'assistant')
+ORDER BY seq DESC
+LIMIT ?3 OFFSET ?2
+`
+
+type ListMessagesDownParams struct {
+	ConversationID string
+	Skip           int64
+	MaxMessages    int64
+}
+
+type ListMessagesDownRow struct {
+	ID          string
+	Role        string
+	Content     string
+	PersonaID   *string
+	Model       *string
+	Provider    *string
+	TokensUsed  *int64
+	UsageSource *string
+	ToolCalls   *string
+	CreatedAt   int64
+}
+
+func (q *Queries) ListMessagesDown(ctx context.Context, arg ListMessagesDownParams) ([]ListMessagesDownRow, error) {
+	rows, err := q.query(ctx, q.listMessagesDownStmt, listMessagesDown, arg.ConversationID, arg.Skip, arg.MaxMessages)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListMessagesDownRow
+	for rows.Next() {
+		var i ListMessagesDownRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Role,
+			&i.Content,
+			&i.PersonaID,
+			&i.Model,
+			&i.Provider,
+			&i.TokensUsed,
+			&i.UsageSource,
+			&i.ToolCalls,
 			&i.CreatedAt,
 		); err != nil {
 			return nil, err

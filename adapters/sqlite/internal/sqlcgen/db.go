@@ -24,14 +24,23 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
-	if q.countMessagesStmt, err = db.PrepareContext(ctx, countMessages); err != nil {
-		return nil, fmt.Errorf("error preparing query CountMessages: %w", err)
+	if q.countConversationsStmt, err = db.PrepareContext(ctx, countConversations); err != nil {
+		return nil, fmt.Errorf("error preparing query CountConversations: %w", err)
 	}
 	if q.countUsageStmt, err = db.PrepareContext(ctx, countUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query CountUsage: %w", err)
 	}
+	if q.deleteConversationStmt, err = db.PrepareContext(ctx, deleteConversation); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteConversation: %w", err)
+	}
 	if q.deleteMessagesStmt, err = db.PrepareContext(ctx, deleteMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteMessages: %w", err)
+	}
+	if q.emptyConversationStmt, err = db.PrepareContext(ctx, emptyConversation); err != nil {
+		return nil, fmt.Errorf("error preparing query EmptyConversation: %w", err)
+	}
+	if q.endReservationStmt, err = db.PrepareContext(ctx, endReservation); err != nil {
+		return nil, fmt.Errorf("error preparing query EndReservation: %w", err)
 	}
 	if q.enterConversationStmt, err = db.PrepareContext(ctx, enterConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query EnterConversation: %w", err)
@@ -39,14 +48,23 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.enterDefaultConversationStmt, err = db.PrepareContext(ctx, enterDefaultConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query EnterDefaultConversation: %w", err)
 	}
+	if q.getConversationStmt, err = db.PrepareContext(ctx, getConversation); err != nil {
+		return nil, fmt.Errorf("error preparing query GetConversation: %w", err)
+	}
 	if q.getConversationPrincipalStmt, err = db.PrepareContext(ctx, getConversationPrincipal); err != nil {
 		return nil, fmt.Errorf("error preparing query GetConversationPrincipal: %w", err)
 	}
 	if q.getDefaultConversationStmt, err = db.PrepareContext(ctx, getDefaultConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDefaultConversation: %w", err)
 	}
+	if q.getDefaultMessageCountStmt, err = db.PrepareContext(ctx, getDefaultMessageCount); err != nil {
+		return nil, fmt.Errorf("error preparing query GetDefaultMessageCount: %w", err)
+	}
 	if q.getMarkStmt, err = db.PrepareContext(ctx, getMark); err != nil {
 		return nil, fmt.Errorf("error preparing query GetMark: %w", err)
+	}
+	if q.getMessageCountStmt, err = db.PrepareContext(ctx, getMessageCount); err != nil {
+		return nil, fmt.Errorf("error preparing query GetMessageCount: %w", err)
 	}
 	if q.getPersonaStmt, err = db.PrepareContext(ctx, getPersona); err != nil {
 		return nil, fmt.Errorf("error preparing query GetPersona: %w", err)
@@ -57,20 +75,38 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getPreferenceStmt, err = db.PrepareContext(ctx, getPreference); err != nil {
 		return nil, fmt.Errorf("error preparing query GetPreference: %w", err)
 	}
-	if q.insertMessageStmt, err = db.PrepareContext(ctx, insertMessage); err != nil {
-		return nil, fmt.Errorf("error preparing query InsertMessage: %w", err)
+	if q.insertConversationStmt, err = db.PrepareContext(ctx, insertConversation); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertConversation: %w", err)
 	}
 	if q.insertPersonaStmt, err = db.PrepareContext(ctx, insertPersona); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertPersona: %w", err)
 	}
+	if q.insertTurnStmt, err = db.PrepareContext(ctx, insertTurn); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertTurn: %w", err)
+	}
 	if q.insertUsageRecordStmt, err = db.PrepareContext(ctx, insertUsageRecord); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertUsageRecord: %w", err)
+	}
+	if q.keepTurnStmt, err = db.PrepareContext(ctx, keepTurn); err != nil {
+		return nil, fmt.Errorf("error preparing query KeepTurn: %w", err)
 	}
 	if q.listActivePersonasStmt, err = db.PrepareContext(ctx, listActivePersonas); err != nil {
 		return nil, fmt.Errorf("error preparing query ListActivePersonas: %w", err)
 	}
+	if q.listConversationsStmt, err = db.PrepareContext(ctx, listConversations); err != nil {
+		return nil, fmt.Errorf("error preparing query ListConversations: %w", err)
+	}
+	if q.listLastDefaultMessagesStmt, err = db.PrepareContext(ctx, listLastDefaultMessages); err != nil {
+		return nil, fmt.Errorf("error preparing query ListLastDefaultMessages: %w", err)
+	}
 	if q.listLastMessagesStmt, err = db.PrepareContext(ctx, listLastMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query ListLastMessages: %w", err)
+	}
+	if q.listMessagesStmt, err = db.PrepareContext(ctx, listMessages); err != nil {
+		return nil, fmt.Errorf("error preparing query ListMessages: %w", err)
+	}
+	if q.listMessagesDownStmt, err = db.PrepareContext(ctx, listMessagesDown); err != nil {
+		return nil, fmt.Errorf("error preparing query ListMessagesDown: %w", err)
 	}
 	if q.listPersonasStmt, err = db.PrepareContext(ctx, listPersonas); err != nil {
 		return nil, fmt.Errorf("error preparing query ListPersonas: %w", err)
@@ -87,6 +123,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.setPreferenceStmt, err = db.PrepareContext(ctx, setPreference); err != nil {
 		return nil, fmt.Errorf("error preparing query SetPreference: %w", err)
 	}
+	if q.settleBudgetStmt, err = db.PrepareContext(ctx, settleBudget); err != nil {
+		return nil, fmt.Errorf("error preparing query SettleBudget: %w", err)
+	}
+	if q.storeEventStmt, err = db.PrepareContext(ctx, storeEvent); err != nil {
+		return nil, fmt.Errorf("error preparing query StoreEvent: %w", err)
+	}
 	if q.sumUsageStmt, err = db.PrepareContext(ctx, sumUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query SumUsage: %w", err)
 	}
@@ -98,9 +140,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 
 func (q *Queries) Close() error {
 	var err error
-	if q.countMessagesStmt != nil {
-		if cerr := q.countMessagesStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing countMessagesStmt: %w", cerr)
+	if q.countConversationsStmt != nil {
+		if cerr := q.countConversationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countConversationsStmt: %w", cerr)
 		}
 	}
 	if q.countUsageStmt != nil {
@@ -108,9 +150,24 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing countUsageStmt: %w", cerr)
 		}
 	}
+	if q.deleteConversationStmt != nil {
+		if cerr := q.deleteConversationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteConversationStmt: %w", cerr)
+		}
+	}
 	if q.deleteMessagesStmt != nil {
 		if cerr := q.deleteMessagesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteMessagesStmt: %w", cerr)
+		}
+	}
+	if q.emptyConversationStmt != nil {
+		if cerr := q.emptyConversationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing emptyConversationStmt: %w", cerr)
+		}
+	}
+	if q.endReservationStmt != nil {
+		if cerr := q.endReservationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing endReservationStmt: %w", cerr)
 		}
 	}
 	if q.enterConversationStmt != nil {
@@ -123,6 +180,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing enterDefaultConversationStmt: %w", cerr)
 		}
 	}
+	if q.getConversationStmt != nil {
+		if cerr := q.getConversationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getConversationStmt: %w", cerr)
+		}
+	}
 	if q.getConversationPrincipalStmt != nil {
 		if cerr := q.getConversationPrincipalStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getConversationPrincipalStmt: %w", cerr)
@@ -133,9 +195,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getDefaultConversationStmt: %w", cerr)
 		}
 	}
+	if q.getDefaultMessageCountStmt != nil {
+		if cerr := q.getDefaultMessageCountStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getDefaultMessageCountStmt: %w", cerr)
+		}
+	}
 	if q.getMarkStmt != nil {
 		if cerr := q.getMarkStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getMarkStmt: %w", cerr)
+		}
+	}
+	if q.getMessageCountStmt != nil {
+		if cerr := q.getMessageCountStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getMessageCountStmt: %w", cerr)
 		}
 	}
 	if q.getPersonaStmt != nil {
@@ -153,9 +225,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getPreferenceStmt: %w", cerr)
 		}
 	}
-	if q.insertMessageStmt != nil {
-		if cerr := q.insertMessageStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing insertMessageStmt: %w", cerr)
+	if q.insertConversationStmt != nil {
+		if cerr := q.insertConversationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertConversationStmt: %w", cerr)
 		}
 	}
 	if q.insertPersonaStmt != nil {
@@ -163,9 +235,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing insertPersonaStmt: %w", cerr)
 		}
 	}
+	if q.insertTurnStmt != nil {
+		if cerr := q.insertTurnStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertTurnStmt: %w", cerr)
+		}
+	}
 	if q.insertUsageRecordStmt != nil {
 		if cerr := q.insertUsageRecordStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertUsageRecordStmt: %w", cerr)
+		}
+	}
+	if q.keepTurnStmt != nil {
+		if cerr := q.keepTurnStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing keepTurnStmt: %w", cerr)
 		}
 	}
 	if q.listActivePersonasStmt != nil {
@@ -173,9 +255,29 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listActivePersonasStmt: %w", cerr)
 		}
 	}
+	if q.listConversationsStmt != nil {
+		if cerr := q.listConversationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listConversationsStmt: %w", cerr)
+		}
+	}
+	if q.listLastDefaultMessagesStmt != nil {
+		if cerr := q.listLastDefaultMessagesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listLastDefaultMessagesStmt: %w", cerr)
+		}
+	}
 	if q.listLastMessagesStmt != nil {
 		if cerr := q.listLastMessagesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listLastMessagesStmt: %w", cerr)
+		}
+	}
+	if q.listMessagesStmt != nil {
+		if cerr := q.listMessagesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listMessagesStmt: %w", cerr)
+		}
+	}
+	if q.listMessagesDownStmt != nil {
+		if cerr := q.listMessagesDownStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listMessagesDownStmt: %w", cerr)
 		}
 	}
 	if q.listPersonasStmt != nil {
@@ -201,6 +303,16 @@ func (q *Queries) Close() error {
 	if q.setPreferenceStmt != nil {
 		if cerr := q.setPreferenceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setPreferenceStmt: %w", cerr)
+		}
+	}
+	if q.settleBudgetStmt != nil {
+		if cerr := q.settleBudgetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing settleBudgetStmt: %w", cerr)
+		}
+	}
+	if q.storeEventStmt != nil {
+		if cerr := q.storeEventStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing storeEventStmt: %w", cerr)
 		}
 	}
 	if q.sumUsageStmt != nil {
@@ -252,27 +364,41 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 type Queries struct {
 	db                           DBTX
 	tx                           *sql.Tx
-	countMessagesStmt            *sql.Stmt
+	countConversationsStmt       *sql.Stmt
 	countUsageStmt               *sql.Stmt
+	deleteConversationStmt       *sql.Stmt
 	deleteMessagesStmt           *sql.Stmt
+	emptyConversationStmt        *sql.Stmt
+	endReservationStmt           *sql.Stmt
 	enterConversationStmt        *sql.Stmt
 	enterDefaultConversationStmt *sql.Stmt
+	getConversationStmt          *sql.Stmt
 	getConversationPrincipalStmt *sql.Stmt
 	getDefaultConversationStmt   *sql.Stmt
+	getDefaultMessageCountStmt   *sql.Stmt
 	getMarkStmt                  *sql.Stmt
+	getMessageCountStmt          *sql.Stmt
 	getPersonaStmt               *sql.Stmt
 	getPersonaOfStmt             *sql.Stmt
 	getPreferenceStmt            *sql.Stmt
-	insertMessageStmt            *sql.Stmt
+	insertConversationStmt       *sql.Stmt
 	insertPersonaStmt            *sql.Stmt
+	insertTurnStmt               *sql.Stmt
 	insertUsageRecordStmt        *sql.Stmt
+	keepTurnStmt                 *sql.Stmt
 	listActivePersonasStmt       *sql.Stmt
+	listConversationsStmt        *sql.Stmt
+	listLastDefaultMessagesStmt  *sql.Stmt
 	listLastMessagesStmt         *sql.Stmt
+	listMessagesStmt             *sql.Stmt
+	listMessagesDownStmt         *sql.Stmt
 	listPersonasStmt             *sql.Stmt
 	listRecentUsageStmt          *sql.Stmt
 	listRecentUsageOfStmt        *sql.Stmt
 	setMarkStmt                  *sql.Stmt
 	setPreferenceStmt            *sql.Stmt
+	settleBudgetStmt             *sql.Stmt
+	storeEventStmt               *sql.Stmt
 	sumUsageStmt                 *sql.Stmt
 	updatePersonaStmt            *sql.Stmt
 }
@@ -281,27 +407,41 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
 		db:                           tx,
 		tx:                           tx,
-		countMessagesStmt:            q.countMessagesStmt,
+		countConversationsStmt:       q.countConversationsStmt,
 		countUsageStmt:               q.countUsageStmt,
+		deleteConversationStmt:       q.deleteConversationStmt,
 		deleteMessagesStmt:           q.deleteMessagesStmt,
+		emptyConversationStmt:        q.emptyConversationStmt,
+		endReservationStmt:           q.endReservationStmt,
 		enterConversationStmt:        q.enterConversationStmt,
 		enterDefaultConversationStmt: q.enterDefaultConversationStmt,
+		getConversationStmt:          q.getConversationStmt,
 		getConversationPrincipalStmt: q.getConversationPrincipalStmt,
 		getDefaultConversationStmt:   q.getDefaultConversationStmt,
+		getDefaultMessageCountStmt:   q.getDefaultMessageCountStmt,
 		getMarkStmt:                  q.getMarkStmt,
+		getMessageCountStmt:          q.getMessageCountStmt,
 		getPersonaStmt:               q.getPersonaStmt,
 		getPersonaOfStmt:             q.getPersonaOfStmt,
 		getPreferenceStmt:            q.getPreferenceStmt,
-		insertMessageStmt:            q.insertMessageStmt,
+		insertConversationStmt:       q.insertConversationStmt,
 		insertPersonaStmt:            q.insertPersonaStmt,
+		insertTurnStmt:               q.insertTurnStmt,
 		insertUsageRecordStmt:        q.insertUsageRecordStmt,
+		keepTurnStmt:                 q.keepTurnStmt,
 		listActivePersonasStmt:       q.listActivePersonasStmt,
+		listConversationsStmt:        q.listConversationsStmt,
+		listLastDefaultMessagesStmt:  q.listLastDefaultMessagesStmt,
 		listLastMessagesStmt:         q.listLastMessagesStmt,
+		listMessagesStmt:             q.listMessagesStmt,
+		listMessagesDownStmt:         q.listMessagesDownStmt,
 		listPersonasStmt:             q.listPersonasStmt,
 		listRecentUsageStmt:          q.listRecentUsageStmt,
 		listRecentUsageOfStmt:        q.listRecentUsageOfStmt,
 		setMarkStmt:                  q.setMarkStmt,
 		setPreferenceStmt:            q.setPreferenceStmt,
+		settleBudgetStmt:             q.settleBudgetStmt,
+		storeEventStmt:               q.storeEventStmt,
 		sumUsageStmt:                 q.sumUsageStmt,
 		updatePersonaStmt:            q.updatePersonaStmt,
 	}

@@ -38,7 +38,7 @@ func (q *Queries) CountUsage(ctx context.Context, arg CountUsageParams) (CountUs
 	return i, err
 }
 
-const insertUsageRecord = `-- name: InsertUsageRecord :exec
+const insertUsageRecord = `-- name: InsertUsageRecord :execrows
 INSERT INTO usage_ledger (
     request_id, attempt, http_request_id, principal, created_at, operation, provider, model, claimed, outcome, failure,
     input_tokens, output_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, usage_source, images, models_3d, credits,
@@ -85,9 +85,9 @@ type InsertUsageRecordParams struct {
 	Processing       int64
 }
 
-// Writes a record once: one that is there already stays as it is.
-func (q *Queries) InsertUsageRecord(ctx context.Context, arg InsertUsageRecordParams) error {
-	_, err := q.exec(ctx, q.insertUsageRecordStmt, insertUsageRecord,
+// Writes a record once: one that is there already stays as it is, and there is no row.
+func (q *Queries) InsertUsageRecord(ctx context.Context, arg InsertUsageRecordParams) (int64, error) {
+	result, err := q.exec(ctx, q.insertUsageRecordStmt, insertUsageRecord,
 		arg.RequestID,
 		arg.Attempt,
 		arg.HttpRequestID,
@@ -120,7 +120,10 @@ func (q *Queries) InsertUsageRecord(ctx context.Context, arg InsertUsageRecordPa
 		arg.ProviderTime,
 		arg.Processing,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const listRecentUsage = `-- name: ListRecentUsage :many

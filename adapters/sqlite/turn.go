@@ -1,0 +1,219 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gaia/adapters/sqlite/internal/sqlcgen"
+	"gaia/domain"
+)
+
+// CommitTurn implements ports.ConversationStore.
+func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, error) {
+	t, err := turnToRows(turn)
+	if err != nil {
+		return "", err
+	}
+	if err := s.db.writeTogether(ctx, "commit turn", t.write); err != nil {
+		return "", err
+	}
+	return t.messages.ConversationID, nil
+}
+
+// turnRows is everything that a turn leaves behind, ready to be written.
+type turnRows struct {
+	enter    func(context.Context, *sqlcgen.Queries) (id string, err error) // nil: the turn goes into no conversation
+	messages sqlcgen.InsertTurnParams
+	usage    []sqlcgen.InsertUsageRecordParams
+	events   []sqlcgen.StoreEventParams
+	budget   *sqlcgen.SettleBudgetParams // its cost is the sum of the records that are new
+	kept     *sqlcgen.KeepTurnParams
+}
+
+func turnToRows(turn domain.Turn) (*turnRows, error) {
+	t := &turnRows{}
+	if err := t.addMessages(turn); err != nil {
+		return nil, err
+	}
+	for _, r := range turn.Usage {
+		row, err := usageToRow(r)
+		if err != nil {
+			return nil, fmt.Errorf("sqlite commit turn: %w", err)
+		}
+		t.usage = append(t.usage, row)
+	}
+	for _, e := range turn.Events {
+		data, err := e.Data()
+		if err != nil {
+			return nil, fmt.Errorf("sqlite commit turn: event: %w", err)
+		}
+		t.events = append(t.events, sqlcgen.StoreEventParams{ID: e.ID, Subject: e.Subject, Payload: string(data)})
+	}
+	if turn.ReservationID != "" {
+		t.budget = &sqlcgen.SettleBudgetParams{
+			Principal: turn.Owner, Reservation: turn.ReservationID, Day: turn.At.UTC().Format(time.DateOnly),
+		}
+	}
+	if k := turn.Kept; k != nil {
+		answer := string(k.Data)
+		t.kept = &sqlcgen.KeepTurnParams{Answer: &answer, Principal: turn.Owner, IdempotencyKey: k.Key, RunID: k.RunID}
+	}
+	return t, nil
+}
+
+// addMessages prepares question, answer and their conversation.
+func (t *turnRows) addMessages(turn domain.Turn) (err error) {
+	if turn.Unstored {
+		return nil
+	}
+	if t.messages, err = messagesToRow(turn); err != nil {
+		return fmt.Errorf("sqlite commit turn: %w", err)
+	}
+	title, preview, at := turn.Title, turn.Preview(), asStored(turn.At)
+	if title == "" {
+		title = domain.UntitledConversation
+	}
+	if turn.ConversationID == "" {
+		newID, ok := domain.ParseID(turn.NewID)
+		if !ok {
+			return fmt.Errorf("sqlite commit turn: new conversation: %q is no id", turn.NewID)
+		}
+		t.enter = func(ctx context.Context, q *sqlcgen.Queries) (string, error) {
+			return q.EnterDefaultConversation(ctx, sqlcgen.EnterDefaultConversationParams{
+				ID: newID, Principal: turn.Owner, Title: title, Preview: &preview, CreatedAt: at,
+			})
+		}
+		return nil
+	}
+	id, ok := domain.ParseID(turn.ConversationID)
+	if !ok {
+		return errNoConversation(nil)
+	}
+	t.enter = func(ctx context.Context, q *sqlcgen.Queries) (string, error) {
+		n, err := q.EnterConversation(ctx, sqlcgen.EnterConversationParams{
+			ID: id, Principal: turn.Owner, Title: title, Preview: &preview, CreatedAt: at,
+		})
+		if err == nil && n == 0 {
+			err = errNoConversation(nil)
+		}
+		return id, err
+	}
+	return nil
+}
+
+// write may run several times, in transactions of which one is committed.
+func (t *turnRows) write(ctx context.Context, q *sqlcgen.Queries) (err error) {
+	if t.kept != nil {
+		n, err := q.KeepTurn(ctx, *t.kept)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return domain.NewError(domain.Conflict, "Another run of this request has taken it over")
+		}
+	}
+	if t.enter != nil {
+		if t.messages.ConversationID, err = t.enter(ctx, q); err != nil {
+			return err
+		}
+		if err := q.InsertTurn(ctx, t.messages); err != nil {
+			return err
+		}
+	}
+	if err := t.settle(ctx, q); err != nil {
+		return err
+	}
+	for _, e := range t.events {
+		if err := q.StoreEvent(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle writes the usage down and puts its cost in the place of the reservation.
+func (t *turnRows) settle(ctx context.Context, q *sqlcgen.Queries) error {
+	var cost int64
+	for _, row := range t.usage {
+		n, err := q.InsertUsageRecord(ctx, row)
+		if err != nil {
+			return err
+		}
+		if n > 0 && !row.Claimed {
+			cost += row.Cost
+		}
+	}
+	if t.budget == nil {
+		return nil
+	}
+	budget := *t.budget
+	budget.Cost = cost
+	if err := q.SettleBudget(ctx, budget); err != nil {
+		return err
+	}
+	return q.EndReservation(ctx, budget.Reservation)
+}
+
+// messagesToRow leaves the conversation open.
+func messagesToRow(turn domain.Turn) (sqlcgen.InsertTurnParams, error) {
+	question, ok := domain.ParseID(turn.User.ID)
+	if !ok {
+		return sqlcgen.InsertTurnParams{}, fmt.Errorf("message: %q is no id", turn.User.ID)
+	}
+	answer, ok := domain.ParseID(turn.Assistant.ID)
+	if !ok {
+		return sqlcgen.InsertTurnParams{}, fmt.Errorf("message: %q is no id", turn.Assistant.ID)
+	}
+	calls, err := encodeCalls(turn.Assistant.ToolCalls)
+	if err != nil {
+		return sqlcgen.InsertTurnParams{}, fmt.Errorf("message: calls: %w", err)
+	}
+	a := turn.Assistant
+	row := sqlcgen.InsertTurnParams{
+		Principal: turn.Owner, UserID: question, Question: turn.User.Content, AskedAt: asStored(turn.User.CreatedAt),
+		AssistantID: answer, Answer: a.Content, AnsweredAt: asStored(a.CreatedAt), PersonaID: orNull(a.PersonaID),
+		Model: orNull(a.Model), Provider: orNull(a.Provider), UsageSource: orNull(string(a.UsageSource)), ToolCalls: calls,
+	}
+	if a.Tokens > 0 {
+		tokens := int64(a.Tokens)
+		row.TokensUsed = &tokens
+	}
+	return row, nil
+}
+
+// storedCall is a call of a tool as the database keeps it. Arguments is text: what a model sends need not be JSON.
+type storedCall struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"`
+}
+
+func encodeCalls(calls []domain.ToolCall) (*string, error) {
+	if len(calls) == 0 {
+		return nil, nil
+	}
+	stored := make([]storedCall, len(calls))
+	for i, c := range calls {
+		stored[i] = storedCall(c)
+	}
+	raw, err := json.Marshal(stored)
+	text := string(raw)
+	return &text, err
+}
+
+func decodeCalls(raw *string) ([]domain.ToolCall, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	var stored []storedCall
+	if err := json.Unmarshal([]byte(*raw), &stored); err != nil {
+		return nil, err
+	}
+	calls := make([]domain.ToolCall, len(stored))
+	for i, c := range stored {
+		calls[i] = domain.ToolCall(c)
+	}
+	return calls, nil
+}

@@ -1,0 +1,55 @@
+-- name: EnterDefaultConversation :one
+-- Makes the conversation that takes a turn, or writes the turn down in it.
+INSERT INTO conversations (id, principal, is_default, title, preview, message_count, created_at, updated_at)
+VALUES (?1, ?2, TRUE, ?3, ?4, 2, ?5, ?5)
+ON CONFLICT (principal) WHERE is_default DO UPDATE SET
+    title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
+    preview = excluded.preview,
+    message_count = conversations.message_count + 2,
+    updated_at = max(conversations.updated_at, excluded.updated_at)
+RETURNING id;
+
+-- name: EnterConversation :execrows
+-- As EnterDefaultConversation; no row when the conversation is someone else's.
+INSERT INTO conversations (id, principal, title, preview, message_count, created_at, updated_at)
+VALUES (?1, ?2, ?3, ?4, 2, ?5, ?5)
+ON CONFLICT (id) DO UPDATE SET
+    title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
+    preview = excluded.preview,
+    message_count = conversations.message_count + 2,
+    updated_at = max(conversations.updated_at, excluded.updated_at)
+WHERE conversations.principal = excluded.principal;
+
+-- name: InsertTurn :exec
+INSERT INTO chat_messages (
+    conversation_id, principal, id, role, content, created_at,
+    persona_id, model, provider, tokens_used, usage_source, tool_calls
+) VALUES (
+    sqlc.arg(conversation_id), sqlc.arg(principal), sqlc.arg(user_id), 'user', sqlc.arg(question), sqlc.arg(asked_at),
+    NULL, NULL, NULL, NULL, NULL, NULL
+), (
+    sqlc.arg(conversation_id), sqlc.arg(principal), sqlc.arg(assistant_id), 'assistant', sqlc.arg(answer), sqlc.arg(answered_at),
+    sqlc.narg(persona_id), sqlc.narg(model), sqlc.narg(provider), sqlc.narg(tokens_used), sqlc.narg(usage_source),
+    sqlc.narg(tool_calls)
+);
+
+-- name: StoreEvent :exec
+INSERT INTO outbox (id, subject, payload) VALUES (?1, ?2, ?3);
+
+-- name: SettleBudget :exec
+-- The day is that of the reservation, or when that has run out and is gone, the turn's. A day without a row needs none: what the
+-- ledger holds is counted when the first reservation makes one.
+UPDATE budgets SET spent = spent + sqlc.arg(cost)
+WHERE budgets.principal = sqlc.arg(principal) AND budgets.day = coalesce(
+    (SELECT r.day FROM budget_reservations AS r WHERE r.id = sqlc.arg(reservation)), sqlc.arg(day)
+);
+
+-- name: EndReservation :exec
+DELETE FROM budget_reservations
+WHERE id = ?1;
+
+-- name: KeepTurn :execrows
+-- No row when another run has the claim.
+UPDATE kept_answers SET answer = sqlc.arg(answer)
+WHERE principal = sqlc.arg(principal) AND idempotency_key = sqlc.arg(idempotency_key) AND run_id = sqlc.arg(run_id)
+    AND answer IS NULL;
