@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"gaia/adapters/httpapi/internal/oapi"
 	"gaia/app"
@@ -22,6 +23,7 @@ func (s *server) V02Chat(ctx context.Context, r oapi.V02ChatRequestObject) (oapi
 	if err != nil {
 		return nil, err
 	}
+	tellTimings(ctx, result)
 	reasoning := explicitReasoning(info)
 	return oapi.V02Chat200JSONResponse{
 		Response: result.Content + result.Refusal, Provider: info.Choice.Provider, Model: info.Choice.Model, Reasoning: &reasoning,
@@ -143,8 +145,16 @@ func (s *server) completion(ctx context.Context, body *oapi.ChatCompletionReques
 	if err != nil {
 		return nil, nil, err
 	}
+	tellTimings(ctx, result)
 	completion := completionToAPI(info, result, requestIDFrom(ctx))
 	return &completion, nil, nil
+}
+
+// tellTimings says in a header, which browsers show, how long the store took to make the answer durable.
+func tellTimings(ctx context.Context, r app.ChatResult) {
+	if rec := recorderFrom(ctx); rec != nil {
+		rec.Header().Set("Server-Timing", "commit;dur="+strconv.FormatFloat(float64(r.CommitTime.Nanoseconds())/1e6, 'f', 3, 64))
+	}
 }
 
 // chatRequest reads the body of both v0.2 routes.

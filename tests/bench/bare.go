@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -57,19 +56,7 @@ func serveBare(ctx context.Context, file string, out io.Writer) error {
 	for i, r := range recordings {
 		mux.Handle(barePath(i), r)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(out, "{\"msg\":\"listening\",\"address\":%q}\n", listener.Addr()); err != nil {
-		return err
-	}
-	server := &http.Server{Handler: mux} //nolint:gosec // its only client is this program
-	context.AfterFunc(ctx, func() { _ = server.Close() })
-	if err := server.Serve(listener); ctx.Err() == nil {
-		return err
-	}
-	return nil
+	return listen(ctx, out, mux)
 }
 
 // ServeHTTP reads the request, since gaia does, and writes the recorded bytes.

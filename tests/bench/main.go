@@ -20,13 +20,21 @@ import (
 )
 
 // patience bounds the whole run, so that a server that hangs does not hang it.
-const patience = 10 * time.Minute
+const patience = 20 * time.Minute
 
 type options struct {
 	gaia   string
-	bare   string
 	rounds int
 	round  time.Duration
+
+	database string // a PostgreSQL for rows of their own; empty: none
+	only     string // one part of the run; empty: all
+
+	// The run starts itself as a server in these ways.
+	bare  string
+	proxy string
+	mock  time.Duration
+	paced int
 }
 
 func main() {
@@ -34,7 +42,12 @@ func main() {
 	flag.StringVar(&o.gaia, "gaia", "bin/gaia", "the program to measure")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each load")
 	flag.DurationVar(&o.round, "round", 500*time.Millisecond, "length of one round")
+	flag.StringVar(&o.database, "database", os.Getenv("BENCH_DATABASE_URL"), "a PostgreSQL that may be filled; without it there are no rows for one")
+	flag.StringVar(&o.only, "only", "", "measure only this: lists, chats or streams")
 	flag.StringVar(&o.bare, "bare", "", "serve the answers recorded in this file (the run starts itself this way)")
+	flag.StringVar(&o.proxy, "proxy", "", "serve a bare reverse proxy to this address (likewise)")
+	flag.DurationVar(&o.mock, "mock", -1, "serve a provider that thinks for so long (likewise)")
+	flag.IntVar(&o.paced, "paced", 0, "serve a provider of answers with so many words, twenty a second (likewise)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o, os.Stdout)
@@ -46,8 +59,15 @@ func main() {
 }
 
 func run(ctx context.Context, o options, out io.Writer) error {
-	if o.bare != "" {
+	switch {
+	case o.bare != "":
 		return serveBare(ctx, o.bare, out)
+	case o.proxy != "":
+		return serveProxy(ctx, o.proxy, out)
+	case o.mock >= 0:
+		return serveMock(ctx, o.mock, out)
+	case o.paced > 0:
+		return servePaced(ctx, o.paced, tokensEvery, out)
 	}
 	if o.rounds < 1 || o.round <= 0 {
 		return fmt.Errorf("-rounds %d and -round %s have to be above zero", o.rounds, o.round)
@@ -76,8 +96,21 @@ func run(ctx context.Context, o options, out io.Writer) error {
 
 // measureAll goes from what needs an untouched process to what leaves most behind.
 func measureAll(ctx context.Context, o options, dir string) (report, error) {
-	var r report
+	r := report{only: o.only}
 	var err error
+	if r.measures("chats") {
+		if r.chats, r.firstTokens, err = measureChats(ctx, o, dir); err != nil {
+			return r, fmt.Errorf("chats: %w", err)
+		}
+	}
+	if r.measures("streams") {
+		if r.streams, err = measureStreams(ctx, o, dir); err != nil {
+			return r, fmt.Errorf("streams: %w", err)
+		}
+	}
+	if !r.measures("lists") {
+		return r, nil
+	}
 	progress("starting %d times", 2*starts)
 	if r.starts, err = measureStarts(ctx, o.gaia, dir); err != nil {
 		return r, fmt.Errorf("start: %w", err)

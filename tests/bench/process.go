@@ -31,7 +31,7 @@ type process struct {
 }
 
 // startGaia starts gaia on the embedded default with its usual log level. It returns when the server listens.
-func startGaia(ctx context.Context, program, dataDir string) (*process, error) {
+func startGaia(ctx context.Context, program, dataDir string, settings ...string) (*process, error) {
 	if err := os.MkdirAll(dataDir, 0o700); err != nil {
 		return nil, err
 	}
@@ -39,6 +39,7 @@ func startGaia(ctx context.Context, program, dataDir string) (*process, error) {
 	cmd.Dir = dataDir // no .env of the developer is read
 	cmd.Env = append(cleanEnvironment(), "SERVICE_HOST=127.0.0.1", "SERVICE_PORT=0", "GAIA_DATA_DIR="+dataDir, "API_KEY="+apiKey,
 		"MAX_CONCURRENT_REQUESTS=1000", "RATE_LIMIT_REQUESTS=0", "ECHO_WORD_DELAY=0")
+	cmd.Env = append(cmd.Env, settings...)
 	return launch(ctx, cmd)
 }
 

@@ -15,6 +15,8 @@ const (
 	goalIdleMB  = 60.0
 	goalFaster  = 97.0 // percent that a warm read is faster than a cold one
 	goalSmaller = 30.0 // percent that an answer is smaller when it is compressed
+	goalShare   = 0.70 // of what a bare reverse proxy serves
+	goalAdded   = 300 * time.Microsecond
 )
 
 // What lists took on the LLM Platform.
@@ -26,6 +28,10 @@ const (
 // report is everything that a run found.
 type report struct {
 	conditions          string
+	only                string
+	chats               []chatRow
+	firstTokens         []firstTokenRow
+	streams             streamsResult
 	starts              startTimes
 	binary              int64
 	idle, loaded        memory
@@ -40,11 +46,68 @@ func (r report) print(out io.Writer) error {
 		_, titleErr := fmt.Fprintf(out, "\n%s\n\n", title)
 		err = errors.Join(err, titleErr, t.print(out))
 	}
+	if r.measures("chats") {
+		section("Chats through a provider that answers at once, or after 20 ms: straight to it, through a bare reverse proxy, through gaia", r.chatTable())
+		section("Time to the first word of a stream (medians of 200)", r.firstTokenTable())
+	}
+	if r.measures("streams") {
+		section(fmt.Sprintf("%d streams at once, %d words each, one every %s, %d rounds", manyStreams, streamTokens, tokensEvery, streamRounds), r.streamTable())
+	}
+	if !r.measures("lists") {
+		return err
+	}
 	section("Load: gaia against a bare net/http server that writes the same bytes (ratio: gaia/bare)", r.loadTable())
 	section("Persona lists, cold and warm (medians; one client, from sending to the last byte)", r.listTable())
 	section("Size of answers in bytes", r.sizeTable())
 	section("The process", r.processTable())
 	return err
+}
+
+// measures reports whether a part belongs to the run.
+func (r report) measures(part string) bool { return r.only == "" || r.only == part }
+
+func (r report) chatTable() table {
+	t := table{head: []string{
+		"store", "provider", "at once", "direct req/s", "proxy req/s", "gaia req/s", "gaia/proxy", "goal", "", "direct p50", "gaia p50", "added p50",
+		"direct p99", "gaia p99", "added p99", "goal", "", "commit p50", "commit p99",
+	}}
+	for _, c := range r.chats {
+		shareGoal, shareMet, addedGoal, addedMet := "", "", "", ""
+		if c.delay == 0 && c.workers > 1 {
+			shareGoal, shareMet = fmt.Sprintf("≥ %.2f", goalShare), atLeast(c.share, goalShare)
+		}
+		if c.delay == 0 && c.workers == 1 {
+			addedGoal, addedMet = "≤ "+ms(goalAdded), atMost(c.addedP99, float64(goalAdded))
+		}
+		t.add(c.store, ms(c.delay), strconv.Itoa(c.workers), perSecond(c.direct), perSecond(c.proxy), perSecond(c.gaia), factor(c.share), shareGoal, shareMet,
+			ms(c.direct.p50), ms(c.gaia.p50), ms(time.Duration(c.addedP50)), ms(c.direct.p99), ms(c.gaia.p99), ms(time.Duration(c.addedP99)),
+			addedGoal, addedMet, ms(c.commitP50), ms(c.commitP99))
+	}
+	return t
+}
+
+func perSecond(t throughput) string { return fmt.Sprintf("%.0f", t.perSecond) }
+
+func (r report) firstTokenTable() table {
+	t := table{head: []string{"store", "direct", "proxy", "gaia", "added"}}
+	for _, f := range r.firstTokens {
+		t.add(f.store, ms(f.direct), ms(f.proxy), ms(f.gaia), ms(f.gaia-f.direct))
+	}
+	return t
+}
+
+func (r report) streamTable() table {
+	s := r.streams
+	t := table{head: []string{"figure", "value", "goal", ""}}
+	t.add("words that arrived", strconv.Itoa(s.frames), "", "")
+	t.add("words that did not", strconv.Itoa(s.missing), "0", atMost(float64(s.missing), 0))
+	t.add("lateness, p50", ms(s.lateness[0]), "", "")
+	t.add("lateness, p99", ms(s.lateness[1]), "≤ "+ms(goalLateness), atMost(float64(s.lateness[1]), float64(goalLateness)))
+	t.add("lateness, worst", ms(s.lateness[2]), "", "")
+	t.add("memory for each stream", fmt.Sprintf("%.1f kB", float64(s.perStream())/1000), "", "")
+	t.add("memory after the first round and after the last", megabytes(s.before.resident)+", "+megabytes(s.after[len(s.after)-1].resident), "", "")
+	t.add("heap and stacks grow by, for each round after the third", fmt.Sprintf("%.2f MB", mb(s.leak())), "", "")
+	return t
 }
 
 func (r report) loadTable() table {
