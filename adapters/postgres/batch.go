@@ -48,7 +48,9 @@ func (b *batch) refusal(meaning func(error) error) {
 }
 
 // run sends everything. Without a BEGIN the server takes statements that come in one piece for one transaction.
-func (b *batch) run(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, &b.queued).Close() }
+func (b *batch) run(ctx context.Context, conn *pgx.Conn) error {
+	return conn.SendBatch(ctx, &b.queued).Close()
+}
 
 type rowToCome struct{}
 

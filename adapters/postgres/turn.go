@@ -222,4 +222,3 @@ func decodeCalls(raw json.RawMessage) ([]domain.ToolCall, error) {
 	}
 	return calls, nil
 }
-

@@ -4,8 +4,10 @@ import "context"
 
 // ExecWriter runs a statement on the connection that writes, to bring about faults.
 func (s *Store) ExecWriter(ctx context.Context, statement string) error {
-	_, err := s.writer.ExecContext(ctx, statement)
-	return err
+	return s.group.alone(ctx, func() error {
+		_, err := s.group.conn.ExecContext(ctx, statement)
+		return err
+	})
 }
 
 // ExplainRead returns the plan of a query.

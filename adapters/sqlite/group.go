@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"slices"
 	"sync"
@@ -20,9 +19,10 @@ var errClosed = errors.New("the database is closed")
 // There is no goroutine for it. Of those who wait, one writes for all of them; who comes meanwhile is in the next transaction. Whoever
 // is alone writes at once.
 type group struct {
-	writer *sql.DB
-	writes *sqlcgen.Queries
-	lead   chan struct{} // holds one token: who has it writes
+	*writer
+	lead  chan struct{} // holds one token: who has it has the writer
+	ended chan struct{} // is closed when nobody may come any more
+	wrote func(pages int)
 
 	mu      sync.Mutex
 	waiting []*job
@@ -36,8 +36,8 @@ type job struct {
 	done chan error // takes the outcome, once
 }
 
-func newGroup(writer *sql.DB, writes *sqlcgen.Queries) *group {
-	g := &group{writer: writer, writes: writes, lead: make(chan struct{}, 1)}
+func newGroup(w *writer) *group {
+	g := &group{writer: w, lead: make(chan struct{}, 1), ended: make(chan struct{}), wrote: func(int) {}}
 	g.lead <- struct{}{}
 	return g
 }
@@ -55,7 +55,7 @@ func (g *group) run(ctx context.Context, work func(context.Context, *sqlcgen.Que
 		case err := <-j.done:
 			return err
 		case <-g.lead:
-			if err := g.commitWaiting(ctx); err != nil && g.leave(j) {
+			if err := g.commitWaiting(); err != nil && g.leave(j) {
 				return err
 			}
 		case <-ctx.Done():
@@ -108,112 +108,95 @@ func (g *group) take() []*job {
 
 // commitWaiting runs one transaction for those who wait; the caller has taken the token. An error says that there was no transaction:
 // nobody's work has begun then.
-func (g *group) commitWaiting(ctx context.Context) error {
+func (g *group) commitWaiting() error {
 	defer func() { g.lead <- struct{}{} }()
-	conn, err := g.writer.Conn(ctx)
-	if err != nil {
+	if err := g.begin(context.Background()); err != nil {
 		return err
 	}
-	defer conn.Close()
-	tx, err := begin(conn)
-	if err != nil {
-		return err
-	}
+	defer g.rollback() // without effect after a commit
 	jobs := g.take()
-	outcome := make([]error, len(jobs))
-	for i := range outcome {
-		outcome[i] = errPanic // unless something better is known
-	}
+	outcome := slices.Repeat([]error{errPanic}, len(jobs)) // unless something better is known
 	defer func() {
 		for i, j := range jobs {
 			j.done <- outcome[i]
 		}
 	}()
-	defer func() { _ = tx.Rollback() }() // without effect after Commit
-	if g.commitAll(tx, jobs) {
+	if g.commitAll(jobs) {
 		clear(outcome)
-		return nil
+	} else {
+		g.rollback()
+		g.commitEach(jobs, outcome)
 	}
-	_ = tx.Rollback()
-	g.commitEach(conn, jobs, outcome)
+	g.wrote(pagesOf(len(jobs)))
 	return nil
 }
 
 var errPanic = errors.New("the transaction ended in a panic")
 
 // commitAll is the usual case, without savepoints. It reports whether everything is committed.
-func (g *group) commitAll(tx *sql.Tx, jobs []*job) bool {
-	q := g.writes.WithTx(tx)
+func (g *group) commitAll(jobs []*job) bool {
 	for _, j := range jobs {
-		if j.work(context.Background(), q) != nil {
+		if j.work(context.Background(), g.queries) != nil {
 			return false
 		}
 	}
-	return tx.Commit() == nil
+	return g.commit() == nil
 }
 
 // commitEach finds out whose work fails, and commits that of the others.
-func (g *group) commitEach(conn *sql.Conn, jobs []*job, outcome []error) {
-	failAll := func(err error) {
-		for i := range outcome {
-			if outcome[i] == nil || errors.Is(outcome[i], errPanic) {
-				outcome[i] = err
-			}
-		}
+func (g *group) commitEach(jobs []*job, outcome []error) {
+	ctx := context.Background()
+	err := g.begin(ctx)
+	for i := 0; i < len(jobs) && err == nil; i++ {
+		outcome[i], err = g.inSavepoint(ctx, jobs[i].work)
 	}
-	tx, err := begin(conn)
-	if err != nil {
-		failAll(err)
+	if err == nil {
+		err = g.commit()
+	}
+	if err == nil {
 		return
 	}
-	defer func() { _ = tx.Rollback() }()
-	q := g.writes.WithTx(tx)
-	for i, j := range jobs {
-		var broken error
-		if outcome[i], broken = inSavepoint(tx, func(ctx context.Context) error { return j.work(ctx, q) }); broken != nil {
-			failAll(broken)
-			return
+	for i := range outcome {
+		if outcome[i] == nil || errors.Is(outcome[i], errPanic) {
+			outcome[i] = err
 		}
 	}
-	if err := tx.Commit(); err != nil {
-		failAll(err)
-	}
 }
 
-// inSavepoint takes back what work did when it fails. broken says that this could not be done.
-func inSavepoint(tx *sql.Tx, work func(context.Context) error) (failed, broken error) {
-	ctx := context.Background()
-	if _, err := tx.ExecContext(ctx, "SAVEPOINT job"); err != nil {
-		return nil, err
+// pagesOf guesses how many pages of the log a transaction takes: the pages of all indexes once, and a few for each job.
+func pagesOf(jobs int) int { return 9 + 3*jobs }
+
+// alone does something while nobody else writes, or returns why it could not wait for that.
+func (g *group) alone(ctx context.Context, do func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	end := "RELEASE job"
-	if failed = work(ctx); failed != nil {
-		end = "ROLLBACK TO job; RELEASE job"
+	select {
+	case <-g.lead:
+	case <-g.ended:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	if _, err := tx.ExecContext(ctx, end); err != nil {
-		// A full disk ends the whole transaction, and the work's error tells why.
-		return nil, errors.Join(failed, err)
-	}
-	return failed, nil
+	defer func() { g.lead <- struct{}{} }()
+	return do()
 }
 
-// begin waits for other processes no longer than the connection's busy timeout.
-func begin(conn *sql.Conn) (*sql.Tx, error) { return conn.BeginTx(context.Background(), nil) }
-
-// close runs what still waits. Nobody can come any more.
-func (g *group) close() {
+// close runs what still waits, and ends the connection. Nobody can come any more.
+func (g *group) close() error {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
+	close(g.ended)
 	for {
 		<-g.lead
 		g.mu.Lock()
 		left := len(g.waiting)
 		g.mu.Unlock()
 		if left == 0 {
-			return // with the token: nobody needs it again
+			return g.conn.Close() // and keeps the token: nobody may write any more
 		}
-		if err := g.commitWaiting(context.Background()); err != nil {
+		if err := g.commitWaiting(); err != nil {
 			g.fail(err)
 		}
 	}

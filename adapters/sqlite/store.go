@@ -57,8 +57,9 @@ func (c Config) withDefaults() Config {
 // stores of the ports.
 type Store struct {
 	writer, reader *sql.DB
-	writes, reads  *sqlcgen.Queries // compiled once: SQLite would spend more time on compiling than on running
+	reads          *sqlcgen.Queries // compiled once: SQLite would spend more time on compiling than on running
 	group          *group
+	checkpoints    *checkpointer
 	config         Config
 }
 
@@ -68,7 +69,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := touch(c.Path); err != nil {
 		return nil, fmt.Errorf("sqlite open: %w", err)
 	}
-	writer, err := openPool(c, 1, url.Values{"_txlock": {"immediate"}})
+	writer, err := openPool(c, 1, url.Values{
+		"_txlock": {"immediate"}, "_pragma": {"wal_autocheckpoint(0)"}, // see checkpointer
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -85,16 +88,18 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 }
 
 func (s *Store) prepare(ctx context.Context) (err error) {
-	if err := s.writer.PingContext(ctx); err != nil {
+	w, err := newWriter(ctx, s.writer)
+	if err != nil {
 		return err
 	}
-	if s.writes, err = sqlcgen.Prepare(ctx, s.writer); err != nil {
-		return err
-	}
+	s.group = newGroup(w)
 	if s.reads, err = sqlcgen.Prepare(ctx, s.reader); err != nil {
 		return err
 	}
-	s.group = newGroup(s.writer, s.writes)
+	if s.checkpoints, err = startCheckpoints(s.config, s.group.alone); err != nil {
+		return err
+	}
+	s.group.wrote = s.checkpoints.wrote
 	return nil
 }
 
@@ -137,10 +142,14 @@ func touch(path string) error {
 
 // Close waits for running calls and closes the file.
 func (s *Store) Close() error {
-	if s.group != nil {
-		s.group.close()
+	var err error
+	if s.checkpoints != nil {
+		err = s.checkpoints.close() // before the group, whose token it may need
 	}
-	return errors.Join(s.reader.Close(), s.writer.Close())
+	if s.group != nil {
+		err = errors.Join(err, s.group.close())
+	}
+	return errors.Join(err, s.reader.Close(), s.writer.Close())
 }
 
 // Personas returns the store of personas and preferences.
@@ -171,15 +180,11 @@ func (s *Store) read(ctx context.Context, op string, query func(context.Context,
 // write runs queries in one transaction, which holds the file's only write lock from its start.
 func (s *Store) write(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {
 	return s.use(ctx, op, func(ctx context.Context) error {
-		tx, err := s.writer.BeginTx(ctx, nil)
-		if err != nil {
-			return err
+		err := s.group.alone(ctx, func() error { return s.group.transaction(ctx, query) })
+		if err == nil {
+			s.group.wrote(pagesOf(1))
 		}
-		defer func() { _ = tx.Rollback() }() // without effect after Commit
-		if err := query(ctx, s.writes.WithTx(tx)); err != nil {
-			return err
-		}
-		return tx.Commit()
+		return err
 	})
 }
 

@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,8 +26,8 @@ func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (s
 
 // turnRows is everything that a turn leaves behind, ready to be written.
 type turnRows struct {
-	enter    func(context.Context, *sqlcgen.Queries) (id string, err error) // nil: the turn goes into no conversation
-	messages sqlcgen.InsertTurnParams
+	begin    *sqlcgen.BeginConversationParams // nil: the turn goes into no conversation
+	messages sqlcgen.InsertTurnParams         // ConversationID is empty until the transaction runs, when the default is meant
 	usage    []sqlcgen.InsertUsageRecordParams
 	events   []sqlcgen.StoreEventParams
 	budget   *sqlcgen.SettleBudgetParams // its cost is the sum of the records that are new
@@ -71,34 +73,22 @@ func (t *turnRows) addMessages(turn domain.Turn) (err error) {
 	if t.messages, err = messagesToRow(turn); err != nil {
 		return fmt.Errorf("sqlite commit turn: %w", err)
 	}
-	title, preview, at := turn.Title, turn.Preview(), asStored(turn.At)
+	title, preview := turn.Title, turn.Preview()
 	if title == "" {
 		title = domain.UntitledConversation
 	}
-	if turn.ConversationID == "" {
-		newID, ok := domain.ParseID(turn.NewID)
-		if !ok {
+	t.begin = &sqlcgen.BeginConversationParams{
+		Principal: turn.Owner, IsDefault: turn.ConversationID == "", Title: title, Preview: &preview, CreatedAt: asStored(turn.At),
+	}
+	var ok bool
+	if t.begin.IsDefault {
+		if t.begin.ID, ok = domain.ParseID(turn.NewID); !ok {
 			return fmt.Errorf("sqlite commit turn: new conversation: %q is no id", turn.NewID)
-		}
-		t.enter = func(ctx context.Context, q *sqlcgen.Queries) (string, error) {
-			return q.EnterDefaultConversation(ctx, sqlcgen.EnterDefaultConversationParams{
-				ID: newID, Principal: turn.Owner, Title: title, Preview: &preview, CreatedAt: at,
-			})
 		}
 		return nil
 	}
-	id, ok := domain.ParseID(turn.ConversationID)
-	if !ok {
+	if t.begin.ID, ok = domain.ParseID(turn.ConversationID); !ok {
 		return errNoConversation(nil)
-	}
-	t.enter = func(ctx context.Context, q *sqlcgen.Queries) (string, error) {
-		n, err := q.EnterConversation(ctx, sqlcgen.EnterConversationParams{
-			ID: id, Principal: turn.Owner, Title: title, Preview: &preview, CreatedAt: at,
-		})
-		if err == nil && n == 0 {
-			err = errNoConversation(nil)
-		}
-		return id, err
 	}
 	return nil
 }
@@ -114,7 +104,7 @@ func (t *turnRows) write(ctx context.Context, q *sqlcgen.Queries) (err error) {
 			return domain.NewError(domain.Conflict, "Another run of this request has taken it over")
 		}
 	}
-	if t.enter != nil {
+	if t.begin != nil {
 		if t.messages.ConversationID, err = t.enter(ctx, q); err != nil {
 			return err
 		}
@@ -125,7 +115,51 @@ func (t *turnRows) write(ctx context.Context, q *sqlcgen.Queries) (err error) {
 	if err := t.settle(ctx, q); err != nil {
 		return err
 	}
-	for _, e := range t.events {
+	return t.storeEvents(ctx, q)
+}
+
+// enter makes the conversation or writes the turn down in it, and returns its id.
+func (t *turnRows) enter(ctx context.Context, q *sqlcgen.Queries) (string, error) {
+	id := t.begin.ID
+	if t.begin.IsDefault {
+		existing, err := q.GetDefaultConversation(ctx, t.begin.Principal)
+		switch {
+		case err == nil:
+			id = existing
+		case !errors.Is(err, sql.ErrNoRows):
+			return "", err
+		}
+	}
+	n, err := q.EnterConversation(ctx, sqlcgen.EnterConversationParams{
+		ID: id, Principal: t.begin.Principal, Title: t.begin.Title, Preview: t.begin.Preview, At: t.begin.CreatedAt,
+	})
+	if err != nil || n > 0 {
+		return id, err
+	}
+	n, err = q.BeginConversation(ctx, *t.begin)
+	switch {
+	case err != nil || n > 0:
+		return id, err
+	case t.begin.IsDefault:
+		return "", domain.NewError(domain.Conflict, "This id exists already")
+	default:
+		return "", errNoConversation(nil)
+	}
+}
+
+// storeEvents writes events in their order, two at a time: that is how many a usual turn has.
+func (t *turnRows) storeEvents(ctx context.Context, q *sqlcgen.Queries) error {
+	left := t.events
+	for ; len(left) > 1; left = left[2:] {
+		err := q.StoreTwoEvents(ctx, sqlcgen.StoreTwoEventsParams{
+			ID: left[0].ID, Subject: left[0].Subject, Payload: left[0].Payload,
+			SecondID: left[1].ID, SecondSubject: left[1].Subject, SecondPayload: left[1].Payload,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, e := range left {
 		if err := q.StoreEvent(ctx, e); err != nil {
 			return err
 		}

@@ -1,24 +1,17 @@
--- name: EnterDefaultConversation :one
--- Makes the conversation that takes a turn, or writes the turn down in it.
-INSERT INTO conversations (id, principal, is_default, title, preview, message_count, created_at, updated_at)
-VALUES (?1, ?2, TRUE, ?3, ?4, 2, ?5, ?5)
-ON CONFLICT (principal) WHERE is_default DO UPDATE SET
-    title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
-    preview = excluded.preview,
-    message_count = conversations.message_count + 2,
-    updated_at = max(conversations.updated_at, excluded.updated_at)
-RETURNING id;
-
 -- name: EnterConversation :execrows
--- As EnterDefaultConversation; no row when the conversation is someone else's.
-INSERT INTO conversations (id, principal, title, preview, message_count, created_at, updated_at)
-VALUES (?1, ?2, ?3, ?4, 2, ?5, ?5)
-ON CONFLICT (id) DO UPDATE SET
-    title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
-    preview = excluded.preview,
-    message_count = conversations.message_count + 2,
-    updated_at = max(conversations.updated_at, excluded.updated_at)
-WHERE conversations.principal = excluded.principal;
+-- Writes a turn down in a conversation. No row when there is none of this owner.
+UPDATE conversations SET
+    title = CASE title WHEN 'New Conversation' THEN sqlc.arg(title) ELSE title END,
+    preview = sqlc.arg(preview),
+    message_count = message_count + 2,
+    updated_at = max(updated_at, CAST(sqlc.arg(at) AS INTEGER))
+WHERE id = sqlc.arg(id) AND principal = sqlc.arg(principal);
+
+-- name: BeginConversation :execrows
+-- Makes the conversation that takes a turn. No row when someone else has it.
+INSERT INTO conversations (id, principal, is_default, title, preview, message_count, created_at, updated_at)
+VALUES (?1, ?2, ?3, ?4, ?5, 2, ?6, ?6)
+ON CONFLICT (id) DO NOTHING;
 
 -- name: InsertTurn :exec
 INSERT INTO chat_messages (
@@ -35,6 +28,11 @@ INSERT INTO chat_messages (
 
 -- name: StoreEvent :exec
 INSERT INTO outbox (id, subject, payload) VALUES (?1, ?2, ?3);
+
+-- name: StoreTwoEvents :exec
+INSERT INTO outbox (id, subject, payload) VALUES
+(sqlc.arg(id), sqlc.arg(subject), sqlc.arg(payload)),
+(sqlc.arg(second_id), sqlc.arg(second_subject), sqlc.arg(second_payload));
 
 -- name: SettleBudget :exec
 -- The day is that of the reservation, or when that has run out and is gone, the turn's. A day without a row needs none: what the

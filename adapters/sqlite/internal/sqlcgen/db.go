@@ -24,6 +24,9 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.beginConversationStmt, err = db.PrepareContext(ctx, beginConversation); err != nil {
+		return nil, fmt.Errorf("error preparing query BeginConversation: %w", err)
+	}
 	if q.countConversationsStmt, err = db.PrepareContext(ctx, countConversations); err != nil {
 		return nil, fmt.Errorf("error preparing query CountConversations: %w", err)
 	}
@@ -44,9 +47,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.enterConversationStmt, err = db.PrepareContext(ctx, enterConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query EnterConversation: %w", err)
-	}
-	if q.enterDefaultConversationStmt, err = db.PrepareContext(ctx, enterDefaultConversation); err != nil {
-		return nil, fmt.Errorf("error preparing query EnterDefaultConversation: %w", err)
 	}
 	if q.getConversationStmt, err = db.PrepareContext(ctx, getConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query GetConversation: %w", err)
@@ -129,6 +129,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.storeEventStmt, err = db.PrepareContext(ctx, storeEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query StoreEvent: %w", err)
 	}
+	if q.storeTwoEventsStmt, err = db.PrepareContext(ctx, storeTwoEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query StoreTwoEvents: %w", err)
+	}
 	if q.sumUsageStmt, err = db.PrepareContext(ctx, sumUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query SumUsage: %w", err)
 	}
@@ -140,6 +143,11 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 
 func (q *Queries) Close() error {
 	var err error
+	if q.beginConversationStmt != nil {
+		if cerr := q.beginConversationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing beginConversationStmt: %w", cerr)
+		}
+	}
 	if q.countConversationsStmt != nil {
 		if cerr := q.countConversationsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countConversationsStmt: %w", cerr)
@@ -173,11 +181,6 @@ func (q *Queries) Close() error {
 	if q.enterConversationStmt != nil {
 		if cerr := q.enterConversationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing enterConversationStmt: %w", cerr)
-		}
-	}
-	if q.enterDefaultConversationStmt != nil {
-		if cerr := q.enterDefaultConversationStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing enterDefaultConversationStmt: %w", cerr)
 		}
 	}
 	if q.getConversationStmt != nil {
@@ -315,6 +318,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing storeEventStmt: %w", cerr)
 		}
 	}
+	if q.storeTwoEventsStmt != nil {
+		if cerr := q.storeTwoEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing storeTwoEventsStmt: %w", cerr)
+		}
+	}
 	if q.sumUsageStmt != nil {
 		if cerr := q.sumUsageStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sumUsageStmt: %w", cerr)
@@ -364,6 +372,7 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 type Queries struct {
 	db                           DBTX
 	tx                           *sql.Tx
+	beginConversationStmt        *sql.Stmt
 	countConversationsStmt       *sql.Stmt
 	countUsageStmt               *sql.Stmt
 	deleteConversationStmt       *sql.Stmt
@@ -371,7 +380,6 @@ type Queries struct {
 	emptyConversationStmt        *sql.Stmt
 	endReservationStmt           *sql.Stmt
 	enterConversationStmt        *sql.Stmt
-	enterDefaultConversationStmt *sql.Stmt
 	getConversationStmt          *sql.Stmt
 	getConversationPrincipalStmt *sql.Stmt
 	getDefaultConversationStmt   *sql.Stmt
@@ -399,6 +407,7 @@ type Queries struct {
 	setPreferenceStmt            *sql.Stmt
 	settleBudgetStmt             *sql.Stmt
 	storeEventStmt               *sql.Stmt
+	storeTwoEventsStmt           *sql.Stmt
 	sumUsageStmt                 *sql.Stmt
 	updatePersonaStmt            *sql.Stmt
 }
@@ -407,6 +416,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
 		db:                           tx,
 		tx:                           tx,
+		beginConversationStmt:        q.beginConversationStmt,
 		countConversationsStmt:       q.countConversationsStmt,
 		countUsageStmt:               q.countUsageStmt,
 		deleteConversationStmt:       q.deleteConversationStmt,
@@ -414,7 +424,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		emptyConversationStmt:        q.emptyConversationStmt,
 		endReservationStmt:           q.endReservationStmt,
 		enterConversationStmt:        q.enterConversationStmt,
-		enterDefaultConversationStmt: q.enterDefaultConversationStmt,
 		getConversationStmt:          q.getConversationStmt,
 		getConversationPrincipalStmt: q.getConversationPrincipalStmt,
 		getDefaultConversationStmt:   q.getDefaultConversationStmt,
@@ -442,6 +451,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		setPreferenceStmt:            q.setPreferenceStmt,
 		settleBudgetStmt:             q.settleBudgetStmt,
 		storeEventStmt:               q.storeEventStmt,
+		storeTwoEventsStmt:           q.storeTwoEventsStmt,
 		sumUsageStmt:                 q.sumUsageStmt,
 		updatePersonaStmt:            q.updatePersonaStmt,
 	}

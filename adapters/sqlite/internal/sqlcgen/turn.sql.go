@@ -9,6 +9,37 @@ import (
 	"context"
 )
 
+const beginConversation = `-- name: BeginConversation :execrows
+INSERT INTO conversations (id, principal, is_default, title, preview, message_count, created_at, updated_at)
+VALUES (?1, ?2, ?3, ?4, ?5, 2, ?6, ?6)
+ON CONFLICT (id) DO NOTHING
+`
+
+type BeginConversationParams struct {
+	ID        string
+	Principal string
+	IsDefault bool
+	Title     string
+	Preview   *string
+	CreatedAt int64
+}
+
+// Makes the conversation that takes a turn. No row when someone else has it.
+func (q *Queries) BeginConversation(ctx context.Context, arg BeginConversationParams) (int64, error) {
+	result, err := q.exec(ctx, q.beginConversationStmt, beginConversation,
+		arg.ID,
+		arg.Principal,
+		arg.IsDefault,
+		arg.Title,
+		arg.Preview,
+		arg.CreatedAt,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const endReservation = `-- name: EndReservation :exec
 DELETE FROM budget_reservations
 WHERE id = ?1
@@ -20,70 +51,35 @@ func (q *Queries) EndReservation(ctx context.Context, id string) error {
 }
 
 const enterConversation = `-- name: EnterConversation :execrows
-INSERT INTO conversations (id, principal, title, preview, message_count, created_at, updated_at)
-VALUES (?1, ?2, ?3, ?4, 2, ?5, ?5)
-ON CONFLICT (id) DO UPDATE SET
-    title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
-    preview = excluded.preview,
-    message_count = conversations.message_count + 2,
-    updated_at = max(conversations.updated_at, excluded.updated_at)
-WHERE conversations.principal = excluded.principal
+UPDATE conversations SET
+    title = CASE title WHEN 'New Conversation' THEN ?1 ELSE title END,
+    preview = ?2,
+    message_count = message_count + 2,
+    updated_at = max(updated_at, CAST(?3 AS INTEGER))
+WHERE id = ?4 AND principal = ?5
 `
 
 type EnterConversationParams struct {
-	ID        string
-	Principal string
 	Title     string
 	Preview   *string
-	CreatedAt int64
+	At        int64
+	ID        string
+	Principal string
 }
 
-// As EnterDefaultConversation; no row when the conversation is someone else's.
+// Writes a turn down in a conversation. No row when there is none of this owner.
 func (q *Queries) EnterConversation(ctx context.Context, arg EnterConversationParams) (int64, error) {
 	result, err := q.exec(ctx, q.enterConversationStmt, enterConversation,
-		arg.ID,
-		arg.Principal,
 		arg.Title,
 		arg.Preview,
-		arg.CreatedAt,
+		arg.At,
+		arg.ID,
+		arg.Principal,
 	)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-const enterDefaultConversation = `-- name: EnterDefaultConversation :one
-INSERT INTO conversations (id, principal, is_default, title, preview, message_count, created_at, updated_at)
-VALUES (?1, ?2, TRUE, ?3, ?4, 2, ?5, ?5)
-ON CONFLICT (principal) WHERE is_default DO UPDATE SET
-    title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
-    preview = excluded.preview,
-    message_count = conversations.message_count + 2,
-    updated_at = max(conversations.updated_at, excluded.updated_at)
-RETURNING id
-`
-
-type EnterDefaultConversationParams struct {
-	ID        string
-	Principal string
-	Title     string
-	Preview   *string
-	CreatedAt int64
-}
-
-// Makes the conversation that takes a turn, or writes the turn down in it.
-func (q *Queries) EnterDefaultConversation(ctx context.Context, arg EnterDefaultConversationParams) (string, error) {
-	row := q.queryRow(ctx, q.enterDefaultConversationStmt, enterDefaultConversation,
-		arg.ID,
-		arg.Principal,
-		arg.Title,
-		arg.Preview,
-		arg.CreatedAt,
-	)
-	var id string
-	err := row.Scan(&id)
-	return id, err
 }
 
 const insertTurn = `-- name: InsertTurn :exec
@@ -202,5 +198,32 @@ type StoreEventParams struct {
 
 func (q *Queries) StoreEvent(ctx context.Context, arg StoreEventParams) error {
 	_, err := q.exec(ctx, q.storeEventStmt, storeEvent, arg.ID, arg.Subject, arg.Payload)
+	return err
+}
+
+const storeTwoEvents = `-- name: StoreTwoEvents :exec
+INSERT INTO outbox (id, subject, payload) VALUES
+(?1, ?2, ?3),
+(?4, ?5, ?6)
+`
+
+type StoreTwoEventsParams struct {
+	ID            string
+	Subject       string
+	Payload       string
+	SecondID      string
+	SecondSubject string
+	SecondPayload string
+}
+
+func (q *Queries) StoreTwoEvents(ctx context.Context, arg StoreTwoEventsParams) error {
+	_, err := q.exec(ctx, q.storeTwoEventsStmt, storeTwoEvents,
+		arg.ID,
+		arg.Subject,
+		arg.Payload,
+		arg.SecondID,
+		arg.SecondSubject,
+		arg.SecondPayload,
+	)
 	return err
 }
