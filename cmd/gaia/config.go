@@ -124,6 +124,9 @@ type config struct {
 	GoogleKey        string  `env:"GOOGLE_API_KEY" secret:"true"`
 	GoogleProject    string  `env:"GOOGLE_PROJECT_ID"`
 	MistralKey       string  `env:"MISTRAL_API_KEY" secret:"true"`
+	LLMConnect       seconds `env:"LLM_CONNECT_TIMEOUT" envDefault:"5" about:"of providers: to connect, and again for the TLS handshake"`
+	LLMFirstToken    seconds `env:"LLM_FIRST_TOKEN_TIMEOUT" envDefault:"120" about:"of providers: from the prompt to the first piece of the answer"`
+	LLMIdle          seconds `env:"LLM_IDLE_TIMEOUT" envDefault:"30" about:"of providers: between two pieces"`
 	LLMRetries       int     `env:"LLM_MAX_RETRIES" envDefault:"2" about:"how often a provider that failed before its first word is asked again"`
 	DailyBudget      float64 `env:"BUDGET_DAILY_USD" envDefault:"0" about:"what each caller may spend in a day, UTC; 0: no limit"`
 	EchoWordDelay    seconds `env:"ECHO_WORD_DELAY" envDefault:"0.02" about:"pause of the built-in model between words"`
@@ -239,6 +242,9 @@ func (c *config) validate() error {
 		if n.value < n.min {
 			fault("%s: %d is below %d", n.name, n.value, n.min)
 		}
+	}
+	if c.LLMConnect == 0 || c.LLMFirstToken == 0 || c.LLMIdle == 0 {
+		fault("LLM_CONNECT_TIMEOUT, LLM_FIRST_TOKEN_TIMEOUT and LLM_IDLE_TIMEOUT: must be above 0")
 	}
 	if c.DailyBudget < 0 || c.DailyBudget != c.DailyBudget {
 		fault("BUDGET_DAILY_USD: %v is below 0", c.DailyBudget)

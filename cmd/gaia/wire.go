@@ -265,13 +265,16 @@ func loadCatalogue(path string) (domain.Catalogue, error) {
 // client can be tried without one.
 func openCompleters(c config, log *slog.Logger) map[string]ports.Completer {
 	completers := map[string]ports.Completer{}
+	client := openai.Config{Connect: c.LLMConnect.duration(), FirstToken: c.LLMFirstToken.duration(), Idle: c.LLMIdle.duration()}
 	if c.OpenAIKey != "" {
-		completers[domain.ProviderOpenAI] = openai.New(openai.Config{BaseURL: c.OpenAIURL, APIKey: c.OpenAIKey, Organization: c.OpenAIOrg})
+		cfg := client
+		cfg.BaseURL, cfg.APIKey, cfg.Organization = c.OpenAIURL, c.OpenAIKey, c.OpenAIOrg
+		completers[domain.ProviderOpenAI] = openai.New(cfg)
 	}
 	if c.CompatibleURL != "" {
-		completers[domain.ProviderCompatible] = openai.New(openai.Config{
-			Provider: domain.ProviderCompatible, BaseURL: c.CompatibleURL, APIKey: c.CompatibleKey,
-		})
+		cfg := client
+		cfg.Provider, cfg.BaseURL, cfg.APIKey = domain.ProviderCompatible, c.CompatibleURL, c.CompatibleKey
+		completers[domain.ProviderCompatible] = openai.New(cfg)
 	}
 	if !c.production() {
 		completers[domain.ProviderEcho] = echo.New(echo.Config{WordDelay: c.EchoWordDelay.duration()})

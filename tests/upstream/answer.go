@@ -12,6 +12,7 @@ import (
 var (
 	errLeft = errors.New("the client left")
 	errCut  = errors.New("the connection is cut")
+	errOver = errors.New("the answer ends here")
 )
 
 // answer is one answer on its way.
@@ -54,7 +55,7 @@ func (a *answer) play() error {
 		return err
 	}
 	if s.Fault == NoFinish {
-		return nil
+		return errOver
 	}
 	return a.finish()
 }
@@ -112,7 +113,15 @@ func (a *answer) finish() error {
 	return nil
 }
 
+// fail does what goes wrong. Nothing comes after it.
 func (a *answer) fail() error {
+	if err := a.misbehave(); err != nil {
+		return err
+	}
+	return errOver
+}
+
+func (a *answer) misbehave() error {
 	switch a.script.Fault {
 	case Stall:
 		<-a.r.Context().Done()
