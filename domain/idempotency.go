@@ -26,3 +26,8 @@ func KeyReused() *Error {
 		Msg: "Value error, this key was used for another request; take a new one",
 	})
 }
+
+// ClaimLost says that another run has the claim by now.
+func ClaimLost() *Error {
+	return NewError(Conflict, "Another request with this Idempotency-Key has taken over")
+}

@@ -144,6 +144,11 @@ func (s *Store) write(ctx context.Context, op string, query func(context.Context
 	})
 }
 
+// once runs a query of one statement, which is a transaction by itself.
+func (s *Store) once(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {
+	return s.use(ctx, op, func(ctx context.Context, conn *pgx.Conn) error { return query(ctx, sqlcgen.New(conn)) })
+}
+
 // use runs work on a connection. Neither the wait for the connection nor the work takes longer than configured.
 func (s *Store) use(ctx context.Context, op string, work func(context.Context, *pgx.Conn) error) error {
 	acquire, cancelAcquire := context.WithTimeout(ctx, s.config.AcquireTimeout)

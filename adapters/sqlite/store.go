@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver
@@ -61,6 +62,7 @@ type Store struct {
 	group          *group
 	checkpoints    *checkpointer
 	config         Config
+	relaying       sync.Mutex // held by who sends events
 }
 
 // Open opens a file that MigrateUp has made, readable for its owner only.

@@ -11,6 +11,13 @@ import (
 	"github.com/google/uuid"
 )
 
+type Outbox struct {
+	Seq     int64
+	ID      uuid.UUID
+	Subject string
+	Payload json.RawMessage
+}
+
 type Persona struct {
 	ID                uuid.UUID
 	Name              string

@@ -24,11 +24,20 @@ func New(db DBTX) *Queries {
 func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	q := Queries{db: db}
 	var err error
+	if q.abandonClaimStmt, err = db.PrepareContext(ctx, abandonClaim); err != nil {
+		return nil, fmt.Errorf("error preparing query AbandonClaim: %w", err)
+	}
 	if q.beginConversationStmt, err = db.PrepareContext(ctx, beginConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query BeginConversation: %w", err)
 	}
+	if q.claimAnswerStmt, err = db.PrepareContext(ctx, claimAnswer); err != nil {
+		return nil, fmt.Errorf("error preparing query ClaimAnswer: %w", err)
+	}
 	if q.countConversationsStmt, err = db.PrepareContext(ctx, countConversations); err != nil {
 		return nil, fmt.Errorf("error preparing query CountConversations: %w", err)
+	}
+	if q.countEventsStmt, err = db.PrepareContext(ctx, countEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query CountEvents: %w", err)
 	}
 	if q.countUsageStmt, err = db.PrepareContext(ctx, countUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query CountUsage: %w", err)
@@ -36,8 +45,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteConversationStmt, err = db.PrepareContext(ctx, deleteConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteConversation: %w", err)
 	}
+	if q.deleteEventsStmt, err = db.PrepareContext(ctx, deleteEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteEvents: %w", err)
+	}
+	if q.deleteExpiredReservationsStmt, err = db.PrepareContext(ctx, deleteExpiredReservations); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteExpiredReservations: %w", err)
+	}
 	if q.deleteMessagesStmt, err = db.PrepareContext(ctx, deleteMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteMessages: %w", err)
+	}
+	if q.deleteReservationStmt, err = db.PrepareContext(ctx, deleteReservation); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteReservation: %w", err)
 	}
 	if q.emptyConversationStmt, err = db.PrepareContext(ctx, emptyConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query EmptyConversation: %w", err)
@@ -47,6 +65,15 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.enterConversationStmt, err = db.PrepareContext(ctx, enterConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query EnterConversation: %w", err)
+	}
+	if q.expireAnswersStmt, err = db.PrepareContext(ctx, expireAnswers); err != nil {
+		return nil, fmt.Errorf("error preparing query ExpireAnswers: %w", err)
+	}
+	if q.getBudgetStmt, err = db.PrepareContext(ctx, getBudget); err != nil {
+		return nil, fmt.Errorf("error preparing query GetBudget: %w", err)
+	}
+	if q.getClaimStmt, err = db.PrepareContext(ctx, getClaim); err != nil {
+		return nil, fmt.Errorf("error preparing query GetClaim: %w", err)
 	}
 	if q.getConversationStmt, err = db.PrepareContext(ctx, getConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query GetConversation: %w", err)
@@ -81,6 +108,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.insertPersonaStmt, err = db.PrepareContext(ctx, insertPersona); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertPersona: %w", err)
 	}
+	if q.insertReservationStmt, err = db.PrepareContext(ctx, insertReservation); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertReservation: %w", err)
+	}
 	if q.insertTurnStmt, err = db.PrepareContext(ctx, insertTurn); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertTurn: %w", err)
 	}
@@ -95,6 +125,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.listConversationsStmt, err = db.PrepareContext(ctx, listConversations); err != nil {
 		return nil, fmt.Errorf("error preparing query ListConversations: %w", err)
+	}
+	if q.listEventsStmt, err = db.PrepareContext(ctx, listEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query ListEvents: %w", err)
 	}
 	if q.listLastDefaultMessagesStmt, err = db.PrepareContext(ctx, listLastDefaultMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query ListLastDefaultMessages: %w", err)
@@ -117,6 +150,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listRecentUsageOfStmt, err = db.PrepareContext(ctx, listRecentUsageOf); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRecentUsageOf: %w", err)
 	}
+	if q.openBudgetStmt, err = db.PrepareContext(ctx, openBudget); err != nil {
+		return nil, fmt.Errorf("error preparing query OpenBudget: %w", err)
+	}
+	if q.renewClaimStmt, err = db.PrepareContext(ctx, renewClaim); err != nil {
+		return nil, fmt.Errorf("error preparing query RenewClaim: %w", err)
+	}
 	if q.setMarkStmt, err = db.PrepareContext(ctx, setMark); err != nil {
 		return nil, fmt.Errorf("error preparing query SetMark: %w", err)
 	}
@@ -132,6 +171,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.storeTwoEventsStmt, err = db.PrepareContext(ctx, storeTwoEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query StoreTwoEvents: %w", err)
 	}
+	if q.sumReservationsStmt, err = db.PrepareContext(ctx, sumReservations); err != nil {
+		return nil, fmt.Errorf("error preparing query SumReservations: %w", err)
+	}
 	if q.sumUsageStmt, err = db.PrepareContext(ctx, sumUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query SumUsage: %w", err)
 	}
@@ -143,14 +185,29 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 
 func (q *Queries) Close() error {
 	var err error
+	if q.abandonClaimStmt != nil {
+		if cerr := q.abandonClaimStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing abandonClaimStmt: %w", cerr)
+		}
+	}
 	if q.beginConversationStmt != nil {
 		if cerr := q.beginConversationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing beginConversationStmt: %w", cerr)
 		}
 	}
+	if q.claimAnswerStmt != nil {
+		if cerr := q.claimAnswerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing claimAnswerStmt: %w", cerr)
+		}
+	}
 	if q.countConversationsStmt != nil {
 		if cerr := q.countConversationsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countConversationsStmt: %w", cerr)
+		}
+	}
+	if q.countEventsStmt != nil {
+		if cerr := q.countEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countEventsStmt: %w", cerr)
 		}
 	}
 	if q.countUsageStmt != nil {
@@ -163,9 +220,24 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteConversationStmt: %w", cerr)
 		}
 	}
+	if q.deleteEventsStmt != nil {
+		if cerr := q.deleteEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteEventsStmt: %w", cerr)
+		}
+	}
+	if q.deleteExpiredReservationsStmt != nil {
+		if cerr := q.deleteExpiredReservationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteExpiredReservationsStmt: %w", cerr)
+		}
+	}
 	if q.deleteMessagesStmt != nil {
 		if cerr := q.deleteMessagesStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteMessagesStmt: %w", cerr)
+		}
+	}
+	if q.deleteReservationStmt != nil {
+		if cerr := q.deleteReservationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteReservationStmt: %w", cerr)
 		}
 	}
 	if q.emptyConversationStmt != nil {
@@ -181,6 +253,21 @@ func (q *Queries) Close() error {
 	if q.enterConversationStmt != nil {
 		if cerr := q.enterConversationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing enterConversationStmt: %w", cerr)
+		}
+	}
+	if q.expireAnswersStmt != nil {
+		if cerr := q.expireAnswersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing expireAnswersStmt: %w", cerr)
+		}
+	}
+	if q.getBudgetStmt != nil {
+		if cerr := q.getBudgetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getBudgetStmt: %w", cerr)
+		}
+	}
+	if q.getClaimStmt != nil {
+		if cerr := q.getClaimStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getClaimStmt: %w", cerr)
 		}
 	}
 	if q.getConversationStmt != nil {
@@ -238,6 +325,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing insertPersonaStmt: %w", cerr)
 		}
 	}
+	if q.insertReservationStmt != nil {
+		if cerr := q.insertReservationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertReservationStmt: %w", cerr)
+		}
+	}
 	if q.insertTurnStmt != nil {
 		if cerr := q.insertTurnStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertTurnStmt: %w", cerr)
@@ -261,6 +353,11 @@ func (q *Queries) Close() error {
 	if q.listConversationsStmt != nil {
 		if cerr := q.listConversationsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listConversationsStmt: %w", cerr)
+		}
+	}
+	if q.listEventsStmt != nil {
+		if cerr := q.listEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listEventsStmt: %w", cerr)
 		}
 	}
 	if q.listLastDefaultMessagesStmt != nil {
@@ -298,6 +395,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listRecentUsageOfStmt: %w", cerr)
 		}
 	}
+	if q.openBudgetStmt != nil {
+		if cerr := q.openBudgetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing openBudgetStmt: %w", cerr)
+		}
+	}
+	if q.renewClaimStmt != nil {
+		if cerr := q.renewClaimStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing renewClaimStmt: %w", cerr)
+		}
+	}
 	if q.setMarkStmt != nil {
 		if cerr := q.setMarkStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setMarkStmt: %w", cerr)
@@ -321,6 +428,11 @@ func (q *Queries) Close() error {
 	if q.storeTwoEventsStmt != nil {
 		if cerr := q.storeTwoEventsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing storeTwoEventsStmt: %w", cerr)
+		}
+	}
+	if q.sumReservationsStmt != nil {
+		if cerr := q.sumReservationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sumReservationsStmt: %w", cerr)
 		}
 	}
 	if q.sumUsageStmt != nil {
@@ -370,89 +482,117 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 }
 
 type Queries struct {
-	db                           DBTX
-	tx                           *sql.Tx
-	beginConversationStmt        *sql.Stmt
-	countConversationsStmt       *sql.Stmt
-	countUsageStmt               *sql.Stmt
-	deleteConversationStmt       *sql.Stmt
-	deleteMessagesStmt           *sql.Stmt
-	emptyConversationStmt        *sql.Stmt
-	endReservationStmt           *sql.Stmt
-	enterConversationStmt        *sql.Stmt
-	getConversationStmt          *sql.Stmt
-	getConversationPrincipalStmt *sql.Stmt
-	getDefaultConversationStmt   *sql.Stmt
-	getDefaultMessageCountStmt   *sql.Stmt
-	getMarkStmt                  *sql.Stmt
-	getMessageCountStmt          *sql.Stmt
-	getPersonaStmt               *sql.Stmt
-	getPersonaOfStmt             *sql.Stmt
-	getPreferenceStmt            *sql.Stmt
-	insertConversationStmt       *sql.Stmt
-	insertPersonaStmt            *sql.Stmt
-	insertTurnStmt               *sql.Stmt
-	insertUsageRecordStmt        *sql.Stmt
-	keepTurnStmt                 *sql.Stmt
-	listActivePersonasStmt       *sql.Stmt
-	listConversationsStmt        *sql.Stmt
-	listLastDefaultMessagesStmt  *sql.Stmt
-	listLastMessagesStmt         *sql.Stmt
-	listMessagesStmt             *sql.Stmt
-	listMessagesDownStmt         *sql.Stmt
-	listPersonasStmt             *sql.Stmt
-	listRecentUsageStmt          *sql.Stmt
-	listRecentUsageOfStmt        *sql.Stmt
-	setMarkStmt                  *sql.Stmt
-	setPreferenceStmt            *sql.Stmt
-	settleBudgetStmt             *sql.Stmt
-	storeEventStmt               *sql.Stmt
-	storeTwoEventsStmt           *sql.Stmt
-	sumUsageStmt                 *sql.Stmt
-	updatePersonaStmt            *sql.Stmt
+	db                            DBTX
+	tx                            *sql.Tx
+	abandonClaimStmt              *sql.Stmt
+	beginConversationStmt         *sql.Stmt
+	claimAnswerStmt               *sql.Stmt
+	countConversationsStmt        *sql.Stmt
+	countEventsStmt               *sql.Stmt
+	countUsageStmt                *sql.Stmt
+	deleteConversationStmt        *sql.Stmt
+	deleteEventsStmt              *sql.Stmt
+	deleteExpiredReservationsStmt *sql.Stmt
+	deleteMessagesStmt            *sql.Stmt
+	deleteReservationStmt         *sql.Stmt
+	emptyConversationStmt         *sql.Stmt
+	endReservationStmt            *sql.Stmt
+	enterConversationStmt         *sql.Stmt
+	expireAnswersStmt             *sql.Stmt
+	getBudgetStmt                 *sql.Stmt
+	getClaimStmt                  *sql.Stmt
+	getConversationStmt           *sql.Stmt
+	getConversationPrincipalStmt  *sql.Stmt
+	getDefaultConversationStmt    *sql.Stmt
+	getDefaultMessageCountStmt    *sql.Stmt
+	getMarkStmt                   *sql.Stmt
+	getMessageCountStmt           *sql.Stmt
+	getPersonaStmt                *sql.Stmt
+	getPersonaOfStmt              *sql.Stmt
+	getPreferenceStmt             *sql.Stmt
+	insertConversationStmt        *sql.Stmt
+	insertPersonaStmt             *sql.Stmt
+	insertReservationStmt         *sql.Stmt
+	insertTurnStmt                *sql.Stmt
+	insertUsageRecordStmt         *sql.Stmt
+	keepTurnStmt                  *sql.Stmt
+	listActivePersonasStmt        *sql.Stmt
+	listConversationsStmt         *sql.Stmt
+	listEventsStmt                *sql.Stmt
+	listLastDefaultMessagesStmt   *sql.Stmt
+	listLastMessagesStmt          *sql.Stmt
+	listMessagesStmt              *sql.Stmt
+	listMessagesDownStmt          *sql.Stmt
+	listPersonasStmt              *sql.Stmt
+	listRecentUsageStmt           *sql.Stmt
+	listRecentUsageOfStmt         *sql.Stmt
+	openBudgetStmt                *sql.Stmt
+	renewClaimStmt                *sql.Stmt
+	setMarkStmt                   *sql.Stmt
+	setPreferenceStmt             *sql.Stmt
+	settleBudgetStmt              *sql.Stmt
+	storeEventStmt                *sql.Stmt
+	storeTwoEventsStmt            *sql.Stmt
+	sumReservationsStmt           *sql.Stmt
+	sumUsageStmt                  *sql.Stmt
+	updatePersonaStmt             *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
-		db:                           tx,
-		tx:                           tx,
-		beginConversationStmt:        q.beginConversationStmt,
-		countConversationsStmt:       q.countConversationsStmt,
-		countUsageStmt:               q.countUsageStmt,
-		deleteConversationStmt:       q.deleteConversationStmt,
-		deleteMessagesStmt:           q.deleteMessagesStmt,
-		emptyConversationStmt:        q.emptyConversationStmt,
-		endReservationStmt:           q.endReservationStmt,
-		enterConversationStmt:        q.enterConversationStmt,
-		getConversationStmt:          q.getConversationStmt,
-		getConversationPrincipalStmt: q.getConversationPrincipalStmt,
-		getDefaultConversationStmt:   q.getDefaultConversationStmt,
-		getDefaultMessageCountStmt:   q.getDefaultMessageCountStmt,
-		getMarkStmt:                  q.getMarkStmt,
-		getMessageCountStmt:          q.getMessageCountStmt,
-		getPersonaStmt:               q.getPersonaStmt,
-		getPersonaOfStmt:             q.getPersonaOfStmt,
-		getPreferenceStmt:            q.getPreferenceStmt,
-		insertConversationStmt:       q.insertConversationStmt,
-		insertPersonaStmt:            q.insertPersonaStmt,
-		insertTurnStmt:               q.insertTurnStmt,
-		insertUsageRecordStmt:        q.insertUsageRecordStmt,
-		keepTurnStmt:                 q.keepTurnStmt,
-		listActivePersonasStmt:       q.listActivePersonasStmt,
-		listConversationsStmt:        q.listConversationsStmt,
-		listLastDefaultMessagesStmt:  q.listLastDefaultMessagesStmt,
-		listLastMessagesStmt:         q.listLastMessagesStmt,
-		listMessagesStmt:             q.listMessagesStmt,
-		listMessagesDownStmt:         q.listMessagesDownStmt,
-		listPersonasStmt:             q.listPersonasStmt,
-		listRecentUsageStmt:          q.listRecentUsageStmt,
-		listRecentUsageOfStmt:        q.listRecentUsageOfStmt,
-		setMarkStmt:                  q.setMarkStmt,
-		setPreferenceStmt:            q.setPreferenceStmt,
-		settleBudgetStmt:             q.settleBudgetStmt,
-		storeEventStmt:               q.storeEventStmt,
-		storeTwoEventsStmt:           q.storeTwoEventsStmt,
-		sumUsageStmt:                 q.sumUsageStmt,
-		updatePersonaStmt:            q.updatePersonaStmt,
+		db:                            tx,
+		tx:                            tx,
+		abandonClaimStmt:              q.abandonClaimStmt,
+		beginConversationStmt:         q.beginConversationStmt,
+		claimAnswerStmt:               q.claimAnswerStmt,
+		countConversationsStmt:        q.countConversationsStmt,
+		countEventsStmt:               q.countEventsStmt,
+		countUsageStmt:                q.countUsageStmt,
+		deleteConversationStmt:        q.deleteConversationStmt,
+		deleteEventsStmt:              q.deleteEventsStmt,
+		deleteExpiredReservationsStmt: q.deleteExpiredReservationsStmt,
+		deleteMessagesStmt:            q.deleteMessagesStmt,
+		deleteReservationStmt:         q.deleteReservationStmt,
+		emptyConversationStmt:         q.emptyConversationStmt,
+		endReservationStmt:            q.endReservationStmt,
+		enterConversationStmt:         q.enterConversationStmt,
+		expireAnswersStmt:             q.expireAnswersStmt,
+		getBudgetStmt:                 q.getBudgetStmt,
+		getClaimStmt:                  q.getClaimStmt,
+		getConversationStmt:           q.getConversationStmt,
+		getConversationPrincipalStmt:  q.getConversationPrincipalStmt,
+		getDefaultConversationStmt:    q.getDefaultConversationStmt,
+		getDefaultMessageCountStmt:    q.getDefaultMessageCountStmt,
+		getMarkStmt:                   q.getMarkStmt,
+		getMessageCountStmt:           q.getMessageCountStmt,
+		getPersonaStmt:                q.getPersonaStmt,
+		getPersonaOfStmt:              q.getPersonaOfStmt,
+		getPreferenceStmt:             q.getPreferenceStmt,
+		insertConversationStmt:        q.insertConversationStmt,
+		insertPersonaStmt:             q.insertPersonaStmt,
+		insertReservationStmt:         q.insertReservationStmt,
+		insertTurnStmt:                q.insertTurnStmt,
+		insertUsageRecordStmt:         q.insertUsageRecordStmt,
+		keepTurnStmt:                  q.keepTurnStmt,
+		listActivePersonasStmt:        q.listActivePersonasStmt,
+		listConversationsStmt:         q.listConversationsStmt,
+		listEventsStmt:                q.listEventsStmt,
+		listLastDefaultMessagesStmt:   q.listLastDefaultMessagesStmt,
+		listLastMessagesStmt:          q.listLastMessagesStmt,
+		listMessagesStmt:              q.listMessagesStmt,
+		listMessagesDownStmt:          q.listMessagesDownStmt,
+		listPersonasStmt:              q.listPersonasStmt,
+		listRecentUsageStmt:           q.listRecentUsageStmt,
+		listRecentUsageOfStmt:         q.listRecentUsageOfStmt,
+		openBudgetStmt:                q.openBudgetStmt,
+		renewClaimStmt:                q.renewClaimStmt,
+		setMarkStmt:                   q.setMarkStmt,
+		setPreferenceStmt:             q.setPreferenceStmt,
+		settleBudgetStmt:              q.settleBudgetStmt,
+		storeEventStmt:                q.storeEventStmt,
+		storeTwoEventsStmt:            q.storeTwoEventsStmt,
+		sumReservationsStmt:           q.sumReservationsStmt,
+		sumUsageStmt:                  q.sumUsageStmt,
+		updatePersonaStmt:             q.updatePersonaStmt,
 	}
 }

@@ -4,6 +4,13 @@
 
 package sqlcgen
 
+type Outbox struct {
+	Seq     int64
+	ID      string
+	Subject string
+	Payload string
+}
+
 type Persona struct {
 	ID                string
 	Name              string

@@ -1,0 +1,80 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"gaia/domain"
+	"gaia/ports"
+)
+
+var _ ports.Outbox = (*Outbox)(nil)
+
+// Outbox keeps events until they are sent. The zero value is empty and ready.
+type Outbox struct {
+	failures
+
+	sending sync.Mutex // held by who sends
+	mu      sync.Mutex
+	events  []domain.StoredEvent
+}
+
+// Add does what ConversationStore.CommitTurn of a database does with a turn's events: all are stored, or none.
+func (o *Outbox) Add(events ...domain.Event) error {
+	stored := make([]domain.StoredEvent, len(events))
+	for i, e := range events {
+		id, ok := domain.ParseID(e.ID)
+		if !ok {
+			return fmt.Errorf("memory: event %s: %q is no id", e.Subject, e.ID)
+		}
+		data, err := e.Data()
+		if err != nil {
+			return fmt.Errorf("memory: event %s: %w", e.Subject, err)
+		}
+		stored[i] = domain.StoredEvent{ID: id, Subject: e.Subject, Data: data}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.events = append(o.events, stored...)
+	return nil
+}
+
+// Relay implements ports.Outbox.
+func (o *Outbox) Relay(
+	ctx context.Context, limit int, send func(context.Context, []domain.StoredEvent) (int, error),
+) (int, error) {
+	if err := o.enter(ctx, "Relay"); err != nil {
+		return 0, err
+	}
+	if !o.sending.TryLock() {
+		return 0, nil
+	}
+	defer o.sending.Unlock()
+	waiting := o.first(limit)
+	if len(waiting) == 0 {
+		return 0, nil
+	}
+	sent, err := send(ctx, waiting)
+	sent = min(max(sent, 0), len(waiting))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.events = o.events[sent:]
+	return sent, err
+}
+
+func (o *Outbox) first(limit int) []domain.StoredEvent {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]domain.StoredEvent(nil), o.events[:min(max(limit, 0), len(o.events))]...)
+}
+
+// Pending implements ports.Outbox.
+func (o *Outbox) Pending(ctx context.Context) (int, error) {
+	if err := o.enter(ctx, "Pending"); err != nil {
+		return 0, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.events), nil
+}

@@ -1,0 +1,67 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"gaia/adapters/postgres/internal/sqlcgen"
+	"gaia/domain"
+	"gaia/ports"
+)
+
+var _ ports.BudgetStore = (*BudgetStore)(nil)
+
+// BudgetStore keeps what callers have spent of a day's budget and what they have set aside.
+type BudgetStore struct{ db *Store }
+
+// Budgets returns the store of budgets.
+func (s *Store) Budgets() *BudgetStore { return &BudgetStore{db: s} }
+
+// Reserve implements ports.BudgetStore. The sum is counted by a statement of its own after the budget is locked: one that waits for a
+// lock and counts counts what was there before the wait.
+func (s *BudgetStore) Reserve(ctx context.Context, r domain.Reservation) error {
+	id, err := parseID(r.ID)
+	if err != nil {
+		return fmt.Errorf("postgres reserve: %w", err)
+	}
+	at, day := asStored(r.At), dateOf(r.Day())
+	return s.db.write(ctx, "reserve", func(ctx context.Context, q *sqlcgen.Queries) error {
+		spent, err := q.LockBudget(ctx, sqlcgen.LockBudgetParams{Principal: r.Owner, Day: day})
+		if noRow(err) {
+			spent, err = q.OpenBudget(ctx, sqlcgen.OpenBudgetParams{
+				Principal: r.Owner, Day: day, First: r.Day(), Past: r.Day().AddDate(0, 0, 1),
+			})
+		}
+		if err != nil {
+			return err
+		}
+		expired := sqlcgen.DeleteExpiredReservationsParams{Principal: r.Owner, ExpiresAt: at}
+		if err := q.DeleteExpiredReservations(ctx, expired); err != nil {
+			return err
+		}
+		rows, err := q.InsertReservation(ctx, sqlcgen.InsertReservationParams{
+			ID: id, Principal: r.Owner, Day: day, Amount: int64(r.Amount), ExpiresAt: asStored(r.Expires), At: at,
+			Available: int64(r.Limit) - spent,
+		})
+		if err == nil && rows == 0 {
+			err = domain.OverBudget()
+		}
+		return err
+	})
+}
+
+// Release implements ports.BudgetStore.
+func (s *BudgetStore) Release(ctx context.Context, id string) error {
+	key, err := parseID(id)
+	if err != nil {
+		return fmt.Errorf("postgres release: %w", err)
+	}
+	return s.db.once(ctx, "release", func(ctx context.Context, q *sqlcgen.Queries) error {
+		return q.DeleteReservation(ctx, key)
+	})
+}
+
+func dateOf(day time.Time) pgtype.Date { return pgtype.Date{Time: day, Valid: true} }

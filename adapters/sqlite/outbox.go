@@ -1,0 +1,75 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+
+	"gaia/adapters/sqlite/internal/sqlcgen"
+	"gaia/domain"
+	"gaia/ports"
+)
+
+var _ ports.Outbox = (*Outbox)(nil)
+
+// Outbox keeps events until they are sent. One sender at a time is seen to inside the process alone: the file belongs to one.
+type Outbox struct{ db *Store }
+
+// Outbox returns the store of events that wait.
+func (s *Store) Outbox() *Outbox { return &Outbox{db: s} }
+
+// Relay implements ports.Outbox. It holds no transaction while it sends, so that nobody who writes waits for the bus.
+func (o *Outbox) Relay(
+	ctx context.Context, limit int, send func(context.Context, []domain.StoredEvent) (int, error),
+) (int, error) {
+	if !o.db.relaying.TryLock() {
+		return 0, nil
+	}
+	defer o.db.relaying.Unlock()
+	rows, err := o.list(ctx, limit)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	sent, sendErr := send(ctx, eventsFromRows(rows))
+	sent = min(max(sent, 0), len(rows))
+	if sent == 0 {
+		return 0, sendErr
+	}
+	// Also when the caller leaves now: what is not forgotten would be sent again.
+	if err := o.forget(context.WithoutCancel(ctx), rows[sent-1].Seq); err != nil {
+		return 0, errors.Join(err, sendErr)
+	}
+	return sent, sendErr
+}
+
+func (o *Outbox) list(ctx context.Context, limit int) (rows []sqlcgen.Outbox, err error) {
+	err = o.db.read(ctx, "read events", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		rows, err = q.ListEvents(ctx, int64(max(limit, 0)))
+		return err
+	})
+	return rows, err
+}
+
+// forget removes events up to a number.
+func (o *Outbox) forget(ctx context.Context, seq int64) error {
+	return o.db.writeTogether(ctx, "forget events", func(ctx context.Context, q *sqlcgen.Queries) error {
+		return q.DeleteEvents(ctx, seq)
+	})
+}
+
+func eventsFromRows(rows []sqlcgen.Outbox) []domain.StoredEvent {
+	events := make([]domain.StoredEvent, len(rows))
+	for i, row := range rows {
+		events[i] = domain.StoredEvent{ID: row.ID, Subject: row.Subject, Data: []byte(row.Payload)}
+	}
+	return events
+}
+
+// Pending implements ports.Outbox.
+func (o *Outbox) Pending(ctx context.Context) (int, error) {
+	var count int64
+	err := o.db.read(ctx, "count events", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		count, err = q.CountEvents(ctx)
+		return err
+	})
+	return int(count), err
+}

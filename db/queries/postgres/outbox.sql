@@ -1,0 +1,18 @@
+-- name: LockOutbox :one
+-- One sender at a time for each schema, until the end of the transaction.
+SELECT pg_try_advisory_xact_lock(72001, 'outbox'::regclass::oid::integer);
+
+-- name: ListEvents :many
+SELECT seq, id, subject, payload
+FROM outbox
+ORDER BY seq
+LIMIT sqlc.arg(max_events);
+
+-- name: DeleteEvents :exec
+-- By their numbers one by one: a transaction that took a lower number may commit after those that were read.
+DELETE FROM outbox
+WHERE seq = ANY(sqlc.arg(seqs)::bigint[]);
+
+-- name: CountEvents :one
+SELECT count(*)
+FROM outbox;

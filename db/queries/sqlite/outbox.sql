@@ -1,0 +1,14 @@
+-- name: ListEvents :many
+SELECT seq, id, subject, payload
+FROM outbox
+ORDER BY seq
+LIMIT sqlc.arg(max_events);
+
+-- name: DeleteEvents :exec
+-- Up to a number that was read: there is one writer at a time, so no lower one can appear later.
+DELETE FROM outbox
+WHERE seq <= ?1;
+
+-- name: CountEvents :one
+SELECT count(*)
+FROM outbox;
