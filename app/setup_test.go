@@ -51,6 +51,10 @@ func (noCache) Fetch(ctx context.Context, _ ports.CacheKey, _ time.Duration, loa
 
 func (noCache) Invalidate(context.Context, ...ports.CacheKey) {}
 
+func (noCache) Peek(ports.CacheKey) (any, bool) { return nil, false }
+
+func (noCache) Len(string) int { return 0 }
+
 // keepingCache keeps everything as JSON until it is invalidated, and counts.
 type keepingCache struct {
 	mu    sync.Mutex
@@ -91,6 +95,26 @@ func (c *keepingCache) Invalidate(_ context.Context, keys ...ports.CacheKey) {
 			}
 		}
 	}
+}
+
+func (c *keepingCache) Peek(key ports.CacheKey) (any, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var v any
+	err := json.Unmarshal(c.kept[key], &v)
+	return v, err == nil
+}
+
+func (c *keepingCache) Len(space string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for key := range c.kept {
+		if key.Space == space {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *keepingCache) loaded() int {

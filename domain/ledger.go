@@ -65,6 +65,25 @@ func (t Timings) Total() time.Duration {
 	return t.Authentication + t.Validation + t.Selection + t.Provider + t.Processing
 }
 
+// FaultOfProvider reports whether the attempt failed, and not because of what it was asked.
+func (r UsageRecord) FaultOfProvider() bool {
+	if r.Outcome != OutcomeFailed {
+		return false
+	}
+	switch r.Failure {
+	case CodeContextLength, CodeContentFilter, CodeModelNotFound,
+		kindNames[BadRequest], kindNames[Invalid], kindNames[NotFound], kindNames[TooLarge]:
+		return false
+	default:
+		return true
+	}
+}
+
+// Unreachable reports whether the attempt failed because the provider was away, or had too much to do to answer.
+func (r UsageRecord) Unreachable() bool {
+	return r.Outcome == OutcomeFailed && (r.Failure == CodeOverloaded || r.Failure == kindNames[Unavailable])
+}
+
 // UsageTotal sums the records of one owner, day, provider, operation and claim.
 type UsageTotal struct {
 	Day          time.Time // midnight UTC

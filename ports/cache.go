@@ -23,4 +23,8 @@ type Cache interface {
 		decode func([]byte) (any, error)) (value any, hit bool, err error)
 	// Invalidate drops keys everywhere; an empty Name drops the whole space.
 	Invalidate(ctx context.Context, keys ...CacheKey)
+	// Peek returns what this process holds under key and Fetch would return without asking anybody. It must not load.
+	Peek(key CacheKey) (value any, ok bool)
+	// Len counts what this process holds in a space and Fetch would return without asking anybody.
+	Len(space string) int
 }

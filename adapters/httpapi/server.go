@@ -17,10 +17,12 @@ import (
 
 // Config is what the server needs.
 type Config struct {
-	Personas *app.Personas
-	Chat     *app.Chat
-	Identity *app.Identity
-	Health   *app.Health
+	Personas    *app.Personas
+	Chat        *app.Chat
+	Usage       *app.Usage
+	Performance *app.Performance
+	Identity    *app.Identity
+	Health      *app.Health
 
 	Build          string // version of the program
 	DatabaseKind   string // "postgresql" or "sqlite"
@@ -44,6 +46,8 @@ type server struct {
 
 	personas     *app.Personas
 	chat         *app.Chat
+	usage        *app.Usage
+	performance  *app.Performance
 	health       *app.Health
 	personaLists personaLists
 
@@ -86,8 +90,8 @@ func New(c Config) (http.Handler, error) {
 
 func newServer(c Config) *server {
 	return &server{
-		personas: c.Personas, chat: c.Chat, health: c.Health, build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL,
-		pingInterval: c.PingInterval, now: c.Now,
+		personas: c.Personas, chat: c.Chat, usage: c.Usage, performance: c.Performance, health: c.Health,
+		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now,
 	}
 }
 

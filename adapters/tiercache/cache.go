@@ -119,6 +119,26 @@ func (c *Cache) Fetch(ctx context.Context, key ports.CacheKey, ttl time.Duration
 	}
 }
 
+// Peek implements ports.Cache.
+func (c *Cache) Peek(key ports.CacheKey) (value any, ok bool) {
+	held, ok := c.local.GetEntryQuietly(key)
+	if !ok || !c.fresh(held.Value) {
+		return nil, false
+	}
+	return held.Value.value, true
+}
+
+// Len implements ports.Cache. It looks at every entry, of which there are at most Config.Entries.
+func (c *Cache) Len(space string) int {
+	n := 0
+	for key, e := range c.local.All() {
+		if key.Space == space && c.fresh(e) {
+			n++
+		}
+	}
+	return n
+}
+
 // fresh tells whether an entry may be served. While invalidations may not arrive, only for a short time.
 func (c *Cache) fresh(e *entry) bool {
 	now := c.cfg.Now()

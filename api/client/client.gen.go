@@ -8817,14 +8817,14 @@ type ClientInterface interface {
 
 	// V02InvalidateStreamCache Drop cached personas and tools
 	//
-	// Drops what streaming chats keep in memory, for everyone or narrowed down: `user_id` counts for `persona` and `all`, `activity` for `tools` and `all`. Dropping the data of somebody else, or of everyone, takes the global key; others name themselves.
+	// Drops what streaming chats keep in memory, in all processes, for everyone or narrowed down: `user_id` counts for `persona` and `all`, `activity` for `tools` and `all`. Dropping the data of somebody else, or of everyone, takes the global key; others name themselves as `user_id`. Tools belong to everyone; nothing is kept of them.
 	//
 	// Corresponds with POST /api/v0.2/chat/stream/cache/invalidate (the `V02InvalidateStreamCache` operationId).
 	V02InvalidateStreamCache(ctx context.Context, params *V02InvalidateStreamCacheParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// V02GetStreamCacheStatus Show how full the caches are
 	//
-	// Counts the live entries of the persona and tool caches and lists the keys that belong to the caller.
+	// Counts the live entries of the persona and tool caches of this process and lists the keys that belong to the caller: `<owner>:default` while the persona that answers the caller is kept. Nothing is kept of tools.
 	//
 	// Corresponds with GET /api/v0.2/chat/stream/cache/status (the `V02GetStreamCacheStatus` operationId).
 	V02GetStreamCacheStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8933,14 +8933,14 @@ type ClientInterface interface {
 
 	// V02GetLiveMetrics Show what is being answered now
 	//
-	// How many requests are being answered at this moment, which of them are the caller's, and how busy the process is.
+	// How many chats this process is answering at this moment, which of them are the caller's, and how busy it is. CPU is measured since the last look, but over at least a second. `requests_per_minute` counts all processes.
 	//
 	// Corresponds with GET /api/v0.2/performance/live (the `V02GetLiveMetrics` operationId).
 	V02GetLiveMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// V02GetProviderPerformance Compare how providers perform
 	//
-	// Measured times, speed and errors of the configured providers. Times are seconds, rates percent.
+	// Measured times, speed and errors of the configured providers over the last 1000 attempts since measuring began. Times are seconds, rates percent. `uptime_percentage` is the share of attempts at which the provider could be reached. `health_score` is 100, less 2 for each percent of errors and 5 for each second above 2 that answers take.
 	//
 	// Corresponds with GET /api/v0.2/performance/providers (the `V02GetProviderPerformance` operationId).
 	V02GetProviderPerformance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8954,14 +8954,14 @@ type ClientInterface interface {
 
 	// V02GetStageTimings Show where the time goes
 	//
-	// How long each stage took over the last requests, which stages are slowest, and what could be done. Times are seconds.
+	// How long each stage took over the last requests, which stages are slowest, and what could be done. Times are seconds; a share of the total is percent of the time of all requests. `streaming_setup` is a part of `llm_api_call`.
 	//
 	// Corresponds with GET /api/v0.2/performance/stages (the `V02GetStageTimings` operationId).
 	V02GetStageTimings(ctx context.Context, params *V02GetStageTimingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// V02GetPerformanceSummary Summarise requests
 	//
-	// How many requests there were, how long they took, and how each provider did. Times are seconds, error rates percent.
+	// How many requests there were since `data_since`, in all processes, how long the last 1000 of them took, and how each provider did. Times are seconds and cover what was answered. Error rates are percent of the attempts that were not given up by clients; a refusal of bad input is no error. Counts end at 100000, and `data_since` then moves on. `active_requests` are those of this process.
 	//
 	// Corresponds with GET /api/v0.2/performance/summary (the `V02GetPerformanceSummary` operationId).
 	V02GetPerformanceSummary(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -9106,14 +9106,14 @@ type ClientInterface interface {
 
 	// V02GetCurrentBilling Show the current bill
 	//
-	// What the caller owes for this month so far, and what the next bill will probably be.
+	// What the caller owes for this month so far, and what the next bill will probably be. A subscription is charged in a month in which its provider was used. The estimate spreads what was used so far over the whole month.
 	//
 	// Corresponds with GET /api/v0.2/usage/billing/current (the `V02GetCurrentBilling` operationId).
 	V02GetCurrentBilling(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// V02GetCurrentUsage Show this month's usage
 	//
-	// What the caller used and spent since the first of the month, in all and by provider. With `provider` the answer also singles that one out; one that Gaia does not know is 404.
+	// What the caller used and spent since the first of the month, in UTC, in all and by provider: chats under the id of their provider, and what clients logged under the name that they logged. With `provider` the answer also singles that one out; `openai_gpt` stands for the chats of `openai` too. One that Gaia does not know and the caller did not use is 404.
 	//
 	// Corresponds with GET /api/v0.2/usage/current (the `V02GetCurrentUsage` operationId).
 	V02GetCurrentUsage(ctx context.Context, params *V02GetCurrentUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -9127,14 +9127,14 @@ type ClientInterface interface {
 
 	// V02GetUsageLimits Show limits and what is left of them
 	//
-	// The limits of the caller's plan, what is used of each, and a warning for each that is more than 80 % used. With `provider` only that one is answered; one without limits is 404.
+	// The limits of the caller's plan, what is used of each, and a warning for each that is more than 80 % used. Chats with `openai` count for `openai_gpt`, its images for `dalle`. With `provider` only that one is answered; one without limits is 404.
 	//
 	// Corresponds with GET /api/v0.2/usage/limits (the `V02GetUsageLimits` operationId).
 	V02GetUsageLimits(ctx context.Context, params *V02GetUsageLimitsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// V02LogUsageWithBody Record usage
 	//
-	// Stores what a client says it used, in the name of the caller. The cost is kept as claimed and does not count against any budget.
+	// Stores what a client says it used, in the name of the caller. The cost is kept as claimed, to a billionth of a dollar, and does not count against any budget. `request_id` is a label: what is sent twice is stored twice. Each operation that makes 3D models (`text_to_3d`) counts as one model.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -9143,7 +9143,7 @@ type ClientInterface interface {
 
 	// V02LogUsage Record usage
 	//
-	// Stores what a client says it used, in the name of the caller. The cost is kept as claimed and does not count against any budget.
+	// Stores what a client says it used, in the name of the caller. The cost is kept as claimed, to a billionth of a dollar, and does not count against any budget. `request_id` is a label: what is sent twice is stored twice. Each operation that makes 3D models (`text_to_3d`) counts as one model.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -10096,7 +10096,7 @@ func (c *Client) V02StreamChat(ctx context.Context, params *V02StreamChatParams,
 
 // V02InvalidateStreamCache Drop cached personas and tools
 //
-// Drops what streaming chats keep in memory, for everyone or narrowed down: `user_id` counts for `persona` and `all`, `activity` for `tools` and `all`. Dropping the data of somebody else, or of everyone, takes the global key; others name themselves.
+// Drops what streaming chats keep in memory, in all processes, for everyone or narrowed down: `user_id` counts for `persona` and `all`, `activity` for `tools` and `all`. Dropping the data of somebody else, or of everyone, takes the global key; others name themselves as `user_id`. Tools belong to everyone; nothing is kept of them.
 //
 // Corresponds with POST /api/v0.2/chat/stream/cache/invalidate (the `V02InvalidateStreamCache` operationId).
 func (c *Client) V02InvalidateStreamCache(ctx context.Context, params *V02InvalidateStreamCacheParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10113,7 +10113,7 @@ func (c *Client) V02InvalidateStreamCache(ctx context.Context, params *V02Invali
 
 // V02GetStreamCacheStatus Show how full the caches are
 //
-// Counts the live entries of the persona and tool caches and lists the keys that belong to the caller.
+// Counts the live entries of the persona and tool caches of this process and lists the keys that belong to the caller: `<owner>:default` while the persona that answers the caller is kept. Nothing is kept of tools.
 //
 // Corresponds with GET /api/v0.2/chat/stream/cache/status (the `V02GetStreamCacheStatus` operationId).
 func (c *Client) V02GetStreamCacheStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10372,7 +10372,7 @@ func (c *Client) V02GetPerformanceHealth(ctx context.Context, reqEditors ...Requ
 
 // V02GetLiveMetrics Show what is being answered now
 //
-// How many requests are being answered at this moment, which of them are the caller's, and how busy the process is.
+// How many chats this process is answering at this moment, which of them are the caller's, and how busy it is. CPU is measured since the last look, but over at least a second. `requests_per_minute` counts all processes.
 //
 // Corresponds with GET /api/v0.2/performance/live (the `V02GetLiveMetrics` operationId).
 func (c *Client) V02GetLiveMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10389,7 +10389,7 @@ func (c *Client) V02GetLiveMetrics(ctx context.Context, reqEditors ...RequestEdi
 
 // V02GetProviderPerformance Compare how providers perform
 //
-// Measured times, speed and errors of the configured providers. Times are seconds, rates percent.
+// Measured times, speed and errors of the configured providers over the last 1000 attempts since measuring began. Times are seconds, rates percent. `uptime_percentage` is the share of attempts at which the provider could be reached. `health_score` is 100, less 2 for each percent of errors and 5 for each second above 2 that answers take.
 //
 // Corresponds with GET /api/v0.2/performance/providers (the `V02GetProviderPerformance` operationId).
 func (c *Client) V02GetProviderPerformance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10423,7 +10423,7 @@ func (c *Client) V02ResetPerformance(ctx context.Context, reqEditors ...RequestE
 
 // V02GetStageTimings Show where the time goes
 //
-// How long each stage took over the last requests, which stages are slowest, and what could be done. Times are seconds.
+// How long each stage took over the last requests, which stages are slowest, and what could be done. Times are seconds; a share of the total is percent of the time of all requests. `streaming_setup` is a part of `llm_api_call`.
 //
 // Corresponds with GET /api/v0.2/performance/stages (the `V02GetStageTimings` operationId).
 func (c *Client) V02GetStageTimings(ctx context.Context, params *V02GetStageTimingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10440,7 +10440,7 @@ func (c *Client) V02GetStageTimings(ctx context.Context, params *V02GetStageTimi
 
 // V02GetPerformanceSummary Summarise requests
 //
-// How many requests there were, how long they took, and how each provider did. Times are seconds, error rates percent.
+// How many requests there were since `data_since`, in all processes, how long the last 1000 of them took, and how each provider did. Times are seconds and cover what was answered. Error rates are percent of the attempts that were not given up by clients; a refusal of bad input is no error. Counts end at 100000, and `data_since` then moves on. `active_requests` are those of this process.
 //
 // Corresponds with GET /api/v0.2/performance/summary (the `V02GetPerformanceSummary` operationId).
 func (c *Client) V02GetPerformanceSummary(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10775,7 +10775,7 @@ func (c *Client) V02GetProviderStats(ctx context.Context, provider string, reqEd
 
 // V02GetCurrentBilling Show the current bill
 //
-// What the caller owes for this month so far, and what the next bill will probably be.
+// What the caller owes for this month so far, and what the next bill will probably be. A subscription is charged in a month in which its provider was used. The estimate spreads what was used so far over the whole month.
 //
 // Corresponds with GET /api/v0.2/usage/billing/current (the `V02GetCurrentBilling` operationId).
 func (c *Client) V02GetCurrentBilling(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10792,7 +10792,7 @@ func (c *Client) V02GetCurrentBilling(ctx context.Context, reqEditors ...Request
 
 // V02GetCurrentUsage Show this month's usage
 //
-// What the caller used and spent since the first of the month, in all and by provider. With `provider` the answer also singles that one out; one that Gaia does not know is 404.
+// What the caller used and spent since the first of the month, in UTC, in all and by provider: chats under the id of their provider, and what clients logged under the name that they logged. With `provider` the answer also singles that one out; `openai_gpt` stands for the chats of `openai` too. One that Gaia does not know and the caller did not use is 404.
 //
 // Corresponds with GET /api/v0.2/usage/current (the `V02GetCurrentUsage` operationId).
 func (c *Client) V02GetCurrentUsage(ctx context.Context, params *V02GetCurrentUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10826,7 +10826,7 @@ func (c *Client) V02GetUsageHistory(ctx context.Context, params *V02GetUsageHist
 
 // V02GetUsageLimits Show limits and what is left of them
 //
-// The limits of the caller's plan, what is used of each, and a warning for each that is more than 80 % used. With `provider` only that one is answered; one without limits is 404.
+// The limits of the caller's plan, what is used of each, and a warning for each that is more than 80 % used. Chats with `openai` count for `openai_gpt`, its images for `dalle`. With `provider` only that one is answered; one without limits is 404.
 //
 // Corresponds with GET /api/v0.2/usage/limits (the `V02GetUsageLimits` operationId).
 func (c *Client) V02GetUsageLimits(ctx context.Context, params *V02GetUsageLimitsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10843,7 +10843,7 @@ func (c *Client) V02GetUsageLimits(ctx context.Context, params *V02GetUsageLimit
 
 // V02LogUsageWithBody Record usage
 //
-// Stores what a client says it used, in the name of the caller. The cost is kept as claimed and does not count against any budget.
+// Stores what a client says it used, in the name of the caller. The cost is kept as claimed, to a billionth of a dollar, and does not count against any budget. `request_id` is a label: what is sent twice is stored twice. Each operation that makes 3D models (`text_to_3d`) counts as one model.
 //
 // Takes any type of body and a specified content type.
 //
@@ -10862,7 +10862,7 @@ func (c *Client) V02LogUsageWithBody(ctx context.Context, contentType string, bo
 
 // V02LogUsage Record usage
 //
-// Stores what a client says it used, in the name of the caller. The cost is kept as claimed and does not count against any budget.
+// Stores what a client says it used, in the name of the caller. The cost is kept as claimed, to a billionth of a dollar, and does not count against any budget. `request_id` is a label: what is sent twice is stored twice. Each operation that makes 3D models (`text_to_3d`) counts as one model.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -17441,7 +17441,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02InvalidateStreamCacheWithResponse Drop cached personas and tools
 	//
-	// Drops what streaming chats keep in memory, for everyone or narrowed down: `user_id` counts for `persona` and `all`, `activity` for `tools` and `all`. Dropping the data of somebody else, or of everyone, takes the global key; others name themselves.
+	// Drops what streaming chats keep in memory, in all processes, for everyone or narrowed down: `user_id` counts for `persona` and `all`, `activity` for `tools` and `all`. Dropping the data of somebody else, or of everyone, takes the global key; others name themselves as `user_id`. Tools belong to everyone; nothing is kept of them.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17450,7 +17450,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetStreamCacheStatusWithResponse Show how full the caches are
 	//
-	// Counts the live entries of the persona and tool caches and lists the keys that belong to the caller.
+	// Counts the live entries of the persona and tool caches of this process and lists the keys that belong to the caller: `<owner>:default` while the persona that answers the caller is kept. Nothing is kept of tools.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17585,7 +17585,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetLiveMetricsWithResponse Show what is being answered now
 	//
-	// How many requests are being answered at this moment, which of them are the caller's, and how busy the process is.
+	// How many chats this process is answering at this moment, which of them are the caller's, and how busy it is. CPU is measured since the last look, but over at least a second. `requests_per_minute` counts all processes.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17594,7 +17594,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetProviderPerformanceWithResponse Compare how providers perform
 	//
-	// Measured times, speed and errors of the configured providers. Times are seconds, rates percent.
+	// Measured times, speed and errors of the configured providers over the last 1000 attempts since measuring began. Times are seconds, rates percent. `uptime_percentage` is the share of attempts at which the provider could be reached. `health_score` is 100, less 2 for each percent of errors and 5 for each second above 2 that answers take.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17612,7 +17612,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetStageTimingsWithResponse Show where the time goes
 	//
-	// How long each stage took over the last requests, which stages are slowest, and what could be done. Times are seconds.
+	// How long each stage took over the last requests, which stages are slowest, and what could be done. Times are seconds; a share of the total is percent of the time of all requests. `streaming_setup` is a part of `llm_api_call`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17621,7 +17621,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetPerformanceSummaryWithResponse Summarise requests
 	//
-	// How many requests there were, how long they took, and how each provider did. Times are seconds, error rates percent.
+	// How many requests there were since `data_since`, in all processes, how long the last 1000 of them took, and how each provider did. Times are seconds and cover what was answered. Error rates are percent of the attempts that were not given up by clients; a refusal of bad input is no error. Counts end at 100000, and `data_since` then moves on. `active_requests` are those of this process.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17792,7 +17792,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetCurrentBillingWithResponse Show the current bill
 	//
-	// What the caller owes for this month so far, and what the next bill will probably be.
+	// What the caller owes for this month so far, and what the next bill will probably be. A subscription is charged in a month in which its provider was used. The estimate spreads what was used so far over the whole month.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17801,7 +17801,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetCurrentUsageWithResponse Show this month's usage
 	//
-	// What the caller used and spent since the first of the month, in all and by provider. With `provider` the answer also singles that one out; one that Gaia does not know is 404.
+	// What the caller used and spent since the first of the month, in UTC, in all and by provider: chats under the id of their provider, and what clients logged under the name that they logged. With `provider` the answer also singles that one out; `openai_gpt` stands for the chats of `openai` too. One that Gaia does not know and the caller did not use is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17819,7 +17819,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetUsageLimitsWithResponse Show limits and what is left of them
 	//
-	// The limits of the caller's plan, what is used of each, and a warning for each that is more than 80 % used. With `provider` only that one is answered; one without limits is 404.
+	// The limits of the caller's plan, what is used of each, and a warning for each that is more than 80 % used. Chats with `openai` count for `openai_gpt`, its images for `dalle`. With `provider` only that one is answered; one without limits is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17828,7 +17828,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02LogUsageWithBodyWithResponse Record usage
 	//
-	// Stores what a client says it used, in the name of the caller. The cost is kept as claimed and does not count against any budget.
+	// Stores what a client says it used, in the name of the caller. The cost is kept as claimed, to a billionth of a dollar, and does not count against any budget. `request_id` is a label: what is sent twice is stored twice. Each operation that makes 3D models (`text_to_3d`) counts as one model.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17837,7 +17837,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02LogUsageWithResponse Record usage
 	//
-	// Stores what a client says it used, in the name of the caller. The cost is kept as claimed and does not count against any budget.
+	// Stores what a client says it used, in the name of the caller. The cost is kept as claimed, to a billionth of a dollar, and does not count against any budget. `request_id` is a label: what is sent twice is stored twice. Each operation that makes 3D models (`text_to_3d`) counts as one model.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -20232,8 +20232,6 @@ type V02InvalidateStreamCacheReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20272,11 +20270,6 @@ func (r V02InvalidateStreamCacheReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02InvalidateStreamCacheReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02InvalidateStreamCacheReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -20344,8 +20337,6 @@ type V02GetStreamCacheStatusReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20379,11 +20370,6 @@ func (r V02GetStreamCacheStatusReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetStreamCacheStatusReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetStreamCacheStatusReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -20872,8 +20858,6 @@ type V02GetStreamStatusReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20907,11 +20891,6 @@ func (r V02GetStreamStatusReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetStreamStatusReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetStreamStatusReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -21742,8 +21721,6 @@ type V02GetPerformanceHealthReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21777,11 +21754,6 @@ func (r V02GetPerformanceHealthReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetPerformanceHealthReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetPerformanceHealthReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -21849,8 +21821,6 @@ type V02GetLiveMetricsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21884,11 +21854,6 @@ func (r V02GetLiveMetricsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetLiveMetricsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetLiveMetricsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -21956,8 +21921,6 @@ type V02GetProviderPerformanceReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21991,11 +21954,6 @@ func (r V02GetProviderPerformanceReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetProviderPerformanceReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetProviderPerformanceReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -22063,8 +22021,6 @@ type V02ResetPerformanceReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22098,11 +22054,6 @@ func (r V02ResetPerformanceReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02ResetPerformanceReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02ResetPerformanceReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -22172,8 +22123,6 @@ type V02GetStageTimingsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22212,11 +22161,6 @@ func (r V02GetStageTimingsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetStageTimingsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetStageTimingsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -22284,8 +22228,6 @@ type V02GetPerformanceSummaryReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -22319,11 +22261,6 @@ func (r V02GetPerformanceSummaryReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetPerformanceSummaryReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetPerformanceSummaryReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -24136,8 +24073,6 @@ type V02GetCurrentBillingReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -24171,11 +24106,6 @@ func (r V02GetCurrentBillingReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetCurrentBillingReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetCurrentBillingReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -24247,8 +24177,6 @@ type V02GetCurrentUsageReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -24292,11 +24220,6 @@ func (r V02GetCurrentUsageReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetCurrentUsageReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetCurrentUsageReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -24366,8 +24289,6 @@ type V02GetUsageHistoryReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -24406,11 +24327,6 @@ func (r V02GetUsageHistoryReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetUsageHistoryReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetUsageHistoryReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -24482,8 +24398,6 @@ type V02GetUsageLimitsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -24527,11 +24441,6 @@ func (r V02GetUsageLimitsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetUsageLimitsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetUsageLimitsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -24605,8 +24514,6 @@ type V02LogUsageReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -24655,11 +24562,6 @@ func (r V02LogUsageReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02LogUsageReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02LogUsageReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -24731,8 +24633,6 @@ type V02GetMonthlyReportReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -24776,11 +24676,6 @@ func (r V02GetMonthlyReportReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetMonthlyReportReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetMonthlyReportReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -31598,7 +31493,7 @@ func (c *ClientWithResponses) V02StreamChatWithResponse(ctx context.Context, par
 
 // V02InvalidateStreamCacheWithResponse Drop cached personas and tools
 //
-// Drops what streaming chats keep in memory, for everyone or narrowed down: `user_id` counts for `persona` and `all`, `activity` for `tools` and `all`. Dropping the data of somebody else, or of everyone, takes the global key; others name themselves.
+// Drops what streaming chats keep in memory, in all processes, for everyone or narrowed down: `user_id` counts for `persona` and `all`, `activity` for `tools` and `all`. Dropping the data of somebody else, or of everyone, takes the global key; others name themselves as `user_id`. Tools belong to everyone; nothing is kept of them.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -31613,7 +31508,7 @@ func (c *ClientWithResponses) V02InvalidateStreamCacheWithResponse(ctx context.C
 
 // V02GetStreamCacheStatusWithResponse Show how full the caches are
 //
-// Counts the live entries of the persona and tool caches and lists the keys that belong to the caller.
+// Counts the live entries of the persona and tool caches of this process and lists the keys that belong to the caller: `<owner>:default` while the persona that answers the caller is kept. Nothing is kept of tools.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -31838,7 +31733,7 @@ func (c *ClientWithResponses) V02GetPerformanceHealthWithResponse(ctx context.Co
 
 // V02GetLiveMetricsWithResponse Show what is being answered now
 //
-// How many requests are being answered at this moment, which of them are the caller's, and how busy the process is.
+// How many chats this process is answering at this moment, which of them are the caller's, and how busy it is. CPU is measured since the last look, but over at least a second. `requests_per_minute` counts all processes.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -31853,7 +31748,7 @@ func (c *ClientWithResponses) V02GetLiveMetricsWithResponse(ctx context.Context,
 
 // V02GetProviderPerformanceWithResponse Compare how providers perform
 //
-// Measured times, speed and errors of the configured providers. Times are seconds, rates percent.
+// Measured times, speed and errors of the configured providers over the last 1000 attempts since measuring began. Times are seconds, rates percent. `uptime_percentage` is the share of attempts at which the provider could be reached. `health_score` is 100, less 2 for each percent of errors and 5 for each second above 2 that answers take.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -31883,7 +31778,7 @@ func (c *ClientWithResponses) V02ResetPerformanceWithResponse(ctx context.Contex
 
 // V02GetStageTimingsWithResponse Show where the time goes
 //
-// How long each stage took over the last requests, which stages are slowest, and what could be done. Times are seconds.
+// How long each stage took over the last requests, which stages are slowest, and what could be done. Times are seconds; a share of the total is percent of the time of all requests. `streaming_setup` is a part of `llm_api_call`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -31898,7 +31793,7 @@ func (c *ClientWithResponses) V02GetStageTimingsWithResponse(ctx context.Context
 
 // V02GetPerformanceSummaryWithResponse Summarise requests
 //
-// How many requests there were, how long they took, and how each provider did. Times are seconds, error rates percent.
+// How many requests there were since `data_since`, in all processes, how long the last 1000 of them took, and how each provider did. Times are seconds and cover what was answered. Error rates are percent of the attempts that were not given up by clients; a refusal of bad input is no error. Counts end at 100000, and `data_since` then moves on. `active_requests` are those of this process.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -32183,7 +32078,7 @@ func (c *ClientWithResponses) V02GetProviderStatsWithResponse(ctx context.Contex
 
 // V02GetCurrentBillingWithResponse Show the current bill
 //
-// What the caller owes for this month so far, and what the next bill will probably be.
+// What the caller owes for this month so far, and what the next bill will probably be. A subscription is charged in a month in which its provider was used. The estimate spreads what was used so far over the whole month.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -32198,7 +32093,7 @@ func (c *ClientWithResponses) V02GetCurrentBillingWithResponse(ctx context.Conte
 
 // V02GetCurrentUsageWithResponse Show this month's usage
 //
-// What the caller used and spent since the first of the month, in all and by provider. With `provider` the answer also singles that one out; one that Gaia does not know is 404.
+// What the caller used and spent since the first of the month, in UTC, in all and by provider: chats under the id of their provider, and what clients logged under the name that they logged. With `provider` the answer also singles that one out; `openai_gpt` stands for the chats of `openai` too. One that Gaia does not know and the caller did not use is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -32228,7 +32123,7 @@ func (c *ClientWithResponses) V02GetUsageHistoryWithResponse(ctx context.Context
 
 // V02GetUsageLimitsWithResponse Show limits and what is left of them
 //
-// The limits of the caller's plan, what is used of each, and a warning for each that is more than 80 % used. With `provider` only that one is answered; one without limits is 404.
+// The limits of the caller's plan, what is used of each, and a warning for each that is more than 80 % used. Chats with `openai` count for `openai_gpt`, its images for `dalle`. With `provider` only that one is answered; one without limits is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -32243,7 +32138,7 @@ func (c *ClientWithResponses) V02GetUsageLimitsWithResponse(ctx context.Context,
 
 // V02LogUsageWithBodyWithResponse Record usage
 //
-// Stores what a client says it used, in the name of the caller. The cost is kept as claimed and does not count against any budget.
+// Stores what a client says it used, in the name of the caller. The cost is kept as claimed, to a billionth of a dollar, and does not count against any budget. `request_id` is a label: what is sent twice is stored twice. Each operation that makes 3D models (`text_to_3d`) counts as one model.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32258,7 +32153,7 @@ func (c *ClientWithResponses) V02LogUsageWithBodyWithResponse(ctx context.Contex
 
 // V02LogUsageWithResponse Record usage
 //
-// Stores what a client says it used, in the name of the caller. The cost is kept as claimed and does not count against any budget.
+// Stores what a client says it used, in the name of the caller. The cost is kept as claimed, to a billionth of a dollar, and does not count against any budget. `request_id` is a label: what is sent twice is stored twice. Each operation that makes 3D models (`text_to_3d`) counts as one model.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -35365,13 +35260,6 @@ func ParseV02InvalidateStreamCacheReply(rsp *http.Response) (*V02InvalidateStrea
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -35486,13 +35374,6 @@ func ParseV02GetStreamCacheStatusReply(rsp *http.Response) (*V02GetStreamCacheSt
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -36089,13 +35970,6 @@ func ParseV02GetStreamStatusReply(rsp *http.Response) (*V02GetStreamStatusReply,
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -37077,13 +36951,6 @@ func ParseV02GetPerformanceHealthReply(rsp *http.Response) (*V02GetPerformanceHe
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37198,13 +37065,6 @@ func ParseV02GetLiveMetricsReply(rsp *http.Response) (*V02GetLiveMetricsReply, e
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -37321,13 +37181,6 @@ func ParseV02GetProviderPerformanceReply(rsp *http.Response) (*V02GetProviderPer
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37442,13 +37295,6 @@ func ParseV02ResetPerformanceReply(rsp *http.Response) (*V02ResetPerformanceRepl
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -37572,13 +37418,6 @@ func ParseV02GetStageTimingsReply(rsp *http.Response) (*V02GetStageTimingsReply,
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37693,13 +37532,6 @@ func ParseV02GetPerformanceSummaryReply(rsp *http.Response) (*V02GetPerformanceS
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -39792,13 +39624,6 @@ func ParseV02GetCurrentBillingReply(rsp *http.Response) (*V02GetCurrentBillingRe
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39928,13 +39753,6 @@ func ParseV02GetCurrentUsageReply(rsp *http.Response) (*V02GetCurrentUsageReply,
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40056,13 +39874,6 @@ func ParseV02GetUsageHistoryReply(rsp *http.Response) (*V02GetUsageHistoryReply,
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -40192,13 +40003,6 @@ func ParseV02GetUsageLimitsReply(rsp *http.Response) (*V02GetUsageLimitsReply, e
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -40336,13 +40140,6 @@ func ParseV02LogUsageReply(rsp *http.Response) (*V02LogUsageReply, error) {
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40471,13 +40268,6 @@ func ParseV02GetMonthlyReportReply(rsp *http.Response) (*V02GetMonthlyReportRepl
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable

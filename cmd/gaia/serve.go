@@ -46,6 +46,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	defer sys.close()
 
 	server := newHTTPServer(sys.handler, log)
+	server.ConnState = sys.load.connection
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	address := listener.Addr().String()

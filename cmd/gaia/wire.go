@@ -33,6 +33,7 @@ type system struct {
 	events       ports.EventPublisher
 	databaseKind string
 	serviceName  string
+	load         *loadMeter
 	closers      []func()
 }
 
@@ -57,7 +58,7 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // wire builds the system. What it opened before a failure is closed again.
 func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logger) (_ *system, err error) {
-	sys := &system{serviceName: c.ServiceName}
+	sys := &system{serviceName: c.ServiceName, load: newLoadMeter()}
 	defer func() {
 		if err != nil {
 			sys.close()
@@ -102,6 +103,10 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	sys.health = app.NewHealth(probes)
 	sys.handler, err = httpapi.New(httpapi.Config{
 		Personas: personas, Chat: chat, Identity: identity, Health: sys.health, Build: build, DatabaseKind: sys.databaseKind,
+		Usage: app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID}),
+		Performance: app.NewPerformance(app.PerformanceDeps{
+			Ledger: db.ledger, Marks: db.marks, Active: active, Selector: models.selector, Load: sys.load.read, Now: time.Now,
+		}),
 		SupabaseURL: c.SupabaseURL, AllowedOrigins: splitList(c.AllowedOrigins), TrustedProxies: proxies,
 		MaxBodyBytes: int64(c.MaxBodyMB) << 20, MaxConcurrent: c.MaxConcurrent, PingInterval: c.PingInterval.duration(), Now: time.Now,
 		NewRequestID: newID, Log: log, AccessLevel: logging.LevelNetwork,
@@ -117,6 +122,8 @@ type database struct {
 	personas      ports.PersonaStore
 	preferences   ports.PreferenceStore
 	conversations ports.ConversationStore
+	ledger        ports.Ledger
+	marks         ports.Marks
 }
 
 func openDatabase(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe) (database, error) {
@@ -132,7 +139,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		}
 		sys.onClose(func() { _ = store.Close() })
 		probes[app.PartDatabase] = store
-		return database{store.Personas(), store.Personas(), store.Conversations()}, nil
+		return database{store.Personas(), store.Personas(), store.Conversations(), store.Ledger(), store.Marks()}, nil
 	}
 	sys.databaseKind = "postgresql"
 	store, err := postgres.Open(ctx, postgres.Config{
@@ -144,7 +151,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 	}
 	sys.onClose(func() { store.Close() })
 	probes[app.PartDatabase] = store
-	return database{store.Personas(), store.Personas(), store.Conversations()}, nil
+	return database{store.Personas(), store.Personas(), store.Conversations(), store.Ledger(), store.Marks()}, nil
 }
 
 func openBus(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe, log *slog.Logger) (*natsbus.Bus, error) {

@@ -42,6 +42,9 @@ func Cache(t *testing.T, setup func(t *testing.T) CacheSetup) {
 		"a load overtaken by its key is not served":         cacheOvertaken(cacheKeys.one),
 		"a load overtaken by its space is not served":       cacheOvertaken(ports.CacheKey{Space: cacheKeys.one.Space}),
 		"a fetch after an invalidation does not join":       cacheDoesNotJoin,
+		"Peek and Len see what would be served":             cachePeek,
+		"Peek and Len see no entry whose time is over":      cachePeekTTL,
+		"Peek and Len see nothing that was dropped":         cachePeekInvalid,
 		"another process hears of a key":                    cacheTellsOthers(cacheKeys.one),
 		"another process hears of a space":                  cacheTellsOthers(ports.CacheKey{Space: cacheKeys.one.Space}),
 		"a load overtaken in another process is not served": cacheOvertakenElsewhere,
@@ -241,6 +244,52 @@ func cacheInvalidateSpace(t *testing.T, s CacheSetup) {
 	wantFetch(t, s.A, cacheKeys.one, "new", "new", false)
 	wantFetch(t, s.A, cacheKeys.two, "new", "new", false)
 	wantFetch(t, s.A, cacheKeys.other, "new", "old", true)
+}
+
+func wantPeek(t *testing.T, c ports.Cache, key ports.CacheKey, want any) {
+	t.Helper()
+	if got, ok := c.Peek(key); got != want || ok != (want != nil) {
+		t.Errorf("Peek of %v = %v, %v; want %v", key, got, ok, want)
+	}
+}
+
+func wantLen(t *testing.T, c ports.Cache, space string, want int) {
+	t.Helper()
+	if got := c.Len(space); got != want {
+		t.Errorf("Len of %q = %d, want %d", space, got, want)
+	}
+}
+
+func cachePeek(t *testing.T, s CacheSetup) {
+	wantPeek(t, s.A, cacheKeys.one, nil)
+	wantLen(t, s.A, cacheKeys.one.Space, 0)
+	wantFetch(t, s.A, cacheKeys.one, "1", "1", false)
+	wantFetch(t, s.A, cacheKeys.two, "2", "2", false)
+	wantFetch(t, s.A, cacheKeys.other, "3", "3", false)
+	wantPeek(t, s.A, cacheKeys.one, "1")
+	wantPeek(t, s.A, cacheKeys.other, "3")
+	wantLen(t, s.A, cacheKeys.one.Space, 2)
+	wantLen(t, s.A, cacheKeys.other.Space, 1)
+	wantLen(t, s.A, "nothing", 0)
+}
+
+func cachePeekTTL(t *testing.T, s CacheSetup) {
+	wantFetch(t, s.A, cacheKeys.one, "1", "1", false)
+	s.Advance(time.Hour + time.Second)
+	wantPeek(t, s.A, cacheKeys.one, nil)
+	wantLen(t, s.A, cacheKeys.one.Space, 0)
+}
+
+func cachePeekInvalid(t *testing.T, s CacheSetup) {
+	wantFetch(t, s.A, cacheKeys.one, "1", "1", false)
+	wantFetch(t, s.A, cacheKeys.two, "2", "2", false)
+	s.A.Invalidate(t.Context(), cacheKeys.one)
+	wantPeek(t, s.A, cacheKeys.one, nil)
+	wantPeek(t, s.A, cacheKeys.two, "2")
+	wantLen(t, s.A, cacheKeys.one.Space, 1)
+	s.A.Invalidate(t.Context(), ports.CacheKey{Space: cacheKeys.two.Space})
+	wantPeek(t, s.A, cacheKeys.two, nil)
+	wantLen(t, s.A, cacheKeys.two.Space, 0)
 }
 
 // slowFetch starts a Fetch of a value that was read and is about to be changed. It returns when the load has begun; finish lets the

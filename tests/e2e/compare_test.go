@@ -263,7 +263,7 @@ var placeholder = regexp.MustCompile(`<[a-z][^<>]*>`)
 func matches(want string, got any) bool {
 	text, isText := got.(string)
 	switch want {
-	case "<ms>", "<unix>":
+	case "<ms>", "<unix>", "<number>", "<minutes>", "<days>":
 		_, isNumber := got.(float64)
 		return isNumber
 	case "<timestamp>":

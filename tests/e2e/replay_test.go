@@ -172,6 +172,13 @@ func (r *replayer) arrange(e exchange) {
 	if strings.Contains(e.Name, "Persona") {
 		r.removePersonas()
 	}
+	if strings.Contains(e.Path, "/performance/") { // the recordings are of a platform that measured nothing
+		r.service.Delete("/api/v0.2/performance/reset").Want(http.StatusOK)
+	}
+	if strings.Contains(e.Path, "/chat/stream/") && e.Method == http.MethodGet {
+		r.service.Post("/api/v0.2/chat/stream/cache/invalidate?cache_type=all", nil).Want(http.StatusOK)
+		caller.Get("/api/v0.2/personas/current").Want(http.StatusOK)
+	}
 	for _, p := range e.Given.Personas {
 		r.addPersona(p)
 	}

@@ -15692,20 +15692,6 @@ func (response V02InvalidateStreamCache500JSONResponse) VisitV02InvalidateStream
 	return err
 }
 
-type V02InvalidateStreamCache501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02InvalidateStreamCache501JSONResponse) VisitV02InvalidateStreamCacheResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02InvalidateStreamCache503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02InvalidateStreamCache503JSONResponse) VisitV02InvalidateStreamCacheResponse(w http.ResponseWriter) error {
@@ -15811,20 +15797,6 @@ func (response V02GetStreamCacheStatus500JSONResponse) VisitV02GetStreamCacheSta
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetStreamCacheStatus501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetStreamCacheStatus501JSONResponse) VisitV02GetStreamCacheStatusResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16412,20 +16384,6 @@ func (response V02GetStreamStatus500JSONResponse) VisitV02GetStreamStatusRespons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetStreamStatus501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetStreamStatus501JSONResponse) VisitV02GetStreamStatusResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17450,20 +17408,6 @@ func (response V02GetPerformanceHealth500JSONResponse) VisitV02GetPerformanceHea
 	return err
 }
 
-type V02GetPerformanceHealth501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetPerformanceHealth501JSONResponse) VisitV02GetPerformanceHealthResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02GetPerformanceHealth503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02GetPerformanceHealth503JSONResponse) VisitV02GetPerformanceHealthResponse(w http.ResponseWriter) error {
@@ -17569,20 +17513,6 @@ func (response V02GetLiveMetrics500JSONResponse) VisitV02GetLiveMetricsResponse(
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetLiveMetrics501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetLiveMetrics501JSONResponse) VisitV02GetLiveMetricsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17696,20 +17626,6 @@ func (response V02GetProviderPerformance500JSONResponse) VisitV02GetProviderPerf
 	return err
 }
 
-type V02GetProviderPerformance501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetProviderPerformance501JSONResponse) VisitV02GetProviderPerformanceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02GetProviderPerformance503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02GetProviderPerformance503JSONResponse) VisitV02GetProviderPerformanceResponse(w http.ResponseWriter) error {
@@ -17815,20 +17731,6 @@ func (response V02ResetPerformance500JSONResponse) VisitV02ResetPerformanceRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02ResetPerformance501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02ResetPerformance501JSONResponse) VisitV02ResetPerformanceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17959,20 +17861,6 @@ func (response V02GetStageTimings500JSONResponse) VisitV02GetStageTimingsRespons
 	return err
 }
 
-type V02GetStageTimings501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetStageTimings501JSONResponse) VisitV02GetStageTimingsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02GetStageTimings503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02GetStageTimings503JSONResponse) VisitV02GetStageTimingsResponse(w http.ResponseWriter) error {
@@ -18078,20 +17966,6 @@ func (response V02GetPerformanceSummary500JSONResponse) VisitV02GetPerformanceSu
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetPerformanceSummary501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetPerformanceSummary501JSONResponse) VisitV02GetPerformanceSummaryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20372,20 +20246,6 @@ func (response V02GetCurrentBilling500JSONResponse) VisitV02GetCurrentBillingRes
 	return err
 }
 
-type V02GetCurrentBilling501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetCurrentBilling501JSONResponse) VisitV02GetCurrentBillingResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02GetCurrentBilling503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02GetCurrentBilling503JSONResponse) VisitV02GetCurrentBillingResponse(w http.ResponseWriter) error {
@@ -20526,20 +20386,6 @@ func (response V02GetCurrentUsage500JSONResponse) VisitV02GetCurrentUsageRespons
 	return err
 }
 
-type V02GetCurrentUsage501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetCurrentUsage501JSONResponse) VisitV02GetCurrentUsageResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02GetCurrentUsage503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02GetCurrentUsage503JSONResponse) VisitV02GetCurrentUsageResponse(w http.ResponseWriter) error {
@@ -20662,20 +20508,6 @@ func (response V02GetUsageHistory500JSONResponse) VisitV02GetUsageHistoryRespons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetUsageHistory501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetUsageHistory501JSONResponse) VisitV02GetUsageHistoryResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20816,20 +20648,6 @@ func (response V02GetUsageLimits500JSONResponse) VisitV02GetUsageLimitsResponse(
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetUsageLimits501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetUsageLimits501JSONResponse) VisitV02GetUsageLimitsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -20990,20 +20808,6 @@ func (response V02LogUsage500JSONResponse) VisitV02LogUsageResponse(w http.Respo
 	return err
 }
 
-type V02LogUsage501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02LogUsage501JSONResponse) VisitV02LogUsageResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02LogUsage503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02LogUsage503JSONResponse) VisitV02LogUsageResponse(w http.ResponseWriter) error {
@@ -21140,20 +20944,6 @@ func (response V02GetMonthlyReport500JSONResponse) VisitV02GetMonthlyReportRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetMonthlyReport501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetMonthlyReport501JSONResponse) VisitV02GetMonthlyReportResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -33550,409 +33340,418 @@ var swaggerSpec = []string{
 	"EjkHwVw1q5Lmi/bvvKmVhr/IcSUbdUOqJT3qxE7mCyqMr3dNsIRAKnPs1DhgVys61TlXP8IZNU/RFRzL",
 	"0On6+eT0XNcxvd0B6/mm51wlVU1zIjJT5khtoyI1qHwmVouwouLUdvhUN82y0tF0HdbWd9A39qdsoS60",
 	"zhfwB/33pe4vNPj5G/P3NuHC+6Ctw9YC2PnA/7t76xD9T/QfO8X6/A+8Gm86ME9dmVf93Wp19FO2sAyh",
-	"2PDtviKFfg4wDZTULNBhHAlSktxEWL5ugTCJrHaJD60yv/j/2Xv35rZx83/0rWB0ptP2dySZ1MUXZTrf",
-	"4ybZNm2yyc9xdr/bbUaCSEhCTRIqAVrRZvzez+B5AJCUSF1sK3Gy+qPTjcULAAKf5/55MOVnFX4aOwPG",
-	"5ZzX4cUPdhfD59aS6fuCicK5FJMJfkyLFfaXR8CL8pY/oQmNlooHshZH3mexLNT2/1Haskg8fHBk6SpL",
-	"VM7g1jQMZPDZxstcuLXJz8bu1faQJNypfFAS0fXgWXhVsW1N3tmG0EgKaG7o4oyO903OaMrW4esnr/M3",
-	"pkxi7aWbe7m3369r8UxbtNEko19++eWX1ps3rRcvRs9galiDa8dL6FQ4+wBy+XLzoEQ9lZ+H1WKGUqyy",
-	"InC0BvR06+AcF0nVsAokWI83qJyED1Q4nkwjRgSmb1YNopBrnA9iszvz7uNDJRCYjqXiT0Nh0G13Tx0v",
-	"gdf2T20xq0oZxCP0FilweOH1WJ2iFbLTltdt+V1Isytepx+1fl0PmkJWkOeZ4RQp83KetOL9ZUo080un",
-	"5XdKZa7FsSoxH5qCyzxK8qst0cFrTP1ar1MqScN6xKExsjCL1N6H8zP3rdym2CdtxA+7IUy3WHrSbfc7",
-	"VnLFTKUGjtbqWzruNktg0FstPul1Vl0P3u7q6hou1KitetRG+nj+dnnwIaGZmomU/8ZCvGkHIfKDSMc8",
-	"DFmCQq6zy2vmqdDGrJY4LxMFPBVfXkDusCA/CvVKn0Ft9OCSPEiuOkkKH06a74P+GleuXBalWggS87kr",
-	"hCoKyUHKaHhvyaoH0TLNDER6Ake5pbghWq4UtWASFWi0YQ4vLl+/br0shpMxW6eZs+w4ajecOE9Ak6+T",
-	"fsC7cs1Rw3igjWw4boJlAE4Gw5XmekGAifnh/QvQXGFZhiZlqKFXYjimyE1UAXlmpX793JiFDj29c1sO",
-	"DbRFyDrXGPRXqPX6a/R5fh+7A6Ow0ZMnPqImkHbkL+hpMNvhjd7qK73qd668tFPz0o87Y9RzIYtfsAah",
-	"YPW+LEL9blBGG9aOE7JwRFdBRn8p8hIBwLQNPzzM2O4pWN1XlW3wXMTzTCvcCB0kF+RkIbIoNCXyynXu",
-	"QWO7TX7Mi71zD6tIocDQuGfBEWa8DEZHn4goEguJrtiZqSd3uqFpA9AmBX3RhsMovplgFQmXpOd5lZhm",
-	"1hgISPK6o7+KcLkfmuWdZ6zu4MMB3qj8VIKXYwhqzEL8J4rjQW+vc24nZg4MHvY8UmKKix5BB4Y+DQl3",
-	"iLeG3nZphhBJK+qe197FoHM66Hfb/fOLfzXuuVp2eRD3HYoXlUSv3e3ca/XqMNLOycDkDjj0Vxq6T/Hl",
-	"kNXf4Q5Tp3ItxGt9oPC+/i7Dk9l8LlLFwjcs5NRmNh4Vzp1Egd1ihBJb/v3VJQBYrS3DZlqva4LXydhR",
-	"MPimo0WJabK0OY3GJ+zCX4reMFmnWQIz3zv75gcj0yoIlQv0UzbhCcPGcZ1m0bwE5GCf9NIVsWfQzSln",
-	"i8buaYEQr1NQ2KAzIASz7ZUdr3CpX1Tu3qViwqSELFYwb1fVXUNPW6HwxpbOcHdkK69zDbzZmR61wMNq",
-	"gfhl3XLrg4MMlU8BDOw+a+lJ0pSbU1aPCHDcc9cdgARNSCjKUXCjKYL21iTBjNE5kwoDt21yWbwUnpEU",
-	"0qRJKJgkUw6d9hKT1JiPrxJcnsPPjoZGr+V2r61ICU+0tRUww/VVgINRk4xyzMBCa/i3SbXSl9Q5K4s8",
-	"S2V1bA/vZbMqDx0Yqepe6/Sk4lscB6S/L+/m+ghG1jTVizMzi5JFKqWjDWOKaoe0OynmI/hyzR4suk9z",
-	"ildMfcUN9ng6bC5Fyhp0z1VGNXLa6xLoF0dWVnL9jpU3a1r5zq6T0gM7Pb24tRZJdy/J8zyHkVrfaH6Q",
-	"jw7SJya0DIzmQXVIJgdsLkDa1xBbebe/Ws9oyRuQ6JEHrE1eKYluh50cDU2ymPEA4onw4jacqREGEXf1",
-	"QvTq9F/Ts/CdSyfYKJ+uC+MbkBGcXg28oBDq/3Agof+Rk10jLCNN92iHeNrjSSg9YtulEj6gWWMemLyz",
-	"BU1UzjReNS5DAbpsPGQc37ScWnOtTCYsUPyWrcf11uSSy2ExRIoml9jd5Le8/rVnssDaHmaC7So2VkTE",
-	"V3PAf9w7YGd7hdZZQujA/JLiyOvtBPI/iAyz4Y/yayf59T7HdcCcFcbJrxHmK7VPrZRdWq8vm1VGGBXa",
-	"ZCjnUtciyoT6iFZUbT4eJMWgKApmNJlWJ7doq3SFNu7hjpgVdZfOUSxxTCCr0I8BaWKa0Cn6Zz4294Ar",
-	"AxEu9WFT3NDlnVFAUPtqk4DQBU16ZbjdcGWs646i+ww3NiZ/KZ2i6JSqfFOz6MXa7jVane4d5JEZ/63L",
-	"kvi1vEarnqeCQYLtYvAXl5JR+NqdfYHY7jmoc61FY0eVfXRMHcoxlSv4psagoMR+DZTEo1QflLyCbhAy",
-	"z/PPAb5A3w6NSYHkRQ8GSznQbQ1VGUBJjU1veBSVa4S1bj8W4VJr8LY64kHq/geY0fei6j9Yrc1jp7n/",
-	"bE2X7foFXTYvozCLSHCTEJXy6ZSlaEeQXA6sKawODv+bsQzADZ+w1cGzL6zht64DtJRNUiZnR/3yO0gg",
-	"kzew6eCDPq6SCXweu+MnFiLUweVlGCLziDlEGhVNsZwrsatoyYYpGZJwVVAyTXWBo6y3aR/CuP9HOf+S",
-	"85NgTjaWCwyIxppyXnaaonc/L02cZcmNbMKYTXqahkFFByMS8YQN4PZURAxjCIbrFMbHGdR66FvhMVak",
-	"jSY84XI2RJ7nEQqC0a8v3v748uMI9GVTM4gFfQvKVc4dgyVmWPZgO3G6jHUJ0Q5G02hJJpRHGdbpA1mL",
-	"Hr3eq88IJRFVDN1n8GthdKaQ3w5ArxMJ9LKYYjmsHCUjrBj9CYslBsRrd0ZaLKksNZJMv16SiFG9nq7d",
-	"QrL2taujJli8siKaqs5IfsnJq5DFQKcdLDcxhRbueE2lAp6hVy92ufzDqze4a99j3QwKn3vm7IAmjF4L",
-	"0KuhFAI6e2LxilWlJzSSrIkP1jo5yr9bJO3PlxGYnBrdiRec036nderTs1Yv7PdbF7R70fKC05D1x2fU",
-	"n/SgyEhDyHBCo2hMgxsrdMExie8diluWpjxkbgD4Yy7M8JaYfhpamALpNYwxGO0V5aQ2JENBXpFQBDfE",
-	"KEp6d3OR/E/B0TOdq1ZPtGKe8EaZPq1xOvGDDr1gre64f9bqBT5rXYQebfXpWeCzzqQ3PvfQ6BJYqtIY",
-	"04gmwarPCFWUgsYxXLWzcNO7+iCsnIJF2D3gMKPqkKlP9sOZ1pvmC9WsYuXcHc994+Un/SquTNWaq5wa",
-	"kPJz7Igbg8b7SCyiZdHcn6WZ1EcEOaQY0fOYmTxffdFSZClhSy2TEAGmKWMJiWwh7PoWOvc7BZaDcsF/",
-	"73ytqN+/WM2ePz272/N7mfkBDxL7pE4AY1t2B7gPgI0akHmn5rn2ypPnGlh/wGvvmg3A7h1vgkvv0KDf",
-	"7RaNZlA2oeXObre8g0vvmo2MDy3N/ca7Pry6Zp/UCxYp2thvfREzX1C4sVIdRRncdDxkEAU3AvghOmpn",
-	"pyw0rZFd2WP6hXRbbwf99LlIJhFHio1jRt3hahxzVy3TCqdTUDWGTU3ACHfoWqBxRqvqobUifB/l+WTG",
-	"pRKWeSdiqqLm+GU8V1Yjs6Vy9Sp0m7xVM5aWeSy0/F0aH4TQ0lnNhASnrcCL4dbqjLnnEaOpnvbfzVAf",
-	"KtDonA/LhbdF9QEqrM2qkEC/u+xUNG0ud7eOzbCf46N+8jr1OQGFNeUSU36+Z/ffYxygH0RqD0xx/Q59",
-	"bFKmYa81T0U832CBvqE35uAk7JOyhp8xTLafJZJJZo2ueO5MMFdyYGxSasuCTdPYRCzaxFgPePQqD9YV",
-	"zOEdTuGwh+r9UioW22ng4q22jH3IGcNJXJnnbjhjZgRcGt9owhbHE7b5hEEThvVN6DZfwhaHPm05C1pl",
-	"6LBA2BzbXW9GmUnj1LHlNlJyqWiidj+ENhmGRpFhcsqJZzbWz6MiarjOHv90zagcOultDGScvY3sdTp7",
-	"Ks16rBsOj+S/Mbc2Ja/K8QRtVPJq1m2fY7NfXKlIuPLY7lFDf1LQUdvk5aqn0hB2outwgIxOTcDcZRON",
-	"/6Ez/oHzTB8E8ifLS/vnJomZovqBTWJZHb+669L8gA9tmlQ6BnwdlDg3CVVKa24YZ6MJKrh5rjhoBOJW",
-	"rxokirGldRGP7DghAjejkiSCYN5TJcSgkfs1vJdHV+TvxRVpPIhfyBO51RNmoWCr68icDXv5XbP4mp3u",
-	"xKuLvM473OYExyoa7Hj/D+a2S3PXnd5NiIM7PuGNvdz2Hclxdtcn6Lveu5uwU2m43PHuK7i22Gd5h5ug",
-	"hgzpUEU03GfBr4XIpTXcnUm2x70fjA92tw1uPvLthixK7Bhy9CAePYhPxYNIqCQqp69bI0x7X8T9x7PY",
-	"9ENPAhrM2Ilhdd2Y2vQiFXNDtuAEEZhbktwwNtfmWsxikS6boOGxW5YuoSIjJQlNU9DDQrFIBmSkbT4I",
-	"wyNjLlxvw/OGNJ5G0ahJRlYXGeE1Gj9k4Yo20aOaY28CRjSsahVNipiBisa0gqBHICZuQE2j4amcIvmG",
-	"LZ+hn1NCZgCU90kW3daUCL9yy2VkkV7EbblTP4ONCutdX1QQzFix7Wx1DtR2AIQB4Xlbrzp4m0TY9pUl",
-	"CgL5oNRiP+jaegfzyerKHaDz4dZ6h9o3289c93ankta8vtjc4xFLHPLPMWjQKILB2S8fDgt6Mii9xd/0",
-	"chmttxNcsFaf+qzVC3vj1gXt91unk+74bOJN+tT3q9xqa8y4D8z/KuwKt3d5de2bI2YP9cli4bH67cll",
-	"d2nMQyAJHZcscuBqePzy0mN351/Eb1cOf9FNGdo+OcHMFBVEjvsXSMJXGqgXQlo1Dr7Cvn8kPx9igp4x",
-	"3G8tQfyzmVlj0G2u/KKHD1n7OwDCwNZzfUSFWa4+vVP+u312bqzfJGIRsXDKICe+8fHugHjiehNXOyQV",
-	"VblnDT7sMV3+cCVF+n+TLIoKy01oyvaGhHv7Mg8RrX5v3JnAlwzeP9Q6wbUPOaBSoBoBhAzgwYEuD5KM",
-	"Xrx8/fL6JakOqY/qo9n4zseKZxfCbCXNeZco9g4k+Xse23K4+xjrPkysG88DCzfGEw4pm20ZVY1UfqnN",
-	"IZPl5w6copGYZqZNhQkjrNbxKQF1fOi9h/Q6fdJiRqUeEHZ1kYR9mrNAsZAsZjxiecZvfmWbvA9EyiSZ",
-	"Cqx19/SjfY/MWFpfFFjwgMlHYO4H9Ck64IBWJIq4ac3latE+N+jtdKjURIEf+bTbtd47cAJjaUur25pR",
-	"fpO1Ol6n53W9s9yCeQ4XkC75u76g7PnFm/PK5aHUC9MYnLX7zcZtOpQZx4In46RdGcs5uLTzsaCvOn/1",
-	"395d47+rnM0rr7xYeyWmun5sNtwiDQNo6cmp3sZ5QBMXvelstaEJDACXP0uH2DyZJQFbaSMwNJZuDL6P",
-	"j3uiGWyFTXV6+AmPWsfhivRwhYvMvrmDaMKn0KFhD+DDxz1AB8EHlDpS1KHgFU1uZAGv9ZDNdMZLh3d5",
-	"tNLgHbYAMGen6cwUIS10ZlyRn64wHorE/iJh6BejwYyo5ZwHNCIJ0zioB8GTqSQzEYUk5HIe0SXe1iQp",
-	"C0QcsyQ0CQ1wDcI2D+VmwwfOxrtSY44HZjlE0fBwkHhg+Nsd6lLzQTC1WyomFbwPJm1DgmvD13dhX8HC",
-	"kujh2jvcSPDKTuHKc8/TL57x6Uy/zFFY/Fpxt/sRZmDeWnxP3cKaJTVv1+8rTX/T3EpT+ggRp9K2BBJt",
-	"G9bc9O1ZzNKp4Q2pv8p+qjGTqvhJb1P7p7p77+4jPopHpK440myJoxw5iBzREFgA3ichP27TVnmXb2R1",
-	"MjixKkdyeSDJT1eGKUPLCZdvwiWZMRqpWbGExiZdJyE4lGXeZAZ7+pqHj9wALW/CCBpIZ1FUJxl+uoIt",
-	"f1We2cMFA+wmxW/ZE9OWPzbLY+lrcbGtCgqxlrzhCXfFpvYD01iYcJPdrywSC3LmeSSWWL208k3W8kcO",
-	"4Yz76Wrlk9ZWeRevOsLZYeDMLrI7qVr1++nq8WCMfVIskfid63Bsi1/+PXJNmKQnDEC7Et+EhKIJ/sTI",
-	"bvcdsuF5sZtHwQcJSivm/XG5k8/+0d312SZ/vV/nr/fC00kv8MctyF3rTTzWGp8zv9WZeMFZcEFPw+52",
-	"f72/2V+v1alyqpcdt5grHvPfjPAxeW2rKUP45zlN9apGwwlTwQxQzISNJRvmiWM2zWt7avJp2UbXrwW0",
-	"hBGVXZWYffT4jsr60MIVoyFPmJRNTHnWe+4YXTgooJkFtwe+CBcHDi+gdrQZxngCBvZCpNCnF7UniGSL",
-	"9Ea2yehvL6+JedIIMncR0RTlUW130L/jix+KQe6cGDXv/l0l33P9TDOsbRE3Pf3vpLMkzni17eth+kpu",
-	"cZtfRqahq2wis4ipkiywO4nUMns4VF+2ySXBxnjklkbWw54Il0i+QiMecalqfeDO+70x3wiSbYyKavNs",
-	"7Bgfs3thc9OLjUEDQt+tRW320zwnk97n9dsS44G5c4cL304mkqnGwxOH8EsbQe4mNWjccrnWPMbYH3el",
-	"WMNq5rfp3gvps1p7Qqou97hcvjcbgQhXqPniLFI8FiGN9PGw6foLnoRi0Rj4nXPIiS/4zqyZEtNPOaPC",
-	"afe8t+JTA/uoejaWhQ88Uzui25P05B8TkvbpIYG2josjriK0Aa5HctkYN82q6lzfE8JgkjVu0FDhwaz8",
-	"A+FbkPd58YUPN1BKJ3113P9kbC7RBLPd9TERoly8zxNyy9kCkFUPV99QiL/ljJpwwFsqS8dCY4X1w/Rb",
-	"UiQJU+CK8b1Op/Hx/kfYrc/yOW6E2hSDwtyPevvhTmZQ3rCPcSRDFkS0/kjiztvSIJSrzGxfUIb+Rjkl",
-	"ikWRJHROU1OexxUJZkJIrRzhOTW1jIUHWtZMDtzEWGbVxOAdsHYb8zBfBAz42feTcQrRN9BVth5+O7WH",
-	"96uza/Tres9pKIrmieQhIxQCiZdXWq/83ysiA5awgZsnuU3RbcwT44I0XuQAG6qGuUPaoQNkK69gghP6",
-	"db7ZhwACTnUbGuBVYFke4eCQcFBc6C+CB2azbhXQWgDHVGkrKRbSIADgwgoGVAlvEbsg/Ywlm0/xu3xA",
-	"DycVz+dWyZfrmkoV4kFckqkQIWGJyKYzdzBN770veDTNQmyT1PkkjwfzkGTXhV15+FPpIkEbCAhM7Ktw",
-	"0vA82r5p+lSCY9/Vt9mjaaKZELJkSQjJf4ooQWiytIIc4lFZZJquOF8KpvfCQQHCUIwkzATwWQsYwMDE",
-	"TOFlNqMQyACSYLnKJiCxzqxNftZ4kggzkZgxrUxHEQlZTJNQNrG2X59VYC20kBSYI1sI7NXQ9Zjf4XM1",
-	"HqcEPxChNexLdfaKBbOEBzRq1NW6d1dq3X+eLW2GNIfs6ZClZBLx4AYYFLBAg00UYUtGRBIt/wdsezZh",
-	"acrCYVUItlDUnjemqa1fN16MVQ/Fx/0g6//qJXUBzkfvIpxMeMggZczfuOZFonDT8sXz/K5f/GX9m/j9",
-	"s36h9jxHeoftBUPM63QuylZaDvxopNV8gapPVQxv2/B6u0/ew+ucRxw2v3kQBuzslMl/zbpLq27q/bUh",
-	"5L3BuNzvgz/5uPaxiPobC8Q7YfVIcrYuGG8E7Web+nJXq/6Cj1o2DVV7k0hMjQeyc2e1QpihOmO/tpOx",
-	"kURbuzoYiXxJZETlzHJv8RBI61iioJrmD50f8u4NcwqxMds3xmb37Ni8oXOQil16O60AXUj5+Qouddf8",
-	"ssBX3Bj47T5rnRV+LXIXNwan8ONKiDOmUdQk/814cIPODG1TGEMfh5zXfzpromw8cDkM2TxlAbYCsiTR",
-	"93bxr+Vfee3zZkPOGQvzv1y4vj5yNQmh+AtwDw4tVePKr4rFsLGzlO3JdgOb/wXEeDeGFI4dL76T8keg",
-	"SjOId8DAQyEvZltywiW5ZWnIA21REDgccFCBQMflUkBLtAm/ZQT7EMo2+SvkFHYIigCf/MHegjSiLmEU",
-	"cw/75ro++QOhZEFTrec1gf2CBNqiDGj0jMQCjCyakL5HjGkCFO0UfaUp5ZIRmhAasVSbaqJOqhTypR8p",
-	"RwJeibIpYregP5pplFhKrT2q6A0jnfapT4BCnt6yFKX5asJu4x3YL5i8mbpweGomC7yvWTxmwBASaDUV",
-	"sqoARNUsZXImIj3vf2ee1w1Ip+1JCG7iB3Cpp/38LzbZozh8lfJAOrsOC57grA06zYYZfFluNQZ6doba",
-	"aphSxbSoCGAxPWdYyiFNaLTUYDTQloeMxMI93CZy+VXZ+r9WL4xWjuRMpMrRdLYhq82uBIa0zY4a5oOz",
-	"K8T+Qvpt7w/Qrc1ctDKt4nWyYZdtWfGsgPj4KHtJ5ZPMN2na9a58kBmTvaTmQTCiRy+VXz8rNaLIAMXR",
-	"wXYQ+fCPLJyyarRdFRbFapCKfKL81weIjYjfso2NNmOaLAsgnWrTnCdTk42uxYhCP04sYuC6RBcdSpTY",
-	"+NNsXu4fTVqulpHjTC6td0xrDITXFpG95rfsjQGvBwP8KvLpm5EDN4czzH1B7uxhmNnW9X67d15oG19f",
-	"PVDt94BnY+HB+fhscso82jqj3X6rR89PWxdjj7W8sE9PqU/Px5aPJ1X13dc6bd/z/1Uq1i9YC5YpaUf2",
-	"H+e7H5olwtf67Qtw5aNqvC5CCrKqMdDWxDwbQn+UXE50274WPrFIl+aneNwY9Px2tyBAit2P/U67f0j8",
-	"ew29PusUcb2Nj+B3OOV4YbzYKziSiMXXAMDt7YbfWK8+7MdmrfYMLtspXJm3ZCXX+iaAQckCAc596EpM",
-	"zPGoVW3NIx6zalZoDS+KhtZWKCQCl5bBYBb4McyHrPIQr8HepjSeWv3Sa5/2Sgqm/tPZud/pr2q3F1BZ",
-	"BZ2EDfFnCRY6A98feBeuS/tqLEKrshder9mIebI+iI7faVZlSKNTAuAJP2BjcNZrdyxW5hLD75yv9nq6",
-	"8HrQLmoOHiDzwcGAuLhod+4OCXF5s+pj1+CvAnXPRTzXp14jXh7/M8jzNYAuZdKiWzUdEvJq0iiyccw8",
-	"yU8WK7RSRhZUtskrVUNg6Rg3we6fMiVJz+vWRCplyYp/RIajwlOJUVuwg/GYsYTgakBY8ZaLTA5DqujQ",
-	"fb5qCxmuCURk+UfmLOUCotZWRxxaVX5w0em1z5oNiGrXH21Hfpxf0r32zwcAZu2eqVVa6yPuV8IPBh0Z",
-	"KoxbUeVBTVTytYUvWAcyCVsgof8RZA6jT+m1NccVlSn2ACVqT46nIrhILdbkRkMScoeBdAQuJkqIG+hu",
-	"kBvDdjdbIxKfispTJBZMqkJVZwCZH2NGQpGwCj2rvqyTTtk1j4FXY1vpih7ezFrBRS+pHWpdDQnke5bK",
-	"R2xxJnLExvQTj7MY/uWBSmL+6YJRPFFsytJHiUYlNFpKjuQYQqmIJSy4GRb8in6la+5HYb4Vl/gBUnTb",
-	"mt6aeDM45sznGdp9AIX3qO7l5rPXPtU60ooedA5ABJAdRfGQzjmEwRrIr7L+DM/zy8/w2p38ERo8WKLM",
-	"YhSNWqd9ohnulM/OxV0TP9cQlpGF5hPBI/V1loFl5dmDDePTymf5jxeod5b/qLXRfCpDMRma7Dmck+1m",
-	"4HueHmNxdQYbFrj88k77/Nxff3nHO6t5t/kmxZcfUlN9j1umvopwyo6lNk/WlGfGvweBm6n4Ok7Mgtq2",
-	"ox/TqLEsZWVugSWIpdxJCfLKFVSGPKw06LHXz25mfWHjm1E/mDwQNFcOqWL1auR6YGgH43+7wW5jOzUG",
-	"PBjrZtXXgaM/6HltvwOjQ5S2KWy+393dwi5tzL1iW2Yq93EVOMclTLHTm5nxlf8+E1mKIbEqff1ecGkm",
-	"WoeX+PNR3z4M6MF/cckcknxBuAN69VqMe2cuaJoeolodwzKEnLJpBGqOaVshoMh4ZOjQJbhkbdMkzIg2",
-	"TUECmgJNOk3I6OU1nY5qSxrsGLap1a8ZvWWS6CGhMyKnj9/YeIENRRItq7VqTNYxuvNYiIjR5DBV2duv",
-	"fDX5USTsDVXB7BGKuHOXBuTiEN8tVt4BrKpa+3Mjosk0Mwp5gyWNZmOS6l2Z0Fs+LZC53DUbQcqwl4Qq",
-	"cqb4Gqa7yJmSXzPWR2EXQppGcy0LJaBRTOY8EoosZoKwT0CkLdFnpIW0YNkt0u7u09SMSxO1shvB8nfR",
-	"uaI8yRcKEsVUSrky1lDk0gNnWQxo3QhTbEtVzgZr/CKyQjgTnouZkDKmUUTkjM/b5P2c0RuYZbSEc8YT",
-	"k8ggNRYlAXZyyeZhxXKXKGqAeAL9MnZz71tZY86jPppXZgvWuoML52/GqFUG9HmvaKQwo4k2zKEsyuFH",
-	"gH9tl87namalfnsXU8/WB2FhSCpuqONd+cPo1aSlD1ULTtUISUmPZsHhGMSxECgHmlUph3+vFHHw03b5",
-	"1qyp9XmvMOXYNeQodNuQK+02yGWCPXvy9h3GSwPM+9BDCbp1BqbZWDXTPgCbmdRDymUeAMAPAcpvCvz2",
-	"RS/8OAcpsikFC2DzGBG32m7crN8DP/FRxj41GbsiYvfdmtuEasIWFpa+bGr3sfvi0xOoiGO5WLuPTN0/",
-	"QgP3nZhUto00GCVpa7lmseCVKlnm1xyUlbMFlUQyBZERk+1d5Ol0R6Cm+T0Orih+HwfUzYPdzFKmUs5u",
-	"j/B+hPdHgfegvL+OPYk2A2DFkh3ErqiGQJ5wxWnEf2Mt5zPaxjZQAWJY5w9pL1wB86L9h7VD6JTypOlI",
-	"g7gkMZeSJ9M2uWJzRpVhIDDmsu1IVNPf1Q76BQ7j8UHyxcr89teAsSAxGpb6Szku35BjE/vhNOMhtkC5",
-	"L14imlQh4oyxdJJFJOJKRYykYiwUiqYZi+bSlirqb5rNHwsY32S1mGgH5HCRRfPCP2F8PBgGM5oWOufX",
-	"gOWbrKkNWDtHCE3h83Ci9wPDZmNB5dCs7574uLYttyHlmiZwRMpNSPmG3jAis7RSjSLsE68OPBxMfTSJ",
-	"g9Vg+QbwjxYAUi5MUk+F5ogd1hKokWwT7P12w5MQyt7wioAmoE1Ci+zLd6+w5SpPgiirIzx5X6lF3tOJ",
-	"YwnYd8eI3XmTmXK6BcZED+vWuCy7xvSqKkHWNLrhPnBo71lTD++naxWXZCcXNRIBqKddK300qA+Pku9N",
-	"g8tH0CnvC4yf8wN0tym1+noFI0WmNOBlEjsGTFIGKiQ2/W8T155eLBKWIqNCnmNtIJHEdElCbDgLfBmQ",
-	"jYKJOKh3JkKRid6STfeIVVmisVZfNmY2EluJry/gt8dXPq3b1UaBq5XOveDpQRYfznMPIHKL9pTBaG93",
-	"4O8MSPCrH9oz16whZlgLYI2XAAU8hOgWDx1TY5bcJGKRNElMo4lIYxZq+xP8JytpFKXTvyEV7UDH+eho",
-	"OzraHtPR9lViKN8xPc5jgObbhB3Ui7clhexV6Mg18+hCBR1YQYXYlRCs34e8T/tvv5IebJ6p+rwYUNb4",
-	"LUvIhLMoRP9ThElvrqmifJZ3WRHj/7Bg3SV4H0UQ4o40xl4wCbZvXBEw2xMiPsCRfwRbegukziBwxBID",
-	"qdqoqUxo2AMQFzSNG3f7IhBO+AslGRhA/a6EY92X/FpyEbfB70QwEiqdybf4zmyRoyflC6QmgNz5sqkJ",
-	"W2k3LqOoUDgPZN/a/JHNYn9/QxdmBaPIFNDvFys1gxkLbtrkMi/jsXTgFKQnl2SU5UuD2fEJg8pPrJCp",
-	"z3d3k3iokFitzclZOlbqcx63J5cjkCuVAxVaIzdMCY8ZH6xlVQGg32l7XaAiejhPiIH9y0TNUjHnAXlu",
-	"h5IvT76Rm7ULIovdH900jRFtpxlzqVLg0d42z3MEdUcv4uZpHtECCdKKqGJSFebxBn8ml6+KM8iKh/Hj",
-	"juWVFUwAnd1FirlpU2OzIynIF+iugMTJ8wJ2lMHW/fBYLKH2gds4Qq9LkKlBtFT+iJVFcqbVJzEhE8oj",
-	"FhZq9oEjOqcZtZX9BVokkbDasvzLKHIzfyQuT0t35A5dyKYpDaFncE3JY7mIEeqzARd2AL51uudeJaXQ",
-	"XdMyF6+9r+s/5HV9z1StW4Rxb3z88m2zevih3t7qfc8WdagyK3VNPWLMgYmH4PBmc+Cjjb4O0OhNWK/Z",
-	"PReZXjG5hjAEqpgLfCZjNqWJi17xlMgslm3yslBvrdFoktKcLXcLuLyHoT282RI+behmWiybruJ+P+35",
-	"7f62qmnP27tueo1lNy+Sriim3lQ3beGyZki1z0QWvDpSouo3HwqQ4Otuw6PA7L8jAB2I+SxLilw++OVN",
-	"s1CJCUFfC5g+2/+828CUnis8XMkNJqb+tWBibiFy3KX5BQ/LLbzrnNr5I3dyaVe1q/74yA1jH7OPRZ1N",
-	"6jo+3NsmxVYUjWapJ0Vuq72ds6RspxUtzT2x6FUyEdsMrWNI6zvq+FA4lo+EZzV986rwbBfjrtY99sw0",
-	"IIhgfi5qleLfyGLGI5ZTP5JEJGwb3Dkb7rsCvXU+XKvTNQaNRNjkV9OYrE9ko2jRsXAzTlU1t9nHzruf",
-	"+VaHUUXRdkSp78ks/PpgZU/PBrCyLVJWGoxhNhR0HHBmo5hMWGoDA9i5zPQo41HERWJU0K1+fNOd52lh",
-	"1gEYbB5OSWMVqs9fo51ZRVOx3duH8QA6f31uFHqh2e4DsFnAuu03G8VuaGsXnGISSAVe70/SUtx8m5zz",
-	"uOhHLP5OwgCqhHGHgeQ97OEtPjtoi14cJAl5WO2vwxyknBMR842sj26b3mj9c9+Z2vglXYIbus/cy014",
-	"Lyfc5naHX8UFd0Szr+bv+6IaJ/QYOhlzUD62cl/8bNoa2PJDsWDYf850tUrUjEhBJjQtkI8jx+InRfRb",
-	"yIKjO3NMx9GSjNkWpou/cqsWPRBVMiWGc7qM4XLENDPrYaGPYZ6AeH5K/mAV6pjJ2ZIEKQu56euVSYiM",
-	"SnbLTCPvvHWgQUQ6n6eCBjP9BmQ419ho31loh0CXcpiymHJs9O1jJ4RhiN3wLHZ18x5XK794vt6ftgNX",
-	"MKOpoZcXhsjV/UmbwtnYfdDhhOm/uoBFY9A5b/e8frOBnafcfV3917tik3T9PYd6Lo1Bt9PuaxXS/kXP",
-	"rjTCnh6hFlKw+MOYqRnOHFB6gjmIvU6vU/IlYnajW01c/GFA03CPjNUPeh52C9XAqx7zMbpxOG9fsewQ",
-	"dswKpME3ItcpDW5M/tEKrsFm3FNrQ1jbF870qcYeLnM9WtTY9O/ADevQQMNck3AMGevLx8tcswICWTKy",
-	"/0bOWOPqopEU+qnTCJLbjZYoMvUs5weC5L1QYGY7ZPFpnbDn9bYA5QfTGn2jLlhI7FN2JPr9dUyyBTH0",
-	"BRVAORSTzald6yha7h3T9a873UH/YtC/aF9cVPaOQdSc8EixlIXDKj3QBa4zlAmfG1b983r9YgPEc9v6",
-	"qjHonnrQgKAmZ2b3B4R6S+a3dNvd02aDx5jY3iv1X+xheyzQRruh87Z6ZaW1i9COfyo+aDUQ3fdWVVs7",
-	"pj1A1+zKOtCFFT0qtN8NxFvt748SP+0XBPkZl0psaGhwXeioioNzuTTF2I5Ww7Q+HtJlzp+xFcwjbjok",
-	"wP34QIT1OriGlfi7GfMWuHa9GPTD6zBa/1ZN890t9s7pnva3tM5pfpPSogrBETuhBqagZENzgwrN2u/V",
-	"adZ+t1GA8qHbab+WUXn9rpJfwY6mBNgfy20YbHsayqOlwWu/feZp1XzO6A38aRjS5epragG+COd3VqEv",
-	"TmCcMnoTikWCy1MhbFYFTNU0y+/Xd22XL/nfrHzx9N4rDWi7xKwaUW+tNwbcVR6Stz6i82qB93E/kWcP",
-	"dR2vE5zhIwn3UxRgKBY09I8BbL+g+ALXwOboHl5S5ob6oyTziAJ3niE80LaLEWw2v9z4JMBDAwLPsiPE",
-	"Asr6aELOPfIHuHdd1gksqDVWCpeu/TBaK7YyyIxus5ECC/gap7qtjxy+thCzHJARANSoSUbgitH/IRWG",
-	"0uAfCBcjIlIywujScDpXoyclqB7NZsl3TBklIe7m3+So2vYujF1hHFDQQA/CgiZSV3A7XZz2ir+Ag6vC",
-	"GDFeJsVBtF1zlhIfssYSNYuWwwljkOZh/23fi3kYziHl0LnZSKli9jJA+NwR1rvon0Nr9nCo98MQHgrS",
-	"qNmAfeAceylL2II6zkDjLCpM2v6t7GnrFf6OEz4/9XJX2pwGN6YaORUTJiUXCZQ/mR/MPDqeK1PQu27D",
-	"50BhtNv3WP0JxwdWmN35pTeBeIO3QPNVXlh8eIx79BB0XPtnXF38C/SuM5hxL3doQenB7+OO0YxPZ0Nr",
-	"GZRa3sPjz0/3FbYGS+rSceDXo335nYhnI2JcRIFLErGJdcjFX1Jai2k9u6NpxgFDpCSIODgRtV3IFRwR",
-	"cBqqAulEsTsHhvqwqcsNmytCJQkiymPjk3Q+QYgHInWuVESbh+MsnLJqdorXYmo9g/fv1GHh+tzBJajR",
-	"VqPumKxhY+u0WKtbHIo2MvWV5fSVCgPpvxlFWGvMwny8yGiWtvxG7iTb0xn1WkxfJsqq5o/MWQEIHInp",
-	"FPAZFikSUxw1Ip0W317X7w29i85pvzv0/H+8u+z8dPFPvUw5xOK2xSet8l08bgWIXZQrFjA+r3XSpSwQ",
-	"6ZflazsyGDxZJL6C3fAg996evAcIuSnT30yeGJWy1lJ6n8WybCCZo+R8ftSGbiD3caGBWQmI9YQkYhKY",
-	"ITGGbe0kDbejX3755ZfWmzcjNHG8OhPnDY7vCoa7S1KOGYx7/jMwPg3pZDFqZryJVZYMqsQ1Zky3c4hS",
-	"Fg13AVVsKlJeH2eeQ9hkNYZcE3++a+JjxVzxmP+GHOgym06ZtP21tczVI+Q0Gkp6ixqq3z6FLqJUClSa",
-	"gQij1yEomaBnLYlpyLTcnYWEKqIW3MT0IPcVGrC5FwEIQx/lJKRpSIxAAvs5TOlEn92PTUPiXmSzqYtT",
-	"Odfhns6tRwgH4bFx1qYdZaPkd9wWM7L5APcOGjUbWcL/m7GhOzGGh0GJeelvKy5Vk3ml37RRjwBKi+Ii",
-	"mhvPy/dBaqxp2ImtzveTleWzXSsukckJJN8O8P5XGjpm66NX8KkJO/0toSycWIw9rI3hn1Ap2QZPoG20",
-	"AelhRqKVsv2btpMtSxQ0oTUdba8hgSGCKvKYLslY2xnxmCcsfEZGcGhHaFRYuk4YCQrBmKpghlR8cRPk",
-	"oXELCmlGwCUMp0Is+q+5VJc4q12cfrgA7qlGyCzrZJ/9vbHrUYahPLd3VQS8iqMAHYFGkVlmyYj+/k0i",
-	"mZ6IYpD1EYg4ru/DK9UyYkPYNjUSug8OnvUihm3DUiRiVJrSDiulZCDSekWBJ0NrX60MxkUEXXQwH1SS",
-	"xePq4GBxUFkCMUI9mIgHLAlqhwE/SzaEx+/13V7jnVVDcWFSu/GVIClTWZrUDyPmqjpo2ikGTX39fbYF",
-	"Tb9UIYnFh1/Nf6KJ2R97gT/xWeuU9v1WL/QmrYuw3215k9NJZ9KlF4GvLWeqVMrHGWhWq7nd7iCBZ3ze",
-	"WCdGLOg3jhhxNVY8jcSCJ1MS0ykPaETkQpsLsF/TLGH6DGgFSJtuLrH6zBSo7DiJ0u4Z4Cj5LdOSPdZa",
-	"hLamFQ2ponmvHQXlhiDPwgzZq+YiWk5FYkfR9cGDa07HEI6R1icumsUTPPi1MaGJolJvo0gshvopDWCj",
-	"UhEUz5j568ni5CtoD1cWsvOvLYRWbrX3LpUxh6a6ROZtQYbgtjpGJp9u5YuT8AUlxIjVdb0DP+ceWeBW",
-	"8TixZk29g/O1EDeY702JVCJlIe6eJqEhnSvUTUQKBKcUOnrqP2gDrEmobRHmHogcWTSKxIJh+jsSR/CY",
-	"EWOTtcnPeWswPaWlLRcexfTTcEG5siUipdwcLknH8xz5IY6yTd6qGUsX3LRcXIj0hkwF08Nurt3dyRtB",
-	"0DBMmZTaiBy9FgjQI6JYFEkyEwsyoSkOEUjoR69CFoOxGixb/2TLEblhbK4XJIWWZjkPGPb3GTONGnPK",
-	"QzROn+UtmW/Y0gh8Q048FuES3RAXVfrW38wXhM2xrnJt68Sfj/ufbGkE1r2bO6+KlHuIi3nKJiwFCll4",
-	"pd4pQ43uYyod8S3+tWASlv4ei5BPzDhdMy+9dazR2Md/FndSY9D10Og2glIfbGlyjdhQ8t/YUN8Tj7WC",
-	"0GxMRBoDvk+jsR51RJX+E3hnxvqO23RV6Oj7bXF67vWOWcgzZOJlWjpr61di2BFlfcRuWdTqtmgaiwwV",
-	"Xy2gGgMnmvYTD4dsrIQqipXF1erHhEaSFdSCLI0ag8ZMqfng5MTvnLW9ttf2B+enp6crWLWLwnBin/s/",
-	"7NOcp0z+xT876/bOex3P+3fmeZ1TyacJ1YbYX+zAm/iNVz5p4bvrb97u7aKKzFN2y9kCvSYbp2au3G1W",
-	"7TkUmaxrK3fNe6iFrp6tY1xwJUdVfqoKhW8XFxDuccfK/qT3Kk2DWR7d9zxf71BRjPmvFdJhMP9+Wlt+",
-	"UO6qyB86EOB3ss+57Yp1JsYpZP6IQ+XJREDGRhbcMGWbd1FryLJPqCUM3ZNL44TNAnWVhVeeaBTc7fvi",
-	"lrNjMfsrH/vuxS9WGoQoDmq8VmjrW/EKamDH69znrO+z79z6GyUPLN+9sOsdS8INVT0g3LUeMmbTLAFR",
-	"bkQ9oRNlrVUU+FqUzhi12fpWxFfVi7CUaeuSyhtT9gbeYuWcMaho7Nw+weudb+ufcHd/vbyzUyxNS7cr",
-	"O9pjD/Xfu9XxN6bV8KILcAK5F0XNfQ87pC7kt8kQQTlS6wgtWCHGJwbOSLDDm8VhalNEj1PPwGr8IfgX",
-	"R+APGjXJWKvh4OOs8pYmNE1NBVvKZBYpoiVj29yeWx6Q4wGJKiKZIijAFIgSoorrzn8PP+/mGv0ZBq0E",
-	"iYQA1Klzatl/7gQ9fePZ2oA8zaOT9uikPTppj07ao5NW74sS5jcGwFeOBo9UGmumS0hlM96J3M7BRdxP",
-	"uUX5cAUyZ5v/1kTojg7cp5e7apSAR3bhiiCzI13XnbK5Prv1LlzsrisSUHK0vUKo1ilisJBi+JHnCmCb",
-	"QIm8bToOt4Cns6ktRuiYCf15wZGp1cTxUjGJcWL3N+zT+wpTcqZavSTG41GlGn2ACVgPZr0DEujP5jRV",
-	"J3r4LYsnexwyfNMBnV+Amp3JWdin/U6rG56yVo96rHU+OaMtLzifnI7PqM8uvB3BPE8VzQ33BZUEvzm2",
-	"I7Zep538TbuMzfibcgpN8zLAzT29dru8z3nt9vQHfLDjqnEI4N6VLm6RhFC8y475rUe0BrS+DEONhcDe",
-	"K+4N2nX2LvukWAK8jhWg/dnixcbG6FcsFrdM5tZ5qYCAKDFlECQCbU4DLyJ8Ejq4JT/PHIKbuBNmRypw",
-	"lSkBuUE0CVgUsdCwnvyp5138uQqpsRV0TayprgOpc5BV0M851NyDfm5r89GHAbnpFW2HsbsevDN4wSri",
-	"vtjsn51CGvCxd/rvDphsy3Vz7B8XjGo6rb+fiUUBaTSI5JFuqRVFDR5ctskoD/RBhjwyn4skYFCjqzIJ",
-	"fx65QMuoSUZA2zjCqxCNRtgia1Qd1lbfN8ocY6XfRKx03QPzJKKnB/IDPUpQdp6KaQotfX0sQv59xGi/",
-	"jFNqL/toM8esgflvpjXyUXPYq9vKvorDPbIHcxvmBC2IjXXSc5mn4IlkJeBoCu8w329p1A9qyh+0+gEh",
-	"d+ObogkRmZI8ZMShFCYgRvgArEAL9U1Laf8FmXrlVzqUISK1DTsDmuiRlKyiWnvoOVzye9BUHkdqev0d",
-	"pabXe1ypCVy2X1hqWj4MiYQXVuNplGRkr1JEXnjbJaTdnd+8hHygWPQPIhYhYcisMU+mRyv89yhLlZgj",
-	"+w3avmJyIIt8o2h1zvHaKniWhChbIRRjxQy4Ap1jUCwSYjCf6KPZJIuZiCB13xCUzGmqDEXx6IomUzYi",
-	"VGLWTZtcklHRDB2RgKYQ0h8Z43EEEnvkTMYR5tKLOUuk4w3DjPYgZSGWdUuSJYpHWgM1j3nmrlUzFsO4",
-	"MpnRqHQTNF5jDNg6L0nEkxsn0fExIM8pkkRi7ny3uU3hqMmvf2Fm/aRlfLMiazEhlOivwUJcIQkamNa+",
-	"eDIFVpoPCf9EJAtEEtamypjPUkrJcNY/T9Rpr1GZn7KBYvS93SLIz1AYY22+jr2jLl2n0z+9xxLxYGZO",
-	"jBJEsiRsEpkFM20SjeDvf/Favtfp5pxymDGaDwyOSd2gfK/T22Ec+vQSCqcP62xdN0E8wVLxKEJf/YxL",
-	"8vKaTpuERbagBQ6xvrB2kK8mrY3jhMXbOkz9XsO1gSRHVteeFfKsKl79o0hY6w1VwWy/ddqutv6fk/9T",
-	"0lQblQi4czLTDzxiz83T6xKMS4tdSB++DAI2V7jMch2g3wGyBjTRVgWVNyy0OX27DQ2e+yHhCiSFGWTr",
-	"BZdzIXl12vIl8k3pjU1vweEKuWDtPTcrfPb1p/9IY2b24y1LJeRd5kvefsAxvYNc9NNtn1qK+MDfGs4j",
-	"SIqFNiyLH63w4e23wAM2qMYYPNoT8KZDOhwMvP5TdLYmiH+d79JFvbSCansNEUpjWFmzrzH070dz90/3",
-	"jWaCsVNIiNCfRx933IYN21DLLNuYhq6L1gofm+f/43+9H87+b+ef/3p++qN31X95/r537f/08/86u3QY",
-	"iJA1Bj3/dGeTzKj6GzI4ZtBSF2WzPkv7ncG/l06diVXRFMtTUc6T/3OiF2S0+UhW7qujIbXBkGJBhp2S",
-	"fv3c+CujKUsvM72cv37U+sXlnP+TLQt/KRGkN6zinWtC9zO/avyau1pf7NZWglbbXtCvE8KmcGXOuxzM",
-	"9H7Ug8ZqIW0NwQ9Ssbn+s/UBNcmYTXkCrM2uenmeMglUkuj2vAR3RDmgaqKnQIDsnEEjEggNpKNfX7z9",
-	"8eXHkStoxsaiRJuKbTJ6TaVqvdQDbr16MSLKJgFmc1cqRRXOqLKWAR4GK/8S1+dbMYxc42b8WgV9dkbl",
-	"s+JKlUvHuKpVcktrWS+n+vfRcRX7pHALtnBYD/bNojyQGyN81mGZsglPIJ8sT0O80n/jpuQlZnLWWPVm",
-	"VtX5beO7gPbeZnnc0/bz6sEXqJIjuEOf4eEbhVTRwUibm5AaKBJG8tuPAbBv32n3g4giU8D1ILfdfnIj",
-	"UzP9360btqwXFq9d55jLd6+IvrScz+fYvCALr0lSdituTOKqc2wlGqldsxqNZ/AgNWOxZBEkC6YMfFty",
-	"JhZJE50KpivbEmVNLXEXiGS5N43El++wTed8iGv96+ed4jrGkeWuObPX6AvMNYCjF9QPvUmXtfodetrq",
-	"Bd64NfbDs1aXdiY+88KL4Hysr5VD06/QSCjobAjU6uVh9K+9s4HfGfR6/8plxl8zHoVEsvQWJMlcI+2n",
-	"xqCh99owZLfDl/97+QZkiZjnfcOdK7m4RT8Cm9DeVEHwpXfhCtKrfCw0ecpMQYb61mJKEeMyNWOJMueo",
-	"Auv09YOYJsjvuzFnsDqu/wY0R5rYt7sSeUtxPjIndURmIjJhCn0dV5JFE4A2LhGqMBDhSvQBuJ5hc0Sk",
-	"00kECcR82SaX8IiAJn+EQP2U36K7W88KVddCknREgxtJ/tTzutUhfAAPPA8PYUzfBWCqT/9Oh3y/g/0i",
-	"pZMDcbzg51zFqnevX1b+n9/p9oYe9cedoNFswI2/e7ze81viBq0tcrlhS4jmBBGjad6YWUCx77HM5Sgr",
-	"EKQLGH0QAVGnDJ98vmHLbWUuRooAqpcrXDLJIiYlVhYmkNqmNVpDWpsywKo2eaVMrhfWd0FWY4Ln3UoL",
-	"G/W1XmqrXNc2sfKv4AonGXZ0cOh3/Umr32VJ9+canweuzhNK9/rK4Gxy3r8eOu8HzhtRORHADsJSYrbi",
-	"0b3wHbCEa1D46mh6kgq1kbfTQmrCFjmnpO1D1ERVWeaeBYe7IgIfA3oW9D/0zdYXarJHnJI/TWnACPYb",
-	"ADrNnLcTwLVa/bdD2tEEWAXw1VO1gRzzChbpW0Twexoh8EFMA4ihSe3Btgx74hqsnCtR/Lo2RP/07HzY",
-	"DXusPzmQDRH0xmesE/otb3LRb/VYl7bOx6dB6yzss96kSztjP3haNgQ0+4howEK9ksPVmdrV8L18NUo3",
-	"7C6d77Nx6q0Vc/afhMXyBYL1R5voCXf70KfhSwvySEx5Ui+130K6LCWGAhgZ7xLCWjHlkSOlpiZjUEKG",
-	"vJaPi1QAoTT+xRTPkCy5SbRQtfdp7HBM000yFmoGwYKe52ErYJFBcQ2HTFu1LPSCLzFl971uZQQB5vYQ",
-	"F1qMqSo0pP+f+XM7EDFIbpwZVAamKQtUayZSyVpjqhRL9yBBfp7nER9EtpkvB1dCOz9sjuTixu05nvd2",
-	"Mam1CN95EW7+d71ltBDXg5ukTM7cQz+d3XTii//2Fv5vyjZLdKk8kHIBzVdZaoY+LBarFPox4tLn3avg",
-	"GOAftbChmV56mh8LKDvZSQbXflMQQd3J+fiUekHLD3us1Zv449ZF0L1onYY+7Yy7QS/sMyN5E5EsY5FJ",
-	"ZyPOZyLR89RbTkBa4OoA9cRLM64fDfwyvGUpn/BchZtkUWTLaC5DSl6LW6Zho2HeXrjBDEpm412nBdvv",
-	"YN9GJBOexlu+zsO+IK7Zbm/a62sj/kCruR3De/d4/HJ4313xCJ++MAoY+nnYCfoT32udjbu01aOnrHUx",
-	"6fmtDuuGvaA/PqVnFw2jcGrkGPJk43pUbJ8tZVRwGxyY3ddS2yqVR3P3cW4/w7sO+2mf8x116EzNroz8",
-	"qS1QC0w3YG03KwkqtZE6925Ed1RUn27uZCkr8j2fJoQn++iq82wc8WDn0m6jpYpM1aupL23BmdVTXczV",
-	"5C2ykKD2Q0AjIWMWiWSq/4VlYYnAWrCC2mmuLGuaPc9vuoqwSs20XhfVM3ioNpfnvb3GxrJ6HKU+zTsf",
-	"bRxRPb/ndWE5tTV8y9In31fyd5zAXDqVL22SrVH+9zid+iPswfipT2fKAr07NpAtQEEoJWA0IjE11gBq",
-	"czKYCSF5MjW+4dyKvC6dPNeQaDFDijmREusTdc2RJAEDszp4BoN8Zw23A5iFu5cY6AccsvFNDhOvJpUr",
-	"1LRfA/xcILYXFDtv7K4YvDFvqe1Fix2msLLVkVwelYHvVhm4NC1Jyif5UXSDDS4s44LYoB18wtoH7H8G",
-	"Fxvhng+2pB2gP0v/uXR5m1w6pQBDP8ah1SSZZCHJ5hqUSnH8R/FjXeEgrsHF8gDc2uir2fnkwzDMkA6J",
-	"YUfH1dFxdXRcHR1XR8fV0XH1ZRxXKUvYgoVH59XvRV+9YqD63cdMvocTK2VTLtUmO9kVL9idCVmm2+Ot",
-	"2BPQ/MokmdFbZpnUrUyxNVwjM1lgRE6yKDKUR6DSzqi+eT5nCQsNt6HWUNf11pRNMv0mVHKfbXaJ7ajk",
-	"mtU5xmuPau9R7T2qvUe196j2HtXew6m9TaNG2BjPwmRLx3SpFQfwaFFVzII8asLfrSb8ds6SguJ5cE1Y",
-	"siRs4ZnIG11vDB4lhqsThQXcgxEMJWDgRjU2DGnQekikeeXAYwaS9OB/Ko799xlLyle5+FGOkaUjPh0g",
-	"zYSZiPb6+adT+kj5JxtiTFbL3tCoSBU8Snuln8gaG1sjEJBgQSeMypZEH6QxmB9ywI8WxNGCOFoQRwsi",
-	"F78aVjYnhhmgOyaEfSMJYe8N35ZhN2/xhGQoOx6aGLZBaN7SiIcbi4KvWRRJp4hT8o+frwlWGFn6Hmg6",
-	"KbCCaDET0vTqQ6UehSmXJBLIS+aYyqD015TL4rXIAqgv7ngeaK1jGpZY/JUQz8gIBm2aB5gWgZIuiRRV",
-	"IvgnM8NLXJt7WwEPIrHZ6h/e6+ybKXGRHNKo0PvDupn/s1CW9LcxSLIo2lsINBvw1dzY7jPbKqRzAZBg",
-	"xoIb7DXePhoO35Lh8By+nE3mLmHLo9gMAZ3rM1Z2cgQzqnZpfz8ytvWomdMhzLhUIl2SGzZXZLw0abzp",
-	"LUubxLAc2NvkyFBJvp2z5PKVIY7N89Pto7IEKGtGgUhuWSqxe5UGOQ2u/JYlbfI2YZZtQC0EGNamn0nZ",
-	"eaJHLcb/YYGxcaBk84YnITBHGubalNEQ897ICFliB0SfzFExEkjTlAM5pHTDn2XJjWzCO3iyTo86gNtT",
-	"bHlQRvk5ZwEzt8JjbJbxaMITLmfDlFEpklHTNHChU4b+TjO+oYCPI9uGyHIIl+T9Zgg37lJHY6zVy5Jg",
-	"yb0hyA+dOk5fs65WH24SCR4rRtNoCU3eshQ4IyiZR1RPXB+jZ4SSiCqgnDC/FiZmJFMlfZzee/vyZb4K",
-	"WTwXiiXBEjhkthNnvqYSKWpfvdjl8g+vjEsHmZobDyKVWNnHICW84Jz2O61Tn561emG/37qg3YuWF5yG",
-	"rD8+o/4E+sLQTxj4lI1Bx/O8Io/wC6YFJqFkLKQkY6qU3mciJfGS/HRFplozhwZwTGv107lq9UQr5gnX",
-	"i81SKRKKYzmd+EGHXrBWd9w/a/UCn7UuQo+2+vQs8Fln0hufe8BpjPTJRplXLIYPmWF32LPd49Ezqp4j",
-	"DfeBZXbJvLn3N9iVwf+u2QhmggfGAi+dY2AngT5+PAnZJ+jz475kYUpgqoRCoN9XCBJEWoM0rfWVFh5t",
-	"8kbcsvzf9scFT0J0u0CqA42samJtRCm5VBQYnj86L0Zj4J/1zs/75z29uSY0isY0uAFGDvelkeBjRlUQ",
-	"z6OWW4E3/evzny5+/uVf3cu/Pn/x8oe/1e42xF/zkHbgvn3Z5hZzllAO49dLxpMpZELrL8wVgScTySIW",
-	"6FsHpPwKu1EebQnX+wn2tJbnPpidgzue/mlz/c/DAlm4m5a7xbvT+2GeqfwhHa/ZEJkq/e0Ulimer1xW",
-	"+lvxRQENZix0F5/27mwvR3d/9/TunucV1IZNpOowBGTWr3uyvfLkuRYQP+C1d80GyKAdb4JL79Brstst",
-	"WgAADasWvbvd8g4uheUT0TCgUbTbfddCRM/11XfNRsaHerm23vjh1TX7pF6wSFG4zW617W/7YCIP+3xQ",
-	"lGovNDbWOUxA62naiKppc4cqz+4kM6gprTtGOrve+o4utb59ZSXDrm4VvHt/uhq8b2/SGrxtb+oaN8d7",
-	"2V12cR9gfdlH3N8Gwyfc1xLDuyvssZ0XbytPjd7uTfSfVOj+BZsKFNF1S6rEIbWzNXWSywK5wbKyoV0q",
-	"yejd2/fXpPiMEZw+7CwJxhZ2bjbWx/sX/ySQ0mjyILQOKBn5cPUaepTo0zoyTxu1iYYk2TStOQxtnV5t",
-	"bGio34+d+6xJxD7NWaDk0Sr6ilbR88IW+r4NpAncmQTLoVYCI7VEDZl+GlZoWiVDyIS7nAL9i8jIjEVz",
-	"XGBtBJEQDKV2Hi6RS6lYDJN0N/6KrWKsD41Lwwhl3BxcklSI+H/yJitwtX4Ej+mUDbM0KjULi8Si0WzA",
-	"XxszpeZycHJSiKqc6Ke158kUtAvT8dM9CNYSxwpO79JIa7T6gpJiDJAsCWyiCk2nUAwtG4PG53839Mv/",
-	"3Rj8uzGjUfTvxl1OsRczKrOUDfUVGHEDkIui4Vk+dffku4+lkTV6ZLwkpyRmCjuemkHqgRXHNyw+Vc+1",
-	"aKfJgEF0a2b0p2qTIgHiR70do4hpxTafuok3QhwbqBzzDeXUetuA9fPK12xIptXWsyaaa4NfG9d/f0le",
-	"/vhCy4UtBrCdINiAGH4QZtbrH2QljR5XHco99b6o+R5lDIB495ylGPP9DB+1MKNCq8PcrP4Vr/roPqUx",
-	"ze7uqj6uHvx8OIelxph7Yx7RJUtbfqdxtPeP9v7R3j/a+0d7/2jvH+39o73/xOz9BVQYluKMmHVh7MCD",
-	"2f0mhrmpWcfLeK6VNpBBIZvQLFKkqK6UO3i0yVubSO6ukNCsA21ZKUio5ZmWemJCTNY53CorLcuI0VTP",
-	"+e9mpA8uALTtKg2t1+6qoRkBjIiFP/l12FRaHC4Ji+dq2f6O87Iep41jOmXK5iC79TvYxjcxxfrmje/M",
-	"BU3bw8A1asw5Z0YRj7ky2UwCeh2iuynimD5vG/iW4vwBTVOOhcijl9d0Oqprz2iHsK2VwWtGb5kErjo8",
-	"xCGx03M9DP6bMTg8tvUu8NoPRRItSy1szQG3dqmtVBUiYjTBBruP3Rty+5WvJj+KhL2hKpg9QivJPCZt",
-	"15ekTKWc3bKwzPXnIs/GbUPndMwjbk3YiCbTzDh1GkAdNEn1Bk3oLZ+aqhtjKa4mOPdb3mnL8ysztcf6",
-	"OHjh6aQX+OMWmIC9icda43PmtzoTLzgLLuhp2MXuvsV9cKmBNCZzHglFFjNB2Cdw7knTPimmiWDZbQrt",
-	"9fcJpq81QjC76DmdK6wOMAsVcbUcqpRybKE9FpFLwJ1lsci0JRWacnBwaw3RTjCuMJoyI0rguZB+Q2RM",
-	"o4jIGZ+3yfs5ozcwy2iJvBIJkTORKgJlAEnAYMevZhTjcneufdcI4l5NNM1+0UcT6pQ2lgEWT2Che70+",
-	"8Otg89wQaC2sbxkAxNBqldvUV7Wl76LuWNH62uCQVDyKsN9LYjomjl5NWvpYteBcjaBPzLHx5wElHHTw",
-	"nOeQvkWu2SvrGhPn5X91vTrfK4FeOvMok1LmamNKWttlYtvr2KuNWgcBH705TDzAGBH1rTXNKXlIvu4D",
-	"kPYhiPhNody+qIUf58AljOZdxMiyGnH6wE98FKZPTZjuuxe3S08guMSLv2yPoGPLn6cnORG6ckG2h/Cs",
-	"Mwwri+dLhuFJkKWpwb9KA7Gg5NlkB23eSVPRQNVKt/9BWf9aUEkkUxDTbxIWSVbysLjNX1mY+hzHVhS1",
-	"jwPgL8qv32oZHaH8COVboNyco68C598g2FUs2SMYC9X08mXA4wlXnEb8N9ZybqC6VLDLAtatQBbsvxiK",
-	"cLiCohr7D2thAKVA0zHicEliLiVPpm1yxeaMKp5M9Q+WVjoRaqZ/rcDCV27MBrkOD4n5Mu0DilOWsJRC",
-	"LX3u3DQQELOQY/vN4TTjIU0Cdn+ENOlCFRg4YyydZBGJOBRfpGIsTJnRjEVzzLKDiyTJ5o8FhW+yWhS0",
-	"A3JIyKJ54Z8wPh4MgxlN47z2sAYe32RNyFYzc9RzMc/DiX41+FsT6Ef429q7XmZppTZE2Ceux/gI+t8u",
-	"gCiZ2t5wOUc9cO7XKH/FhvZt8hLUjhueQA9ic0VAE1AIRcKatoZSEpMbGlaB3/tKRfCePpf9i6x2Pivv",
-	"mR3glyFSsl4IvZrVCL1XKdl22ChWVO+kod5j6Xb2OIO/l6mn3Vr3aDYfHkrf23jqvbXJB6Hn5/ys3W3K",
-	"L7heAVKRQfZ6JhlI8UnKQHmU4IRuk7dJhFXbYpGwFC6B1vSRGNPI8VrEdIl5Bly2ySXB1uhE8dgQXAAl",
-	"HRAONN0jVoWNBmR92ZjZsGoVCL+Anx5f7bQgZiO69+tCZp6Cg9wLQtyUv6sO3b8zCMDv/ries8LZb1Z7",
-	"xtZjSeMlnGAeQqCJh+sdfmIaTQQQqYsU/RsrqQylQ1vjFjvcKTz6wY5+sAcagl8lnLEvoP7O8PFtwg7j",
-	"ZNuSsfUqdAV6uZ8f8rTmFKiuzAEqmCur9lJxf8b002uWTNWsMej0+81GzBP7b7+5ljHysdmYZ6o+CQXU",
-	"KX7LEjLhLArRMRRhjhkoXmrGUvkMygnjuVpaxppVd919VDWI/dGYIfMOZoeuyJKtaQgf4HQ/gkm8BT1n",
-	"EMFhiUFPbXFUphHsgX0Lmsb7Yw9O+AsZ1QY7vys5WPclv5YIxG3w/cpAQqUzwxbfmYVx9Gx8gYQAkDQH",
-	"M2tWXRop01+rZY/hZo8wZot/Uo7VLdmxcgI8HqZmP567Cv4V701+dKQSKQvhBBFT3I6FFtWs+noK73AG",
-	"jycU3gNA2RHjOq3LhvuXXOCAr8xz60suzAC4BHI8QhO2OAZaNp+hK71Q69stD2ewxcGKL+yGqMmseS6y",
-	"ROFJsrwJdniZNIqk+berG979nDXJYsaDGdESU4+GuLMiiZxRtH6rcm6gMBEG/tADNKNy6CqvbAwYJjrE",
-	"/iAD39uzYFKPq/58SP6bI6AsrszxkGxxodes244no8ZQrD4YxYK52qNh8y6ENlzplJW39h9lue4Oa5di",
-	"ITU2ByxR0RIbD5k6phGUQIxIgAdOnwh8XlxXkvS8NMotVu7fxYLENFkSliioeFKCpExlaVJXlgT1VNUF",
-	"SR2kWOFxFuvj4YGVa/6Vk5Ikik1ZulOhkq0/enBB0cqX26efwVlwwU5Pzy5aZ71Ov9XzQta66PXGLead",
-	"TQJ/cuFRdobGhVsHQ3uwghedldCmP+6xzvmYtjoT6rd6fthpnZ93Jy3P80/DbhDQXucMCA7YLWcLyyMT",
-	"8pAsGBBy07HIMHwUc32myDz77beIAaUMV8DZ8A7+AhwghIcMiho2cfn7A/++lTfFbae3YRXOvS0cidIn",
-	"ORa1PBUS6XItTD1uFeG19Pf9cLbAnd/c1hIWPVkl2UheQciCTAWThCemYGad5lnvN316jJ9J5vWhlMBZ",
-	"0Qr7lClEbUgEAdYuYOsy57hNLsvJxKFATxqmvGAj2F590c3zsnB6nCyQHUGkHg/udb5fpHRymAyRLw/L",
-	"3kNh+QFwa5w49/kEm6oyvpr6eMwx+X7w/69syhN041fq1LuAfp3ZWd0xpSRfTj6vgPjGBJUrFgsgjdzk",
-	"vEHqxygCaLdWa5tcThRL4W+VhmmeZ9HMHUcBlmlOeaLfqc+cSFh96skK9O8Ydyof48rg0yon2Y4RqNPe",
-	"DgGohwG5WTM7jN0xe2c0hKXdgISrX3EKn+gY2f3WgcklzBwYmZqbWh1uBRqtW5ZwpsZj9ftDhqPlvcHy",
-	"fkxV8NtRA4/At5Oncwa1CexBwLfdDt9dIzvJKZP39IUWYwZ0xaTf4PEkI5GGLP2LfsnI6l+ubxQSQNnY",
-	"AZdErxdFXQ2ZOYk2JCQZ0+BmQdNQ7uJCtXG7bwOdmwd18PYP5eBdG/bbKHRkXuRPIyqD0Z+hTXmB5Iv8",
-	"aQQb4c91M4HN0ti5jkOk6i3ccfe4DufhPtKshoX8NVMkZsg3CM6nbE54QpYig9btqF9skqwoX4xk9cKL",
-	"SSc4Y61z2h23eqzfb10EHb/Vn5zSs/F5cBF6xVZPQUSzkLW6rRnlN1mr43V6Xtc7a9xXrDrGXnxwo4Z8",
-	"HGhpkUj44nSNjbzAQP4ZT9egAStxgsJYtuOwTDh+PunQfHNoIBxOeIQNdIEtdejg0I2xTEe+hx6w+Vt4",
-	"5+5b9MbnzA9PaasTnE1aPXrhtcZddt46DftBb9ylnYlfWCFkb8/98517aQwG03Zx0+f661GB+NYVCJdP",
-	"UC9+D6pO6NNmap/rFAa9JSVZAFcHCXnKAujfOGaR6d4Ljc6nWcpCrVuDr0ZRnsgmGS9N+ZGjftSoMHJ1",
-	"DNgkRIBZxqIJuPNdF5RC7ixeI0nP6zZzLhBIhCuMqOd5ddrDD3qa29QFqDu2T2uSlEUUUmhNCEMPok6s",
-	"GVWiQj43sMOf1Q96HuDmuorw2PyQDxaXRjmBdYpFCF2+V6Cze+2fD7zOwPf/VViKHOqbtUKg2ZD8N9YY",
-	"+OfdXt6VAJC/Wfu6zrV3PvD7xh41r5M3TAUz83ELLyv8HV/lufe4bwyrVLyrcQ8Qf2GfpveZIResMv2s",
-	"smc0UjeIp96t/Aj8h7EcGVvHVIucBcj/IQfodbzP0Xs732El6J/AbTvxlRjkQPmkn1AvAQaESqLYJ1Uk",
-	"K/lw/UPr3FA28YT8lUp22rsX4sPLe57XtANx4kQIEtF0ykjP71bnc9JQL+iDYr31eu1ugKEHoAdyyKr+",
-	"XD/+fwi6veS/k38n17laLMFnCh0y6LL9b61lsCQQIbboyNSkdb4DfnfP9p52HT7qL/ndYeExmPq0NW8E",
-	"kAPDLdjsciMjXkAVjcQ0YzYhdyLSGHFtpb0BZGr/aYTPbEdcqtGfTc0Y/o0soEuANZeRT93BM02R3ri6",
-	"Kl+rMG9wtA8ONkKLpjyrrzHwzzq+f9Y56/nGzK5pKIQujmZDLBJbr2TaCGl1zV0WcTz7u6EPriLMrc7E",
-	"BnDEZX1wK5R7NjP5ir05/D3aqNznPO7Y2ANS3MxGnoh0ZfcXDqrZpuuHFG/ezwrGe04+w//f1Z7Ut4nZ",
-	"IXueUlsGj27RipDjG7Plt5qn8ECg5oionNlh8LAJBS4JGeFJOcGjNWoiq02ioPfoHzo/jGqc3/bM7VYs",
-	"63mHi0E+Ck7cAxU2IsJXA4R7djf6prsEPREkcqE9PPFfDowWIr2ZRGLxgHIG94hmKTrTdGkQasZ4SqRi",
-	"c1kZ3QNMi6kKoC0wVZmsbbfysxvuFvwCHcWNDLELCvKoYnV+NWkrh3Y7z3YspuDo0LG3p1tcYUsFmo3C",
-	"btqnxIJ1gv5pOO63wslk3Oqdh53W2Dv1WqE36dMz37s4ZV6j2bjhSQhRvWDGpEqpEmmxcjHNEuj5qE+K",
-	"vIEatShiAcZnNFibvr0EsANqyWgSFkkB1SxlphYnS6fgf0jY9hxev4P0cq61o1TDTIaNgdf2PO9svUVj",
-	"b71HY9f31nos9vve3d3Hu3334y5RHfehjoUX30DhxaKAelYK5Ei4Lgjc9Q+ounivaKrxeQoqpkgIJfpY",
-	"FY6MtJ0dn6FnR6Q3WIehL4acWoBc29Y9CYnM0lvs7U5SJvUL2mSkT/WISLrEfA2oGMWXwhOVmDI1g/Yn",
-	"bh2IVGJuOvFosSQmkGqHrb7kyNQYBzOGXFaGwAof28xJ7FKrX2PhBnG980eFXuetf7LlyKQOG7KTsQiX",
-	"eNNFJeWnnpj9PA9us/6QJui4jtCkmUlGNW5qxITcR6D3AGCCdqsiwoi8jUzE9NPQ4WRj0L2rg19cc6O0",
-	"D4vY18enhBmuzhAJ/mRjcOqZVux6GLYkzzd/s+jX9zzPuztUDsIjS4i9MfpwBTRbv/ljS+VH2EMVIhy0",
-	"RczzmKJvuTQd27Rvs0iGaXTCi67f971WeHExafUuerR1Hpyetc7PJmzs9Znfv+gVp7HB5W5Gb7rPr+WR",
-	"WKFujbkq37eemj7OwB/uw9TTDdOAr+GWx836gOrGF9ae/EHPO6D2tO+5rDPMneSZUUnGbJolKz3jXouA",
-	"Vrfi/xn6xipBtPTUhh107NJ2iLWk7MPLTeRKPpDe+bbEv7v763GdncIG92qifGT2Oaq11sWhkY5Qt9v3",
-	"1mX3KyZz9518tv9pi8g2lnW4k15RO6aVTBBMRAoyoWmbjBCIRobQGxudYwh65NB61CQjpr/BqPQ7trgf",
-	"aT1UPyYQMRsaVXVU47qt1yrrcpGL2FLhii0szROqENmuw2wU/1amPEFNp6QgrAvMgmxNbS9iBuxwqI4Y",
-	"w6sdQ0CtUi84Kk5HxekpKk7fDp3gUZzvVYx0b3l+vzhFWZyfBDQJWFSfVPYePEW5WG+CEDd2pvH/AOmt",
-	"EBHI+rydS7Pk60LZTxW0NzBZYNoYoJGex5KwJNRIXesVeg4DPQrwb1yA5yIFvmd0lLlHmft0ZS544c1O",
-	"he58x0Yhv0O7W8y/utl9wm5tqV619a1SRmNEHrwUU79zsa0g0dAyoNI8y0DNWGIZWCTkgs/YkszofM6S",
-	"NvlZ/6pWPXggrJtk9OuLtz++/Dgi2vaW0Oa3TUavqVStl3oQrVcvRkQ5ymAJgyTZ3IW3qMLRVoeB9NV2",
-	"jV/emiyOJyz2m1VJYHpRcJLoDoF0FL2Iz4prUo778bx0CV2k+cBLi9vY1CBhf6VEsU8KN1oLh7VGSaMo",
-	"x9zYSjntIlWxhuRzrDgtV4oWBWKvNnAx3EeWKx4zqWg8r1cN3FKw+bAoVou7YEclaG8hA9+qStLgjn5G",
-	"GA1mZBRSRQcjEvGEaSVYGwalJxxNvm9fkvwgItAqDm3yBTQKskgr3Cc03LFgSGaxhs4RHYGmNxqP2uSf",
-	"bK5cxEUgoYBJp2uTy2QJLVDIOFMkyeIxGHmSpGySyaqE9csw/BEve0hBDwU2mnFj0G33dz6Ll+FB63dS",
-	"JpHdYY8hvc/iWiLrLG4fgzGHZb9mQZbqUQ9+/Vg8oZdhSNRC2P1cLOZ2Z6qq80I2jniwlQV7xmikxXON",
-	"DnfF9PewjcrmNFWmpxyLJq6x0GImIqg7Ma6j0KTdgCAlgQhBfHQ8T18D9O9UMjnAHHeXHUouyYRybdIQ",
-	"LXjGVDLTwTx/xyhLcMDL0TNCkyX2RCLI8OfanY9CNk1pyMJRm7yDjCfQ6mjKgNl1pZhlFHLYMyGizIym",
-	"cd5K6TW/YTDkeSrGzLk79XKQlCpGIFWmClr+xtTfcW0fepTHGY/0E2+9drft/7+9SSe4CKG7jlkmWy2D",
-	"/w3AOk2Z/G+Uv7rQIMfpN2Yl9b5NqGkNLpKEBQWKv6qL9byHmNQ6+NwA6v7QsXS5G+w3gDtYyFefb66H",
-	"GBqS5+hfuEgsWhf9Du6zo7YG5wd1PmmaRdslHmrVC013v3r4WhOpuaNTfUcwo3Xv6FXdcVe1DPpIz93n",
-	"qvgsOCvo1mGuq3h2s5GlWn2dKTWXg5OTeSr+wwLVtve0A6FHvKJ/VnVOvmWpxDPutTvtPZRI3NXbOg65",
-	"ZAg4PPoQtp8WrOI0rGmmVz/vcAFl1VyRkM1ZEmrNt4C65lTfG3Ejfst+qwXcH0RKiu5Jg10mtZJQYqSc",
-	"dVYnU633yBvX/s3RA1gMNX09HVjqj1EJV69hYA9FK7dlqZ7o7ttKvz2BJjW1rWZg3jZc+rR2088zSGi1",
-	"jV2KIy1snXcgRPbZOitaNIQlNm8erXmRMY1oEuhlIlah7ntdsphhsbvb77CpZNP8oHd8irwr+iDkV7u9",
-	"xCWhi6pOR39j6grH9uAqrhkLbtCPYtwLTrRVorO7LObT1NHYr1/4sWjZ66HuvjX1zHjd3rRKI7StHpuV",
-	"DZ/o9kwrB/uYO3TBxjMhbuRJzORsuaFpl/7ZBOcgpXw18VtRDWqmtyUqlJZAwnQkHrMIWgMP9MYVUL8M",
-	"GuDfKKeQmIfvyJmBIMe7QAPxj/dvf2xqfJxR+PdIv3PIQ6x67HneM20XpyKZEsmnCdUgri8HDz9e4q8f",
-	"hZ9xBeDl23yDIzmjnf7pX0ZOl56xTzRkAY9pRP7+5vJ56/3fLzv9U4vqegq1frj/bcFLW+/tYOt9cac7",
-	"egolC1KmUPE3Q0jZlEsFOSw0DFMmZRMMcsmSkFl5FQr4RHrZ6sqiYBX3GuFD0uatPfwZk8+HWWoK6qNx",
-	"QZ0CdVK2Ye+2zd0nnn9OO74XYpFvW9+hVaxZFo8TyuFROz/C0M+253pCBUR6/+H585cvX7x8YfLY0ftn",
-	"b2udj2mvdeb1g9bY9/2WP/HPzk4nZ5P+2fke3j/cmMY6P4jXoYCwAeMWWg46nWsqb6702+ZqQ/sEaUDD",
-	"Ndb/QgwhR3fJU/N81kjIK9ywuFcgTIXSA2LRBZeoEW9VHlH70x4ykof/EVmasA2CUm/gN+46Mk55OGWb",
-	"BOd/xPiBchMEDb5nD+H5WHIzX5MvLTzdm48StALbsRTrzO90vN7FRf+8d9HtdPXIYjplK0IQ/ibbuImc",
-	"FFy9GaRgTXZJnXjd7cktaMzspOxTEY//EeNh3TKui859R/4PMT4KwqMgfHxBmEuf/4jx4YRhNmbppjbP",
-	"8PtGkzGlwYNtRnzLV5B7OP0vLfPgrUd5V8U/JhaJhqMVAYSbrI271Qmg09Bj3cCn7QW9LWSdNAZdz2SB",
-	"2ita8IA6sbegt2wi0ni/lz41ObfZDFxZiaPBd5RzT0POIfTb8/l4Uq48is+NvzKasvQS4pC/ftQwejnn",
-	"/2RL95ePGA6sY3GDukT9swsHnmD7ABzxerEyVYYpCb3+HBpLGFC9EqKqV0c5PIbRd2SuLNxrQmHrd9tg",
-	"Dkip1LrPAfRLwa3Cs4znef1Zl64fw63X7pDLd68Kd9k/VXUbSRwnPuEJcgCbZHGRqdVnQDvxipdbVhRJ",
-	"tGwJTSLr6t2YFwoyZ+0RQO3l2DSlFdzAnmWIq4qPemcvbFTLVyxvcXSfq7cbIrH1e9+lPDDNAaRkikxZ",
-	"YrSQteWE3/X11RP6GUmn8weQhciikARCri+rkIq8lIrHpqvV2tM+6A/UxDwKXJwxh8T2crHu6oPhNnKt",
-	"z2r1KN8hg0ihlRDcx5JbFon5+rKby6s+IKMSskXmLNWymSZB1e32p4on3PrQsKhJNHBRxccRw2GV+eAw",
-	"7HbrWzab4jar2Z/5joiQYaiaSbLwoNoN8l4JPclSe6jab1DuI1HxMMjAbRY3CZAFKZEatirjJ88fCduu",
-	"6llX4Lo3aqLIlOQhsw8WqZ6glomFJznErjjPUBZSYMrKb3LJjhV3Bchs10RVHrfp5btX5IYtS1PI1Iwl",
-	"ymhGFQ8CcuB62vPCowo0whXjwXy8/GvkiWB3H+/+/wAAAP//",
+	"2PDtviKFfg4wDZTULNBhHAlSktxEWL5ugTCJrHaJD60yv/j/2XvX5rZxbG30r6B0amrPvEeSSd1sKzW1",
+	"jydJT2dP0snrON27pyclQSQkYUwRGgK0ok75v5/CWgBISqQutpQ4aX3YezoWLwAIPOv+LEz5WYWf2s6A",
+	"cTXnVXjxg93F8Lm1ZPq+YCJ3LsV4jB/TYoX95QB4UdzyZzSm0VLxQFbiyPt0JnO1/f8lbVkkHj44snSV",
+	"JSpjcKsbBjL4bKNlJtya5Bdj92p7SBLuVD4oiWh78Cy8Kt+2JutsQ2gkBTQ3dHFGx/smpzRh6/D1s9f6",
+	"O1MmsfbKzb3Y2++3tXimLdqok+Gvv/76a+PNm8aLF8NnMDWswbXjJXQinH0AuXyZeVCgnsrOw2oxQyFW",
+	"WRI4WgN6unVwjoukbFg5EqzDDSoj4QMVjseTiBGB6Ztlg8jlGmeD2OzOvP/4WAkEpmOh+NNQGLSb7Z7j",
+	"JfCafs8Ws6qEQTxCb5Echxdej9UpWiHrNbx2w29Dml3+Ov2o9es60BSyhDzPDCdPmZfxpOXvL1KimV9a",
+	"Db9VKHPNj1WJ+cAUXGZRkt9siQ5eY+rXOq1CSRrWIw6MkYVZpPY+nJ+5b+U2xT5pI37QDmG6+dKTdrPb",
+	"spJrxlRi4GitvqXlbrMEBp3V4pNOa9X14O2urq7hQoXaqkdtpI/nb5cHH2KaqqlI+O8sxJt2ECI/iGTE",
+	"w5DFKORau7xmnghtzGqJ8zJWwFPx5QXkDgvyk1Cv9BnURg8uyaPkqpOk8OGk+T7or3HlykVRqoUgMZ+7",
+	"RKiikOwnjIYPlqx6EA3TzEAkZ3CUG4obouVSUQsmUY5GG+bw4ur168bLfDgZs3XqGcuOo3bDifMYNPkq",
+	"6Qe8KzccNYxH2siG4yZYBuBkMFxprhcEmJgf3r8AzRWWZWBShmp6JQYjitxEJZBnVuq3z7Vp6NDTu7Dl",
+	"0EBbhKxztX53hVqvu0af53exOzAKGz154iNqAmlH9oKOBrMd3uitvtIrf+fKS1sVL/24M0Y9FzL/BSsQ",
+	"ClbvyyLUHwZltGHtOCFzR3QVZPSXIi8RAEzb8OPDjO2egtV9ZdkGz8VsnmqFG6GDZIKcLEQahaZEXrnO",
+	"PWhsN8lPWbF35mEVCRQYGvcsOMKMl8Ho6GMRRWIh0RU7NfXkTjc0bQCaJKcv2nAYxTcTrCLhknQ8rxTT",
+	"zBoDAUlWd/Q3ES73Q7Os84zVHXw4wBuVn1LwcgxBtWmI/0Rx3O/sdc7txMyBwcOeRUpMcdEBdGDo0xBz",
+	"h3hr6G2XZgCRtLzueeNd9lu9frfd7F5c/rP2wNWyy4O471A8ryR6zXbrQatXhZF2TgYmd8Chv9HQfYov",
+	"h6z+DneYOpUbIV7rA4X3dXcZnkznc5EoFr5hIac2s/GkcO4kCuwWI5TY8u+vLgHAam0YNtNqXRO8TsaO",
+	"gsHXHS3KjMZLm9NofMIu/KXoLZNVmiUw872zb340Mq2CULFAP2FjHjNsHNeq581LQA72SS9dHnv67Yxy",
+	"Nm/s9nKEeK2cwgadASGYba9seblL/bxy9y4RYyYlZLGCebuq7hp62hKFd2bpDHdHtuI6V8CbnelJCzyu",
+	"Fohf1i23PjjIUPkUwMDus4aeJE24OWXViADHPXPdAUjQmISiGAU3miJob3USTBmdM6kwcNskV/lL4Rlx",
+	"Lk2ahIJJMuHQaS82SY3Z+ErB5Tn87Gho9Fpu99qKhPBYW1sBM1xfOTgY1skwwwwstIZ/m1QrfUmVszLP",
+	"s1RUx/bwXtbL8tCBkarqtU5Pyr/FcUD6+/Juro9gaE1TvThTsyhppBI63DCmqHJIu5NiHsCXa/Zg3n2a",
+	"Ubxi6itusMPpsJkUKWrQHVcZVctorwugnx9ZUcn1W1berGnlO7tOCg9sdfTiVlok7b0kz/MMRip9o9lB",
+	"PjlIn5jQMjCaBdUhmRywOQdpX0NsZd3+Kj2jBW9ArEcesCZ5pSS6HXZyNNTJYsoDiCfCi5twpoYYRNzV",
+	"C9Gp0n9Nz8J3Lp1go3y6yY2vT4ZwejXwgkKo/8OBhP5HRnaNsIw03cMd4mmHk1B6xLZLJXxAs8Y8MHln",
+	"CxqrjGm8bFyGAnRZe8w4vmk5teZaGY9ZoPgdW4/rrckll8NiiBRNLrG7yW943RvPZIE1PcwE21VsrIiI",
+	"r+aA/7h3wM72Cq2yhNCB+SXFkdfZCeR/EClmw5/k107y632G64A5K4yTXyPMV2ifWiq7tF5fNKuMMMq1",
+	"yVDOpa5FlAn1Ea2o2nw8SIpBURRMaTwpT27RVukKbdzjHTEr6i6do1jimEBWoh8D0sxoTCfon/lY3wOu",
+	"DES41IdNcUOXd0YBQe2rTQJCGzTpleG2w5WxrjuKHjLcmTH5C+kUeadU6ZvqeS/Wdq/R6nTvIY/M+G9d",
+	"lsRvxTVa9TzlDBJsF4O/uJSM3Ndu7QvEds9BnWslGjuq7JNj6liOqUzBNzUGOSX2a6AkHqXqoOQ1dIOQ",
+	"WZ5/BvA5+nZoTAokL3owWMqBbmuoygBKamx6w6OoWCOsdfuRCJdag7fVEY9S9z/AjL4XVf/Ram0WO838",
+	"Z2u6bNvP6bJZGYVZRIKbhKiETyYsQTuCZHJgTWF1cPiflKUAbviErQ6efWENv3UVoCVsnDA5PemX30EC",
+	"mbyFTQcf9LBKJvB57I6fWIhQBZdXYYjMI+YQaVQ0xXKuxK6kJRumZEjCVU7JNNUFjrLepn0I4/4fZvxL",
+	"zk+COdlYLtAnGmuKedlJgt79rDRxmsa3sg5jNulpGgYV7Q9JxGPWh9sTETGMIRiuUxgfZ1DroW+Fx1iR",
+	"NhzzmMvpAHmehygIhr+9ePvTy49D0JdNzSAW9C0oVxl3DJaYYdmD7cTpMtYlRDsYTaIlGVMepVinD2Qt",
+	"evR6rz4jlERUMXSfwa+50ZlCfjsAvU4k0MtiiuWwcpQMsWL0ZyyW6BOv2RpqsaTSxEgy/XpJIkb1erp2",
+	"C/Ha1y6PmmDxyopoKjsj2SVnr0I2AzrtYLmJKTR3x2sqFfAMvXqxy+UfXr3BXfse62ZQ+DwwZwc0YfRa",
+	"gF4NpRDQ2ROLV6wqPaaRZHV8sNbJUf7dIWl/tozA5FRrj73ggnZbjZ5PzxudsNttXNL2ZcMLeiHrjs6p",
+	"P+5AkZGGkMGYRtGIBrdW6IJjEt87EHcsSXjI3ADwx0yY4S0z+mlgYQqk12CGwWgvLye1IRkK8oqEIrgl",
+	"RlHSu5uL+L9zjp7JXDU6ojHjMa8V6dNqvbEftOgla7RH3fNGJ/BZ4zL0aKNLzwOftcad0YWHRpfAUpXa",
+	"iEY0DlZ9Rqii5DSOwaqdhZve1Qdh5RQswu4BhylVx0x9sh/OtN40X6hiFUvn7njuay8/6VdxZarWXOVU",
+	"nxSfY0dc69feR2IRLfPm/jRJpT4iyCHFiJ7H1OT56ouWIk0IW2qZhAgwSRiLSWQLYde30IXfyrEcFAv+",
+	"OxdrRf3+5Wr2fO/8fs/vZeYHPEjskzoDjG3YHeA+ADZqQOadiufaK8+ea2D9Aa+9r9cAu3e8CS69R4N+",
+	"t1s0mkHZhJY7u93yDi69r9dSPrA09xvv+vDqhn1SL1ikaG2/9UXMfEHhxlJ1FGVw3fGQQRTcCODH6Kit",
+	"nbLQtEZ2bY/pF9JtvR300+ciHkccKTZOGXXHq3HMXLVMK5xOQdUYNjEBI9yha4HGKS2rh9aK8EOU57Mp",
+	"l0pY5p2IqZKa45ezubIamS2Vq1ahm+StmrKkyGOh5e/S+CCEls5qKiQ4bQVeDLeWZ8w9jxhN9LR/NEN9",
+	"rECjcz4oFt7m1QeosDarQgL97qJT0bS53N06NsN+jo/62WtV5wTk1pRLTPn5nt1/hzhAP4jEHpj8+h37",
+	"2CRMw15jnojZfIMF+obemoMTs0/KGn7GMNl+lkgqmTW6ZnNngrmSA2OTUlsWbJrGxmLRJMZ6wKNXerCu",
+	"YQ7vcArHPVTvl1KxmZ0GLt5qy9jHnDGcxLV57oYzZkbApfGNxmxxOmGbTxg0YVjfhG7zxWxx7NOWsaCV",
+	"hg5zhM0zu+vNKFNpnDq23EZKLhWN1e6H0CbD0CgyTE4Z8czG+nlURA3X2eFP15TKgZPexkDG2dvIXqu1",
+	"p9Ksx7rh8Ej+O3NrU/CqnE7QRiWvYt32OTb7xZXyhCuHdo8a+pOcjtokL1c9lYawE12HfWR0qgPmLuto",
+	"/A+c8Q+cZ/ogkD9bXtq/1MmMKaofWCeW1fGruy7ND/jQukmlY8DXQYlzk1CltOaGcTYao4Kb5YqDRiDu",
+	"9KpBohhbWhfx0I4TInBTKkksCOY9lUIMGrlfw3t5ckX+UVyRxoP4hTyRWz1hFgq2uo7M2bCX39fzr9np",
+	"Trw6z+u8w21OcKyiwY73/2BuuzJ33evdhDi44xPe2Mtt35EMZ3d9gr7rvbsJO5WGyx3vvoZr832Wd7gJ",
+	"asiQDlVEg30W/EaITFrD3alke9z7wfhgd9vg5iPfbciixI4hJw/iyYP4VDyIhEqiMvq6NcK093ncP5zF",
+	"ph96FtBgys4Mq+vG1KYXiZgbsgUniMDckuSWsbk212ZsJpJlHfoBRUB5qL8gk3XQ+dgdS5ZQo5GQmCYJ",
+	"aGahWMR9MtRWIATmkUMXrrcBe0MjT6NoWCdDq50M8RqNKDJ3RZPocc6xWwEjGmi10ibFjIHSxrTKoEcg",
+	"xm5AdaPzqYw0+ZYtn6HnU0KuABT8SRaZbAA33ibRGCVzXX3tQ59lUW69QM4sn5Vqiq/cBzDSTX+WbdlY",
+	"v4DVC1+wukwhmLJ8I9vyrKrtkAoDwhO8XsfwNo6wkSyLFaQGwFSxw3RlBYVZwqoCCuiluLWCovLNdptU",
+	"vd0puRWvz7cLOWDRRPY5+jUaRTA4++XDQU7zBjU6/5teLqNHt4JL1uhSnzU6YWfUuKTdbqM3bo/Ox964",
+	"S32/zFG3xrX7yIyy3K5we5eXV9M5qvdQn0wWnurpjidrNPghIoSOZhbpcTVMfXnBsrtfMOJ3K6c478EM",
+	"bQudYJo75Oazwe+RowkGPvGVXuuZh6RPhv9KPa8diEXMEvhP1jc+xiFZTHnE1tPJbMJZztFiUL1AJ+Rg",
+	"Xi92ldMxd3IO5HtEVNFLDfdb6xT/bJa01m/XV37R6wSVBDtAil0hTK8XkVx9ulf8u3n2x/sj4o7rilzu",
+	"ClVUZT492DcnL+gOVUn6/8ZpFOXWjdCE7Q0dD3aHHiPg/d54RIFyGRyIqLhCdADSSKVASAFOB3ACQaMI",
+	"SYYvXr5+efOSlEflh9UBcXznoULiuUhdQfneJRC+A8/+nuevGDE/hcuPEy7H88DCjSGJY8pwW4lVIb1f",
+	"alPHJAq6A6doJCap6XRhIhGrpYBKQCkgBgAgQ0+ftBmjUg8IG8NIwj7NWaBYaIRyzpyyVzbJ+0AkTJKJ",
+	"wHJ5Tz/a98iUJdV1hTknmjwA+T+gT96HB8wkUcRNdy9Xzva5Ru8mA6XGClzRvXbbOgDBj4zVMY12Y0r5",
+	"bdpoea2O1/bOM5PlOVxA2uRHfUHReYw3Z8XPA6kXptY/b3brtbtkIFOONVPGz7sylgvwimdjQXd39uq/",
+	"v7vBf5f5q1deebn2SsyW/VivuUUaBNAVlFO9jbOYKC563RlnAxNbgHYALBlg/2UWB2ylE8HAmLYzcJ98",
+	"3BPNYCtsKvXDT3iq8ztenR+ucJ4cOPMxjfkEmjzsAXz4uEfoIPiAQlOLKhS8pvGtzOG1HrKZzmjp8C4L",
+	"eBq8wy4C5uzUnfkipIXOlCvy8zWGVLE3gIgZOtJoMCVqOecBjUjMNA7qQfB4IslURCEJuZxHdIm31UnC",
+	"AjGbsTg0ORFwDcI2D7fYKXA23hV6ezwyUSKKBseDxCPD3+5Ql5gPgtnhUjGp4H0waRtVXBu+vgtbE+aW",
+	"RA/X3uFGgle2cldeeJ5+8ZRPpvpljgXjt5K73Y8wA/PW/HuqFtYsqXm7fl9h+pvmVpjSRwhaFbYl8HDb",
+	"yOimb89mLJkY6pHqq+ynGjGp8p/0LrF/qrr3/iHiI39EquorzZY4yZGjyBENgTngfRLy4y5pFHf5RmIo",
+	"gxOrciSTB5L8fG3INrSccCkrXJIpo5Ga5qtwbN52HIIHWWZ9arAtsHn40A3QUi8MoQd1GkVVkuHna9jy",
+	"18WZPV4wwG5S/I49MW35Y704lq4WF9sKqRBryRsec+c+tB+YzoSJT9n9yiKxIOeeR2YSC6BWvslaCsox",
+	"vGo/X6980spC8fxVJzg7DpzZRXYnVat+P18fDsbYJ8Viid+5Cse2+O/fI12FyZvCGLarEo5JKOrgT4zs",
+	"dt8hoZ7nG4LkfJCgtGLqIJfWsbdRdT24dz3d5F73q9zrXtgbdwJ/1ID0t87YY43RBfMbrbEXnAeXtBe2",
+	"H+NeLyaJ2eGKueIz/ruROSYjbjXZCP88p4lezGgwZiqYAniZ8LBkgyzlzCaIbU9q7hVNc/1aAEkYUdFD",
+	"iXlLh/dPVocGrhkNecykrGOytN5qp+jArlUGsHL2wOaP+5HDA6jdbIYhHoOBvBAJtOpF7QdCzyK5lU0y",
+	"/PvLG2KeNITkXUQkRXlU2SD0R3zxYzHEbXijpj28seR7rp9phrUt9KWn/500l8QZr3Z+PU5ryS1u76vI",
+	"9HSVdSQXMYWSOYInkVhyDwfPyya5Itgbj9zRyHrIY+FyyVeYxCMuVaUP23mvNyYIQXaMUTFzMXMY4yEb",
+	"GNY3vdgYJCC03VpUpivNMz7pfV6/LTceyDt3uPDteCyZqj0+0we/tJHIblL92h2Xa/1jjP1wX4gVrCZ/",
+	"mwa+kEGrtR9k63KPywR1vRaIcIWdb5ZGis9ESCN9PGzG/oLHoVjU+n7rAtLic74va2bM6KeMVKHXvuis",
+	"+MTAvimfjSXiA8/Sjuj2JD3xJ8apfdpIoK3i4oCrCG2A60AuF+NmWdWBq9tCGEyyxgkaGjyYFn8gfAvy",
+	"Ps+/8PEGRuGkr477H4zNJZpQtsE+JjIU6/d5TO44WwCy6uHqG3Lxs4xUEw54Q6XJSGissH6UbkOKOGYK",
+	"XCm+12rVPj78CLv1WT7HjVCZIpCb+8mRcLyTGRQ37CGOZMiCiFYfSdx5W3qEcpWa7QvK0N8pp0SxKJKE",
+	"zmliKvS4IsFUCKmVIzynppwx90BLnMmBnhgrreoYfAPibmPnZYuAATv7fjJKIHoGusrWw2+n9viWdXaN",
+	"fltvOw110TyWPGSEQiDw6lrrlf97TWTAYtZ38yR3Cbp9eWxciMYLHGDqYpg5lB06QHrxCiY4oV/lW30M",
+	"IOBUt6EBXgWW5QkOjgkH+YX+InhgNutWAa0F8IwqbSXNhDQIALiwggFlwlvMXJB9yuLNp/hdNqDH84pn",
+	"cyulzHV9pXLxHC7JRIiQsFikk6k7mKb93hc8mmYhtknqbJKng3lMvuvcrjz+qXSRnA0cBCZ2lTtpeB5t",
+	"6zR9KsEx70rc7NE00UgIObI4hOQ9RZQgNF5aQQ7xpDQyfVecLwXTc+GgAGcoRgKmAiitBQygb2Ke8DKb",
+	"EQh8AHGwXCUUkFhY1iS/aDyJhZnIjDGtTEcRCdmMxqGsY3m/PqtAXGghKTBHNheYq2DsMb/D56odpgo/",
+	"EKE17Aul9ooF05gHNKpVlbu3V8rdf5kubYYzh+znkCVkHPHgFkgUsBCDjRVhS0ZEHC3/G2x7NmZJwsJB",
+	"WQg1V9ee9aapLGE3XoxVD8XH/SDr/+oldQHKgzcSjsc8ZJDy5W9c8zxXuOn64nl+28//sv5N/O55N1d+",
+	"niG9w/acIea1WpdFKy0DfjTSKr5A2afKh6dteLzZJe/hdc4jDpvfPAgDbnbK5D9m3aVVN/X+2hCy3mBc",
+	"7vfBn3xc+lRH/Y0F0p2wOpCcrQqmG0H72aau3Feqv+CjlnXD1l4nElPbge/cWa0QZijPuK9sZmwk0dbG",
+	"DkYiXxEZUTm19Fs8BN46FiuohvlT64esgcOcQmzMto6x2Tk79m9oHaXElt5NSkAXUna+gkvd9b/MURbX",
+	"+n6zyxrnuV/z9MW1fg9+XAlxzmgU1cl/Uh7cojND2xTG0MchZ3WezpooGg9cDkI2T1iA3YAsT/SDXfxr",
+	"+VNe86Jek3PGwuwvl661j1zNJsj/AvSDA8vWuPKrYjPY2GnC9iS8gc3/AmK8G0MKp6YX30lTNWBLM4h3",
+	"xMBDLsFlW3LCFbljScgDbVEQOBxwUIFDx+VSQFe0Mb9jBFsRyib5G+QEtgiKAJ/8yd6CTKIu4RNzB7vm",
+	"ui75E6FkQROt59WB7oIE2qIMaPSMzAQYWTQmXY8Y0wRY2in6ShPKJSM0JjRiiTbVRJVUyeU7HyhHAl6J",
+	"silid6A/mmkUiEqtParoLSOtZs8nwCJP71iC0nw14bb2DuwXTL5MXDg8MZMF6td0NmJACRJoNRXSowBE",
+	"1TRhcioiPW+sGietpichuIkfwKWOdrO/2GSP/PBVwgPp7DosWIKz1m/Va2bwRblV6+vZGXarQUIV06Ii",
+	"gMX0nGEpBzSm0VKDUV9bHjISC/dwm5Hll2Xb/1a+MFo5klORKMfU2YSsNLsSGNI2O2qQDc6uEPsr6Ta9",
+	"P0HDNnPRyrTy18maXbZlybMC4uOj7CWlTzLfpG7Xu/RBZkz2kooHwYgOXrO+flYqRJEBilMm2mag/580",
+	"nLBy2FxF/XxZRkliUPbrI/A/4ndsY9PMGY2XzqOVo60AxkqNZjyeIPcgl2QmZsBdif42wxlknGM2Sfa/",
+	"TI6sFnijVC5RJDTJ83cf8uWxRPI4yC1UJMRtnYxSBeyWBH1rUoO/ZIGIwyYZOuTIuuI6TqYCpVOVXHjN",
+	"79gbg3aPlgirUKlvRt7cDP8wWQb5tgdhatvd+83ORa7VfHW5QLmjBJ6NlQYXo/Nxj3m0cU7b3UaHXvQa",
+	"lyOPNbywS3vUpxcjy7iTqOqOba2m7/n/LFTn58wLy4W0I7+Pc/YPzBLha/3mJfj+UZdelzk54Vbra/Nj",
+	"ng6gp0omWNpNX0urmUiW5qfZqNbv+M12TuLkOyb7rWb3mID5GvqDVmnu+qic0HIHtXhh/NcjBlgDqIM8",
+	"9F8DMbf3Gn5jIQw2Vr1SbwZn7QSuzFz9gG4O9XzP84gh+ZQGEhEh9VKM2ITGTXKjXwMoi1Ao6wSaGBNz",
+	"MppkmM7Bm2D+QCcM6qQgjQBYRMQ4ewtVBr+LvfshYoJdP4Mp03ibVyLheb7n1UmkpUMrq/U17wTOOpw+",
+	"qvruAhw0oSNxx0hrhbOI3lb6hmyf20MW+OrVp1E0sGZRLue58N0N2oLLxuzcMmf4GmBvyliqVKW9Zq9T",
+	"0KX1n84v/FZ3VZG/hCIw6JtsaE4LgNbq+37fu3Q96VfDLlprv/Q69dqMx+uDaPmtelkyOPpfAFjxU9b6",
+	"551my6J8Juv81sVqZ6tLrwPNsVa3Z61/edls3R8TnLPW3H/kHsmHAOnnYjbXIKKxOgMyg5lfA6ITJi0u",
+	"l1MwIR2o1gmNupklJsp8VVjCyILKJnmlKlg2HS0o+ComTEnS8doV0VVZ8DwckFUp91RiNCdsvDxiLCa4",
+	"GhAKveMilYOQKjpwn6/cqodrAhFZzpM5S7iASLtVUwfWaulftjrN83oNIvHVZ9RxNmeXtG/8iz6gUrNj",
+	"CqXW2p/7pTiCgVKGOutWeHhU75dsbeELVqFFzBbYh+CEFltUOr1IOSWmrMPL7iCxJ0FUHiWkFjRyo/EL",
+	"icuopChsYSFuVzQ0uy2t0YtPRW0sEgsmVa4k1ClRoYhZieL2TJuzViGDMjW99bVqldOiHBOVVtqiyI2g",
+	"aTs98HgykEyl86HpOqEXXIzJMIpmAzrnEC8aVtef0gm74TMgANlWo6OXYmq9BHl3sBtURbEMJLYW6mRs",
+	"FSmy187oJz5LZ/AvDxQS808XdeOxYhOWHCTsFtNoKTmyeAilIhaz4HaQc6D6pT7In4TZF1zix07QP236",
+	"iOLN4IE0W2Fg9xwwBKCyl5n9XrOnNaQVLegC0AtwPv/9akgEs/4Mz/OLz/CarewRGnFYrMxi5I1xp3ui",
+	"+8Cpnq3L+zp+rgEsIwvNJ4JH6ussVczKs/sbxqdVz+IfL1HrLP5R66LZVAZiPDBpgjgn27nB9zw9xvzq",
+	"9DcscPHlrebFhb/+8pZ3XvFu803yLz+mnvoet0x1ueSEnWqKju+CYMaJCcg7EV/HW5tT2jY7bF14zCix",
+	"+v+h92CI2p/+72EZ2X2B8iDzQVhfrgI3rPXfooFvXQQhD0tkmin30ZJiYcm0rQ+nSeBjGXeFvmlFzjmn",
+	"BHgFYBqxUFBtGpN0TkZLEkRcf1ItOhM2TiWF7JIRDQmkLQAfjEDXQ5MYzmZIqMGZeZ5p/JRbF+x7PxN3",
+	"wFvWNLz9mYY8LOZ75v3iO4Qc35uP+Gj2RjfgTTr1emRvB5fGdjeEDc5VuCXABWGWax0Qu/2O1/RbMDqU",
+	"PjYH0ffbu/sNCud0r+CkmcpDHCDOkQxTbHWmZnzFv09FmmBMs8x4eZAYMBOtkgP488n42ALm8F9cMoeQ",
+	"XxDGgdC+ErvfmQvqpqGr1hexICQjvxqCHmY6hggo9x4aAnoJSGc7WGFuuunQEtAEiOlpTIYvb+hkWFlc",
+	"YsewTe9/zShgY6oIulgywv6NPSvYQMTRslztx7Qpo9yPhIgYjY9TH7/9ylfjn0TM3lAVTA9QTp85aiAr",
+	"ivhusbJ2bGV1859rEY0nqbEYaiyu1WvjRO/KmN7xSY4f575eCxKGbThUnobG13jbRhqa7JqRPgq7UPvU",
+	"6mv5QAGNZmTOI6HIYioI+wSU5BI9YVr5ECy9QwLjfTrMcWnCgXYjWCY0OleUx9lCQcqeSihXxlyLXKLm",
+	"NJ0B7NbCBHuEFfPyar+KNBeLhudiTqqcaSVITvm8Sd7PGb2FWUZLOGc8NiklkukPHmD4OJ2HJctdYP0B",
+	"ChD0NtnNvW+NkzmP+mhemy1Y6a3Onb8po1aq6/Ne0rpiSuMJk1ig5vAjwL82C+dzNcdVv72NSYDrg7Aw",
+	"JBU3JPyuEGX4atzQh6oBp2qI9K4nu+V4og5LsjKgWZVy+PdSEQc/bZdv9Yqqq/cKk7+LbUiwn4ksNjRp",
+	"kqsY2x1lTUuM6g89DKB9FTixAtP5rbxnAQCbmdRjCpceAcCPAcpvCvz2RS/8OEcpdyqEQGDzGBG32vvd",
+	"rN8jP/FJxj41GbsiYvfdmtuEaswWFpa+bJL9qRXmEwxzw8nOxNpDZOr+4Sq478zkCG4kJKlu+gXZmwWm",
+	"0n5ROVtQSSRT4O8zefd5xlN3BMp9W89xcHnxexhQNw92M0uYSji7O8H7Cd4PAu9BcX+dnGebAbBkyY5i",
+	"V5RDII+54jTiv7OG8xlt430oATFkXIBkHq6AA9P+w9ohdEJ5XHf0TVySGZeSx5MmuWZzRpXhgjDmsu3t",
+	"VNEa1w76BQ7j8CD5YmV++2vAWBoaDQqduhw9csgV5vtMUh5iM5mH4iWiSRkiThlLxmlEIq5UxEgiRkKh",
+	"aJqyaC5t0aj+pun8UMD4Jq3ERDsgh4ssmuf+CePjwSCY0mSWYVMFWL5J69qAtXOE4Bk+Dyf6MDCs1xZU",
+	"Dsz67omPa9tyG1KuaQInpNyElG/oLSMyTUrVKMI+8fLAw9HUR5MOWQ6WbwD/aA4g5cJkOJVojtirLoZq",
+	"1SbBLnq3PA6hABGvCGgM2iR0J7969wqb2vI4iNIq6pn3pVrkA504lsp+d4zYncGaKadbYHDzuG6Nq6Jr",
+	"TK+qEmRNoxvsA4f2njX18GG6Vn5JdnJRIyWDetpV6yeD+gsEY02r0APolA8Fxs/ZAbrflDB+s4KRIoUU",
+	"lVRiE4ZxwkCFlOCwbhLX2R/6dCO3RZY5biCRzOiShNi6F5hLsA4GEoy4yVtRZKy3ZN09YlWWaKzVl42Y",
+	"jcSW4usL+O3wyqd1u9oocLnSuRc8Pcriw3nuAURu0Z4yGO3tDvyDAQl+9WN75uoVFBlrAazREqCAhxDd",
+	"4qHjzEzj21gs4jqZ0WgskhkLtf0J/pOVNIrC6d+QU3ak43xytJ0cbYd0tH2VGMp3TFR0CNB8G7OjevG2",
+	"pJC9Ch3NaRZdKCFmy6kQu1KzdbuQwGn/7ZcStc1TVZ0XA8oa5BiPOYtMDnOESW+uPaV8lvW7EaN/s2Dd",
+	"JfgQRRDijtSU98TYCHNFwGxPiPgAR/4AtvQWSJ1C4IjFBlK1UVOa0LAHIC5oMqvd74tAOOEvlGRgAPW7",
+	"Eo5VX/JryUXcBn8QwUiodCbf4juzRU6elC+QmgBy58umJmylQbnCwiJDBwC069r8kVmbZ+6I26xgFKmC",
+	"Rgj5UtJgyoLbJrnKCo0sMTsF6cklGabZ0mB2fMygNBVLXarz3d0kHiskVotsMhKRlUKbw3ZHc1R+hbqe",
+	"XJPpmqnFMeODtSyrUPRbTa8NHE+PpzExsH8Vq2ki5jwgz+1QsuXJNnK9ckFkvg+nm6Yxou00Z1yqBBjN",
+	"t83zAkHdsZ+4eZpHNECCNCKqmFS5ebzBn8nVq/wM0vxh/Lhj/WcJv0Frd5FibtrUYu4PwVnytftcIIX1",
+	"PIcdRbB1PxyKr9U+cBtb600BMoFxKV+gWS8SPo0pj1iYIzAAtu6M8NXSHORoqkRcTZ53FUVu5gdiVbVs",
+	"TO7QhWyS0BDaMFfULharEaGAHHBhB+BbJ97ulDIe3dcth/Ta+9r+Y17X9UxZvUUY98bD15eb1cMP9fZO",
+	"73u2qEKVaaF/7Qljjosxz+HwpnNgBo6+DtDoTVit2UEVNUMiu2IJeClDnYte8YTIdCbXq77HCc14i7eA",
+	"y3sY2uPbXuHTBm6m+frnMhb+XsdvdreVP3ve3gXQa3zHWbVzSVX0pgJoC5cVQ6p8JtLyVVEtlb/5WIAE",
+	"X3cbHgVm/50A6DgApJc3pxfglzc8DhITgr4WMH22/3m/gbM+U3i4khtMTP1rzsTcwjO5SxsSHhabqVc5",
+	"tbNH7uTSLmsc/vHArXsP2VGkyiZ1vTcebJNiU5BavdAdJLPV3s5ZXLTT8pbmnlj0Kh6LbYbWKaT1HfXe",
+	"yB3LA+FZRQfDMjzbxbirdI89M60gIpifi1ol+DeymPKIZYSWJBbxVlpdZ8N9V6C3TtdrdbpavxYLm/xq",
+	"WsR1iazlLToWbsapsjZD+9h5DzPfqjAqL9pOKPU9mYVfH6zs6dkAVrZZzUqrN8yGspxZaDaK8ZglNjCA",
+	"PeRMtzgeRVzERgXd6sc3fZKeFmYdgcHm8ZQ0VqH6/DUay5W0d9u9kRsPoAfb51quK51t6wCbBazbbr2W",
+	"70u3dkEPk0BK8Hp/kpb85tvknMdFP2HxdxIGUAWMOw4k72EPb/HZQYP6/CBJyMPKjhJThoyJ4KPDfCPr",
+	"o9umN1r/3HemNn5Jl+CGtj4PchM+yAm3ufHkV3HBndDsq/n7vqjGCc2bzkYclI+t3Be/mGYNtvxQLBh2",
+	"AjQtyWI1JVKQMU1yTOzIsfhJEf0WsuDozhzRUbQkIwblOOnIvQWoFac0mTBIJaPmqTw2pO9c5ZRZbWCn",
+	"koUGRk03dSLnehFkRoKrrzEDy4Kti6mIGD5+C93G37jVzR4JbakSgzldzuBy01fXrP0g19cyS4O86JE/",
+	"WbV+xuR0SYKEhXoNaMJgWlpPZHfMNHbPWkkaXKbzeSJoMNVvQCJ4jdD2nblWE3QpBwmbUY6N333sMjEI",
+	"sTuiRdB21sJs5RfP16fENljDLyhdqGTCsj9pgzz3wQdjpv/qwia1fuui2fG69Ro2FnP3tfVf7/NN8/Wu",
+	"Gui51PrtVrOrFVn7Fz27wgg7eoRaVMLqD2ZMTfXM4zSKdgbtD3pAdjNUoLV++almewcvYL4cEb7hCtTB",
+	"YpObhAa3Ji9pBe9ge+ypzSHc7QtzAB/QsWauR5u1SwTOWHc+NZIAz/eHm+eO71vfNlo6yOqbQu80Dg0M",
+	"cZudz5NcNCXrY4Gc2yQSEw2J2X2QuG4MfLY0vyN/LRnaByFlrfG00UgKPfhJxAzLtxY1IlXPyBBtssFk",
+	"roZEKhqHFtdzlenmoiH0+yVvLaMRpBuGAnPxIe/QBYDM+mn1V/+WSlBwO15nC+B+MB33Nyq2uSxFZeel",
+	"Z1NFi5uTqV9Qm5UDMd6cp7YOxsX2Pm3/ptXudy/73cvm5WVpex8E3zGPFEtYOChTal0UPkXR8rlmdVmv",
+	"0823ybywbcZq/XbPg3YPFQlAuz8g1Psgu6XdbPfqNT7DLP1OoUtnB1uRgWrdDp3r2Ctq4G2UEPin/INW",
+	"o+pdb1VPt2PaA/LNrqyCfFjRk3b+9ASM1Un/S+I3+oIiZsqlEhvaR9zkmvTi4FyGTz7ipNUybSWEdJmx",
+	"emzF+IibfhRwPz4Q0b4Kd2ElfjRj3oK7rvOFfngV2OrfysnH2/mWQ+1ed0vHofo3CftlUIwgCJU5OaUb",
+	"eieUaNp+p0rT9tu1HCYP3E77rQiv63cVvB12NAXk/Vjs8mC7+lAeLQ3w+s1zT6vqc0Zv4U+DkC5XX1OJ",
+	"1HlcvrcKfn4Co4TR21AsYlyeEqmxKinKpll8v75ru6DI/mYFhaf3XmFA20Vf2Yg6a6034K7ikLz1EV2U",
+	"S66P+8kue6ir2KbgDJ+owY8qiRDfNYaPADW/oBwCm39z8BAvKVJP/Zck84gCNZ/hU9AmkJFQNn3dOBuy",
+	"9sKWfGEmoGqQxuTCI38yHprnYEZA2NEZEuDahPvzBgjmkuHJwB8BCYbrgk9gza+xZHjW7egZ/MEWL5kZ",
+	"bjY94CO8xuXa1osPX5sLq/btGOtkCH4a/R9SYbQP/oHYMSQrc31SUutglki264qQCaFB/zaD2KZ3aawF",
+	"453qY6Moz/U6zvmkLnud/C/g/SoxMYwLSnGQczecJcSHxLZYTaPlYMwYZKLYf9v3YqqI81Y5qK7XEqqY",
+	"vQzgPvOSdS67F9CWPxzo/TCAh4JoqtdgHzi3X8JitqCO1hDdePlJ278V3XCd3N9xwhc9L/OzzWlwawqm",
+	"EzFmUnIRQ4WW+cHMo+W5Sgq96zZ8DpRMu32P1Z9wfGBb2Z1feBOcaHgLdL3lucWHx7hHD0DhtX/G1cW/",
+	"QP8/gzsP8pXmNCD8Pu4YTflkOrBmAmom+daOF719Ja/BkqqMIfj1ZDU+NVltZIXzv3FJIja2Tr7ZlxTd",
+	"YlLNJGkaf8AQqXESYkNtDn62EByQKkdwke8EgmFFbCBzy+aKUEmCiPKZvk8JQsEjyyHygpxJIopsUMe5",
+	"+lB6A4evVERbhKM0nDDVJEPb2pSHpjFuREcs6rsllXq4asEDbOiqJxPiv5vkJRjBVkKjeEfi4PYLmwXw",
+	"5yFkuygxaIfDv+BIpJ6FFvtwTXkCk5hY1+LD+5ZYyXDhkBnUd6vJt0wOtbGxGqzRzg9FG7f6ymIyT4lh",
+	"9p+UIoLWpmE2XuR3Sxp+LfOy7enNei0mL2NlTYIDM3gA2KMv2i5SJCY4agRVrSl4bb8z8C5bvW574PmX",
+	"AQv88QXthudBm12O/LBLvXGHtYLe6Nyr1XMYj8fN+MJXOEEOWyVjl+qaBYzPK31/CQtE8mU57U4sD8cX",
+	"BdfwWR/lNdyT5AExP2F68eWZUU4r7bb36UwWzTUbH7KuRGrjUWBxLbRkUAICWCGJmAQaTAytW6tNQ/rw",
+	"119//bXx5s0QjSWvylh6g+O7huHukoFkBuOe/wxMYcOwmQ8FGidlmU2EynWFQdRuHaNuR6NZQBWbiIRX",
+	"h7PnEFZZDVVXhLnv6/hYMVd8xn9HwneZTiZM2m7nWujrEXIaDSS9Q13Xb/ag9ymVAtVvYP3otKyhDB17",
+	"ZzRkWvBPoekuClgsJNaiFSg/7YsATRkG+2gSEiNvwOAOEzrWh/Bj3TDW56l7quJYziO5p8/sAOEiPDbO",
+	"brWjrBXcmdtiSjbt4MFBpXotjfl/UjZwJ8aQTigxL/xtxVNr0sz0mzaqCcDfkV9Ec+NF8T7QjEx3Umw8",
+	"v5/QK57tSrmHtFUgwnbA6b/R0NF4n5yNR5Na+qNAMTuxYHlca8U/o1KyDQ5G2x4EktqMaCrUKNRt/10W",
+	"K2ida/rw3kB6RQS17zO6JCNtscxGPGbhMzKE0ze0ej/yqMFIrLmggikSCM7qINiMp7DQRhyitmvyzX/N",
+	"pbrCWe3iB8QFcE810mJZJcTs77VdzyQM5bm9qyQglh8FCHsaRWaZJSP6+9eJZHoiikEuSiBms+ruwVIt",
+	"IzaAbVMharvg81kvvdg2LEUiRqUpSLHiRgYiqZb4PB5YO2hlMC5i6KKH2aDidDYqDx7mB2VTabSFzwMW",
+	"B5XDgJ8lG8Dj9/pur/HOsqG4MKrd+EqQhKk0iauHMeOqPKjaygdVff19tgVVv1T5i8WH38x/oinYHXmB",
+	"P/ZZo0e7fqMTeuPGZdhtN7xxb9wat+ll4GsLlyqV8FEKKtJqRro7SOAsn9fW6Rxzioqjc1yNJU8iseDx",
+	"hMzohAc0InKh9X7Yr0kaM30GtCajjSmXDn5uymp2nERh9/RxlPyOaRE90+qAtm8VDamiWYcgBUWSIJjC",
+	"FDm35iJaTkRsR9H2walrTscAjpFWDC7r+RPc/602prGiUm+jSCwG+ik14NBSEZT8mPnryeLkS8gaVxay",
+	"9c8tNFxutfcu8DGHpryw521OhuC2OkUun269jpPwOSXEiNV1vQM/5x6561bxOLP2SbWr9LUQtxhHpNbT",
+	"CPfWCQ3pXKFuIhKgZaXQhxSciDRkdUJtYzP3QGT2olEkFgyT9jHbkc8YMcZVk/ySNTTTU1raIufhjH4a",
+	"LChXtrClkLvDJWl5nqNsxFE2yVs1ZcmCm0aRC5Hckolgetj1tbtbWfsKGoYJk1Jbg8PXAgF6SBSLIkmm",
+	"YgG58DBEoM4fvgrZDKzOYNn4B1sOyS1jc70gCTRiy9jLsCvRiGnUmFNu3LbPskbSt2xpBL6hVB6JcIn+",
+	"hMsyfevv5gvC5lhXubYIqty4/8GWRmA9uCX1qkh5gLiYJ2zMEiC+hVfqnTLQ6D6i0tH14l9ztl3h7zMR",
+	"8rEZp2tBpreOtf66+M/8Tqr12x5az0ZQ6oMtTS4SG0j+Oxvoe2YjrSDUa2ORzADfJ9FIjzqiSv8J3Cwj",
+	"fcddsip09P22pD7zTs9YyFPkD2ZaOmszVmIkEmV9xO5Y1Gg3aDITKSq+WkDV+k407ScejtkOClUUK4vL",
+	"1Q9Tt+HUgjSJav3aVKl5/+zMb503vabX9PsXvV5vBat2URjO7HP/m32a84TJv/rn5+3ORaflef9KPa/V",
+	"k3wSU22I/dUOvI7feOWT5r67/ubNzi6qyDxhd5wt0P2xcWrmyt1m1ZxDUcq6tnJff4Ba6KrwWsaXVvA4",
+	"ZacqV653eQlhGXes7E96r9IkmGYBf8/z9Q4V+TSAtfI/jO8/TGvLDsp9GWVFC2L+TvY5/1ueacd4d8wf",
+	"cag8HgtI4kiDW6ZsyzFqDVn2CbWEgXtyYZywWaAaNPfKM42Cu31f3HJ2LGZ/ZWPfnWTeSoMQxUGF+wlt",
+	"fSteQQ1sea2HnPV99p1bf6PkgeW7F3a9Y3G4oXgIhLvWQ0ZsksYgyo2oJ3SsrLWKAl+L0imjNi3fiviy",
+	"ahaWMIjqyltX1KGn4pwxqGjs3PTB61xs6/pw/3C9vLVTdEtLt2s72lPn9z+61fF3ptXwvAtwDFkcec19",
+	"DzukKna3yRBBOVLpCM1ZIcYnBs5IsMPr+WFqU0SPU8/Aavwh1l+BP2hYJyOthoOPs8xbGtMkMfV1CZNp",
+	"pIiWjE1ze2Z5QLYIpLyIeIKgAFMgSogyhj7/Pfy8m2v0Fxi0EiQSAlCnyqll/7kT9HSNZ2sD8tRPTtqT",
+	"k/bkpD05aU9OWr0vCphf6wPLOho8UmmsmSwh5cx4JzI7BxdxP+UW5cM1yJxt/lsToTs5cJ8eRadRAg7s",
+	"whVBake6rjulc312q1242BNYxKDkaHuFUK1TzMBCwtxQnimATQIF/LZVOtwCns66thihzyd0FQZHplYT",
+	"R0vFJMaJ3d+wu/ArzK2ZaPWSGI9HmWr0ASZgPZjVDkggbZvTRJ3p4TcsnuxxyPBNR3R+AWq2xudhl3Zb",
+	"jXbYY40O9VjjYnxOG15wMe6NzqnPLr0dwTxL3swMd+BkgYlgE2XrddrJ37TL2Iy/KSP+NC8D3NzTa7fL",
+	"+5zXbk9/wAc7rgqHAO5dlyENvRG5/NJdlE+G75NF66sw1FgInMPiwaBdZe+yT4rFwEZZAtqfLV5sbOd+",
+	"zWbijsnMOi+UIhAlJgyCRKDNaeBFhI9DB7fkl6lDcBN3wjRHBa4yJSA3iMYBiyIWGk6WP3e8y7+UITU2",
+	"sK6INVX1TXUOshLSPIeae5DmbW2Z+jggNx2u7TB214N3Bi9YRdwXm/2zE8jnPXV8/8MBk20Ub479YcGo",
+	"oj/8+6lY5JBGg0gW6ZZaUdTgwWWTDLNAH6S6I1+7iAMGZbsqlfDnoQu0DOtkCGSTQ7wK0WiIjb2G5WFt",
+	"9X2jzClW+k3EStc9ME8ienokP9BBgrLzREwSaETsY13yHyNG+2WcUnvZR5uZcQ3MfzMNnU+aw149YvZV",
+	"HB6QPZjZMGdoQWysuJ7LLAVPxCsBR1NBh/l+S6N+UFP+oNUPCLkb3xSNiUiV5CEjDqUwATHCB1gKXKno",
+	"0hHiQqZe8ZUOZYhIbJvRgMZ6JAWrqNIeeg6X/BE0lcNITa+7o9T0OoeVmsB9+4WlpqXIkMiBYTWeWkFG",
+	"dkpF5KW3XULa3fnNS8hHikX/KGIREobMGvN4crLC/4iyVIk5EuKg7SvGR7LIN4pW5xyvLGdncYiyFUIx",
+	"VsyAK9A5BsUiJgbziT6adcPgLhJLdTKniTLMxsNrGk/YkFCJWTdNckWGeTN0SAKaQEh/aIzHIUjsoTMZ",
+	"h5hLL+Yslo5KDDPag4SFWJ8tSRorHmkN1DzmmbtWTdkMxpXKlEaFm6BdHGPA5nlFIh7fOomOjwF5TpFE",
+	"EnPn2/VtCkdFfv0LM+snLePrJVmLMaFEfw0W4gpJ0MC09sXjCRJtx/wTkSwQcViZKmM+SyElw1n/PFa9",
+	"Tq00P2UDBel7u0WQaCE3xsp8HXtHVbpOq9t7wBLxYGpOjBJEsjisE5kGU20SDeHvf/UavtdqZzRzmDGa",
+	"DQyOSdWgfK/V2WEc+vQSCqcP62xdD0Q8wVLxKEJf/ZRL8vKGTuqERbagBQ6xvrBykK/GjY3jhMXbOkz9",
+	"XkOagXRJVtee5vKsSl79k4hZ4w1VwXS/ddqutv6fs/9T0FRrpQi4czLTDzxiz83TqxKMC4udSx++CgI2",
+	"V7jMch2g3wGyBjTWVgWVtyy0OX27DQ2e+yHmCiSFGWTjBZdzIXl52vKVYbgXRNI7cLhCLlhzz80Kn339",
+	"6T/RGTP78Y4lEvIusyVvPuKY3kMuem/bp5ZiduRvDedR2RYohY+W+/D2W+AB65djDB7tMXjTIR0OBl79",
+	"KVpbE8S/zndpo15aQsW9hgiFMays2dcY+vejufu9faOZYOzkEiL059HHHbdhzbYBM8s2oqHr/bXCm+b5",
+	"//O/3g/n/7f1j38+7/3kXXdfXrzv3Pg///K/zi4dBCJktX7H7+1skhlVf0MGxxQaAaNs1mdpvzP4Y+HU",
+	"mVgVTbA8FeU8+T9nekGGm49k6b46GVIbDCkWpNhZ6bfPtb8xmrDkKtXL+dtHrV9czfk/2DL3lwKBes0q",
+	"3pkm9DDzq8Kvuav1xe5sJWi57QVdRiFsCldmdM7BVO9HPWisFtLWEPwgFZvrP1sfUJ2M2ITHQAbtqpfn",
+	"CQOWR+P2vAJ3RDGgaqKnwInsnEFDEggNpMPfXrz96eXHoStoxnaoRJuKTTJ8TaVqvNQDbrx6MSTKJgGm",
+	"c1cqRRXOqLSWAR4GK/8S1+dbMYxcu2n8Wjl9dkrls/xKFUvHuKpUcgtrWS2nug/RcRX7pHALNnBYj/bN",
+	"ojyQGyN81mGZsDGPIZ8sS0O81n/jpuRlxuS0turNLKvz28Z3AU3JzfK4p+3n1YMvUCZHcIc+w8M3DKmi",
+	"/aE2NyE1UMSMZLefAmDfvtPuBxFFpoDrUW67/eRGqqb6vxu3bFktLF67zjJX714RfWkxn8+xeUEWXp0k",
+	"7E7cmsRV59iKNVK7ZjYaz+BBaspmkkWQLJgw8G3JqVjEdXQqmJ5xS5Q1lcRdIJLl3jQSX74vOJ3zAa71",
+	"b593iusYR5a75txeoy8w1wCOXlI/9MZt1ui2aK/RCbxRY+SH5402bY195oWXwcVIXysHNFD8zpFSQNdc",
+	"YFsvDqN74533/Va/0/lnJjP+lvIoJJIldyBJ5hppP9X6Nb3XBiG7G7z836s3IEvEPOt27lzJ+S36EdiE",
+	"9qYKgi+9C1eQXuVToclTZgoyHLYWU/IYl6opi5U5RyVYp6/vz2iMRL0bcwbL4/pvQHOksX171vfQkKUP",
+	"zUkdkqmITJhCX8eVZNEYoI1LhCoMRLgSfQCuZ9ggEel0YkECMV82yRU8IqDxf0GgfsLv0N2tZ+W6Otok",
+	"6YgGt5L8ueO1y0P4AB54Hh7DbL4LwJSf/p0O+X4H+0VCx0fieMHPuYpV716/LP0fv9XuDDzqj1pBrV6D",
+	"G//weL3nt8QNWlnkcsuWEM0JIkaTrJ20gGLfU5nLSVYgSOcw+igCokoZPvt8y5bbylyMFAFUL1a4pJJF",
+	"TEqsLIwhtU1rtIa0NmGAVU3ySplcL6zvgqzGGM+7lRY26mu91Fa5ruxr5V/DFU4y7Ojg0O/6s1a/i5Lu",
+	"LxU+D1ydJ5Tu9ZXB2eS8fz103g+cN6JyLIAdhCXEbMWTe+Gbx1IEha+OpmeJUBt5Oy2kxmyRcUrajkZ1",
+	"VJVl5llwuCsi8DGgZ0H/Q99sfaEme8Qp+ZOEBoxg4wCg08x4OwFcy9V/O6QdTYBVAF89VRvIMa9hkb5F",
+	"BH+gEQIfxHRyGJjUHuyvsCeuwcq5EsWva0N0e+cXg3bYYd3xkWyIoDM6Z63Qb3jjy26jw9q0cTHqBY3z",
+	"sMs64zZtjfzgadkQ0LUjogEL9UoOVmdqV8P3stUo3LC7dH7Ixqm2VszZfxIWyxcI1p9soqcrx+E0fGlB",
+	"HokJj6ul9ltIl6XEUAAj411MWGNGeeRIqanJGJSQIa/l4yIRQCiNfzHFMySNb2MtVO19Gjsc03SdjISa",
+	"QrCg43nYHVikUFzDIdNWLXO94gtM2V2vXRpBgLk9xoU2w1QVGtL/z/y5GYgZSG6cGVQGJgkLVGMqEska",
+	"I6oUS/YgQX6e5REfRbaZLwdXQoM97HLk4sbNOZ73Zj6pNQ/fWRFu9ne9ZbQQ14MbJ0xO3UM/nd+2Zpf/",
+	"6Sz835VtauhSeSDlAvqxssQMfZAvVsn1TcSlz9pQwTHAP2phQ1O99DQ7FlB2spMMrvymIILa44tRj3pB",
+	"ww87rNEZ+6PGZdC+bPRCn7ZG7aATdpmRvLGIlzORSmcjzqci1vPUW05AWuDqAPXECzOuHg38MrhjCR/z",
+	"TIUbp1Fky2iuQkpeizumYaNm3p67wQxKpqNdpwXb72jfRsRjnsy2fJ3HfUFcs93etNfXRvyBnnE7hvce",
+	"8Pjl4KG74gCfPjcKGPpF2Aq6Y99rnI/atNGhPda4HHf8Rou1w07QHfXo+WXNKJwaOQY83rgeJdtnSxkV",
+	"3AYHZve11LZK6dHcfZzbz/Cuw37a53xHHTpV02sjfyoL1ALTOljbzUqCSm2kzoM7yp0U1aebO1nIinzP",
+	"JzHh8T666jwdRTzYubTbaKkiVdVq6ktbcGb1VBdzNXmLLCSo/RDQSMiIRSKe6H9hWVgssBYsp3aaK4ua",
+	"Zsfz664irFQzrdZF9Qweq81leW+vsUOsHkehc/LORxtHVM3veZNbTm0N37HkyTeI/AMnMBdO5UubZGuU",
+	"/z1Op/4IezB+6tOZsEDvjg1kC1AQSgkYjUhMjTWA2pwMpkJIHk+MbzizIm8KJ881JFpMkWJOJMT6RF1z",
+	"JEnAwCwPnsEg31nD7Qhm4e4lBvoBx2x8k8HEq3HpCtXt1wA/F4jtBcXOG7srBm/MWyqbymKHKaxsdSSX",
+	"J2Xgu1UGrkxLkuJJPohusMGFZVwQG7SDT1j7gP3P4GIj3LPBFrQD9GfpPxcub5IrpxRg6Mc4tOoklSwk",
+	"6VyDUiGOfxA/1jUO4gZcLI/ArY2+mp1PPgzDDOmYGHZyXJ0cVyfH1clxdXJcnRxXX8ZxlbCYLVh4cl79",
+	"UfTVawaq30PM5Ac4sRI24VJtspNd8YLdmZBluj3eij0Bza9Mkim9Y5ZJ3coUW8M1NJMFRuQ4jSJDeQQq",
+	"7ZTqm+dzFrPQcBtqDXVdb03YONVvQiX32WaX2I5KrlmdU7z2pPae1N6T2ntSe09q70ntPZ7aWzdqhI3x",
+	"LEy29IwuteIAHi2q8lmQJ034u9WE385ZnFM8j64JSxaHDTwTWaPrjcGj2HB1orCAezCCoQQM3KjGhiEN",
+	"Wg+JJKscOGQgSQ/+5/zY/5ixpGyV8x/lFFk64dMR0kyYiWivn386oQfKP9kQY7Ja9oZGRSrnUdor/URW",
+	"2NgagYAECzphlLYk+iCNwfyYA36yIE4WxMmCOFkQmfjVsLI5McwA3Skh7BtJCHtv+LYMu3mDxyRF2fHY",
+	"xLANQvOORjzcWBR8w6JIOkWckv/55YZghZGl74GmkwIriBZTIU2vPlTqUZhySSKBvGSOqQxKf025LF6L",
+	"LID64pbngdY6omGBxV8J8YwMYdCmeYBpESjpkkhRJoJ/NjO8wrV5sBXwKBKbrf7hvc6+mRIX8TGNCr0/",
+	"rJv53wtlSX9r/TiNor2FQL0GX82N7SGzLUM6FwAJpiy4xV7jzZPh8C0ZDs/hy9lk7gK2HMRmCOhcn7Gi",
+	"kyOYUrVL+/uhsa2H9YwOYcqlEsmS3LK5IqOlSeNN7lhSJ4blwN4mh4ZK8u2cxVevDHFslp9uH5XGQFkz",
+	"DER8xxKJ3as0yGlw5XcsbpK3MbNsA2ohwLA2/UyKzhM9ajH6NwuMjQMlm7c8DoE50jDXJoyGmPdGhsgS",
+	"2yf6ZA7zkUCaJBzIIaUb/jSNb2Ud3sHjdXrUPtyeYMuDIsrPOQuYuRUeY7OMh2MeczkdJIxKEQ/rpoEL",
+	"nTD0d5rxDQR8HNk0RJYDuCTrN0O4cZc6GmOtXhYES+YNQX7oxHH6mnW1+nCdSPBYMZpES2jylibAGUHJ",
+	"PKJ64voYPSOURFQB5YT5NTcxI5lK6eP03tuXL/NVyGZzoVgcLIFDZjtx5msqkaL21YtdLv/wyrh0kKm5",
+	"9ihSiZV9DFLCCy5ot9Xo+fS80Qm73cYlbV82vKAXsu7onPpj6AtDP2HgU9b6Lc/z8jzCL5gWmISSkZCS",
+	"jKhSep+JhMyW5OdrMtGaOTSAY1qrn8xVoyMaMx5zvdgskSKmOJbe2A9a9JI12qPueaMT+KxxGXq00aXn",
+	"gc9a487owgNOY6RPNsq8YjP4kCl2hz3fPR49peo50nAfWWYXzJsHf4NdGfzv67VgKnhgLPDCOQZ2Eujj",
+	"x+OQfYI+P+5L5qYEpkooBPp9hSBBpDVI01pfaeHRJG/EHcv+bX9c8DhEtwukOtDIqibWRpSSS0WB4fmj",
+	"82LU+v555+Kie9HRm2tMo2hEg1tg5HBfGgk+plQFs3nUcCvwpntz8fPlL7/+s331t+cvXv7w98rdhvhr",
+	"HtIM3Lcv2txizmLKYfx6yXg8gUxo/YW5IvBkIlnEAn1rnxRfYTfKwZZwvZ9gR2t57oPZObjj6ffq638e",
+	"5MjC3bTcLd693g/zVGUPaXn1mkhV4W89WKbZfOWywt/yLwpoMGWhu7jXube9HN397d79A88rqA2bSNVh",
+	"CMisX/Vke+XZcy0gfsBr7+s1kEE73gSX3qPXZLdbtAAAGlYtene75R1cCssnokFAo2i3+26EiJ7rq+/r",
+	"tZQP9HJtvfHDqxv2Sb1gkaJwm91q29/2wUQe9vmgKNVeaGyscpiA1lO3EVXT5g5Vnt1JZlBTWneMtHa9",
+	"9R1dan372kqGXd0qePf+dDV4396kNXjb3tQ1bo4Psrvs4j7C+rKPeLgNhk94qCWGd5fYYzsv3laeGr3d",
+	"6+g/KdH9czYVKKLrllSBQ2pna+oskwVyg2VlQ7tUkuG7t+9vSP4ZQzh92FkSjC3s3Gysj/cv/kEgpdHk",
+	"QWgdUDLy4fo19CjRp3VonjZsEg1Jsm5acxjaOr3a2NBQvx8791mTiH2as0DJk1X0Fa2i57kt9H0bSGO4",
+	"Mw6WA60ERmqJGjL9NCjRtAqGkAl3OQX6V5GSKYvmuMDaCCIhGErNLFwil1KxGUzS3fgbtoqxPjQuDSOU",
+	"cXNwSRIhZv+dNVmBq/Uj+IxO2CBNokKzsEgsavUa/LU2VWou+2dnuajKmX5acx5PQLswHT/dg2Atcazg",
+	"9C6MtEKrzykpxgBJ48AmqtBkAsXQstavff5XTb/8X7X+v2pTGkX/qt1nFHszRmWasIG+AiNuAHJRNDjP",
+	"pu6efP+xMLJah4yWpEdmTGHHUzNIPbD8+Ab5p+q55u00GTCIbk2N/lRuUsRA/Ki3YxQxrdhmUzfxRohj",
+	"A5VjtqGcWm8bsH5e+Zo1ybTael5Hc63/W+3mx5fk5U8vtFzYYgDbCYINiOEHYWa9/kFW0uhx1aHcU++L",
+	"iu9RxACId89ZgjHfz/BRczPKtTrMzOrf8KqP7lMa0+z+vuzj6sHPB3NYaoy51+YRXbKk4bdqJ3v/ZO+f",
+	"7P2TvX+y90/2/sneP9n7T8zeX0CFYSHOiFkXxg48mt1vYpibmnW8nM210gYyKGRjmkaK5NWVYgePJnlr",
+	"E8ndFRKadaAtKwUJtTzTUk+Mick6h1tlqWUZMZroOf9oRvroAkDbrtLQeu2uGpoRwIhY+LNfhU2FxeGS",
+	"sNlcLZvfcV7WYdo4JhOmbA6yW7+jbXwTU6xu3vjOXFC3PQxco8aMc2YY8RlXJptJQK9DdDdFHNPnbQPf",
+	"Qpw/oEnCsRB5+PKGToZV7RntELa1MnjN6B2TwFWHhzgkdnquh8F/UgaHx7beBV77gYijZaGFrTng1i61",
+	"lapCRIzG2GD30L0ht1/5avyTiNkbqoLpAVpJZjFpu74kYSrh7I6FRa4/F3k2bhs6pyMecWvCRjSepMap",
+	"UwPqoHGiN2hM7/jEVN0YS3E1wbnb8HoNzy/N1B7p4+CFvXEn8EcNMAE7Y481RhfMb7TGXnAeXNJe2Mbu",
+	"vvl9cKWBdEbmPBKKLKaCsE/g3JOmfdKMxoKldwm0198nmL7WCMHsoud0rrA6wCxUxNVyoBLKsYX2SEQu",
+	"AXeazkSqLanQlIODW2uAdoJxhdGEGVECz4X0GyJnNIqInPJ5k7yfM3oLs4yWyCsREzkViSJQBhAHDHb8",
+	"akYxLnfrxneNIB7URNPsF300oU5pYxlg/gTmutfrA78ONs8NgdbC+pYBQAytVrFNfVlb+jbqjiWtrw0O",
+	"ScWjCPu9xKZj4vDVuKGPVQPO1RD6xJwafx5RwkEHz3kG6Vvkmr2yqjFxVv5X1avzvRLopTOPMillrjam",
+	"oLVdxba9jr3aqHUQ8NGbw8QDjBFR3VrTnJLH5Os+Amkfg4jfFMrti1r4cY5cwmjeRYwsqxCnj/zEJ2H6",
+	"1ITpvntxu/QEgku8+Mv2CDq1/Hl6khOhKxNkewjPKsOwtHi+YBieBWmSGPwrNRBzSp5NdtDmnTQVDVSt",
+	"dPvvF/WvBZVEMgUx/TphkWQFD4vb/KWFqc9xbHlRexgAf1F8/VbL6ATlJyjfAuXmHH0VOP8Gwa5kyQ5g",
+	"LJTTyxcBj8dccRrx31nDuYGqUsGucli3Almw/2ZQhMMVFNXYf1gLAygF6o4Rh0sy41LyeNIk12zOqOLx",
+	"RP9gaaVjoab61xIsfOXGbJDr+JCYLdM+oDhhMUso1NJnzk0DATMWcmy/OZikPKRxwB6OkCZdqAQDp4wl",
+	"4zQiEYfii0SMhCkzmrJojll2cJEk6fxQUPgmrURBOyCHhCya5/4J4+PBIJjSZJbVHlbA45u0DtlqZo56",
+	"LuZ5ONGvBn9rAv0Ef1t718s0KdWGCPvE9RgPoP/tAoiSqe0NlzPUA+d+hfKXb2jfJC9B7bjlMfQgNlcE",
+	"NAaFUMSsbmsoJTG5oWEZ+L0vVQQf6HPZv8hq57PyntkBfhkiJeuF0KtZjtB7lZJth418RfVOGuoDlm5n",
+	"jzP4e5l62q11T2bz8aH0vY2nPlibfBR6fs7O2v2m/IKbFSAVKWSvp5KBFB8nDJRHCU7oJnkbR1i1LRYx",
+	"S+ASaE0fiRGNHK/FjC4xz4DLJrki2BqdKD4zBBdASQeEA3X3iFVhowFZXzZiNqxaBsIv4KfDq50WxGxE",
+	"92FdyMxTcJB7QYib8nfVofsPBgH43Q/rOcud/Xq5Z2w9ljRawgnmIQSaeLje4WdGo7EAInWRoH9jJZWh",
+	"cGgr3GLHO4UnP9jJD/ZIQ/CrhDP2BdQ/GD6+jdlxnGxbMrZeha5AL/PzQ57WnALVlTlAOXNl1V7K788Z",
+	"/fSaxRM1rfVb3W69NuOx/bdfX8sY+VivzVNVnYQC6hS/YzEZcxaF6BiKMMcMFC81ZYl8BuWEs7laWsaa",
+	"VXfdQ1Q1iP3RGUPmHcwOXZElW9MQPsDpPoBJvAU9pxDBYbFBT21xlKYR7IF9C5rM9scenPAXMqoNdn5X",
+	"crDqS34tEYjb4PuVgYRKZ4YtvjML4+TZ+AIJASBpjmbWrLo0Eqa/VsMew80eYcwW/6Qcq1u8Y+UEeDxM",
+	"zf5s7ir4V7w32dGRSiQshBNETHE7FlqUs+rrKbzDGRxOKLwHgLIjxnValw0PL7nAAV+b51aXXJgBcAnk",
+	"eITGbHEKtGw+Q9d6oda3WxbOYIujFV/YDVGRWfNcpLHCk2R5E+zwUmkUSfNvVze8+zmrk8WUB1OiJaYe",
+	"DXFnRRI5pWj9luXcQGEiDPyxB2hK5cBVXtkYMEx0gP1B+r63Z8GkHlf1+ZD8d0dAmV+Z0yHZ4kKvWLcd",
+	"T0aFoVh+MPIFc5VHw+ZdCG240gkrbu3/ksW6O6xdmgmpsTlgsYqW2HjI1DENoQRiSAI8cPpE4PNmVSVJ",
+	"zwuj3GLl/igWZEbjJWGxgoonJUjCVJrEVWVJUE9VXpDUQooVPktn+nh4YOWaf2WkJLFiE5bsVKhk648e",
+	"XVC08uX26WdwHlyyXu/8snHeaXUbHS9kjctOZ9Rg3vk48MeXHmXnaFy4dTC0Byt40VoJbfqjDmtdjGij",
+	"NaZ+o+OHrcbFRXvc8Dy/F7aDgHZa50BwwO44W1gemZCHZMGAkJuORIrhoxnXZ4rM099/jxhQynAFnA3v",
+	"4C/AAUJ4yKCoYROXv9/3H1p5k992ehuW4dzb3JEofJJTUctTIZEu1sJU41YeXgt/3w9nc9z59W0tYdGT",
+	"VZCN5BWELMhEMEl4bApm1mme9X7Tp8f4mWRWH0oJnBWtsE+YQtSGRBBg7QK2LnOOm+SqmEwcCvSkYcoL",
+	"NoLtVBfdPC8Kp8NkgewIItV48KDz/SKh4+NkiHx5WPYeC8uPgFvjxHnIJ9hUlfHV1MdTjsn3g/9/YxMe",
+	"oxu/VKfeBfSrzM7yjikF+XL2eQXENyaoXLOZANLITc4bpH6MIoB2a7U2ydVYsQT+VmqYZnkW9cxxFGCZ",
+	"5oTH+p36zImYVaeerED/jnGn4jEuDT6tcpLtGIHqdXYIQD0OyM2a2WHsjtk7oyEs7QYkXP2KE/hEp8ju",
+	"tw5MLmHmyMhU39TqcCvQaN2ygDMVHqs/HjKcLO8NlvchVcFvRw08Ad9Ons4p1CawRwHfdjt8d43sLKNM",
+	"3tMXmo8Z0BWTfoPHkwxFErLkr/olQ6t/ub5RSABlYwdcEr1eFHU1ZOYk2pCQZESD2wVNQrmLC9XG7b4N",
+	"dK4f1cHbPZaDd23Yb6PQkXmRPw+pDIZ/gTblOZIv8uchbIS/VM0ENktt5zoOkai3cMf9YR3Og32kWQUL",
+	"+WumyIwh3yA4n9I54TFZihRat6N+sUmyonwxktULL8et4Jw1Lmh71OiwbrdxGbT8Rnfco+eji+Ay9PKt",
+	"noKIpiFrtBtTym/TRstrdby2d157qFh1jL344FoF+TjQ0iKR8GVvjY08x0D+GU9XvwYrcYbCWDZnYZFw",
+	"/GLcotnm0EA4GPMIG+gCW+rAwaEbY5GOfA89YPO38C7ct+iMLpgf9mijFZyPGx166TVGbXbR6IXdoDNq",
+	"09bYz60Qsrdn/vnWgzQGg2m7uOkz/fWkQHzrCoTLJ6gWv0dVJ/RpM7XPVQqD3pKSLICrg4Q8YQH0bxyx",
+	"yHTvhUbnkzRhodatwVejKI9lnYyWpvzIUT9qVBi6OgZsEiLALGPRGNz5rgtKLncWr5Gk47XrGRcIJMLl",
+	"RtTxvCrt4Qc9zW3qAtQd26fVScIiCim0JoShB1El1owqUSKfa9jhz+oHHQ9wc11FODQ/5KPFpVFOYJ1m",
+	"IoQu3yvQ2b7xL/peq+/7/8wtRQb19UohUK9J/jur9f2LdifrSgDIX698XevGu+j7XWOPmtfJW6aCqfm4",
+	"uZfl/o6v8tx73DeGVcrfVXsAiL+wT9P7zJALlpl+VtkzGqkbxFPvVn4C/uNYjoytY6pFzhzk/5AB9Dre",
+	"Z+i9ne+wFPTP4Lad+EoMcqB80k+olgB9QiVR7JPKk5V8uPmhcWEom3hM/kYl63UehPjw8o7n1e1AnDgR",
+	"gkQ0mTDS8dvl+Zw01Av6qFhvtV67G2DoAeiBHLOqP9OP/x+Cbi/5r/hf8U2mFkvwmUKHDLps/ktrGSwO",
+	"RIgtOlI1blzsgN/t872nXYWP+kt+d1h4CqY+bc0bAeTIcAs2u9zIiBdQRSMxSZlNyB2LZIa4ttLeADK1",
+	"/zzEZzYjLtXwL6ZmDP9GFtAlwJrLyKfu4JkmSG9cXpWvVZg3ONpHBxuhRVOW1Vfr++ct3z9vnXd8Y2ZX",
+	"NBRCF0e9JhaxrVcybYS0uuYuizie/d3QB1cR5lZlYgM44rI+uhXKA5uZfMXeHP4ebVQech53bOwBKW5m",
+	"I49FsrL7cwfVbNP1Q4o372cF4z1nn+F/7ytP6tvY7JA9T6ktg0e3aEnI8Y3Z8lvNU3ggUHNEVE7tMHhY",
+	"hwKXmAzxpJzh0RrWkdUmVtB79E+tH4YVzm975nYrlvW848UgD4ITD0CFjYjw1QDhgd2NvukuQU8EiVxo",
+	"D0/8lwOjhUhux5FYPKKcwT2iXojO1F0ahJoynhCp2FyWRvcA02ZUBdAWmKpUVrZb+cUNdwt+gY7iRobY",
+	"BQV5VLEqv5q0lUO7nWc7FlNwdOzY29MtrrClAvVabjftU2LBWkG3F466jXA8HjU6F2GrMfJ6XiP0xl16",
+	"7nuXPebV6rVbHocQ1QumTKqEKpHkKxeTNIaej/qkyFuoUYsiFmB8RoO16dtLADuglozGYZ4UUE0TZmpx",
+	"0mQC/oeYbc/h9VtIL+daO0o1SGVY63tNz/PO11s0dtZ7NLZ9b63HYrfr3d9/vN93P+4S1XEf6lR48Q0U",
+	"XixyqGelQIaE64LAXf+Iqov3iiYanyegYoqYUKKPVe7ISNvZ8Rl6dkRyi3UY+mLIqQXItW3d45DINLnD",
+	"3u4kYVK/oEmG+lQPiaRLzNeAilF8KTxRiQlTU2h/4taBSCXmphOPFktiDKl22OpLDk2NcTBlyGVlCKzw",
+	"sfWMxC6x+jUWbhDXO3+Y63Xe+AdbDk3qsCE7GYlwiTddllJ+6onZz/PoNuuPaYKO6whNmplkVOOmRkzI",
+	"fQR6DwAmaLcqIozI28jEjH4aOJys9dv3VfCLa26U9kEe+7r4lDDF1RkgwZ+s9XueacWuh2FL8nzzN4t+",
+	"Xc/zvPtj5SAcWELsjdHHK6DZ+s0PLZUPsIdKRDhoi5jnMUHfcmE6tmnfZpEM02iFl22/63uN8PJy3Ohc",
+	"dmjjIuidNy7Ox2zkdZnfvezkp7HB5W5Gb7rPr+WRWKFujbky37eemj7OwB/uw9STDdOAr+GWx836iOrG",
+	"F9ae/H7HO6L2tO+5rDLMneSZUklGbJLGKz3jXouAlrfi/wX6xipBtPTUhh107NJ2iLWk7MOLTeQKPpDO",
+	"xbbEv/uH63GtncIGD2qifGL2Oam11sWhkY5Qt9v31mX3KyZz9519tv9pi8g2lnW4k15SO6aVTBBMRAoy",
+	"pkmTDBGIhobQGxudYwh66NB6WCdDpr/BsPA7trgfaj1UPyYQMzYwquqwwnVbrVVW5SLnsaXEFZtbmidU",
+	"IbJdh9ko/q1MeYKaTkFBWBeYOdma2F7EDNjhUB0xhldzBgG1Ur3gpDidFKenqDh9O3SCJ3G+VzHSg+X5",
+	"w+IURXF+FtA4YFF1Utl78BRlYr0OQtzYmcb/A6S3QkQg67N2LvWCrwtlP1XQ3sBkgWljgEZ6HkvC4lAj",
+	"daVX6DkM9CTAv3EBnokU+J7RSeaeZO7TlbnghTc7FbrznRqF/AHtbjH/6mb3GbuzpXrl1rdKGJ0h8uCl",
+	"mPqdiW0FiYaWAZVmWQZqymLLwCIhF3zKlmRK53MWN8kv+le16sEDYV0nw99evP3p5cch0ba3hDa/TTJ8",
+	"TaVqvNSDaLx6MSTKUQZLGCRJ5y68RRWOtjwMpK+2a/zyzmRxPGGxXy9LAtOLgpNEdwiko+hFfJZfk2Lc",
+	"j2elS+gizQZeWNzapgYJ+yslin1SuNEaOKw1ShpFOebGlsppF6maaUi+wIrTYqVoXiB2KgMXg31kueIz",
+	"JhWdzatVA7cUbD7Ii9X8LthRCdpbyMC3KpM0uKOfEUaDKRmGVNH+kEQ8ZloJ1oZB4Qknk+/blyQ/iAi0",
+	"imObfAGNgjTSCvcZDXcsGJLpTEPnkA5B0xuOhk3yDzZXLuIikFDApNM1yVW8hBYoZJQqEqezERh5kiRs",
+	"nMqyhPWrMPwJL3tMQQ8FNppRrd9udnc+i1fhUet3EiaR3WGPIb1PZ5VE1umseQrGHJf9mgVpokfd/+1j",
+	"/oRehSFRC2H3c76Y252pss4L6SjiwVYW7CmjkRbPFTrcNdPfwzYqm9NEmZ5yLBq7xkKLqYig7sS4jkKT",
+	"dgOClAQiBPHR8jx9DdC/U8lkH3PcXXYouSJjyrVJQ7TgGVHJTAfz7B3DNMYBL4fPCI2X2BOJIMOfa3c+",
+	"DNkkoSELh03yDjKeQKujCQNm15VilmHIYc+EiDJTmsyyVkqv+S2DIc8TMWLO3amXgyRUMQKpMmXQ8nem",
+	"fsS1fexRHqU80k+885rtpv//dsat4DKE7jpmmWy1DP43AOskYfI/UfbqXIMcp9+YldT7NqamNbiIYxbk",
+	"KP7KLtbzHmBSa/9zDaj7Q8fS5W6w3wDuYCFffb65HmJoSJ6jf+Eitmid9zu4z47aGpwf1PmkaRZtl3ig",
+	"VS803f3y4WtNpOKOVvkdwZRWvaNTdsd92TLoIz13n6vks+CsoFuHua7k2fVammj1darUXPbPzuaJ+DcL",
+	"VNPe0wyEHvGK/lnWOfmOJRLPuNdsNfdQInFXb+s45JIh4PDoQ9h8WrCK07CmmV79rMMFlFVzRUI2Z3Go",
+	"Nd8c6ppT/WDEjfgd+70ScH8QCcm7Jw12mdRKQomRctZZHU+03iNvXfs3Rw9gMdT09XRgqT9GKVy9hoE9",
+	"Fq3clqV6ortvK/32GJrUVLaagXnbcOnT2k2/TCGh1TZ2yY80t3XegRDZZ+usaNEQlti8ebTmRUY0onGg",
+	"l4lYhbrrtcliisXubr/DppJ184Pe8QnyruiDkF3t9hKXhC7KOh39nalrHNujq7imLLhFP4pxLzjRVorO",
+	"7rIZnySOxn79wo95y14PdfetqWfGq/amVRqhbfXIrGz4RLdnUjrYQ+7QBRtNhbiVZzMmp8sNTbv0zyY4",
+	"Bynlq4nfimpQM70tUaG0BBKmI/GIRdAauK83roD6ZdAA/045hcQ8fEfGDAQ53jkaiP95//anusbHKYV/",
+	"D/U7BzzEqseO5z3TdnEi4gmRfBJTDeL6cvDw4yX++lH4BVcAXr7NNziUU9rq9v46dLr0lH2iIQv4jEbk",
+	"xzdXzxvvf7xqdXsW1fUUKv1w/9uAlzbe28FW++J6O3oKJQsSplDxN0NI2IRLBTksNAwTJmUdDHLJ4pBZ",
+	"eRUK+ER62arKomAV9xrhY9LmrT38GZPPB2liCuqjUU6dAnVSNmHvNs3dZ55/QVu+F2KRb1PfoVWsaTob",
+	"xZTDo3Z+hKGfbc71hHKI9P7D8+cvX754+cLksaP3z97WuBjRTuPc6waNke/7DX/sn5/3xufj7vnFHt4/",
+	"3JjGOj+K1yGHsAHjFlqOOp0bKm+v9dvmakP7BGlAwzXW/0IMISd3yVPzfFZIyGvcsLhXIEyF0gNi0TmX",
+	"qBFvZR5R+9MeMpKH/xZpErMNglJv4DfuOjJKeDhhmwTnv8XokXITBA2+Zw/heSi5ma3Jlxae7s0nCVqC",
+	"7ViKde63Wl7n8rJ70blst9p6ZDM6YStCEP4mm7iJnBRcvRmkYEV2SZV43e3JDWjM7KTsUxGP/xajQdUy",
+	"rovOfUf+P2J0EoQnQXh4QZhJn3+L0fGEYTpiyaY2z/D7RpMxocGjbUZ8y1eQezj9Ly3z4K0neVfGPyYW",
+	"sYajFQGEm6yJu9UJoF7osXbg0+aC3uWyTmr9tmeyQO0VDXhAldhb0Ds2Fslsv5c+NTm32QxcWYmTwXeS",
+	"c09DziH02/N5OClXHMXn2t8YTVhyBXHI3z5qGL2a83+wpfvLRwwHVrG4QV2i/tmFA8+wfQCOeL1YmSrD",
+	"lIRefw6NJQyoXgtR1qujGB7D6DsyV+buNaGw9bttMAekVGLd5wD6heBW7lnG87z+rCvXj+HOa7bI1btX",
+	"ubvsn8q6jcSOE5/wGDmATbK4SNXqM6CdeMnLLSuKJFq2hCaRdfVuzAsFmbP2CKD2cmya0gpuYM8yxFX5",
+	"R72zF9bK5SuWtzi6z9XbDZHY+r3vEh6Y5gBSMkUmLDZayNpywu/6+vIJ/YKk09kDyEKkUUgCIdeXVUhF",
+	"XkrFZ6ar1drTPugPVMc8ClycEYfE9mKx7uqD4TZyo89q+SjfIYNIrpUQ3MfiOxaJ+fqym8vLPiCjErJF",
+	"5izRspnGQdnt9qeSJ9z50LCoTjRwUcVHEcNhFfngMOx251s2m/w2q9if2Y6IkGGonEky96DKDfJeCT3J",
+	"Qnuoym9Q7CNR8jDIwK3nNwmQBSmRGLYq4yfPHgnbruxZ1+C6N2qiSJXkIbMPFomeoJaJuSc5xC45z1AW",
+	"kmPKym5yyY4ldwXIbFdHVR636dW7V+SWLQtTSNWUxcpoRiUPAnLgatrz3KNyNMIl48F8vOxrZIlg9x/v",
+	"//8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
