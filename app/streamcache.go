@@ -15,8 +15,8 @@ type StreamCache struct {
 
 // StreamCacheDrop says what streaming chats shall read anew.
 type StreamCacheDrop struct {
-	Personas, Tools bool
-	Owner           string // whose persona; empty for everybody's
+	Personas bool   // else only tools, of which nothing is kept
+	Owner    string // whose persona; empty for everybody's
 }
 
 // StreamCache tells how much is kept of personas, and whether the one that answers the caller is.

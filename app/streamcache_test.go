@@ -47,21 +47,21 @@ func TestStreamCacheOfTheCaller(t *testing.T) {
 	drop := func(who domain.Principal, d app.StreamCacheDrop) error { return p.DropStreamCache(t.Context(), who, d) }
 	current(bob)
 	for name, d := range map[string]app.StreamCacheDrop{
-		"everybody's": {Personas: true}, "bob's": {Personas: true, Owner: bob.OwnerID()}, "tools": {Tools: true},
-		"tools under her name": {Tools: true, Owner: ada.OwnerID()},
+		"everybody's": {Personas: true}, "bob's": {Personas: true, Owner: bob.OwnerID()}, "tools": {},
+		"tools under her name": {Owner: ada.OwnerID()},
 	} {
 		if err := drop(ada, d); domain.KindOf(err) != domain.Forbidden {
 			t.Errorf("ada drops %s: %v", name, err)
 		}
 	}
 	want("after refusals", ada, 2, ada.OwnerID()+":default")
-	if err := drop(ada, app.StreamCacheDrop{Personas: true, Tools: true, Owner: ada.OwnerID()}); err != nil {
+	if err := drop(ada, app.StreamCacheDrop{Personas: true, Owner: ada.OwnerID()}); err != nil {
 		t.Fatal(err)
 	}
 	want("after her own drop", ada, 0)
 	current(ada)
 	current(bob)
-	if err := drop(service, app.StreamCacheDrop{Tools: true}); err != nil {
+	if err := drop(service, app.StreamCacheDrop{}); err != nil {
 		t.Fatal(err)
 	}
 	want("after the tools", ada, 2, ada.OwnerID()+":default")

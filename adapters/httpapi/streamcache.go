@@ -35,7 +35,7 @@ func (s *server) V02InvalidateStreamCache(ctx context.Context, r oapi.V02Invalid
 	kind := r.Params.CacheType
 	user := nilIfEmpty(deref(r.Params.UserId))
 	err := s.personas.DropStreamCache(ctx, principalFrom(ctx), app.StreamCacheDrop{
-		Personas: kind != oapi.StreamCacheTypeTools, Tools: kind != oapi.StreamCacheTypePersona, Owner: deref(user),
+		Personas: kind != oapi.StreamCacheTypeTools, Owner: deref(user),
 	})
 	if err != nil {
 		return nil, err
