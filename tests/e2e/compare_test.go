@@ -19,7 +19,7 @@ import (
 
 // addedHeaders may come with any answer: clients of the old platform ignore headers that they don't know.
 var addedHeaders = []string{
-	"Cache-Control", "Content-Encoding", "Content-Length", "Date", "Etag", "Vary", "Www-Authenticate", "X-Content-Type-Options", "X-Request-Id", "X-Response-Time",
+	"Cache-Control", "Content-Encoding", "Content-Length", "Date", "Etag", "Server-Timing", "Vary", "Www-Authenticate", "X-Content-Type-Options", "X-Request-Id", "X-Response-Time",
 	"Access-Control-Expose-Headers",
 }
 
