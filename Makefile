@@ -42,7 +42,7 @@ test-compatibility: test-deps ## replay what the LLM Platform answered
 test-performance: build ## run every Go benchmark
 	@$(GO) test -short -run '^$$' -bench . -benchmem ./...
 
-test-deps: ## install the servers that the tests need (Debian, as root)
+test-deps: ## install the servers and Node that the tests need (Debian, as root)
 	@sh scripts/test-deps.sh
 
 bench: build ## measure the built program and print a table

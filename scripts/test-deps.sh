@@ -1,14 +1,16 @@
 #!/bin/sh
 # Sees to it that the tests find PostgreSQL, Redis and NATS: by URL, by Docker,
-# or as programs; and the C compiler that the race detector is linked with. On
-# Debian, as root, what is missing is installed. No service is started: the tests
-# start servers of their own.
+# or as programs; the C compiler that the race detector is linked with; and Node
+# 20 or newer with npm, for the official JavaScript clients. On Debian, as root,
+# what is missing is installed. No service is started: the tests start servers of
+# their own.
 set -eu
 
 on_path() { command -v "$1" >/dev/null 2>&1; }
 has_postgres() { on_path postgres || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
 has_redis() { on_path redis-server; }
 has_nats() { on_path nats-server || [ -x /usr/sbin/nats-server ]; }
+has_node() { on_path node && [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -ge 20 ]; }
 docker_answers() { on_path docker && timeout 5 docker info >/dev/null 2>&1; }
 
 missing=
@@ -21,6 +23,8 @@ if [ -n "$missing" ] && docker_answers; then
 	missing=
 fi
 on_path gcc || on_path clang || on_path "${CC:-cc}" || missing="$missing gcc libc6-dev"
+has_node || missing="$missing nodejs"
+on_path npm || missing="$missing npm"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! on_path apt-get; then
@@ -28,7 +32,7 @@ if [ "$(id -u)" != 0 ] || ! on_path apt-get; then
 test-deps: missing:$missing
 Do one of these, then try again:
   - on Debian or Ubuntu: sudo apt-get install$missing
-  - on macOS:            brew install postgresql@15 redis nats-server
+  - on macOS:            brew install postgresql@15 redis nats-server node
   - start Docker
   - set DATABASE_URL, REDIS_URL and NATS_URL to servers that tests may use
 EOF
@@ -48,3 +52,8 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # shellcheck disable=SC2086 # a list of packages
 apt-get install -qq -y --no-install-recommends $missing >/dev/null
+
+has_node || {
+	echo "test-deps: the tests need Node 20 or newer, and this system's packages have $(node --version 2>/dev/null || echo none): see https://nodejs.org" >&2
+	exit 1
+}
