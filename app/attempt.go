@@ -108,7 +108,8 @@ func (t *turn) endAttempt(ctx context.Context, err error) domain.Usage {
 	}
 	record.Timings.Provider = now.Sub(a.started)
 	measured := domain.Attempt{
-		Choice: a.choice, Started: a.started, Duration: now.Sub(a.started), OutputTokens: usage.Output, OK: err == nil,
+		Choice: a.choice, Started: a.started, Duration: now.Sub(a.started), OutputTokens: usage.Output, Tokens: usage.Total(), Cost: cost,
+		OK: err == nil,
 	}
 	if !a.firstToken.IsZero() {
 		measured.FirstToken = a.firstToken.Sub(a.started)

@@ -16,9 +16,10 @@ const (
 	windowAge        = 30 * time.Minute // older ones say nothing about now
 	unhealthyAfter   = 3                // failures in a row
 	breakAfter       = 5                // failures in a row after which a provider is not asked
-	breakFor         = time.Minute      // until one attempt may try again
+	breakFor         = time.Minute      // until one attempt may try again, and a selection may take the provider again
 	maxPause         = 10 * time.Minute // however long a provider wants to be left alone with a model
 	maxMeasuredModel = 1000             // names of models come from clients, too
+	maxShotAge       = time.Second      // of figures that nothing was added to
 )
 
 // Measurements are what this process has seen of its providers, and the circuit breaker that goes by it. They are in memory: what has to
@@ -29,17 +30,21 @@ type Measurements struct {
 	mu        sync.Mutex
 	providers map[string]*providerWindow
 	models    map[domain.Choice]*modelMeasure
+	shot      domain.Measurements // the last one that was made
+	shotAt    time.Time           // zero: something was added since
 }
 
 type providerWindow struct {
 	attempts [windowSize]domain.Attempt
 	n        int // attempts so far
+	totals   domain.ProviderTotals
 	failures int // in a row
 	openTill time.Time
 	probing  bool // one attempt tries whether the provider is back
 
 	lastAttempt, lastSuccess, lastError time.Time
 	lastFailure                         string
+	lastFailed                          time.Time // end of the last of failures
 }
 
 // modelMeasure holds moving averages: the last twenty answers or so count.
@@ -94,6 +99,8 @@ func (m *Measurements) Record(a domain.Attempt) {
 		m.providers[a.Choice.Provider] = w
 	}
 	w.probing = false
+	m.shotAt = time.Time{}
+	w.count(a)
 	if a.Canceled {
 		return
 	}
@@ -116,6 +123,21 @@ func (m *Measurements) model(choice domain.Choice) *modelMeasure {
 	return s
 }
 
+// count adds to what is never forgotten.
+func (w *providerWindow) count(a domain.Attempt) {
+	w.totals.Requests++
+	w.totals.Tokens += int64(a.Tokens)
+	w.totals.Cost = w.totals.Cost.Plus(a.Cost)
+	w.totals.Last = a.Started
+	if a.ProvidersFault() {
+		w.totals.Errors++
+	}
+	if a.OK {
+		w.totals.Answers++
+		w.totals.Busy += a.Duration
+	}
+}
+
 // judge opens or closes the circuit. A refusal of the prompt proves that the provider works, and so does one for asking too often.
 func (w *providerWindow) judge(a domain.Attempt, now time.Time) {
 	if a.ProvidersFault() {
@@ -128,6 +150,7 @@ func (w *providerWindow) judge(a domain.Attempt, now time.Time) {
 		}
 		return
 	}
+	w.lastFailed = now
 	if w.failures++; w.failures >= breakAfter {
 		w.openTill = now.Add(breakFor)
 	}
@@ -159,18 +182,28 @@ func (m *Measurements) Seed(attempts []domain.Attempt) {
 	for _, s := range m.models {
 		s.limitedTill = time.Time{}
 	}
+	m.shotAt = time.Time{}
 }
 
-// Snapshot computes the figures of this moment.
+// Snapshot computes the figures of this moment. While nothing is added it gives the same ones for a second: every selection asks.
 func (m *Measurements) Snapshot() domain.Measurements {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
+	if age := now.Sub(m.shotAt); !m.shotAt.IsZero() && age >= 0 && age < maxShotAge {
+		return m.shot
+	}
+	m.shot, m.shotAt = m.take(now), now
+	return m.shot
+}
+
+func (m *Measurements) take(now time.Time) domain.Measurements {
 	shot := domain.Measurements{
-		Providers: make(map[string]domain.ProviderStats, len(m.providers)), Models: make(map[domain.Choice]domain.ModelStats, len(m.models)),
+		Providers: make(map[string]domain.ProviderStats, len(m.providers)), Totals: make(map[string]domain.ProviderTotals, len(m.providers)),
+		Models: make(map[domain.Choice]domain.ModelStats, len(m.models)),
 	}
 	for id, w := range m.providers {
-		shot.Providers[id] = w.stats(now)
+		shot.Providers[id], shot.Totals[id] = w.stats(now), w.totals
 	}
 	for choice, s := range m.models {
 		shot.Models[choice] = domain.ModelStats{Samples: s.samples, Average: s.average, FirstToken: s.firstWord}
@@ -198,8 +231,9 @@ func (w *providerWindow) stats(now time.Time) domain.ProviderStats {
 		}
 	}
 	switch {
-	case w.failures >= unhealthyAfter || w.openTill.After(now):
+	case w.failures >= unhealthyAfter && now.Sub(w.lastFailed) < breakFor:
 		s.Status = domain.ProviderUnhealthy
+	case w.failures >= unhealthyAfter: // who is never asked again never recovers
 	case s.Requests > 0:
 		s.Status = domain.ProviderHealthy
 	}

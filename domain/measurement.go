@@ -9,6 +9,8 @@ type Attempt struct {
 	FirstToken   time.Duration // from Started to the first piece of the answer; zero when none came
 	Duration     time.Duration // from Started to the end
 	OutputTokens int
+	Tokens       int // all of the attempt
+	Cost         Money
 	OK           bool
 	Canceled     bool // the client left: says nothing about the provider
 	Failure      Kind // why it failed
@@ -21,12 +23,11 @@ func (a Attempt) ProvidersFault() bool {
 	return !a.OK && !a.Canceled && (a.Failure == Unavailable || a.Failure == Limited || a.Failure == Internal)
 }
 
-// HealthStatus words of providers.
+// How a provider is, by its last attempts.
 const (
-	ProviderHealthy     = "healthy"
-	ProviderUnhealthy   = "unhealthy"
-	ProviderUnknown     = "unknown"     // not asked yet
-	ProviderUnavailable = "unavailable" // not configured
+	ProviderHealthy   = "healthy"
+	ProviderUnhealthy = "unhealthy"
+	ProviderUnknown   = "unknown" // not asked yet, or not since it failed
 )
 
 // ProviderStats is what was measured of a provider over its last attempts.
@@ -46,6 +47,45 @@ type ProviderStats struct {
 	LastSuccess  time.Time
 	LastError    time.Time
 	LastFailure  string // one word
+}
+
+// ProviderTotals count what a provider did since measuring began. Canceled attempts count: they cost as much.
+type ProviderTotals struct {
+	Requests int64
+	Errors   int64 // of Requests: the provider's fault
+	Tokens   int64
+	Cost     Money
+	Answers  int64         // complete ones
+	Busy     time.Duration // sum of the durations of answers
+	Last     time.Time     // start of the last request; zero: none
+}
+
+// ErrorRate is a fraction, 0 without requests.
+func (t ProviderTotals) ErrorRate() float64 {
+	if t.Requests == 0 {
+		return 0
+	}
+	return float64(t.Errors) / float64(t.Requests)
+}
+
+// Average is how long complete answers took, 0 without any.
+func (t ProviderTotals) Average() time.Duration {
+	if t.Answers == 0 {
+		return 0
+	}
+	return t.Busy / time.Duration(t.Answers)
+}
+
+// Plus adds what another provider did.
+func (t ProviderTotals) Plus(o ProviderTotals) ProviderTotals {
+	sum := ProviderTotals{
+		Requests: t.Requests + o.Requests, Errors: t.Errors + o.Errors, Tokens: t.Tokens + o.Tokens, Cost: t.Cost.Plus(o.Cost),
+		Answers: t.Answers + o.Answers, Busy: t.Busy + o.Busy, Last: t.Last,
+	}
+	if o.Last.After(t.Last) {
+		sum.Last = o.Last
+	}
+	return sum
 }
 
 // ErrorRate is a fraction, 0 without requests.
@@ -71,27 +111,42 @@ type ModelStats struct {
 	FirstToken time.Duration // average
 }
 
-// Measurements is what is known about providers and models at one moment.
+// Measurements is what is known about providers and models at one moment. Nobody changes it.
 type Measurements struct {
 	Providers map[string]ProviderStats
+	Totals    map[string]ProviderTotals
 	Models    map[Choice]ModelStats
+}
+
+// Health is one of ProviderHealthy, ProviderUnhealthy and ProviderUnknown.
+func (m Measurements) Health(provider string) string {
+	if status := m.Providers[provider].Status; status != "" {
+		return status
+	}
+	return ProviderUnknown
 }
 
 // enoughSamples is from how many answers on a measured time counts more than the catalogue's.
 const enoughSamples = 5
 
-// ResponseTimeMS is the measured average of a model in milliseconds, or that of the catalogue while there are too few samples.
-func (m Measurements) ResponseTimeMS(model Model) float64 {
-	if s := m.Models[Choice{model.Provider, model.ID}]; s.Samples >= enoughSamples {
-		return float64(s.Average.Microseconds()) / 1000
-	}
-	return float64(model.AvgResponseTimeMS)
+// ResponseTimeMS is how long a model takes to answer, in milliseconds: its measured average or, while there are too few samples, what the
+// catalogue says. When that says nothing, any sample counts; known is false when there is none either.
+func (m Measurements) ResponseTimeMS(model Model) (ms float64, known bool) {
+	s := m.Models[Choice{model.Provider, model.ID}]
+	return s.time(s.Average, model)
 }
 
-// FirstTokenMS is the measured time to the first token in milliseconds; measured is false while there are too few samples.
-func (m Measurements) FirstTokenMS(model Model) (ms float64, measured bool) {
+// FirstTokenMS is the time to the first token in milliseconds, measured or expected like ResponseTimeMS.
+func (m Measurements) FirstTokenMS(model Model) (ms float64, known bool) {
 	s := m.Models[Choice{model.Provider, model.ID}]
-	return float64(s.FirstToken.Microseconds()) / 1000, s.Samples >= enoughSamples
+	return s.time(s.FirstToken, model)
+}
+
+func (s ModelStats) time(measured time.Duration, model Model) (ms float64, known bool) {
+	if s.Samples >= enoughSamples || s.Samples > 0 && model.AvgResponseTimeMS <= 0 {
+		return float64(measured.Microseconds()) / 1000, true
+	}
+	return float64(model.AvgResponseTimeMS), model.AvgResponseTimeMS > 0
 }
 
 // usable reports whether a provider may be chosen: nothing speaks against one that was not asked yet.

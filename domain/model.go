@@ -60,6 +60,8 @@ type Model struct {
 	QualityScore       float64  `json:"quality_score"`
 	SpeedScore         float64  `json:"speed_score"`
 	Deprecated         bool     `json:"is_deprecated"`
+	Description        string   `json:"description,omitempty"`
+	Created            int64    `json:"created,omitempty"` // Unix seconds; 0: not known
 }
 
 // Catalogue is the list of models that Gaia knows by name, and the table of prices. It does not change after it was made.
@@ -155,8 +157,8 @@ func ParseCatalogue(data []byte) (Catalogue, error) {
 	return c, nil
 }
 
-// With returns the catalogue with models that the operator lists for one provider. All that is known of a new one is its id; one that
-// the catalogue has keeps its description and is asked from that provider.
+// With returns the catalogue with models that the operator lists for one provider. All that is known of a new one is its id and that it
+// chats; one that the catalogue has keeps its description and is asked from that provider.
 func (c Catalogue) With(provider string, ids ...string) Catalogue {
 	with := Catalogue{version: c.version, models: slices.Clone(c.models), byID: maps.Clone(c.byID)}
 	for _, id := range ids {
@@ -165,7 +167,7 @@ func (c Catalogue) With(provider string, ids ...string) Catalogue {
 			continue
 		}
 		with.byID[id] = len(with.models)
-		with.models = append(with.models, Model{ID: id, Name: id, Provider: provider})
+		with.models = append(with.models, Model{ID: id, Name: id, Provider: provider, Capabilities: []string{CapabilityChat, CapabilityStreaming}})
 	}
 	return with
 }
@@ -177,6 +179,15 @@ func (c Catalogue) Model(id string) (Model, bool) {
 		return Model{}, false
 	}
 	return c.models[i], true
+}
+
+// Find looks a model up by its id; it is NotFound when the catalogue lacks it.
+func (c Catalogue) Find(id string) (Model, error) {
+	m, ok := c.Model(id)
+	if !ok {
+		return Model{}, ModelNotFound(id)
+	}
+	return m, nil
 }
 
 func providerByID(id string) Provider {

@@ -38,6 +38,24 @@ type ModelContext struct {
 	Capabilities    []string
 }
 
+// Capabilities are the words for what models can do.
+func Capabilities() []string {
+	return []string{
+		CapabilityChat, CapabilityTools, CapabilityVision, CapabilityCode, CapabilityMultimodal, CapabilityStreaming, CapabilityLongContext,
+	}
+}
+
+// knownCapabilities leaves words out that mean nothing.
+func knownCapabilities(words []string) []string {
+	var known []string
+	for _, word := range words {
+		if slices.Contains(Capabilities(), word) {
+			known = append(known, word)
+		}
+	}
+	return known
+}
+
 // Contexts are the situations that a selection tells apart.
 func Contexts() []ModelContext {
 	return []ModelContext{
@@ -191,37 +209,34 @@ func demandsOf(r ModelRequest) demands {
 	if r.MaxResponseTime > 0 {
 		d.limit = r.MaxResponseTime
 	}
-	if len(r.RequiredCapabilities) > 0 {
-		d.capabilities = r.RequiredCapabilities
+	if required := knownCapabilities(r.RequiredCapabilities); len(required) > 0 {
+		d.capabilities = required
 	}
 	return d
 }
 
-// ranked is a model with its score.
+// ranked is a model with its score and the time it takes, which may be unknown.
 type ranked struct {
 	Model
 	score float64
 	ms    float64
+	known bool
 }
 
 // Recommend ranks the models that can be used and returns the best. When none meets all demands, every one that can chat is ranked.
 // Without any model of the catalogue it is the default.
 func (s ModelSelector) Recommend(r ModelRequest, m Measurements) (Selection, error) {
 	d := demandsOf(r)
-	list := s.rank(d, m, func(model Model, ms float64) bool { return m.usable(model.Provider) && d.met(model, ms) })
-	met := len(list) > 0
-	if !met {
-		list = s.rank(d, m, func(model Model, _ float64) bool { return m.usable(model.Provider) && model.Can(CapabilityChat) })
-	}
-	if len(list) == 0 { // every provider fails: the best of them is the best guess
-		list = s.rank(d, m, func(model Model, _ float64) bool { return model.Can(CapabilityChat) })
-	}
+	list, met := s.candidates(d, m)
 	if len(list) == 0 {
 		choice, err := s.Choose(ModelRequest{})
+		if err != nil {
+			return Selection{}, err
+		}
 		return Selection{
 			Choice: choice, Selected: true, ContextType: d.context, Priority: d.priority, Alternatives: s.others(choice),
 			Reasoning: choice.Model + " is the only model that is configured.",
-		}, err
+		}, nil
 	}
 	best := list[0]
 	selection := Selection{
@@ -236,38 +251,69 @@ func (s ModelSelector) Recommend(r ModelRequest, m Measurements) (Selection, err
 	return selection, nil
 }
 
+// candidates are the models that meet all demands, the best first. When there are none, it is all that can chat; when every provider
+// fails, also theirs, since the best of them is the best guess.
+func (s ModelSelector) candidates(d demands, m Measurements) (list []ranked, met bool) {
+	list = s.rank(d, m, func(r ranked) bool { return m.usable(r.Provider) && d.met(r) })
+	if len(list) > 0 {
+		return list, true
+	}
+	list = s.rank(d, m, func(r ranked) bool { return m.usable(r.Provider) && r.Can(CapabilityChat) })
+	if len(list) == 0 {
+		list = s.rank(d, m, func(r ranked) bool { return r.Can(CapabilityChat) })
+	}
+	return list, false
+}
+
 // RankBy ranks the models that can be used by a priority alone.
 func (s ModelSelector) RankBy(priority string, m Measurements) []Model {
+	return models(s.rank(demands{priority: priority}, m, func(ranked) bool { return true }))
+}
+
+// RankFor ranks the models that a selection for a context would take.
+func (s ModelSelector) RankFor(context string, m Measurements) []Model {
+	list, _ := s.candidates(demandsOf(ModelRequest{ContextType: context}), m)
+	return models(list)
+}
+
+func models(list []ranked) []Model {
 	var models []Model
-	for _, r := range s.rank(demands{priority: priority}, m, func(Model, float64) bool { return true }) {
+	for _, r := range list {
 		models = append(models, r.Model)
 	}
 	return models
 }
 
-func (s ModelSelector) rank(d demands, m Measurements, fits func(Model, float64) bool) []ranked {
+func (s ModelSelector) rank(d demands, m Measurements, fits func(ranked) bool) []ranked {
 	var list []ranked
 	for _, model := range s.Catalogue.models {
-		if !s.usable(model.Provider) || model.Provider == ProviderEcho || model.Deprecated {
+		if !s.mayChoose(model) {
 			continue
 		}
-		ms := m.ResponseTimeMS(model)
-		if fits(model, ms) {
-			list = append(list, ranked{model, d.score(model, ms), ms})
+		r := ranked{Model: model}
+		r.ms, r.known = m.ResponseTimeMS(model)
+		if fits(r) {
+			r.score = d.score(r)
+			list = append(list, r)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b ranked) int { return cmp.Compare(b.score, a.score) })
 	return list
 }
 
-// met reports whether a model meets all demands on the model itself.
-func (d demands) met(model Model, ms float64) bool {
+// mayChoose reports whether a model may be taken without being named. The built-in one stands in for nobody.
+func (s ModelSelector) mayChoose(model Model) bool {
+	return s.usable(model.Provider) && model.Provider != ProviderEcho && !model.Deprecated
+}
+
+// met reports whether a model meets all demands on the model itself. One of which no time is known might take any.
+func (d demands) met(r ranked) bool {
 	for _, capability := range d.capabilities {
-		if !model.Can(capability) {
+		if !r.Can(capability) {
 			return false
 		}
 	}
-	return (d.provider == "" || d.provider == model.Provider) && time.Duration(ms*float64(time.Millisecond)) <= d.limit
+	return (d.provider == "" || d.provider == r.Provider) && r.known && time.Duration(r.ms*float64(time.Millisecond)) <= d.limit
 }
 
 // The weights of a score.
@@ -282,7 +328,11 @@ const (
 )
 
 // score is how well a model suits, about 0 to 2.
-func (d demands) score(m Model, ms float64) float64 {
+func (d demands) score(m ranked) float64 {
+	ms := m.ms
+	if !m.known {
+		ms = slowestMS
+	}
 	score := weightQuality*m.QualityScore + weightTime*max(0, (slowestMS-ms)/slowestMS)
 	add := func(points float64, when bool) {
 		if when {
@@ -321,9 +371,17 @@ var priorityWords = map[string]string{
 
 // reason says in one sentence why a model came first.
 func (d demands) reason(best ranked, met bool) string {
-	why := fmt.Sprintf("%s suits a %s message best when %s: about %.0f ms, quality %.2f", best.Name, d.context, priorityWords[d.priority], best.ms, best.QualityScore)
+	figures := fmt.Sprintf("quality %.2f", best.QualityScore)
+	if best.known {
+		figures = fmt.Sprintf("about %.0f ms, %s", best.ms, figures)
+	}
+	why := fmt.Sprintf("%s suits a %s message best when %s: %s", best.Name, d.context, priorityWords[d.priority], figures)
 	if !met {
-		why += fmt.Sprintf("; no model meets all demands (%s within %d ms)", strings.Join(d.capabilities, ", "), d.limit.Milliseconds())
+		what := strings.Join(d.capabilities, ", ")
+		if d.provider != "" {
+			what = d.provider + ", " + what
+		}
+		why += fmt.Sprintf("; no model meets all demands (%s within %d ms)", what, d.limit.Milliseconds())
 	}
 	return why + "."
 }

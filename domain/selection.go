@@ -100,7 +100,7 @@ func (s ModelSelector) resolve(r ModelRequest) (Choice, error) {
 	case r.Model != "":
 		m, ok := s.Catalogue.Model(r.Model)
 		if !ok {
-			return Choice{}, modelNotFound("Model not found: " + r.Model)
+			return Choice{}, ModelNotFound(r.Model)
 		}
 		return Choice{m.Provider, m.ID}, nil
 	case s.Default == Choice{}:
@@ -109,6 +109,9 @@ func (s ModelSelector) resolve(r ModelRequest) (Choice, error) {
 		return s.Default, nil
 	}
 }
+
+// ModelNotFound is the error for a model that nobody knows.
+func ModelNotFound(id string) error { return modelNotFound("Model not found: " + id) }
 
 func modelNotFound(message string) error {
 	e := NewError(NotFound, message)

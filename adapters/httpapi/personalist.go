@@ -44,7 +44,8 @@ func page(limit *oapi.Limit, offset *oapi.Offset) window {
 
 func (w window) whole() bool { return w.limit == nil && w.offset == 0 }
 
-func (w window) of(list []domain.Persona) []domain.Persona {
+// cut returns what of a list is in the window.
+func cut[T any](list []T, w window) []T {
 	list = list[min(w.offset, len(list)):]
 	if w.limit != nil {
 		list = list[:min(*w.limit, len(list))]
@@ -87,7 +88,7 @@ func (l *personaLists) rendered(list []domain.Persona, w window, envelope listEn
 }
 
 func renderList(list []domain.Persona, w window, envelope listEnvelope) (*renderedList, error) {
-	part := w.of(list)
+	part := cut(list, w)
 	personas := make([]oapi.Persona, len(part))
 	for i, p := range part {
 		personas[i] = personaToAPI(p)

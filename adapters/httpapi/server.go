@@ -19,6 +19,7 @@ import (
 type Config struct {
 	Personas    *app.Personas
 	Chat        *app.Chat
+	Models      *app.Models
 	Usage       *app.Usage
 	Performance *app.Performance
 	Identity    *app.Identity
@@ -46,6 +47,7 @@ type server struct {
 
 	personas     *app.Personas
 	chat         *app.Chat
+	models       *app.Models
 	usage        *app.Usage
 	performance  *app.Performance
 	health       *app.Health
@@ -90,7 +92,7 @@ func New(c Config) (http.Handler, error) {
 
 func newServer(c Config) *server {
 	return &server{
-		personas: c.Personas, chat: c.Chat, usage: c.Usage, performance: c.Performance, health: c.Health,
+		personas: c.Personas, chat: c.Chat, models: c.Models, usage: c.Usage, performance: c.Performance, health: c.Health,
 		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now,
 	}
 }

@@ -4169,7 +4169,7 @@ type ModelContextCatalog struct {
 	Total    int                `json:"total"`
 }
 
-// ModelContextInfo A context type and the models that suit it, best first.
+// ModelContextInfo A context type and the models that a selection takes for it, best first. Only those whose provider is configured can be chosen.
 type ModelContextInfo struct {
 	Description string `json:"description"`
 
@@ -4185,13 +4185,13 @@ type ModelContextType string
 
 // ModelDetail Everything Gaia knows of a model.
 type ModelDetail struct {
-	// AvgResponseTimeMs Measured where there are requests, else the catalogue value.
+	// AvgResponseTimeMs Measured where there are at least five answers, else the catalogue value; 0 when neither is known.
 	AvgResponseTimeMs int `json:"avg_response_time_ms"`
 
 	// Capabilities What a model or a provider can do.
 	Capabilities ModelCapabilityList `json:"capabilities"`
 
-	// ContextWindow Tokens that prompt and answer share.
+	// ContextWindow Tokens that prompt and answer share; 0 when it is not known.
 	ContextWindow int `json:"context_window"`
 
 	// CostPerInputToken US dollars.
@@ -4207,19 +4207,23 @@ type ModelDetail struct {
 	// IsDeprecated The provider advises against it; it is never chosen automatically.
 	IsDeprecated bool `json:"is_deprecated"`
 
-	// MaxTokens Longest answer in tokens.
+	// MaxTokens Longest answer in tokens; 0 when it is not known.
 	MaxTokens int `json:"max_tokens"`
 
 	// Name The name for people.
 	Name string `json:"name"`
 
 	// Provider A model provider. `echo` is built in and needs no key; `compatible` is any server that speaks the OpenAI protocol.
-	Provider             ProviderID `json:"provider"`
-	QualityScore         float64    `json:"quality_score"`
-	SpeedScore           float64    `json:"speed_score"`
-	SupportsStreaming    bool       `json:"supports_streaming"`
-	SupportsSystemPrompt bool       `json:"supports_system_prompt"`
-	SupportsTemperature  bool       `json:"supports_temperature"`
+	Provider ProviderID `json:"provider"`
+
+	// QualityScore 0 when nobody has judged the model.
+	QualityScore float64 `json:"quality_score"`
+
+	// SpeedScore 0 when nobody has judged the model.
+	SpeedScore           float64 `json:"speed_score"`
+	SupportsStreaming    bool    `json:"supports_streaming"`
+	SupportsSystemPrompt bool    `json:"supports_system_prompt"`
+	SupportsTemperature  bool    `json:"supports_temperature"`
 }
 
 // ModelFilters The filters as they were applied; null where none was given.
@@ -4253,7 +4257,7 @@ type ModelPriorityCatalog struct {
 	Total      int                 `json:"total"`
 }
 
-// ModelPriorityInfo A priority and the models it favours, best first.
+// ModelPriorityInfo A priority and the models it favours, best first. Only those whose provider is configured can be chosen.
 type ModelPriorityInfo struct {
 	Description string `json:"description"`
 
@@ -4296,8 +4300,10 @@ type ModelRecommendation struct {
 	ContextType ModelContextType `json:"context_type"`
 
 	// EstimatedCost US dollars for one answer.
-	EstimatedCost           float64 `json:"estimated_cost"`
-	EstimatedResponseTimeMs int     `json:"estimated_response_time_ms"`
+	EstimatedCost float64 `json:"estimated_cost"`
+
+	// EstimatedResponseTimeMs 0 when it is not known.
+	EstimatedResponseTimeMs int `json:"estimated_response_time_ms"`
 
 	// FallbackModels The next best ones, best first.
 	FallbackModels []ModelID `json:"fallback_models"`
@@ -4320,13 +4326,13 @@ type ModelSummary struct {
 	// Capabilities What a model or a provider can do.
 	Capabilities ModelCapabilityList `json:"capabilities"`
 
-	// ContextWindow Tokens that prompt and answer share.
+	// ContextWindow Tokens that prompt and answer share; 0 when it is not known.
 	ContextWindow int `json:"context_window"`
 
 	// Id An id of the catalogue, or `provider/model` for a model outside it.
 	Id ModelID `json:"id"`
 
-	// MaxTokens Longest answer in tokens.
+	// MaxTokens Longest answer in tokens; 0 when it is not known.
 	MaxTokens int `json:"max_tokens"`
 
 	// Name The name for people.
@@ -4368,7 +4374,7 @@ type OpenAIErrorObject struct {
 
 // OpenAIModel A model as OpenAI clients read it.
 type OpenAIModel struct {
-	// Created Unix seconds.
+	// Created Unix seconds; 0 when it is not known.
 	Created int64 `json:"created"`
 
 	// Id An id of the catalogue, or `provider/model` for a model outside it.
@@ -5030,33 +5036,37 @@ type PromptTokensDetails struct {
 // ProviderAvailability Whether a provider is configured.
 type ProviderAvailability string
 
-// ProviderHealth The last check of one provider.
+// ProviderHealth How the last requests to one provider went.
 type ProviderHealth struct {
 	AvailableModels int `json:"available_models"`
 
-	// Error What went wrong.
+	// Error What went wrong last; null unless the provider is unhealthy.
 	Error       *string    `json:"error"`
 	LastChecked *time.Time `json:"last_checked"`
 
 	// Provider A model provider. `echo` is built in and needs no key; `compatible` is any server that speaks the OpenAI protocol.
-	Provider       ProviderID `json:"provider"`
-	ResponseTimeMs *float64   `json:"response_time_ms"`
+	Provider ProviderID `json:"provider"`
 
-	// Status Outcome of the last check; `unknown` without one.
+	// ResponseTimeMs Average of complete answers.
+	ResponseTimeMs *float64 `json:"response_time_ms"`
+
+	// Status How the last requests went; `unknown` without one, and a minute after a provider has failed three times in a row.
 	Status ProviderHealthState `json:"status"`
 }
 
 // ProviderHealthByID Keyed by provider id.
 type ProviderHealthByID map[string]ProviderHealthEntry
 
-// ProviderHealthEntry The last check of a provider and how often it fails.
+// ProviderHealthEntry How the last requests to a provider went and how often it fails.
 type ProviderHealthEntry struct {
 	// ErrorRate Failed requests as a fraction of all.
-	ErrorRate      float64    `json:"error_rate"`
-	LastCheck      *time.Time `json:"last_check"`
-	ResponseTimeMs *int       `json:"response_time_ms"`
+	ErrorRate float64    `json:"error_rate"`
+	LastCheck *time.Time `json:"last_check"`
 
-	// Status Outcome of the last check; `unknown` without one.
+	// ResponseTimeMs Average of complete answers.
+	ResponseTimeMs *int `json:"response_time_ms"`
+
+	// Status How the last requests went; `unknown` without one, and a minute after a provider has failed three times in a row.
 	Status ProviderHealthState `json:"status"`
 }
 
@@ -5073,7 +5083,7 @@ type ProviderHealthOverview struct {
 // ProviderHealthOverviewOverallStatus Over the configured providers.
 type ProviderHealthOverviewOverallStatus string
 
-// ProviderHealthState Outcome of the last check; `unknown` without one.
+// ProviderHealthState How the last requests went; `unknown` without one, and a minute after a provider has failed three times in a row.
 type ProviderHealthState string
 
 // ProviderID A model provider. `echo` is built in and needs no key; `compatible` is any server that speaks the OpenAI protocol.
@@ -5084,13 +5094,13 @@ type ProviderInfo struct {
 	// Capabilities What a model or a provider can do.
 	Capabilities ModelCapabilityList `json:"capabilities"`
 
-	// Health Outcome of the last check; `unknown` without one.
+	// Health How the last requests went; `unknown` without one, and a minute after a provider has failed three times in a row.
 	Health ProviderHealthState `json:"health"`
 
 	// Id A model provider. `echo` is built in and needs no key; `compatible` is any server that speaks the OpenAI protocol.
 	Id ProviderID `json:"id"`
 
-	// LastHealthCheck The last check; for a provider that was never checked, when its configuration was read.
+	// LastHealthCheck The last request; for a provider that had none, when its configuration was read.
 	LastHealthCheck time.Time `json:"last_health_check"`
 
 	// Models Ids of models.
@@ -5120,13 +5130,13 @@ type ProviderModel struct {
 	// Capabilities What a model or a provider can do.
 	Capabilities ModelCapabilityList `json:"capabilities"`
 
-	// ContextWindow Tokens that prompt and answer share.
+	// ContextWindow Tokens that prompt and answer share; 0 when it is not known.
 	ContextWindow int `json:"context_window"`
 
 	// Id An id of the catalogue, or `provider/model` for a model outside it.
 	Id ModelID `json:"id"`
 
-	// MaxTokens Longest answer in tokens.
+	// MaxTokens Longest answer in tokens; 0 when it is not known.
 	MaxTokens int `json:"max_tokens"`
 
 	// Name The name for people.
@@ -5521,8 +5531,8 @@ type StreamMetadataEventType string
 
 // StreamModel How a model behaves when it streams. `quality_score` goes from 0 to 10 here.
 type StreamModel struct {
-	// AvgTtftMs Time to the first token.
-	AvgTtftMs int `json:"avg_ttft_ms"`
+	// AvgTtftMs Time to the first token; null when it is not known.
+	AvgTtftMs *int `json:"avg_ttft_ms"`
 
 	// ModelId An id of the catalogue, or `provider/model` for a model outside it.
 	ModelId ModelID `json:"model_id"`
@@ -5555,7 +5565,7 @@ type StreamModelPerformance struct {
 	// Rankings Rankings, best first. They hold names for people.
 	Rankings StreamModelRankings `json:"rankings"`
 
-	// Recommendations Model ids for typical needs; null where no model fits.
+	// Recommendations Ids of models that can be used now, for typical needs; null where no model fits.
 	Recommendations StreamModelRecommendations `json:"recommendations"`
 }
 
@@ -5566,9 +5576,10 @@ type StreamModelRankings struct {
 	VrSuitable     []StreamVRModel     `json:"vr_suitable"`
 }
 
-// StreamModelRecommendations Model ids for typical needs; null where no model fits.
+// StreamModelRecommendations Ids of models that can be used now, for typical needs; null where no model fits.
 type StreamModelRecommendations struct {
-	Balanced string `json:"balanced"`
+	// Balanced What a selection would take; null when no provider is configured.
+	Balanced *string `json:"balanced"`
 
 	// Emergency The fastest of all.
 	Emergency   *string `json:"emergency"`
@@ -5580,8 +5591,8 @@ type StreamModelRecommendations struct {
 
 // StreamModelRow A streaming model without its provider. `quality_score` goes from 0 to 10 here.
 type StreamModelRow struct {
-	// AvgTtftMs Time to the first token.
-	AvgTtftMs int `json:"avg_ttft_ms"`
+	// AvgTtftMs Time to the first token; null when it is not known.
+	AvgTtftMs *int `json:"avg_ttft_ms"`
 
 	// ModelId An id of the catalogue, or `provider/model` for a model outside it.
 	ModelId ModelID `json:"model_id"`
@@ -6527,9 +6538,6 @@ type OpenAIInternalError = OpenAIError
 
 // OpenAINotFound An Error that OpenAI clients understand too.
 type OpenAINotFound = OpenAIError
-
-// OpenAINotImplemented An Error that OpenAI clients understand too.
-type OpenAINotImplemented = OpenAIError
 
 // OpenAIPayloadTooLarge An Error that OpenAI clients understand too.
 type OpenAIPayloadTooLarge = OpenAIError
@@ -9057,35 +9065,35 @@ type ClientInterface interface {
 
 	// V02ListProviders List model providers
 	//
-	// All providers Gaia knows, with their models and the outcome of the last check. A provider without a key is `unavailable` and never healthy.
+	// All providers Gaia knows, with their models and how their last answers went. A provider without a key is `unavailable` and never healthy.
 	//
 	// Corresponds with GET /api/v0.2/providers (the `V02ListProviders` operationId).
 	V02ListProviders(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// V02GetAllProvidersHealth Check up on all providers
 	//
-	// The last check of each provider, the share of failed requests, and a verdict over the configured ones.
+	// How the requests of the last 30 minutes to each provider went, and a verdict over the configured ones. Nobody is asked for this: a provider that had no request is `unknown`, which does not speak against it.
 	//
 	// Corresponds with GET /api/v0.2/providers/health (the `V02GetAllProvidersHealth` operationId).
 	V02GetAllProvidersHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// V02GetAllProviderStats Count requests, tokens and costs of all providers
 	//
-	// Counters of each provider since measuring began, and their sums. Error rates are fractions.
+	// Counters of each provider since this process began, and their sums. Error rates are fractions.
 	//
 	// Corresponds with GET /api/v0.2/providers/stats (the `V02GetAllProviderStats` operationId).
 	V02GetAllProviderStats(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// V02GetProvider Show one provider
 	//
-	// A provider, its models and the outcome of its last check.
+	// A provider, its models and how its last answers went.
 	//
 	// Corresponds with GET /api/v0.2/providers/{provider} (the `V02GetProvider` operationId).
 	V02GetProvider(ctx context.Context, provider string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// V02GetProviderHealth Check up on one provider
 	//
-	// The outcome of the last check; the nullable fields are null while there was none.
+	// How the requests of the last 30 minutes went; the nullable fields are null while there was none.
 	//
 	// Corresponds with GET /api/v0.2/providers/{provider}/health (the `V02GetProviderHealth` operationId).
 	V02GetProviderHealth(ctx context.Context, provider string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -9099,7 +9107,7 @@ type ClientInterface interface {
 
 	// V02GetProviderStats Count requests, tokens and costs of one provider
 	//
-	// What one provider did since measuring began. The error rate is a fraction.
+	// What one provider did since this process began. The error rate is a fraction.
 	//
 	// Corresponds with GET /api/v0.2/providers/{provider}/stats (the `V02GetProviderStats` operationId).
 	V02GetProviderStats(ctx context.Context, provider string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -10656,7 +10664,7 @@ func (c *Client) V02UpdatePersona(ctx context.Context, personaId string, body V0
 
 // V02ListProviders List model providers
 //
-// All providers Gaia knows, with their models and the outcome of the last check. A provider without a key is `unavailable` and never healthy.
+// All providers Gaia knows, with their models and how their last answers went. A provider without a key is `unavailable` and never healthy.
 //
 // Corresponds with GET /api/v0.2/providers (the `V02ListProviders` operationId).
 func (c *Client) V02ListProviders(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10673,7 +10681,7 @@ func (c *Client) V02ListProviders(ctx context.Context, reqEditors ...RequestEdit
 
 // V02GetAllProvidersHealth Check up on all providers
 //
-// The last check of each provider, the share of failed requests, and a verdict over the configured ones.
+// How the requests of the last 30 minutes to each provider went, and a verdict over the configured ones. Nobody is asked for this: a provider that had no request is `unknown`, which does not speak against it.
 //
 // Corresponds with GET /api/v0.2/providers/health (the `V02GetAllProvidersHealth` operationId).
 func (c *Client) V02GetAllProvidersHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10690,7 +10698,7 @@ func (c *Client) V02GetAllProvidersHealth(ctx context.Context, reqEditors ...Req
 
 // V02GetAllProviderStats Count requests, tokens and costs of all providers
 //
-// Counters of each provider since measuring began, and their sums. Error rates are fractions.
+// Counters of each provider since this process began, and their sums. Error rates are fractions.
 //
 // Corresponds with GET /api/v0.2/providers/stats (the `V02GetAllProviderStats` operationId).
 func (c *Client) V02GetAllProviderStats(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10707,7 +10715,7 @@ func (c *Client) V02GetAllProviderStats(ctx context.Context, reqEditors ...Reque
 
 // V02GetProvider Show one provider
 //
-// A provider, its models and the outcome of its last check.
+// A provider, its models and how its last answers went.
 //
 // Corresponds with GET /api/v0.2/providers/{provider} (the `V02GetProvider` operationId).
 func (c *Client) V02GetProvider(ctx context.Context, provider string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10724,7 +10732,7 @@ func (c *Client) V02GetProvider(ctx context.Context, provider string, reqEditors
 
 // V02GetProviderHealth Check up on one provider
 //
-// The outcome of the last check; the nullable fields are null while there was none.
+// How the requests of the last 30 minutes went; the nullable fields are null while there was none.
 //
 // Corresponds with GET /api/v0.2/providers/{provider}/health (the `V02GetProviderHealth` operationId).
 func (c *Client) V02GetProviderHealth(ctx context.Context, provider string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10758,7 +10766,7 @@ func (c *Client) V02ListProviderModels(ctx context.Context, provider string, par
 
 // V02GetProviderStats Count requests, tokens and costs of one provider
 //
-// What one provider did since measuring began. The error rate is a fraction.
+// What one provider did since this process began. The error rate is a fraction.
 //
 // Corresponds with GET /api/v0.2/providers/{provider}/stats (the `V02GetProviderStats` operationId).
 func (c *Client) V02GetProviderStats(ctx context.Context, provider string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -17729,7 +17737,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02ListProvidersWithResponse List model providers
 	//
-	// All providers Gaia knows, with their models and the outcome of the last check. A provider without a key is `unavailable` and never healthy.
+	// All providers Gaia knows, with their models and how their last answers went. A provider without a key is `unavailable` and never healthy.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17738,7 +17746,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetAllProvidersHealthWithResponse Check up on all providers
 	//
-	// The last check of each provider, the share of failed requests, and a verdict over the configured ones.
+	// How the requests of the last 30 minutes to each provider went, and a verdict over the configured ones. Nobody is asked for this: a provider that had no request is `unknown`, which does not speak against it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17747,7 +17755,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetAllProviderStatsWithResponse Count requests, tokens and costs of all providers
 	//
-	// Counters of each provider since measuring began, and their sums. Error rates are fractions.
+	// Counters of each provider since this process began, and their sums. Error rates are fractions.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17756,7 +17764,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetProviderWithResponse Show one provider
 	//
-	// A provider, its models and the outcome of its last check.
+	// A provider, its models and how its last answers went.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17765,7 +17773,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetProviderHealthWithResponse Check up on one provider
 	//
-	// The outcome of the last check; the nullable fields are null while there was none.
+	// How the requests of the last 30 minutes went; the nullable fields are null while there was none.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17783,7 +17791,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetProviderStatsWithResponse Count requests, tokens and costs of one provider
 	//
-	// What one provider did since measuring began. The error rate is a fraction.
+	// What one provider did since this process began. The error rate is a fraction.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -20537,8 +20545,6 @@ type V02ListStreamModelsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20572,11 +20578,6 @@ func (r V02ListStreamModelsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02ListStreamModelsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02ListStreamModelsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -20644,8 +20645,6 @@ type V02GetStreamModelPerformanceReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20679,11 +20678,6 @@ func (r V02GetStreamModelPerformanceReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetStreamModelPerformanceReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetStreamModelPerformanceReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -20751,8 +20745,6 @@ type V02GetVRModelRecommendationReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -20786,11 +20778,6 @@ func (r V02GetVRModelRecommendationReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetVRModelRecommendationReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetVRModelRecommendationReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -21039,8 +21026,6 @@ type V02ListModelsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21079,11 +21064,6 @@ func (r V02ListModelsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02ListModelsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02ListModelsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -21151,8 +21131,6 @@ type V02ListModelCapabilitiesReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21186,11 +21164,6 @@ func (r V02ListModelCapabilitiesReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02ListModelCapabilitiesReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02ListModelCapabilitiesReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -21258,8 +21231,6 @@ type V02ListModelContextsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21293,11 +21264,6 @@ func (r V02ListModelContextsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02ListModelContextsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02ListModelContextsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -21365,8 +21331,6 @@ type V02ListModelPrioritiesReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21400,11 +21364,6 @@ func (r V02ListModelPrioritiesReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02ListModelPrioritiesReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02ListModelPrioritiesReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -21478,8 +21437,6 @@ type V02RecommendModelReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21528,11 +21485,6 @@ func (r V02RecommendModelReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02RecommendModelReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02RecommendModelReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -21604,8 +21556,6 @@ type V02GetModelReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -21649,11 +21599,6 @@ func (r V02GetModelReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetModelReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetModelReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -23268,8 +23213,6 @@ type V02ListProvidersReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -23303,11 +23246,6 @@ func (r V02ListProvidersReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02ListProvidersReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02ListProvidersReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -23375,8 +23313,6 @@ type V02GetAllProvidersHealthReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -23410,11 +23346,6 @@ func (r V02GetAllProvidersHealthReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetAllProvidersHealthReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetAllProvidersHealthReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -23482,8 +23413,6 @@ type V02GetAllProviderStatsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -23517,11 +23446,6 @@ func (r V02GetAllProviderStatsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetAllProviderStatsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetAllProviderStatsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -23593,8 +23517,6 @@ type V02GetProviderReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -23638,11 +23560,6 @@ func (r V02GetProviderReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetProviderReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetProviderReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -23714,8 +23631,6 @@ type V02GetProviderHealthReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -23759,11 +23674,6 @@ func (r V02GetProviderHealthReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetProviderHealthReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetProviderHealthReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -23835,8 +23745,6 @@ type V02ListProviderModelsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -23880,11 +23788,6 @@ func (r V02ListProviderModelsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02ListProviderModelsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02ListProviderModelsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -23956,8 +23859,6 @@ type V02GetProviderStatsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -24001,11 +23902,6 @@ func (r V02GetProviderStatsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetProviderStatsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetProviderStatsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -29721,8 +29617,6 @@ type V1ListModelsReply struct {
 	JSON429 *OpenAITooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *OpenAIInternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *OpenAINotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *OpenAIServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -29756,11 +29650,6 @@ func (r V1ListModelsReply) GetJSON429() *OpenAITooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1ListModelsReply) GetJSON500() *OpenAIInternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1ListModelsReply) GetJSON501() *OpenAINotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -29832,8 +29721,6 @@ type V1GetModelReply struct {
 	JSON429 *OpenAITooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *OpenAIInternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *OpenAINotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *OpenAIServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -29877,11 +29764,6 @@ func (r V1GetModelReply) GetJSON429() *OpenAITooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1GetModelReply) GetJSON500() *OpenAIInternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1GetModelReply) GetJSON501() *OpenAINotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -31973,7 +31855,7 @@ func (c *ClientWithResponses) V02UpdatePersonaWithResponse(ctx context.Context, 
 
 // V02ListProvidersWithResponse List model providers
 //
-// All providers Gaia knows, with their models and the outcome of the last check. A provider without a key is `unavailable` and never healthy.
+// All providers Gaia knows, with their models and how their last answers went. A provider without a key is `unavailable` and never healthy.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -31988,7 +31870,7 @@ func (c *ClientWithResponses) V02ListProvidersWithResponse(ctx context.Context, 
 
 // V02GetAllProvidersHealthWithResponse Check up on all providers
 //
-// The last check of each provider, the share of failed requests, and a verdict over the configured ones.
+// How the requests of the last 30 minutes to each provider went, and a verdict over the configured ones. Nobody is asked for this: a provider that had no request is `unknown`, which does not speak against it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -32003,7 +31885,7 @@ func (c *ClientWithResponses) V02GetAllProvidersHealthWithResponse(ctx context.C
 
 // V02GetAllProviderStatsWithResponse Count requests, tokens and costs of all providers
 //
-// Counters of each provider since measuring began, and their sums. Error rates are fractions.
+// Counters of each provider since this process began, and their sums. Error rates are fractions.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -32018,7 +31900,7 @@ func (c *ClientWithResponses) V02GetAllProviderStatsWithResponse(ctx context.Con
 
 // V02GetProviderWithResponse Show one provider
 //
-// A provider, its models and the outcome of its last check.
+// A provider, its models and how its last answers went.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -32033,7 +31915,7 @@ func (c *ClientWithResponses) V02GetProviderWithResponse(ctx context.Context, pr
 
 // V02GetProviderHealthWithResponse Check up on one provider
 //
-// The outcome of the last check; the nullable fields are null while there was none.
+// How the requests of the last 30 minutes went; the nullable fields are null while there was none.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -32063,7 +31945,7 @@ func (c *ClientWithResponses) V02ListProviderModelsWithResponse(ctx context.Cont
 
 // V02GetProviderStatsWithResponse Count requests, tokens and costs of one provider
 //
-// What one provider did since measuring began. The error rate is a fraction.
+// What one provider did since this process began. The error rate is a fraction.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -35605,13 +35487,6 @@ func ParseV02ListStreamModelsReply(rsp *http.Response) (*V02ListStreamModelsRepl
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -35727,13 +35602,6 @@ func ParseV02GetStreamModelPerformanceReply(rsp *http.Response) (*V02GetStreamMo
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -35848,13 +35716,6 @@ func ParseV02GetVRModelRecommendationReply(rsp *http.Response) (*V02GetVRModelRe
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -36184,13 +36045,6 @@ func ParseV02ListModelsReply(rsp *http.Response) (*V02ListModelsReply, error) {
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36305,13 +36159,6 @@ func ParseV02ListModelCapabilitiesReply(rsp *http.Response) (*V02ListModelCapabi
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -36428,13 +36275,6 @@ func ParseV02ListModelContextsReply(rsp *http.Response) (*V02ListModelContextsRe
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36549,13 +36389,6 @@ func ParseV02ListModelPrioritiesReply(rsp *http.Response) (*V02ListModelPrioriti
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -36693,13 +36526,6 @@ func ParseV02RecommendModelReply(rsp *http.Response) (*V02RecommendModelReply, e
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36828,13 +36654,6 @@ func ParseV02GetModelReply(rsp *http.Response) (*V02GetModelReply, error) {
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -38714,13 +38533,6 @@ func ParseV02ListProvidersReply(rsp *http.Response) (*V02ListProvidersReply, err
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38836,13 +38648,6 @@ func ParseV02GetAllProvidersHealthReply(rsp *http.Response) (*V02GetAllProviders
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38957,13 +38762,6 @@ func ParseV02GetAllProviderStatsReply(rsp *http.Response) (*V02GetAllProviderSta
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -39094,13 +38892,6 @@ func ParseV02GetProviderReply(rsp *http.Response) (*V02GetProviderReply, error) 
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39229,13 +39020,6 @@ func ParseV02GetProviderHealthReply(rsp *http.Response) (*V02GetProviderHealthRe
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -39366,13 +39150,6 @@ func ParseV02ListProviderModelsReply(rsp *http.Response) (*V02ListProviderModels
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -39501,13 +39278,6 @@ func ParseV02GetProviderStatsReply(rsp *http.Response) (*V02GetProviderStatsRepl
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -46007,13 +45777,6 @@ func ParseV1ListModelsReply(rsp *http.Response) (*V1ListModelsReply, error) {
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest OpenAINotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest OpenAIServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -46142,13 +45905,6 @@ func ParseV1GetModelReply(rsp *http.Response) (*V1GetModelReply, error) {
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest OpenAINotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest OpenAIServiceUnavailable

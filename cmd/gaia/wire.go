@@ -102,7 +102,8 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	}
 	sys.health = app.NewHealth(probes)
 	sys.handler, err = httpapi.New(httpapi.Config{
-		Personas: personas, Chat: chat, Identity: identity, Health: sys.health, Build: build, DatabaseKind: sys.databaseKind,
+		Personas: personas, Chat: chat, Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity,
+		Health: sys.health, Build: build, DatabaseKind: sys.databaseKind,
 		Usage: app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID}),
 		Performance: app.NewPerformance(app.PerformanceDeps{
 			Ledger: db.ledger, Marks: db.marks, Active: active, Selector: models.selector, Load: sys.load.read, Now: time.Now,
@@ -222,6 +223,9 @@ func wireModels(c config, log *slog.Logger) (models, error) {
 	if ids := splitList(c.CompatibleModels); len(ids) > 0 && completers[domain.ProviderCompatible] != nil {
 		configured[domain.ProviderCompatible] = ids[0]
 		catalogue = catalogue.With(domain.ProviderCompatible, ids...)
+	}
+	if completers[domain.ProviderEcho] != nil {
+		catalogue = catalogue.With(domain.ProviderEcho, domain.EchoModel)
 	}
 	wish := domain.ModelRequest{Provider: c.DefaultProvider, Model: c.DefaultModel}
 	choice, skipped := domain.DefaultChoice(catalogue, configured, wish)

@@ -4175,7 +4175,7 @@ type ModelContextCatalog struct {
 	Total    int                `json:"total"`
 }
 
-// ModelContextInfo A context type and the models that suit it, best first.
+// ModelContextInfo A context type and the models that a selection takes for it, best first. Only those whose provider is configured can be chosen.
 type ModelContextInfo struct {
 	Description string `json:"description"`
 
@@ -4191,13 +4191,13 @@ type ModelContextType string
 
 // ModelDetail Everything Gaia knows of a model.
 type ModelDetail struct {
-	// AvgResponseTimeMs Measured where there are requests, else the catalogue value.
+	// AvgResponseTimeMs Measured where there are at least five answers, else the catalogue value; 0 when neither is known.
 	AvgResponseTimeMs int `json:"avg_response_time_ms"`
 
 	// Capabilities What a model or a provider can do.
 	Capabilities ModelCapabilityList `json:"capabilities"`
 
-	// ContextWindow Tokens that prompt and answer share.
+	// ContextWindow Tokens that prompt and answer share; 0 when it is not known.
 	ContextWindow int `json:"context_window"`
 
 	// CostPerInputToken US dollars.
@@ -4213,19 +4213,23 @@ type ModelDetail struct {
 	// IsDeprecated The provider advises against it; it is never chosen automatically.
 	IsDeprecated bool `json:"is_deprecated"`
 
-	// MaxTokens Longest answer in tokens.
+	// MaxTokens Longest answer in tokens; 0 when it is not known.
 	MaxTokens int `json:"max_tokens"`
 
 	// Name The name for people.
 	Name string `json:"name"`
 
 	// Provider A model provider. `echo` is built in and needs no key; `compatible` is any server that speaks the OpenAI protocol.
-	Provider             ProviderID `json:"provider"`
-	QualityScore         float64    `json:"quality_score"`
-	SpeedScore           float64    `json:"speed_score"`
-	SupportsStreaming    bool       `json:"supports_streaming"`
-	SupportsSystemPrompt bool       `json:"supports_system_prompt"`
-	SupportsTemperature  bool       `json:"supports_temperature"`
+	Provider ProviderID `json:"provider"`
+
+	// QualityScore 0 when nobody has judged the model.
+	QualityScore float64 `json:"quality_score"`
+
+	// SpeedScore 0 when nobody has judged the model.
+	SpeedScore           float64 `json:"speed_score"`
+	SupportsStreaming    bool    `json:"supports_streaming"`
+	SupportsSystemPrompt bool    `json:"supports_system_prompt"`
+	SupportsTemperature  bool    `json:"supports_temperature"`
 }
 
 // ModelFilters The filters as they were applied; null where none was given.
@@ -4259,7 +4263,7 @@ type ModelPriorityCatalog struct {
 	Total      int                 `json:"total"`
 }
 
-// ModelPriorityInfo A priority and the models it favours, best first.
+// ModelPriorityInfo A priority and the models it favours, best first. Only those whose provider is configured can be chosen.
 type ModelPriorityInfo struct {
 	Description string `json:"description"`
 
@@ -4302,8 +4306,10 @@ type ModelRecommendation struct {
 	ContextType ModelContextType `json:"context_type"`
 
 	// EstimatedCost US dollars for one answer.
-	EstimatedCost           float64 `json:"estimated_cost"`
-	EstimatedResponseTimeMs int     `json:"estimated_response_time_ms"`
+	EstimatedCost float64 `json:"estimated_cost"`
+
+	// EstimatedResponseTimeMs 0 when it is not known.
+	EstimatedResponseTimeMs int `json:"estimated_response_time_ms"`
 
 	// FallbackModels The next best ones, best first.
 	FallbackModels []ModelID `json:"fallback_models"`
@@ -4326,13 +4332,13 @@ type ModelSummary struct {
 	// Capabilities What a model or a provider can do.
 	Capabilities ModelCapabilityList `json:"capabilities"`
 
-	// ContextWindow Tokens that prompt and answer share.
+	// ContextWindow Tokens that prompt and answer share; 0 when it is not known.
 	ContextWindow int `json:"context_window"`
 
 	// Id An id of the catalogue, or `provider/model` for a model outside it.
 	Id ModelID `json:"id"`
 
-	// MaxTokens Longest answer in tokens.
+	// MaxTokens Longest answer in tokens; 0 when it is not known.
 	MaxTokens int `json:"max_tokens"`
 
 	// Name The name for people.
@@ -4374,7 +4380,7 @@ type OpenAIErrorObject struct {
 
 // OpenAIModel A model as OpenAI clients read it.
 type OpenAIModel struct {
-	// Created Unix seconds.
+	// Created Unix seconds; 0 when it is not known.
 	Created int64 `json:"created"`
 
 	// Id An id of the catalogue, or `provider/model` for a model outside it.
@@ -5036,33 +5042,37 @@ type PromptTokensDetails struct {
 // ProviderAvailability Whether a provider is configured.
 type ProviderAvailability string
 
-// ProviderHealth The last check of one provider.
+// ProviderHealth How the last requests to one provider went.
 type ProviderHealth struct {
 	AvailableModels int `json:"available_models"`
 
-	// Error What went wrong.
+	// Error What went wrong last; null unless the provider is unhealthy.
 	Error       *string    `json:"error"`
 	LastChecked *time.Time `json:"last_checked"`
 
 	// Provider A model provider. `echo` is built in and needs no key; `compatible` is any server that speaks the OpenAI protocol.
-	Provider       ProviderID `json:"provider"`
-	ResponseTimeMs *float64   `json:"response_time_ms"`
+	Provider ProviderID `json:"provider"`
 
-	// Status Outcome of the last check; `unknown` without one.
+	// ResponseTimeMs Average of complete answers.
+	ResponseTimeMs *float64 `json:"response_time_ms"`
+
+	// Status How the last requests went; `unknown` without one, and a minute after a provider has failed three times in a row.
 	Status ProviderHealthState `json:"status"`
 }
 
 // ProviderHealthByID Keyed by provider id.
 type ProviderHealthByID map[string]ProviderHealthEntry
 
-// ProviderHealthEntry The last check of a provider and how often it fails.
+// ProviderHealthEntry How the last requests to a provider went and how often it fails.
 type ProviderHealthEntry struct {
 	// ErrorRate Failed requests as a fraction of all.
-	ErrorRate      float64    `json:"error_rate"`
-	LastCheck      *time.Time `json:"last_check"`
-	ResponseTimeMs *int       `json:"response_time_ms"`
+	ErrorRate float64    `json:"error_rate"`
+	LastCheck *time.Time `json:"last_check"`
 
-	// Status Outcome of the last check; `unknown` without one.
+	// ResponseTimeMs Average of complete answers.
+	ResponseTimeMs *int `json:"response_time_ms"`
+
+	// Status How the last requests went; `unknown` without one, and a minute after a provider has failed three times in a row.
 	Status ProviderHealthState `json:"status"`
 }
 
@@ -5079,7 +5089,7 @@ type ProviderHealthOverview struct {
 // ProviderHealthOverviewOverallStatus Over the configured providers.
 type ProviderHealthOverviewOverallStatus string
 
-// ProviderHealthState Outcome of the last check; `unknown` without one.
+// ProviderHealthState How the last requests went; `unknown` without one, and a minute after a provider has failed three times in a row.
 type ProviderHealthState string
 
 // ProviderID A model provider. `echo` is built in and needs no key; `compatible` is any server that speaks the OpenAI protocol.
@@ -5090,13 +5100,13 @@ type ProviderInfo struct {
 	// Capabilities What a model or a provider can do.
 	Capabilities ModelCapabilityList `json:"capabilities"`
 
-	// Health Outcome of the last check; `unknown` without one.
+	// Health How the last requests went; `unknown` without one, and a minute after a provider has failed three times in a row.
 	Health ProviderHealthState `json:"health"`
 
 	// Id A model provider. `echo` is built in and needs no key; `compatible` is any server that speaks the OpenAI protocol.
 	Id ProviderID `json:"id"`
 
-	// LastHealthCheck The last check; for a provider that was never checked, when its configuration was read.
+	// LastHealthCheck The last request; for a provider that had none, when its configuration was read.
 	LastHealthCheck time.Time `json:"last_health_check"`
 
 	// Models Ids of models.
@@ -5126,13 +5136,13 @@ type ProviderModel struct {
 	// Capabilities What a model or a provider can do.
 	Capabilities ModelCapabilityList `json:"capabilities"`
 
-	// ContextWindow Tokens that prompt and answer share.
+	// ContextWindow Tokens that prompt and answer share; 0 when it is not known.
 	ContextWindow int `json:"context_window"`
 
 	// Id An id of the catalogue, or `provider/model` for a model outside it.
 	Id ModelID `json:"id"`
 
-	// MaxTokens Longest answer in tokens.
+	// MaxTokens Longest answer in tokens; 0 when it is not known.
 	MaxTokens int `json:"max_tokens"`
 
 	// Name The name for people.
@@ -5527,8 +5537,8 @@ type StreamMetadataEventType string
 
 // StreamModel How a model behaves when it streams. `quality_score` goes from 0 to 10 here.
 type StreamModel struct {
-	// AvgTtftMs Time to the first token.
-	AvgTtftMs int `json:"avg_ttft_ms"`
+	// AvgTtftMs Time to the first token; null when it is not known.
+	AvgTtftMs *int `json:"avg_ttft_ms"`
 
 	// ModelId An id of the catalogue, or `provider/model` for a model outside it.
 	ModelId ModelID `json:"model_id"`
@@ -5561,7 +5571,7 @@ type StreamModelPerformance struct {
 	// Rankings Rankings, best first. They hold names for people.
 	Rankings StreamModelRankings `json:"rankings"`
 
-	// Recommendations Model ids for typical needs; null where no model fits.
+	// Recommendations Ids of models that can be used now, for typical needs; null where no model fits.
 	Recommendations StreamModelRecommendations `json:"recommendations"`
 }
 
@@ -5572,9 +5582,10 @@ type StreamModelRankings struct {
 	VrSuitable     []StreamVRModel     `json:"vr_suitable"`
 }
 
-// StreamModelRecommendations Model ids for typical needs; null where no model fits.
+// StreamModelRecommendations Ids of models that can be used now, for typical needs; null where no model fits.
 type StreamModelRecommendations struct {
-	Balanced string `json:"balanced"`
+	// Balanced What a selection would take; null when no provider is configured.
+	Balanced *string `json:"balanced"`
 
 	// Emergency The fastest of all.
 	Emergency   *string `json:"emergency"`
@@ -5586,8 +5597,8 @@ type StreamModelRecommendations struct {
 
 // StreamModelRow A streaming model without its provider. `quality_score` goes from 0 to 10 here.
 type StreamModelRow struct {
-	// AvgTtftMs Time to the first token.
-	AvgTtftMs int `json:"avg_ttft_ms"`
+	// AvgTtftMs Time to the first token; null when it is not known.
+	AvgTtftMs *int `json:"avg_ttft_ms"`
 
 	// ModelId An id of the catalogue, or `provider/model` for a model outside it.
 	ModelId ModelID `json:"model_id"`
@@ -6533,9 +6544,6 @@ type OpenAIInternalError = OpenAIError
 
 // OpenAINotFound An Error that OpenAI clients understand too.
 type OpenAINotFound = OpenAIError
-
-// OpenAINotImplemented An Error that OpenAI clients understand too.
-type OpenAINotImplemented = OpenAIError
 
 // OpenAIPayloadTooLarge An Error that OpenAI clients understand too.
 type OpenAIPayloadTooLarge = OpenAIError
@@ -13403,8 +13411,6 @@ type OpenAIInternalErrorJSONResponse OpenAIError
 
 type OpenAINotFoundJSONResponse OpenAIError
 
-type OpenAINotImplementedJSONResponse OpenAIError
-
 type OpenAIPayloadTooLargeJSONResponse OpenAIError
 
 type OpenAIPaymentRequiredJSONResponse OpenAIError
@@ -16019,20 +16025,6 @@ func (response V02ListStreamModels500JSONResponse) VisitV02ListStreamModelsRespo
 	return err
 }
 
-type V02ListStreamModels501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02ListStreamModels501JSONResponse) VisitV02ListStreamModelsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02ListStreamModels503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02ListStreamModels503JSONResponse) VisitV02ListStreamModelsResponse(w http.ResponseWriter) error {
@@ -16142,20 +16134,6 @@ func (response V02GetStreamModelPerformance500JSONResponse) VisitV02GetStreamMod
 	return err
 }
 
-type V02GetStreamModelPerformance501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetStreamModelPerformance501JSONResponse) VisitV02GetStreamModelPerformanceResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02GetStreamModelPerformance503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02GetStreamModelPerformance503JSONResponse) VisitV02GetStreamModelPerformanceResponse(w http.ResponseWriter) error {
@@ -16261,20 +16239,6 @@ func (response V02GetVRModelRecommendation500JSONResponse) VisitV02GetVRModelRec
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetVRModelRecommendation501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetVRModelRecommendation501JSONResponse) VisitV02GetVRModelRecommendationResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16592,20 +16556,6 @@ func (response V02ListModels500JSONResponse) VisitV02ListModelsResponse(w http.R
 	return err
 }
 
-type V02ListModels501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02ListModels501JSONResponse) VisitV02ListModelsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02ListModels503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02ListModels503JSONResponse) VisitV02ListModelsResponse(w http.ResponseWriter) error {
@@ -16711,20 +16661,6 @@ func (response V02ListModelCapabilities500JSONResponse) VisitV02ListModelCapabil
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02ListModelCapabilities501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02ListModelCapabilities501JSONResponse) VisitV02ListModelCapabilitiesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -16838,20 +16774,6 @@ func (response V02ListModelContexts500JSONResponse) VisitV02ListModelContextsRes
 	return err
 }
 
-type V02ListModelContexts501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02ListModelContexts501JSONResponse) VisitV02ListModelContextsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02ListModelContexts503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02ListModelContexts503JSONResponse) VisitV02ListModelContextsResponse(w http.ResponseWriter) error {
@@ -16957,20 +16879,6 @@ func (response V02ListModelPriorities500JSONResponse) VisitV02ListModelPrioritie
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02ListModelPriorities501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02ListModelPriorities501JSONResponse) VisitV02ListModelPrioritiesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -17131,20 +17039,6 @@ func (response V02RecommendModel500JSONResponse) VisitV02RecommendModelResponse(
 	return err
 }
 
-type V02RecommendModel501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02RecommendModel501JSONResponse) VisitV02RecommendModelResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02RecommendModel503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02RecommendModel503JSONResponse) VisitV02RecommendModelResponse(w http.ResponseWriter) error {
@@ -17281,20 +17175,6 @@ func (response V02GetModel500JSONResponse) VisitV02GetModelResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetModel501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetModel501JSONResponse) VisitV02GetModelResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -19260,20 +19140,6 @@ func (response V02ListProviders500JSONResponse) VisitV02ListProvidersResponse(w 
 	return err
 }
 
-type V02ListProviders501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02ListProviders501JSONResponse) VisitV02ListProvidersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02ListProviders503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02ListProviders503JSONResponse) VisitV02ListProvidersResponse(w http.ResponseWriter) error {
@@ -19383,20 +19249,6 @@ func (response V02GetAllProvidersHealth500JSONResponse) VisitV02GetAllProvidersH
 	return err
 }
 
-type V02GetAllProvidersHealth501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetAllProvidersHealth501JSONResponse) VisitV02GetAllProvidersHealthResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02GetAllProvidersHealth503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02GetAllProvidersHealth503JSONResponse) VisitV02GetAllProvidersHealthResponse(w http.ResponseWriter) error {
@@ -19502,20 +19354,6 @@ func (response V02GetAllProviderStats500JSONResponse) VisitV02GetAllProviderStat
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetAllProviderStats501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetAllProviderStats501JSONResponse) VisitV02GetAllProviderStatsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -19660,20 +19498,6 @@ func (response V02GetProvider500JSONResponse) VisitV02GetProviderResponse(w http
 	return err
 }
 
-type V02GetProvider501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetProvider501JSONResponse) VisitV02GetProviderResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02GetProvider503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02GetProvider503JSONResponse) VisitV02GetProviderResponse(w http.ResponseWriter) error {
@@ -19810,20 +19634,6 @@ func (response V02GetProviderHealth500JSONResponse) VisitV02GetProviderHealthRes
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetProviderHealth501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetProviderHealth501JSONResponse) VisitV02GetProviderHealthResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -19969,20 +19779,6 @@ func (response V02ListProviderModels500JSONResponse) VisitV02ListProviderModelsR
 	return err
 }
 
-type V02ListProviderModels501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02ListProviderModels501JSONResponse) VisitV02ListProviderModelsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02ListProviderModels503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02ListProviderModels503JSONResponse) VisitV02ListProviderModelsResponse(w http.ResponseWriter) error {
@@ -20119,20 +19915,6 @@ func (response V02GetProviderStats500JSONResponse) VisitV02GetProviderStatsRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetProviderStats501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetProviderStats501JSONResponse) VisitV02GetProviderStatsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -27677,22 +27459,6 @@ func (response V1ListModels500JSONResponse) VisitV1ListModelsResponse(w http.Res
 	return err
 }
 
-type V1ListModels501JSONResponse struct {
-	OpenAINotImplementedJSONResponse
-}
-
-func (response V1ListModels501JSONResponse) VisitV1ListModelsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V1ListModels503JSONResponse struct {
 	OpenAIServiceUnavailableJSONResponse
 }
@@ -27835,22 +27601,6 @@ func (response V1GetModel500JSONResponse) VisitV1GetModelResponse(w http.Respons
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V1GetModel501JSONResponse struct {
-	OpenAINotImplementedJSONResponse
-}
-
-func (response V1GetModel501JSONResponse) VisitV1GetModelResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -32903,855 +32653,858 @@ func (sh *strictHandler) WebhookMubert(w http.ResponseWriter, r *http.Request, p
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tctw4siD6Koi658bsxqHUsuz2dNt/Vu2PM5q22z6W3Z47Pd4SikRVYcQC2AQouabDEfs0+2D7JDeQ",
-	"+CBIAiRYku2es7OxMaetIoBEZiKRmciP3xY531WcESbF4tFvC/IR76qSwH8/2Tbs6jmmJSnUP0Wz2+F6",
-	"v3i0OENrTMumJgivJamR3BIkZE3wDm1xgVZk07DjRba4xmVD1NB8y2muJv3lt0VBSokXj377lC3WlFGx",
-	"XdYEC84Wjxakrnm9yBaUFeTj4tHJpw/ZIq8JlgqAe3988N1333734OQkMx+qiXlBFo9YU5bZYkeEwBuy",
-	"eLTgFWGYIiF5VZECYSZuSE3ZZpEtKlzjnR0h95X6XJD6mtRLPemnbEGLxaNFvsUy31Xl0cm9P//l5Pkf",
-	"//P05bdvv/v5+/f/31/vn/3w5Omz5/+xyBY7XpBy8WixqeTRA360o4wusgVf/Z3k0kxyrBBcEkk5O84V",
-	"RhefPmUGt7QWsovat1uC1urPCL5FOa5rSgSguOYlmUTrIudMEqZWX2QLNWTxaIGFoEJiJhdDrGtUTKL8",
-	"iyHlBe7j5P12D/vXdESEFeIQ7lLssPg97fQ1JTnpn6xK/RHxNexYko9yDsUvSn5T7v8JiPyW8/IJLsvo",
-	"7jGSnJcox2U5jQD16VJ9qv++bliuFlU/4XrT7LRwW/z2t0XN+e5vi0eLbMHwTp2MHcGiqclS/dCefVyW",
-	"yz96vOJEhZv604ffP5LfaXHYFy+N+nOGbraEabFCfm2IkAiLK4HWvEY0xnNfa0fZorFbaX9bSn5FmFg8",
-	"uve9QnrVSPeXB99lC95I/0/qo6rmu6r7leQSl+4vD//4SSHvAq6yJ3qlHgJ/4nJL2QateVnyG4FWjUSX",
-	"vzx99dOzD5cdrNVEVJwJsiwJ28jt4tEfv88Wku6IkHhXLR4tTk9Ovz06eXh0cvr23smjE/X//7pwjJbb",
-	"1X2AzDGfJTD6siFGgqrm17Qgtbs+fVj0HC0oz+z92wHEzADKASk6YJgLe+xmXuOyXOH8aomvMS3xSl1c",
-	"sm7IKGjmznaAPTeTnElJdlXgbmXko2whpUJxfQ/WVo8wswC9zcRIcoRLSWqGJb0mbqoWpHYfBoYWupdE",
-	"4gJrmdWC9ZxumpoIS0KNkw5EbspGqKO3xqUgWcthiquWO7F49N290yFLO8B2dnUPIMUKF6QkTl76ty5X",
-	"+NlwtX216yFc6ZykRaQi9KPFc17n5EjAqqR4hLzR6L9RJklZ0g1hOUEFFYoPiv/eYheWXAoHcruXNwQX",
-	"++4WXpNacIYRZgVcJwJhpbNKtMWsS/Mc51uy3FKtBFd6nOU/GGrQ/kmrkGVJyuWayHwLiL93/N2cw10D",
-	"qC3oFxLXAV61gllxaZ6TSvYYNX1BAQu0C6rrN3iG4dIdOb8AFuc7BVPJ8ytSLDR++lepWxru5v4xVeu/",
-	"EyS4+gZfE4RRTURTyr5IbUolyh6g1R49RDsiayKSAGiElqTvzt+Sj/KpVRwiqse7c2SFgLe8UTeMIM3Q",
-	"wlx8SuYe3fMWVP/WH8N1siW4IDUw1hssyQu6oxL+R08q8ppW+vgt3miKC4TV7UIKRBnCqCI15UAPkW/J",
-	"DiBXp2XX7HzdRB2dDdFodgu9ITtM9cGLLlaStVQryS0Vt1xMkMCu3ltNQ88NCnymFnzH6EckSM6NRp++",
-	"IpH1/kzZnsPVLvR8qGGSlggzLrekRkYYox2+IgIJwgSZteL79+/PGrklTNIcSzJc9k/8BqSk91F3AXcU",
-	"4b4DzgBjlEjDHOcF2VVcEpbvfyT7EL0qguEywk403FC51eY33hF0RfZoQ6+NuajNSGM04Q2mYJNTNZVm",
-	"yVYL9pY+Umt3EIM/vjAqzOm332YKUfbf97LBrrLF+fonzshLLPPtcA9Kfjx7izfqnN1ssQRA85ISpoSy",
-	"eGy1UgxST0halihv6lr97pmAVKD7Jw8y2D5vJMJoxYt9fHvrIwXTkQYqsrl7J6cPQvtR9uiza8Lk+dMg",
-	"a9dE0V3iKyW1jBekqQzC0StW7pHkGwJcCOTqITsKtVr4CFY+On86SpIA0GH5oph0h9keESa1W4Gjmsim",
-	"blnj14bU+xaIEibqLa4Pyj2l+rtjcy94bF6t10GREAJEXNEqBgbX88TgUP8vmzrC785faqGu76AhUGfW",
-	"API4Deuz1N4IlsRGW/uZ1Dkp0dk5unj6YwY8Ta5JjS71Z5dI4L04RpdncIE/AgX9m49H1zDsCNOjhh6Z",
-	"mY/skIKbE6wOdZQ9/nKk1z46Oz96d35k9nZkNudjijCFlF8W1/cWH7KQHLKaJIihH3BhboaO/fDbAldV",
-	"qeQa5eybvwutLhp3ocalxLQEObWhQtbwodElHum7BRdFTYRAOWaIcYlWyhjVmgZoCEsD2woXSyPhQHeE",
-	"/1rCZeuMyx//+uThTydvvn323cWDt/d+fv8XtWWJZSOW2in44OTkk4+Ff6vJevFo8f980zo8v9G/im+e",
-	"Gf3kUxaQV1bW5pj9AWDWPrkCgeQRiEokJIYrTFnenK1Lmh+KvDNklE+kyFygPzzBlcSU/QHhEtRGRD5S",
-	"IUUfZbld9hb4+v72+DqXSG26xgXNpdAiHgQ5rxWdP2VK+1/RoiDsQAQ94U1ZAPdc45IWWBKU16RQdy4u",
-	"B2ipSL2jQlDOlgVhFNTVg/Fz/274KVfWA9xhV4zfMLBOdngPeyo4nBTA1DkDM7NV1A/Alp0DaR83sh72",
-	"DpKo+Whpfz0QQ9/exYk7Q2vclNLKVw33MbpsYbpEa6oUPGqUVoJKvtEo+4nL57xhxYHY+olLpMf3MMS4",
-	"XK7NDwezz4M7OV5wOShWATmQIQ6cBOeBCroqtTbi2Myi5VxtdkeYJLdBDm1nQXu4jwdo8j65DSfduz2y",
-	"XpeYMXAyaXkhQVfbEwk4eVURdnZ+a2ndU8Sp6Kt3rR5bN4xpV9fE89WBs4aetigDKWlv0/aN6yteHhrz",
-	"t7hC9ARf5iKJU2lyfIge3n0UJsVXurAmaDLn2tJTffbLK06Y2LCUp9+vfi9OEOJWt6Oe+5Z3pGIFcMKi",
-	"P2wqefT9H3o30pA+xmfr36EtsRKmM3Qz3uaZou0L39zTsu2Q+9sR7rPe4vETFR40+zx9FfVggiIpSsJr",
-	"vC85Lt5y/gLXG3KwWazv9BUv4PqWnKMS5pvE/9jQw2/9Sm9rKTlf2tkOPSL37vSqsfsEqGokt5hZj3iX",
-	"LIqRFHJoTW4jzwpMyz1aNcWGaF2jIkweByQZZaJZr2lOCZPLXxsu8UCYRecKE2owX59KeqYl+ZgTUtxO",
-	"HTi9u1vI7M8JM6AOovIY2QfyG+z27ih2QeprmpN3zHviPYhoZiKUK+Ww8aabPEojI2fLM6HnWnanOVim",
-	"3b878lS4ltqLDsYDI0RpBIZUFtZjdKkRegm+JmHiPvznKiLr/ZF7ZwmBZL7+xnuRAYg0iG85f4nZ3r40",
-	"HSo5lW4Njmhkj8Ej9PAEVaRG99COskYGKL+osSRLGOafHk+qpk0bYovabqjPEuE1Dz2xp3dmVL26NmGa",
-	"tdv03dA6W/zlyL3/Hblnh9Hh3UfQ3hSdB8ukadoRg6nM20PiNOprj3nfMdzILa/pP26lbfkvgsUxeq2j",
-	"IxDWZiP68/u3Sgc8e32OzGPQ8NLRtzmu6PIKHue6mtnsBUIc7U0SN06DH93iQrozLe4njhoIFfFN8B6D",
-	"v3///qj/hDvGGP0X3w5nVDXPFRFWJXnGJJX7wxjkl9905BrEIphXKVk35FO2KHm+ePTLQqlCHsU/ZIud",
-	"gCAaSsoC/ESg+7TxMVQIfRR+W+Tyo3koc0FoD5UpY5Zc6DcGfU9s1E3OtVXP2SKyvlhkJ+YBykFyAQ9J",
-	"SGzBH7KF6A2JdlxI9PCBumdrnMMTd+/pSeudXMH6YfLaHmzXGYUuTmOW7mtcNnfBxadz1aqf3dqjSjBQ",
-	"SV3aZkePlZKlzX8dx1RSITsK8TsmmqritSTFS1JQ/Bb2eqCCxQo0+DhBuwoPO9xIado9LXdqU/qHW1gq",
-	"3965pbLFAmFksIwUfJ7uxStinkKdslwTrMn2hQzLr2zw3crU+1JG3lc1t+7Q0PpiJtZXN4J+1+bP1zB8",
-	"Zn3+1Q0Wp3f/y2a5E5vlq1orX99A+Pqmwb+Mgs9jFHxdlf0zKOtfSk3/PajQn015dhDAAT4r/JjF3ko3",
-	"HLFmtyK1OEavGHHRxRD2zhuJct4wRSaBTo51/kpFakl1OCTWMwIpIbJ0zesdViel4I1WduzzFiyiKLya",
-	"PeaT+4tJhfuULc4q+owVFacmNbv3cIXl1uUMKYXH/eP65PhUSejAXoQgclnVNDd3VYWlJLWa7n9+sxiE",
-	"hmaQjpf63VK4sNqpz+ElV6R8WZEacMd0omzC54IznDa1SVNK+hjyD5eyxvlVEuo+6dOlTZZfNB67aPIB",
-	"cBjJeiQaLOxtsYucD2EGOmdrHopaN5H3llUQX6/V+RhwTGfcb+Ox/9mC+Ow6JhY6rP0pW6wJlk2tl6SS",
-	"7ETCYjvKzvWn7a+4rjGkP2uB5Qc/CwmmyYfATNekFmaD9uuT49NQrHSXqnacW64r5Lxt+aiJUCqY8nHG",
-	"gDpXZN/mOii6XZE9olKQcj0kmcnQXeqT20oeLMmRpDsSYm/ysaI1EWNjWFN2kjIHc9Cil5rw8EE2RUMq",
-	"ljiX9Jp4CTIrzkuCmfq5xEJCzuOtANPx8pNZEwqPZE0/RlJ7DNZXZEOZyCBIg5Sl+ptAWMnfx4jsKrmH",
-	"BAL4qxHHvCzU33aKUj3sDCAQOa8CB2/xDGbeEcwEItek3mvTnyqhf8NIDYFYBYdcgcTj0z0xPc6mhc0z",
-	"cFhxwPlUy3xu67BRj3hxpn9iE8oHvI8YubHs/1ijEpJp6I5AdJNQ6uUNQ5ShvCS4Dtx35sVkWhr9SPYX",
-	"JK8JAJY8ZIC39olG/W98009rvJZjx13x14qgHS7IcFvd09oT7UZK0FZQeBFHapya724P0gSnxZjagqp/",
-	"d+BqVo6yeYfHE6iqJofrAn8018X90x73Z4uG0V8bYn4HW6tHWGvdROj5goY0T6VsVngDSaWGriLKpN27",
-	"L4X3hrcepH4nJDMGWFan0arh8V2+4TLhqKrzWJXY5NLq9Mvf6/FVqABYC7XQcvRg2SRWJc/VNoXklUA3",
-	"vFaKWfRQDU5DZ8H5d+aowBnOHt/gBJmNPjS8CHEro6hAdvYh8TY1zslSZ/wuTY5vxyz67iHUDhmuoMz/",
-	"DqatG8LDtUv+O/32+9OU5L/IXrV4CCvI2Ikjk6emrnFweRklUanzj5Q9alT7Rzc1BQ+r1ubtT1ZjH/zb",
-	"fg46v/vZ/Mv+CAaA/U3/w/7k6f/e3O5P9rM1LYnYC0l29it13h/tMNMPpwqt65LfOAjaP+gpQjpz59CN",
-	"XWT+8fazbU+/y3wbaoMpXv5ydvRXfPSPk6Pvjz78u/evD7/dP/3U+ffDT/8WOlxnCndnUtZ01UgjRIqC",
-	"Kqhw+drjT33DdYF+jnMpEF5BWh9DQAftLChIRcAFZrIRdEkGVqAbiBalEuV8RwRa1xzUvCGzqbmeYEk2",
-	"vN5H2O2KqiWUzggp3hYAKnyWI+ya1pztCDP2pPajmdOnuKcpKFcgkI/K9FB/YXSHjUFCd8ZfGMbcU1Ob",
-	"ZOiq0ZWOSKGBCohqg3PK2bL23uqGOn3Bbxi8QjZ1GbgyK8KEM3U8jy2o1Vi/ApACbpGOzG1qupjURNRJ",
-	"WNoh3eTvh2mDBf0HWe5WkTu29QCVNCdQmsX49kYvI4XSF3qAMUOuKblZArHCaNL2gK3gpFhQaXjIjDwO",
-	"HY1fG1xSuV+KnNekmz+dje2ld+F0yBeCtYvlHtr6YPQQlYX56EPsRD01ftCA+DGHhyHM1FWNJXmMLrVz",
-	"pcASX8JDOaAOsKiPtC26VMRcZ7Z4zyQ54SR9su6cQ0zj3JMWk8s50aIG8pAues7QuwtU8LLE2s8zyr5q",
-	"juWqJvhK0XsKhCdcyB/cx5+yg1wQPU/T0EVhI0/6onOviNeWrJnyGnklmCbR6t0k2mG4qYkQQeRWpM5N",
-	"PEGkQEJALwnVcPotphEpi45zKEC1IaYahhXG44sI3tR5mhi60J92PGjTg/SnMIjXShBQ43YcG3qhvwUP",
-	"JQzdl2Qp8abnBJx1aAYGEZVlmu+nqYqZLNvXxO1J97yBjmO842yB6vsKvf07ipnDHGCTHqo9vh4c3p6P",
-	"xttoVK5C0ZGQmZdvMdsokUlL4qsoEUfF4dJPv3BNsh8A+tR8+8mLRBuCLgiTUFRMKRIV4ZWupRp6Frjz",
-	"U37QWfKqe6XK0GRtA/AG7459Nrb38Dg3e1GXDsqWaON8ZZ87u8i91MtcIg4aYFtRWLsOSiyUyKsJQXnJ",
-	"BTHBOp5zf3ji7GUOtQWhiLE6hiwnZdlRKnpKsNXEvNcAOED0mixzvttxBgs1q5Lmy4LvMIUz1ggJVcfU",
-	"J6TOKS7Ncagpkbjejy045TzS6YASl3zTxI7ZDP+R+tyVIuy4xoCX+0J05FDVZIfrq6kjdQgnW09WpGyQ",
-	"3jLaYZlvQcvTZWLn+L000ka9Xh1EhbRMwmS9T6WQEYRD4wpqd2GBLmlxmQEydUUsoa1PZZWbQDZTD2ie",
-	"LE23zQ7XOT+DwucsDXien/JqHvb+dBsz7Raa5KG22D+/lkSL7uUyTy3qG489FkmzJuP6kEfTqDh4TVgR",
-	"rKZ41vEYUYFWhLLNnStGw4ftykAEa+RER3p9mK+uxrdckzWple4kIq4r4yMtOCNB86T/stRDRlnyGzCt",
-	"V1iQjo845KY71+vlfEfA4daVvaYgl/aaDSWcXmtDmIkrmlxNP22ojZlNmrHa2IwtsOMFXZuYLDG5hrrq",
-	"+3eIXQ4XuIoutsMfl625b8ONjr/Nxoz/x9qJqcYJtOPaefTg5LSv1EbU2lYWqdVvMJVd29VA8e3JhHPf",
-	"1Ncz29ySskBQX1n7+Yb+Rgfaw7Rqf2Fe/k8tQfzzU/IbOPkFbZT+tqWbrRILpaxxXGeLRpvplwNrFt1g",
-	"FvQmHXzR9uNxWtnxwCJlTHpU3aM8ubR/9FsBsiMpIT4WTW6Akl6EjOlA6mfwq3u/Q0HTtsSpRq32u6s/",
-	"muOomEYXZNeGgbuaKJMPH/js8+D0+wffP/zj6fffdlko8vrtW3FE1+UJqXH/UfOmEn45fYj/UHLDDOvp",
-	"bXC/Tr64w+3Xv5kn6dwPPmvvWD1fl42icv9Nj9o9opF8y2iOS+2Tb8uXpwl9zy2MP1qPekz63EshT+vX",
-	"7z3r0BKM/h2Wj1DFNhm6wdcZ2pSrDP2f//W/e89Sg3eASRpVJZZq+sDKvPYejB6hHV+pXV/XmWLwK8kr",
-	"+G9cBwBJUAUqXu43nGnlR6ExVBV1Ph5/bUXk5Pm24rTPcg4nUea6ILjOt29MRe8x4xdsPCK+uNkLFWj9",
-	"u23CxwMbWkLhU7JJQ59GwoUdYu3e1uL5Qtav05+7ex5uaoKcF97mQ3WSb7BAJeem4YK9gJ3mly3IR11x",
-	"S93D+1VNR9w0F86p3T90DSucFphZBSprFTeouQS1+0mhNUjeSEG1nh4AykCSLdwMPqRxANM09cMdVcaB",
-	"HvanvXc3pJK0qKSk844smiqA83aD0UXfVcrgCvmC1tonXHgiL0MQ3G+jH9OejJ0Kadpc3KGbYkp7Cr75",
-	"xh7ES+KF4Dp9Y0UZ1ubsXfoaumZ/Dxq8ERkSpMJAOrQC22iHRU/j+Da4w6jtP0fDADS1FryjT1RcaC4K",
-	"hpIx1Jgfo7EGh7+pHuCm8ryf08o1vIXf1Yv90NS3mAkeT/1jePWeNMgxU0aXkYFz4yjingQPhC46vFeE",
-	"9unAo0aQURq5PauquP/VZTFQCBKR+7avT01yXhc2mAfU0hzuuCE3td1qfpsMz+6kjMScb9OR1sGtnptN",
-	"hETrDYY4qpstzXW3h0aQGqgo6IYh3dhhdhZAakT/RAi/gTstNqKR23eC1L4a5ibQy01CBXHlat9Lym61",
-	"vRHKT+w5wQ06uboi4TIBwyEHqh3r7SF2gl7OfhHt8lGq+OuB6aWmBsF6Yx60w35UfVZBmVCWpWdBd4Ez",
-	"P6Rw3YX51GA+lVEHG4PBzhcQ3d9FC1nvtoa+XLrNkJnkMVLMYh7VQVaZNgk3WO1eZwLknK1pvdPSesKf",
-	"mivdUncAC9H9z+/fZkB8pZ39QHCtu3pN5XZNx0ZjrfMFGvsM3TGzPC92bcqm2v0YUa+wB/s3OQ9iOkjG",
-	"nqRlTdY1EdsWf8mCZMaQwSI9dxLnEG0MDqSaMHKDywQawWxOwbRawwpIHNYZbnMUOnzW31IHmA4Fzaqx",
-	"kxM2ZyDy3Jag3mIBVz1RtgZv3f12w3+/UbZsGxoP4rL9J+MsEgNrdzoilEJZCtUy+S2wp9N8goDd4POn",
-	"OfA64V2d1lvdNk583G6WQ1ILdyZEc3J2+HKpQ4xuv2Mz253sW1/TrY7c0GIRV4UomeGU8jW/T1FQnFOK",
-	"smt6a7VOLDHjbL/j2rqI5F3ehYrFyM0ynQHU19VWnc4kqTvvyztiBWVZXJN6f3sG1a25E8C/M21zjpTq",
-	"aunBV/wG/teXfv11kmy8zkpxIw9MHoH3nlG3E6S8JqIthUUFKkhOC+0FoQFh7ZgxIi+uSU3XNBYfs27K",
-	"cmmzICNsNj6DaFahXoAjqIm5yN+2Rm37eKwrxvc3fXuFN0a7tjpKNIcq35L8SkHYTeZoWCjIvpHbNP+Y",
-	"VRTigeE/aZ2aMF256HimTRaYzHaG25R8hcs2Md8kAkFLM8uG6WvClyFm6RcbgO8yD0e+HaiRME2m6Lv1",
-	"E486kmuqPUaEQttCXqMVl9vRDE3f03jvNGHjY/ZJP1ns4f3vHkxOGTpFT7ZYPoH+5eFHprapcf95stPZ",
-	"fSL/YYvlcxjwRn//yXWBn3o1KvmmqvlKpCzxwn7b9UpODXviOqZbX8BAnAOsvmuuu/0PMcS6mSPiyTTr",
-	"ZMA96JrneNWUuKZEPNLmoi1fY54LdaNm84OuvjkkTfI11t98q3O7jvaJWprHRVOFR/JYOYNZJnHgdbvb",
-	"AnyA7roxmUy24a3zhUJJzbYfLHdcH4sq0uLIy810nf2jtXwS/IS2xf9vnfRZr9d/0CTr+OjGF/BajIeS",
-	"hCCAVnea8befoPDFPFVvTb99y8Uav5q3MlMMxCaXKZNV2Z3Hi5El0h+bm9TD/y544N2ePARnrr9OY4RA",
-	"IOmkxXGfIzOtFBoqt+egPWyZd3KnJcqTbcOuIoEBbaNunSIAQUMgx9FZWerftYuNWRkEFehcENElLS4D",
-	"LvPZUqFhV61Y+FKSwOk7k7A9sxWVv9KJPs6BiB9i9bSSNhHm4BizWR62tJxmtKiD3FkeWAgqJGZS9/Id",
-	"8k1bty+mgnZbV0Obe6WsC4RLIxRSPIaNwGmGtDUtLV3cDoK0gAb5AE4y67/lvHyCy3LiOuyLHa6fhw2+",
-	"2j2lUCluINqnzRbBax0DYlueD8h1TWqhHWtRZb+j0EOJZdN/MIlUbV3Fec8mfdg6c01jKardP9N6/KXR",
-	"8C6ztnH8lqqd7dEVqaSymtu2chAnY4eIqTE6ZeUY/dBX9WyI745+JIWuwGguTHnDkSnPHEy5ziW9di+i",
-	"JihEx6jQvGcgnJwk0AU3ki8FKUkul07I9cNNIrP44SeKfz/KJENV0we+t/bqJP+9V2j2SKXWo6yBEkmQ",
-	"pN6OR5QJSXBhMWo2A0pexynwWBPPpyYwtA5ZlU1twhIC2UXTnlamfl5afSAQ7j6N0zWvc6KJsuTXpK5p",
-	"QQ6jjp7J1xvnAwOHjuX7ZUUYLjUHDkt4tjVovCv7KG76diPn22tSv5iIYPTm3OBNNXNQnbQT3w+Fz6fN",
-	"e5dgeq/KnVN8knSQXeHhOQacs357kZ8n0173ORZnJ8K0FTJdFwf8oOWr5dRv4G+X/TDxJHywaA5ZEjUq",
-	"XCshUS67msD0QTGVjJwUszLa/leoors62Vrq5E1dEyZdw/uuFxNdmlkuUUnwtavPPzuGvqqJIAxqUX2W",
-	"w1zVlNcJAdOKOV7bb3um7fQ4862nLyxzXOEVLd2D02i1fTPoiT/GNz3b6PnxafTnz/XXXkbHwIhJyKeQ",
-	"vErZ/IX6Dr639YXn3wp67JJXLiNrvDSF+vqV+VipyGQHlagbna6ZyD4nCdyjj5zzUE4q3a25yXk5TwCq",
-	"8T3pd/rdtPCTvFpWE7u+N3PX9kViptM46uHVFsVrXEdzCWqpPQbm6niMLtVMl/pFSQfWXVH9JlFQNXxH",
-	"GZbcQFlVxq/k1WSKI/pcfQTAeGZb/PM3+hMzQKmKo1QkH/VGPzl9ef8TPElp3CjDnJFXa+gjMMkS7WTT",
-	"H7fbSvna39WnDz6hPspYyLoxuLsarnnwe4w2jbs6tBKvftZEVVenHwGyqQmRNrq+nQzQa9KWrNtAl7G9",
-	"hr7iO1JvlN6nWLspJd3xQlunk5fM4Akg4oN0Vioxzp+2ggWUbzMtGTpGubOYl2taykgkjyNQrCbWn/iN",
-	"Lp1Raji0K7Tk/KoDh7KRoNHDjc2FTN1+yx6h8Bk4OEMbr1PjLIkB37154Zc6sXC3E02mPpvHs9CIrlhx",
-	"60WcDthsC1FxjM7QpVL7Hl2id29eoBzXYPtSCS6eTaiyuqVT0rYNWZXs1MjqR2z31ei5WYJjiHjhvVIF",
-	"UnrplWIqgvOtCbq70ckH42GKntss0ed0RZiBZDpUZuhYgcViO4x6AdXtYe4MLWs6wkk6kQXeD3RFSDXu",
-	"IUy0UsyNFqm6nGSWWyfgpKBW3/luwGFqRZqifVs/4hy1JORZnKDtk5ibVl2CYIth6NKiyAz9NEIsnH61",
-	"mlXV5En3pfleCVDRXpidv4YMyZY1BbkmNS5b2NOfNj31aTovsr+5EahsKQx4JXOu7qGoitwovtM3XMZ1",
-	"qEGOl5lZvMArUorBucVSYptkusMf/SXuPYzyYpfNXnt2YECxMU1moAWSfqg1VzAVRp3pZkWKisCLhk3H",
-	"zRYrXGKWwx9BXYHKD6m38+uOQ6wLHYfCl400ylUbE+HedUrcFOrO5MqGppApqPR9eKsSsgZtiuRbbrIZ",
-	"saSm10YSbL6qGCwyBT+3RGsfZDb4mqAVWfM6oFt4LyZJLNdXKYavE+MKxdRrRtQ737tjXLQbZgXa8hsk",
-	"uXvbkP9yk7uIpTtwi//L3f05fcajTt74s/Nndpb+kzgt/4mdioc76mZkkWmJOhabY2SmlaJUohwqyKx4",
-	"ExCjXzDAKjXA4vcV/PSlwpbAzvticUtR1uIlCetKOgbdXtgdlQ2aLIAAuSalYi6b7JR5IRjaUFKANCyP",
-	"Br5pxzeWjfj55DSQ9Ub/Qfq3W+cGnAgJxxVdJrc9yxZbLJbm0T8c126wEatcYuwFMVBv2qJBGjszy5h0",
-	"l+3CmXU2GaOzwfG9u0fxPyPO4ljSTzXB0BsOrXAOt5bV5Bf6xZ1Mmsr+x56drF9snsZTSLBzz5WUWVeO",
-	"+mHLy0JkCDMTcIwgaA3xOmtDt0wQDsLiSjeioDJD2A9EfHfuC4R0L0E/4HFq++/OrTdDf2737xz5Qe/G",
-	"kDmlsdwPMoxgcKpV1Pu4y1fwJBVQ+SBCrm+kx3pUOjma4Gx6br8NbGtEHoe3FhjQ3d67sE/R5IDD/toQ",
-	"Vcn5VYYaVpiu57opPV8Pg+dDDsZAMMlIoWHeyKqR5tvL6eTowfzLxALtLX/rTXu12qFlsh9UMgpBB+Lp",
-	"z6ua7yqZhgwfkMukRPF26lQ8vIZBAxzo6ltpmxokbXj46OOnN3MfHwGCRni4jXCO53cpcYmLAvKG+EhO",
-	"TUHKlBCahl09hS8/ZXPTcBp29UXzcCJ5NHqjaVk0brfT+D1GbztGhn1jghuKh4p3eO8O/5zxxY4RxoOM",
-	"w3h9Fk4MPINmMU1NEF5LI2u1xYq2uEArsmmCUcNFWrbujHpRuNZW8vTLirmpDqnAktnbSi+X6Z1EmXH2",
-	"I7apXqKdsG2vBmDbY3QJ2QqXpvUj3xAwnV0gsfvZqNIw6MBXcS8JMsHr7DILdAHqRHXNmKUfspEb3cOP",
-	"utIfI8razbWtzXSCgtYxLynLy6YgSzBhL/WTQKCIqoI8cqEOncomxtqDDNwfQeeHs48Pu4sGw4PsZVHa",
-	"FkbsGVwSS2Kr5la4lsfosqBCbb+4NM2PZdt/j3Gpq+JsmpoUmQni0WXVwFrzGWlLcCm3exDOmxpqqGWL",
-	"hnl/NguFjXE/hiTUFsf7vW3UTaWwRoG4mzbdB7bYdl64gAEH51EZQm3Xvcue6/0SbTiyweFfz4wdem7j",
-	"uTZ9L60+j+I4rSwY1K2LtwEvsVTGoH2x0R3BH7uEP1PFyZb4Y7GeKF+254KtzWh318FmNnAKeFwzr3+U",
-	"f1RiXa57MRRQ3ypy7Y6R/P3WvosJJWOpfIxIKUiIAQ5550msjHlIyKK3/enmPz6yxHg604x4UF+iTb/5",
-	"H9JYugvYWJ8dH5ixenWQgeX8LAgUZNfcHFcVqBjgmxFNvlW2XRvoptsKBF5ZMx1hKEiotpOnQN9JMaRD",
-	"BHj7WtB76Zp42UotZpnybVIskUfFNqYIjGT7pDIu3vsBSP3Trq539XOXjlg7izwJ3+8yfBcGib85P2ip",
-	"f1BAgVumNVz05wTF0jZfDMnvQe7kRGWdwJmaFjUj2srwNX4mF89O2QkIhc8vqDq3YbrUetMziN1LUOz1",
-	"Z0rLdDw26Rw1r3riqu1P3nvqqTdNUscOteaZ+zgkreA4TRA6EK44PSzE8TBR5oE/RQT/DEVV3UtPJF1C",
-	"Yi+oPLpiFNQiMWIxQ0RIunMF46Hsl0AYrWo1wxFfrwORUt6zpBuubW9JcYzsfvfc0TR0otv2QIVNr58P",
-	"83RfLGFT6kbURZBTKoa2/ZBcO6Hxzj9ee6O0EaaRQNq3prNp0se2f8Hkpz0W8wEKbSgbIKUHWGfpMGsK",
-	"eN7BNQ36Umz4hXCFPnllFsxQviW4UlYGuPtCtSr0773In1gaexusAPqS3NI0Wyh38MNjerqi47YSrpQW",
-	"rKM91WK6ReYzJnVB/2HPjqTeJa9rmlO2cd1LYKCrvj3j6mi36U3hx2y2O80CNBsieJqR9N7DYgIcJ5bS",
-	"N7wpC2Xa10pZvoSuwBWpl/eu7FsH+m/3Tk5OEGUZ+vbkBPFG/ve2LTpUO4MSrisslAxsZ2gYlZdaoy5L",
-	"BNEwQZWhv+DkYe6skCKFSJlI6pfw7YwAKTPOj5E6VNR45PamsPDHKP4UlyV5S80hCVQeUj8ppe3p2YsX",
-	"R8+G+F/RsqRss8z3eVc52XEmt2W4Ia22m/PUE/TEfq5D1tSf2pBR91xMSa2ZaLLEU9t9pSzDNXolnSM2",
-	"DJgKjcFK/BEydbdiF/Wwk/WwGyPiM6MDhJvHmh8fg6cQ6p8VpCKsEIgzHfjr6SPmJIupDEUTqz0iRy1Q",
-	"b02hZo3slAFUx1sRsd2nfP+kJgWVLmx8uankHLiE1FGFSWtBklQgJ7LyDnBiWEZ/x5PZG8MtzxliIZ8B",
-	"FSBIx34M1x5jNaU55vBZ2COtfgAB3Lm/J2IDDhcZFqyZyoXTrNNUxDRdpCMhgcND4mdCTxjopRqlM7UK",
-	"TxJFFIwwqfqrDjDVkWBd5E9JMM2lo7y12seyPOfd61+eoeZzSCub7oJLbqNSxDikg/Ke5nEwF0RTWC74",
-	"juhaWdIkO5XFoFturxSz400/Sse8VN0LtI99bjXSI3U/k8JdjWLYuvYkoX9th+ptHoCQmBW4Lub3Y4ya",
-	"YmeeVk7lFmEEO0BSGV+Bt4kQQ5WDFB8P0O5yl/aXywxdbotLSJ2Ahrb9jIn7pxPc2xJkiOHsEIad4jC4",
-	"cafEjNLHTDQMaauJUV38jXHp6j3oF3Cpm2f8V5dJcaU5XR4pVX1NAoL+pTYaIo+0X12iOcBvIdzeRgpS",
-	"93gPhNUx+hMu1wgL3ZBTR9/ZYAssEETnuX/X4L1rdsFW0F+cs3Tk4B2oTibmMGmmEMN6ZkFm7ZZbXqfg",
-	"2209r1/v/vWQ3EVUn3H7IB/AwC+VuvrKwiHCxd2hlZR1EtUNpC9AyQa3ASTxVejtpyZryqANdMIbHmR8",
-	"8uX9Iu3bpia9bvwz9GRvseBsmQ/6KPJe4/zKvk4NXS1an0aV+UhhDkbd6WHmHfpNmYJ9kkM4YbuHOc4R",
-	"zRwGAyGnatSxo/Ey07UTs63SvTFuox2keecmSOq2v0Es1LZtPEeFOhWMFEpzEnSj/osy0N1GWoqM4fqZ",
-	"+uhM93XTxBLihtfd0mnujx0d7Y+nHc3zYR9z2eKmppK8YuXe+vE/Hm34kfrqSFzR6khXPcPlUcXVUapN",
-	"MGEP43ofHmghND41bZH/BIFzgRgp+LtLmzJfB2LBbXvlCbzZ9X6krOgUv57Mh4QcQHpNIn1YXAziVPaC",
-	"H7I4eESyTU29btHeymMIhA1FghzsbIoPKUON6GQZVlzITU3Er9BW9deSyvCt+ZTEejO0xhoVaGMi1Aax",
-	"+kTGmtjMf/8Pve/aJYJYojXJJa/3L6iQkaxWiI4v7IdQJRfTUIQUYbKe05PrOS1J9IWpwiG2f0NKqCSG",
-	"JDfh+FyGw/4OiE+AJTO3jbGYhI6Y8UWLPdwjsWz3M79C/C//83/87W/iw7//D/sf/7YYCh4nZzp7BCCi",
-	"noL3W76DnEHCCoSR+vZOZGpQmgVxFE4LAIYi16Tet/kBbUxRrHZXYk/Vqd6aCqSkQhkAvC2R0a0z3gOl",
-	"FNxGnm8JLkiN/nJkiHJ0/jQBKC3cljbxwVn/337/vWcDPjiZZmCDru6UnV1P1jlv9x0MDMSrkiB1aWm8",
-	"13xT412nrt0KF0uzhmmipLQB8+Kvb5VssWqKDZFL8jGHkuQ6SHZHoUvrsiCMwt8Yl0uoMA9vIXLLi6X6",
-	"Ey5LfqMVeM7WJYXOBBXeQ0tsyfmyxDXkYzRMNFXFa0mK5Y4UFFscXLs2TQ6iWin/Jd3RDlRwizNcus/U",
-	"+nRXlaDqwieC1Nc0J8uG4WtM9St/6JZ4dk2Y9JIIwnWWtFoROjClIGhFSs42QtepUWeI+cKvJaISrNEq",
-	"XD/spWnaAT3KE5vqa1md8yJ4SfyJ30A0u1rxUndeQCuCaoI7pZYauT76DgosCfLwQRBN7Z0Q9A+oXzTs",
-	"7kIKtFKGIJOZEaMunGoql2jOtTR18uk/AufsnKGVotFjdAKnzO7UJKTO7GKSIuwc0rXA60kVEx9mbkdz",
-	"hAD0rIPqDxFObGf2c4AphFk6KsJxvWL8hkXZ4g3BRTDLjCqZROUWnncNF84LMSYeZ08jynz7ZblhNunD",
-	"yk0b1+r2bFaOkU+hfUTJUHo0UEByd957qQXzkNQqTg9Ovn84T9+FpUIb+Q/7PHImBAk/3eqwP1tJT20l",
-	"IFrgo7QO/OrLp7b3MAw7JJzXuswGTNHGJU66isGhu/IjH6e8Hm2Y5Iyi/LDjMylrumpkr+p5cuWatIhu",
-	"WMpGcftGpvOY6Oy9iLvExhdStubTJcrh23P16aAxtyVr1lqoZgOGcsEiOR4T9WDxkD0gW4ittRcgXp2p",
-	"6yXQ3WZsThio4MY6lV5ATCDAqaFlEfbYmaovdoW6YUxNaBTDBKE31z9h/CFwYU9HWv909vaiHdHqeJMF",
-	"t7AkL9SH3mBS0IRCXQUV7RijG06XwTffeSOT3Cb6e+szyRaiqZKQeWG+a9dTzCkk3lXpCpNX1WiSL9St",
-	"U+NcZvBoaJtRtkzilUU6Ppn2WbrD1oLdwpMZfvXQ3/MbKUJ6yDKs1OGP+GGbTKpVW7vZ8pIco1fM1AB3",
-	"jqYdvtLFqi9dTuzljPTZkDD7ky4p9KQkuCZFsIjV26TKSurag9zKW1ex8lLz7adPoASQaWeVa1gjsrkv",
-	"y0WT50SIGWzRpuRPVabqIe/eZ8Dd7TcUAvycUUlxSf9Bnmrgxkv02R20ebrQShkyNaBrZmFMth0uAl7K",
-	"AEGf9mY0aVLIbG7dlKVi4/5nuATNCpGPVEgRfszQn06+qpjPQO5phAadqDdYLL0WkROVEO1UPhNZgLpz",
-	"hajy54tXP10AfK9cz8Z0Q/8MqfFITxA07F/Qa8LMTodErmquYI+704asiMuu/3w+I77gG97IsebpgoBf",
-	"Bx57rkP1agLc9YJvNqRAvJFdhvqQWo0jBCrEprsamvsxf72tGZ1jhgreKdG8xdIvkKEtqGtq7p6cF72n",
-	"Ua/Bha3YqceUnG2Wpnhv8CD04H2CJS75JuSCVIC2pUEDtm+v2GiSe763vNaA7ygT0IdnzM8egiGU5+6+",
-	"MJ2tTbqeeYmHprShks6deSZ9P9p+m4EylzyRhuvzp5A5GnnEaSF1kyZgLJyLah51NI9DwnYb/e44/hAm",
-	"6WaO/nHILfp7zfTjDK2/QWqCWKeHj3IuN+tRd8rKFpBpNvYWD9dqcBsOcrFoqISk+9VIvtrn4ehuxfCv",
-	"w9JjHY3UNXNFtV0rqGy0htamr+d8RwRa13z3OZsXhQV4rE/Qs9b+/g9MMbpi/Eb02iz1tPDrTbB+eL8O",
-	"DBZNTUC/q22FFFy74poi86p36BPYEHSNy4Yk1CecUbU6JIm8cvU3lBX8Zrxoo66mB6fBVHoSW1x34bwX",
-	"rqNoYhi96n2BBuEzfWiQBeDV/7vVjL2TeujZPH/qig9VNcnDndDf+vlNuLimggjdtllIqOdiKj2Ra8h/",
-	"4oIwhBvJd1iqU6DDUcMF7WOVH19wtoFSrqahArMBnZO0sy8xwy2oX+Y9+KZnIervNDZNFPhS5Lwm0Zaf",
-	"wZTqipDikHH6oVIsWwUxHE7jvoPCB0t9QCa+7TVVnLCA/JoAfgJtV2XzSD840pHjFztEWViw9cnQRW7/",
-	"+ugegCiiIlgJEiB6FT2HOngRI0wXyROmKM4e3YD4raqSkqKtIFATqFgFJQQ2yqgb0dn3SaULfU6fLpUU",
-	"iQD01ozu/vxpuO9c0XpEzKUSbCVhCwRp1bORghYk0Lxhsquagyas4Z4XcJdqrWKeNqtlQL91cVCRDa/9",
-	"tosEzRGhkPR1y0iTUFmm6+hf6Zu6aHY7HI60clrv8E0fYu6NDrrDMt9mSOlVZQmVbIQrNDm3MrregF06",
-	"c4iIMt1Ez6cdxFP5TZ9Apcq3nMNNN2xcmd71Kcx3FqBRG8Y0Fwma5O1v8whpF75LG8aDZdKK6awfTMDS",
-	"v/dNGCrRGl/zphZfwYDxO7d8FevlP5XmHSlqaY0U7ZP1uBkaqEBQg6l/Y2JsTK8nCLQpSE2vSQG2Dbq0",
-	"LaouHfZveF24kpB2JTghWuXTBdke98hGdwTBQ4gaxsB80ivYxxxrqE51yQoW2IHKlAp2Ttkm01k8ukdA",
-	"a6JA8X8mpDqS6PK61rl1OmLh8viQblu3bJMVa940FP3kYwVN5lxxWoXNXSMkPH6tCCqValx3cilv3/lp",
-	"CEenOaDXBO8GQxkmU8Mq0DFqUqcma1LXpFge2gTp0KZLd9g8aa7b+A3J+W5HWBGpTfvWVQiDm8fWhFH3",
-	"T4ZutvusPd6SGxZRx5KGI5XWtIAuHXNsiDkMHnLrDLP9Y7atK6TU1uUahaydeX5AiOsi1MrtgGGo5BHc",
-	"KpyRwQVzuOp3P5ikk8S7g3vnMFN0pN/UoUHQtWVlUiyTSvs41AyqUfcn6lqMLRt3G0N1GNXDaKCMwgjn",
-	"DFkjenit8husyWjb1HRMl+knlN+r52uW2+i/pgPnzh0aIcbyQosmwq4gThutmvArBgNdIezBSU3CuuMk",
-	"qxaq0MZ196ZYzweG4BfNxLbRE7QVErrlDpRMQJLzsWyPlDSOqe16cL5ywN9JAsjvNZ/Da8wwRrU2NCGg",
-	"uwLx9LAgDcMhvv8XNO3QeHg52jtVmTIBfIWVvDYkpadmMfoRCZJzVhwS7z9L/nPHCm3Num6tPK8IwQ0j",
-	"xXK1H39dmBTpIeFswHC1lhfeahO0CHvgznSD+RnksAHOSbqizwsBF8wQqwqa6dgVhwYAJr7xn136UrTz",
-	"Tu+TW4rjJKS0Sz6HSjbjzYT+yYS4IeSD09MPX1JqvyY1HH+Wk7Nc0ut4Xagz1zvRZjCsCAQyeV1oQyUU",
-	"5LJo6ohNe6GFEBIcrfG0ledsiVElLmCOzCNLLWeWYWm1o4nJG0HqYI7nWxfn+QeB+A1DtDie7AbSIbEH",
-	"dzbEfKTLroYmG4u+izGICCXc6F+MPwheoKTjD7QnUld60pUZbBXusjRq7C7TPVmUXG0qyNohk61ZXaua",
-	"8Tur9oBOq6gROxe9h5uIe3wJTsq2nE+Q7Sf4fRAGpPu5uK2ElpqiYEnq4NFe8Qbcufpg5zUXInSiS3Ld",
-	"rRtyg2trctcUXvKnwrVTXQc40T8vtzURW14WcxU0vRc/CredagDHBF5/2L/2BFA4HjeZ316tfU9ml1I/",
-	"kr2ub+9iLTqCIgjcE16WBLqbviY15UX4Ia7kbAOPxTsT3RO4ro00We4og/yrqZpMhBWzhGh9aF8kPVYv",
-	"mA3hnKDe05pXFSni7wm1fkbXjfEiDxJk6cuYcWmktK9l7siyrBxdEllkQFIndzr12KeatKgBPtS3yf7s",
-	"zTaEJxvgKYqICXrFnCJn6JrUBc0l4qxtX7im1wQZTgjQTknEw64FkKUB5Vyn0rQhOl0gTaJNhozozJCV",
-	"nN7j8fffZn/8Nntw8iFENzt/kkvGA7jN4toRWdN8zliN8pdm3EBOdxEYsZ+9K9IK2jkgvG0HHZJO1mPX",
-	"LhJ7RGsx1IE1s9wy3L4PUBL3vmxJEHnDtLxcg0oVypqcLXfwNYFM0I6n+1D1xNobkNNWkTq3VeW82qIT",
-	"E1jIl5jhcv+PlM5SouQ3bsexRoUXJYdn0S1m+viL0R3FRFoYXWEYgtgIibzhnif45YWpfBVgky2uKqhK",
-	"KaEPCNrxXbAwQYBRDtF9dQaojnabL0IuYKAnQm57hIe47cE241B6OldQO+q046j0uNBtYgu0LA+IAfmM",
-	"5zPQskazaL/c8sSM/attxlB1Fy+dRyZI7mnfbj9C4nDc7Ci7q6lucRGbkqEVqZdaRCWWOT1YaRv2qZ85",
-	"vKngddRIOGvTpbJB7D0oJmmHVAoxQRZTPr0W+n08d05HaFsdjs2GJ7t3GCbki5UubxVckRCD2rlPeEfe",
-	"hMTMZ5AT7i6dyRF3L2UA8XXrhzxMWHQLAh+cRPF1D9yUkRU7OAP+9+oU++TuHYMO5hNZWsTbK7c9vdsC",
-	"//b2HHI1V3spy+XWmXfDmgXW3zRWonaOKPYcN3egkfjGbm83M3SRNyRYQEgH3IFvBpooInB6IMzITVLC",
-	"s7cCMhqSTltdEcKUlUFkBK3kmvJGQDmZpWgDXRJRbL0rulgP0T7qmZVA7rZkQ3hHQ/Am6KSsjAsZDI58",
-	"1Qb8KGOBCKmoFWzHak/w5CPJpKQ68E4G7G5mv28Lc0sO4O8AMoXCMPpcBzxYJFbM/O4wp1SKO5iFsjul",
-	"4pKvl22s/Qxy4l1VkrmdigJ07Gyoh6V2mTDIKYQ/UxawoGNOEEl3lG0EEjhQ92TFpSwJI/nVsvMKEET8",
-	"Y4TLG7wX6F5XGwmGmvkuilv4uczZX+qzf4iTsZUxU1Gj5i3I6QP6afAO359GFhjsNAvTZojOFDZ5q3ng",
-	"Dl5WHCYjjyoA/SPULSmbWcV82RZ1zZw+sxTEOK8zVJa7Ja4oFO1Qo4xKZoqmgK/X5f4tBZFNNfV0cyHD",
-	"rQze28RrHfq/4UH56B2vOQhyx1Kp4lCv1iQXdiRKMC4TELiULcHmrGvpfAeKWBeOrEVFf0cz1LJYWa7O",
-	"qwMkfUFMLejVIlx5K/HV1F88Fl/83raJts92SFBIaNG6jfrvy3Askv4xXQe7/bPDIQq6Npi7avp8HdSY",
-	"3cNSTFb18zX3/tOAh6wpFum4OMcqKEV9tCYy1t41E7USqmbZKKXW97/3NNE1KFI5r8m0AkN2vN6bGXer",
-	"SV+Uc2VXpDZvrfN674QmGIIR2mcWwtcEdd52Xp2GpIEYCJfJZg511gsm74dY6uO77DpBpiqu2lED/83E",
-	"QCNB5q1mB81dzAipeYvZQfMWC77N7QdOjfDkUXwG8RXcVxYk5BQ7RVx5Z2Xpu/La9OXf1+Pd79OX7iQC",
-	"eKJOH2wPcLh159jypj7Ya/fZgiNu6/AO7DGEvOEDZBJT32k4U8/1fauQJlu1cVDZaotrnEtiwpBFRfCV",
-	"ziF0+eG3y7cya3czPF00+aw2AHZMKM79zGQuFxm6NLVldVqyftm8fGwK6GB0RcAgnvSCp9UAcpA3DcSD",
-	"Dj8TJswwnEbkWhv0UqZjlTeh6IqsMZWpmH+rP24foNu6NBHXgctGlhwa2K65MZn8SlzBzj5NVcyk6kg+",
-	"WDeLv18rJoCPQd5Yi/sO83S4rwP0h/jhedLj+Zk9QnBbjBWK+GW2L801z/GqKbHunQFYhhyAsYP8BMAP",
-	"HQJGbuxCx+hcCp3VBwnuBV2vSd2WClC/6JpmZYk0muxQ8VmOfL96hN9MIMjynaPjmvB2jmvCSZrKZfoM",
-	"56rTXPiPD7+b4voEhh/hTOhxRsZrDFvms3HK4YZn4bcPGGgalU1VfHX4XCaKx5HywOnVf2MNkzoI+vle",
-	"Goo+I3ZmFDYwM7+gYqR6tPlIOFlycnyKCLsmJa/GN+A1OXsOAey/nBx9/+HfnQD4t0WctLPcsbYM9MDB",
-	"O1YWeqrqUVs3kd5BxaOWsdwG2+pHiTQaY64Ble6l0ajHZALVRNaUXM84hXdCqi9LjcNoEMf+K+Yd7bnH",
-	"pH/OIxTIFrqJbVtKPfrh6/GS7PZno5MkE/puCrLPqLc+Qou37hZN15H0GF1h1SxxKw3pHeAv0AR6i5lm",
-	"znahY/Te3Iq64JIyG6AWoJB4rxuZq1+ndSJclq/Wi0e/HKAdfegbJAn60qQF09GfIl/PVqCmix0GFapZ",
-	"uLGqVQgrCcrWdInFGNuMifGQILl3x2Kk35Hhs4iR4TLUNaz4DBInLN+nxLpudw0PajL6JODyPnMuJNyv",
-	"cKgpL47RpS3t6BJpdOE1V/MSgrou4d4yiUpbwvxq6zdYHf4rXY7LZFiC2oQ4K/eIrm2ZNigPzVBQaZzX",
-	"38t2I+dCdh9uYBpZE1bMbm3+FNNyr2YM3e0DJIVzhNOyrPR6bV5VB9MJ8bkVfLjsNoFP2uo7xUiuE3xs",
-	"s924xlFgzBNKYqi+3jgA4aL0h2yvsNILKOxxR3/dLt3DKBo5PT02GnFIphfD9gJAM3TVd0CGr2S/xf4P",
-	"0Cd/qCPXNCe61iB8FrhtwTVrBFq6z3B+v/4u+6WcVg3xD3vHgLpGimnQP/O46tle69HB5tvJVZf0cfSk",
-	"iC2omjbyP83XwQqxC2+HHZx18uXbCq4d6n2Y4hK7/aH+pnHd5smveLPZypHXoqTjbphu+ikpqRNt2Ltj",
-	"1xhUr43goMNQ886unzAbRx9n0BQQlG6GHAl10KB3uN0vo6cbDKA8UoEmN786d+OON0x2YjzeXTwNh3L4",
-	"88tYaABID8cUlKkrOyexwhp56hFwu/qULch6TfSTkDUt0iRQpadKXPEtKK6BIsC5DnvpQZG1OxphqFYF",
-	"iAeMFngPalQo5IWW+7RrM4iZSae/+chbZ2QvkSpPf+I3nU45W1yboGHLYJKS2oj9rHsLgIKzpDtTy4Bf",
-	"ETZyP7RqzvkuKKPMXaaPFcyqTpE6dkYcDlG8LdLwe0d3YLvdD7cq63dXFwyEv7EC14loaEpZ45RPIzdX",
-	"d7XMob8z8y0vsljFiDMkKgxCt8B7kaEVl1sE7V0py8umCJWPIKxYJh4tW87msJPojc3aVcd2Gc39PPMM",
-	"KSq3cDhpTpBUAs4/l4Uy4rQ5CCF+Qto2B6BXMEyXG3jxy0vcFGT0TNpCk8H65xERgS5BMkBWj+6PD9Yg",
-	"PIE7kZGhy1bH0X0SfBEyo6vbZOhz/4wP4leZw2UO3qwCqjV0ytElddOfebYjZtnkfszdlVbOtiPkg+kr",
-	"xqMV4oKWjjMj+F0BUh9Sr290hyS9V+aEwxGpgwdNCGxuV/iM9NsSeFGgc2yKzrkIPsZAgxVbKnj2/NFq",
-	"ezMrq4wkhQ1rogyAHqHEf7b3Ul9KGcmeIdHkW4QFurS3w2WGLreFjiKBe6Ff2/7+aVwUaT1uTFvl606u",
-	"6mN0aZqwCLyHX2+gf/8VZSBeCqrm2VGGpak7i6vK6JUdbSbFvPxhoPdM+nTOrXrUqlETmiwltV3H16km",
-	"Rqkv9bBPjv/3P4HIMve3kkWMpHiT+4B8ymaY4LOGOAQlfu9v84PHNTR8lYpm5f6gRYVSJyEgX3jV652+",
-	"6fyhoXKaqcomTJUQouz3POBMbsv9ck3I5PT2W9f0vdckCFaH3ghMbqe73yVZ5vMUzfAt4e8xhKT+zuLq",
-	"5ojAank2Zl6s9h2u+Gz+Mu+8/16MBQXS7DsKjtbgiooYCHqFW1oA3hkfsxGR3PJG6EqvtoZ7l5K6UZtr",
-	"0Hbv6kvZiVOmsGkVNwey3433cojU4H5uyQOxd+gzVJN1TcRWO61usAC3GwtWq/I7L+yqkliPYCJV08t6",
-	"H06boZ7+a0OaCNtovM2qFBstEe5Rx5/WU96D2Bsjmf+ME88aM33EQ7af1lXv+9r0QTH0nlf6oPH6bvpd",
-	"FN4woGQD3MQKbpith+nEd5V8Q0qOC1L8fHI60nfGNMhoBLiHiWvdIWxXVR4oAYErurwmtTDHzHL0yfHp",
-	"VIlW+6lOZ7Or1QbU6bf1u63W4O8jAZH37hqPv1PExFGhm7zoptAimBEIicNeK5gbwiSiwQ6h+ZYU3hma",
-	"1YHfHxsBF6Tema6tRMtIUzd4E/OdXlR4pWV8L5yr0qQEKWv/Ffa26dli1UTf2gKi+ZbkV31DN632W0Ll",
-	"pJhwViS5qTnbJKV5wE0OgI6oSrM6vM5pIDXecSuy7OwCah16XUilkYw0mnUHJtDWyRb16mAtUONrjGk1",
-	"GD/sdbPag3KkOjM9Y1I3Tz00OyowWwJPe6dKKe9bfoP4WurmjWslQAKK3EjBr+eYlqRo8x+xsn3XNYYM",
-	"XfNuGq2/EbUBANrD2fpABu3WNbgjDh1jS2+vnbpc02z46prU15TchCm+dc2isO+tjVfgEpFSB2qZaGGv",
-	"cKmDgmxqdTmCQLZ/vl31ruEBvIOKEb2tdysCTNSICJB9iLpGQo9TE/vbHsLH6LJhEHp3CT4x3kgbgzfE",
-	"ZotC9d8wavRuC3bSNplx7iZDlyTfcng0WjW0lBCByArECCmUToSuyP4xulSkwJKuSt0WFrM9EqS+7uVc",
-	"qs2ZLjBVzSXPeacpsnn9sm9ii2yxIeoogjYuZA2R8gocCDCxC47vMdom2JNrVNdLk5+n7V5bsW62eEhp",
-	"p9S9bnXGr65R4QTjmJh/bBqiO4Q4Y10nk5oLMLNNe1vlSkfS3OC2KdcMF8zc4rd32dNvnrzu6J9juZy9",
-	"auFtV+ZBzuaQSGOSI+FpLeAA79djOVBWt0UKD5fXiS7M8fe7A+oCfs6XuX4ZmLRLYKJ9m3v1gOezf/UA",
-	"/d30AE2MbvOIbBxtowJjRgfQFohJ9gqLi7dtJ/xJW3X2A7nP3LeK5vVvskhK3qu7yL/rdbtqE/Emsfu6",
-	"5YXR7tQY7WhZQqjp6IuHV3vaDJh8XjAe/Nkj+5wYW39shTH8KJ0lcIaf8IZJUouuPRnykGxS23N/ieLU",
-	"n8dWvXXd6mFzi8Pc7ndT+Ppu3OeDZhlj9amDbHLLstU+A9+Fz0afhNt7a2Cep64NZvxcTfke/3WyPp97",
-	"87/eefSux9/V0Yz7sTp3zLhh1JZmtddV8om23qTUCpP+WFui8w7ryJsdZF6hyjQrpAPQCC6hllSaT/CL",
-	"nvc7PTK6EuuXrwH3mVs/jJ3TzsazEA1D3PMGsw15x2insfRq3+2g2IrTN1iSF3RH5VSn/pstFwQJwiRh",
-	"OUG4FBxBNBkE910CVJfgfqoJ4iWEtZsO0iXnV6BtBztqz+7mn/LdV2r7/P2Mts/2/Sqt/XOY1IZ2sdfP",
-	"P/Eb7zzXpmlvKE4EPAahlsZ1Y7PRoSJmVdIcC9P815p1GVrjUpjvCM63+neBcGmc4MMKD2nOvSf2T7b+",
-	"cOwhxsAfxBLBBWWmzMjQ2jbu7xzrbEOHr4BbZ0vyq3R72637BFyHU33Oh2EFNcHFfkZQgYFvFAdPwr7m",
-	"V1BdmGlVWueb4CvKNiPYCJToePjgjny6U2TvenLDGy6oiB4L95QGvT2AdRBEOoRydqE0sT4bQzZOFUp3",
-	"zO4tVOHN6yH9OoE9BcL71eSrIl0HnxTG0QnF+rb4mhyjd8xVltCiRFzRqtKixB2HHi+EWr/Z3genUVXf",
-	"nQhb/+S5uXAHCguvd5aI2vMYirLokvPvgrOlRvf0+dXLX+ivncMsbZQGWl8ufSVA/TFMt8HYxE27KFny",
-	"UWkOsEszb9bZc1AF6G40LCW3uCKGS5j187bsMYn3WxcQOlDcuC2lFf3588WrnzQaXhmqBOv+yJrmMqWS",
-	"UUhuBSnPuQw/gZpKqFTYiwpebQuTkWNC6ly987PX54hK/WlAZq8aGmqu8lZXShdGz1cT1Q1jSv5XNd/U",
-	"eJfgfQ9E2L148RK9LrFUGrMGTdiJg4zIeFJ58gOemLwQysmt55xJZfVkiHFp/+jhwYvBPD4J7sNSZVJW",
-	"cC5/tt/G44rddAZD7XYyQ9Epi7KzUKQPCehtPVQomkEebqgGCtlgXbxgglzXJ8enKZ/dm1vMAiaGgZmF",
-	"JrT5C12CeVoZgF5V+uNIvFTCNtJKqD/WVd1AYWZcbqlp2w81nrpP9LzRkZCfIRgvWd3obmoEyakql/ka",
-	"rfbwzhfwhQrTPm8M/i5lP2UL3EwHcAwG5Vs8d6V+160Gwgg0zGbCMJKkqxHpvKD9s6jEui2GZkug13yH",
-	"GDQwDjjKOkVuvevx9NtvJ11U4zVrfXiTK/qmwByu/nrWKfyMBFEWJlrcvrCv/Ty5wPmdVQLurT2O5LGK",
-	"f+/B+2JRo0SFQc/NFstZBf/UuLuunDy/1nq2aASpzfyxanqPEPZK6V+R/aO/NScn93NawP+1VfVNif1J",
-	"HSV6wVpQeqSbKMZ+QXdVSdIEHpR5BQ0ILCh0w+uQEyZJareRZ7ohU3J6SEy6j+VlXPBavqpdVQ1T93yB",
-	"Re4HH8G/1P6DzHQheXWhBJ7pVNUPqlFGi5YdUHuka9l0z+rJxPQhHw/5KL0cdlBzAuskuXQ6O+nYsw+G",
-	"5uuF5DXekJhab3u/rWlJTIEeuEBQScOqe35FpBNhk/YS+ajEKi6Xgjd1njZGgbKssGbnya+F3l+Sp/VM",
-	"7cwgJGgTdybLOrv14RruK8i00J/vCc635E9UjmXOraHgOBTrjPh/vBKjoeLgvEy5JdpCo3rEBNDnrG1S",
-	"OAJ8oXvyHqOfTIVgxdVrXiPGUU20kRpMx4atJtHNA8r6yakFTklGdWObfJ/pEsDeQCVxE5ksPdnqTjoO",
-	"Gv9ai6EA4BEkTFlhHjIjMTh/4jdIXcraDlUfgq/tGEFAHGj31veOyxIRJmtKxGP4/Irshakgq1QFa8zC",
-	"RRrXGvVGzUTTyU7dYWrJeQV4gP3nLuoPmrtkROHtQhCGK7jbADQJpG5ibw8SS49Uit6x05r0DD7gsDs4",
-	"E/7yMzg87L3U5k1nw8ZqsC1VkbKehFL7fF9LX4BmC1yWEWVDgzDm+W4bE+8rUpi1TTOcGP55JemO/gP3",
-	"ejB5lwG4zNtOsuGPKlyrE1ku10TmWxOhGHgdEwrlBiUpZkjn+yEsWWgXIWhGqKoz1smz62Dty5+MF2PN",
-	"y5LfCLRqJLr85emrn559CLQudQ6F0uh2geL4uheYGDq7J6TFAQHohlddfovZ6rQObW6Ids1ssLUxjDJJ",
-	"mIwg9AxVlOSkt330hlQknOqf6+kSfFSuuMaMIgxTPtkBCjUwqRi032eDoN8RBML7fRx9NnpvrQNb8Fqa",
-	"ZApz4Le4QCuyadjh3r41LssVzq+WbZZy+Nh7mJzUefq41MCkYtKGFXh4DEA5gtQwPl8xgsg1tKRYD2Tn",
-	"Y3Sp/mnqhYGhNVknzJ6x8ausI3RaNpkY5J0r90Q7NsJjJB9bUhJo7DA29Ln5+kx/bCfZEYkLLPH44Jfm",
-	"Kzeqf4WMDlYfX9hv7RQ6aGB04Bv1if0e3Pvj31+oT+z36v5dJqD0LedlB60wsBFketg7Yeg9rLomjRGS",
-	"VnRtAP5URbQBftIGhCiRNrLDqmlDehhKHeLRIm3Q7AHBk5CIwM45SEWdLxqgct0IHPFyIn49Cv380jYr",
-	"bOPb7MOgEoAgBo3eqtWdJAesgQeUJAMi9P4pwaGhXd9WZn9IuBYGcir1hhgrPqJR+CcqJK/3T0oSiQrb",
-	"EmScgZ1GnF2rU2FUAbZPK8fSsQDQVoOAcgPDh9+Pc6B1HKdYQy+wJCzfv8HsKqillDgnlsNqzCDqarVH",
-	"amrFHtpFWAupE5QiWWB3lUJXGyjHk/akXMt4bkI0fUTNnbV17cwkccx1pcIwEgbyYQP2QRc/7pg0IhbE",
-	"dfvSEv0Y4QkTpXeSnbKQeoID0fvdbfYgGsHxWAl7HQS2Ilt8TYRNLDcqnzhGl6YG3VLkvCaXaMOJefc7",
-	"UZx77wRtSU3CeS4eC/X4Ns73U/U+le40K6X1bpNPD0lL6WDQPE2ag3cyERZ/XS9FQ2W4tu9zLCQijDeb",
-	"LWzj5zehKNxQOcKln/nq2RA+0fpwd4GZYLZ4mrzJe/X8QaFocbh1um4We44UN5Ql3YQNz2xuwqx/QkKV",
-	"qi0Iy7ymktQUz5zZaYxP9HjdrGfkTSlELwEvb32kBKGbIIzX7T0Qt+JuZ71qBndVyA2By3J5OKLf8JsQ",
-	"rs3FOGsmOwSwlvPdjrAirZmSP0tv5CD0o92tB+VwxQncv/H210W8/SVDKyKkFonwHrBHW14WpnV2V1T1",
-	"L0AhiZBwemeSxNddAlTZ0s1WzexVQ50xuamKGpu8J99mTPzzm8iZ7dGug5jhbmZJtTdDDuvS8aVuZG9e",
-	"6OS+ojkudXWeNhisJohxc+2ug53HVrhUBzQlR4XsSL2J90Eyu/cSuyYdU1bqr0zo0uSA69p9OwqAfrLS",
-	"gr+h0lxX070zO9GAZq0emFmLMh8lU+QM1dw4814p2kIgvJGmFoirxPQvvWjIM79TDefO1Jqe+ycUwKXb",
-	"uSvuUWZ/xFz5DL75mmDBmfG7zvY+932SyV4G25rPz1K2gMSR+aqKCNBXrNy7jDNdgudSn8fL6fQD089o",
-	"2Yhgm6wLFxAEH9gorR2vCcq3DbsaEUc+r0X25N90M1wA0RZdd2rye5d3+tFM8ROMm/922TgneG7YWB97",
-	"pEvV81JHPmCJtpgVsSfcLZ31gg6hQ4MnWyOcx+OzhznMt3+UTMwGDLxIDjeQ+RiJUyBgoAyPDt8R/fIL",
-	"jr8tp/rN0noPSs6vBNIxqq2/Axxoy/bRz8bQLE09JRuUWdVkTWod2QfxGNZCWZo97xT1RgIBPOd/8LyY",
-	"/EZw/uY5qcJF1G9PPf3MMp96I8SJxJW4VM/QQ51WPkfigtpojybVioVv4cRANP2M2meBWA1lVWCxNN7f",
-	"SKCFY58mRNaX+me3f4ggVoLCOgqFoEJi3bR/MtzJMdyum+u9MKEUya7p2Pm9Q8f0ANw+rrrIzbrUHhQ6",
-	"S+dCTf14nI2J9AGDdYoD/xWZ9gUi03ovgqGgbM5LEzlxeHiEmuSA4BHvjTlZYqqVskGoRGjf7vE0tusN",
-	"viYIo5qIppTB2CUIgv/tbvfbCDJ3twaS+HatJyRayRJMbirAFh9aU59R6zzsCSn97ejnN12PzEilRbNh",
-	"V2HYe5AVOvLW2NvbmhDQM/3cPTNHF4chr2g7acC2AZum4//WbpDMeUm04y89UWHUdX0XnobpR7EqpSGr",
-	"Lq3W5ZaE6nqeRTtw0tgSNfNePi272CaO8UNzEMi3veSH8I08z7T4ybqcN3mpK+IGI5WbnT4LotnpZBpe",
-	"tiHpVKCbmkpJmK4a5f86JkCHVtR4LcwxgddUeIVFYj4WLQiTVO5HqvHNTPil15HQP5Oe1o1S0LBOaI6z",
-	"UnezRVMHePYnT1QxMuy50qb21XS2y7WtvmP2qIHo4CREKyhe/IJvqpqvwm/PJb0i5R5hLXrQDQ4loLcT",
-	"TPKRafsZuLQHBbrUZ5mbPAr+G90zbSSR1xRUEZBQTwWqCSM3pADXVehQwHxLB2enRMb3D+flNnZni27i",
-	"Xdgd5heXbqt9SM6vxsvjTivMnYq1Kfp1eljFSNncfqnclPAIpSme1ZtGOxiihUb1MendE3aY6amodEpl",
-	"7WTWxwf1MKRLQlC/FyQvca3TP4KwPMFl8EpSE7dzOdsWYXEFT02B98CGuZfzMRFjV31uv3cVw/tJ5jPV",
-	"XQfApLrbZhtnoVFDDD0lpcTRwwiuXISLQlj9xtFGO5ShzgplBfl4e7QBKEPcBdLiCvJxfszQDCTCApNY",
-	"e+7tLxF7FoYenwe0X/8gRUv7DLcRhXgMWJpvW8gk98gbzpXvADfUfNzPmdJt/nzx6iedL6rBDKQoh7OU",
-	"D6lfFK561sIbpSl4YeNN2CRHjdDMLzIEtR1NxH7//k+Ls27XVBbHZPxu+3l7PD50QI+T950g6O+NMCWR",
-	"LJlveVphTYgwv9VBSxZULaqSSOS7zpUWt4BCJ3zhrR5SJHtbC9wd7pSs9mD5hkux3BXnxtARJ7YHobvh",
-	"TGE6vFc3nD3eoTixO6o35tUn+QUf/ePs6K8nR98vjz78di97+ODTvwXLjeAa74g0rUx+34XH3p2DG/CJ",
-	"ku1xLQfKe2Yh4ahVw1XNrwji63XEjHpLPsoD/GIHJD7BSuGNPqeMiu2hOzWOdG1B6cyDaFj7S5f8M070",
-	"d+cvewNC8gfAnhvc/3IYUjzExYUk1aH4gFvVWNPOBcavQ5Z0eEdHQpIqcVvhTRjkuR2M5k++O3ckNE9h",
-	"5oefSZ2TEp2do4unP05lrY0mPnXOUmYJF/3Y58esg5SJIS3ZJtK33p3D82fn24kVYIC/gCQf5VGh1erY",
-	"IHXoQIfsDCKsGB/yjBWdARN7UUM6+1GX4xHYeUde+mV0OOflufr4zH4bmGdqo3aO7m7b8VNbsOO9fdw2",
-	"ya1D5CnVa0Dg6QE9tKcN8PCTNsDxQsLnQSQmj5oHWoRppkf2j2rqiNSvPVEDyvPwLgnbcVQgXcgXr3gj",
-	"O6nllyDHL+Eh5NI6Ri9NTRFSEx3DqBOocS0zHa8Efb/0RISF09JdflhacfWEjB0tLZfazz3pK91iqZH7",
-	"Rn//eVLgXWzZFCza6xZ72wrkAPqXnsf0hysxK7KhoV5X5vfzFCp9Dl1nXpRMC22q2tMTfvMQeOZ0njYz",
-	"KozG4LZur+/0BOtc6KHMGsQihwzmwnrOhg6q4pAn7VZtSCUnOPv6Q/r7d/fEQbsnrAh1eDt4g0rFmbG9",
-	"+LYOPtVmYzFOPHxr845ifHORC3S+7AIFS58+OIejhhh8nOL7aV38JnzjCS7LJPmnPraOlQPiPQaK65zY",
-	"DwOkB0RmtjxBhYPFR4gCUVkCHzppFY2USUd1HH/zREwHdz0oJzB3u3vXuy6cS1p7zAO3x5fnwpnRqUEO",
-	"DOJP3ck/0LIMhmq0hV7/IFDe1DVhEq1o8AGhkXxZ4f3OxG0NNcKVXmWJS1LL9NRDH8IzNTQULmPnrkhN",
-	"eTFnytd6xKdsYfa3zLe43pA0uJ6Ybz9lCyIk3UG5QUY+yqWCaLI1oPtSwV6Ynl+d0JOw9xKwvNwRuU3c",
-	"7Gs95KUe0eeaHvaGqBisGQI96/JAGCMDNphiSk3ykaD21kpSM2s3dEF0fwWEpSQs/P7gFbiYalFBrklt",
-	"EjDaROY1X2SLG1ybIJ68ppLmuBwtDDLMVlMXC9QazpBo8i3CAl3iqqo5hmpvy5LuqJxdOLlXRsTbwhS6",
-	"X7sDFJKRDF5gtY2qsB2KPC3wXixrssPUhn+5pJX79ya7XbIi/RyATEz9fBgYY8d6q2Z96OPo2r/27M5D",
-	"WpzCNK/WbprpJqfByIOOGBrrpew8wYqIgqM1riNdCDfEl4GjAkw0K7fcck0SRrhm1KNfNSIdikG99z5I",
-	"/emywTbHmlZrBHMhn2BJNrymE3he7dEV1bkMevrbY7ki9bIRn48qCRjsgzDEYRx3+jKZ0C46fIku17SU",
-	"pCbF0vNy+U4vnSfou750C7w2bNU16wjH2GCx5Ov0bKEDFIxWsxhsJqhwd7d2gPhw3UXT9J+9P1ZHW90v",
-	"vMIQX7P9Lt1hw+j//L1EO71CpxqLmo0PCeKTNxtqbJqdo2fwKd6HC0YWOJC9uqoJvir4DUtipKd4/4Mb",
-	"oG6x1Pv7XxwzbD1qUHULxmmJN8YNP/gkPlh9eYr3F1tck1spL26SkSSEPwhU4dq4NoI8e2s2OpgD+tW4",
-	"NdXcdFEq/KnNoBy5F3W6e4H3Cplq5wl3o0kfvMXtmHhjpV+GZrPtndgHdp4/wF5dT7X573WtfPgwUAcq",
-	"rc24D6jXZVwrjweBmQLeMMtQS/Tusu0mpvgpZsGdIVFhCARVNk6GVlyaNium9ELElutacA+/zSZKD/4u",
-	"TLhJLEWbtptuWZQXXqJMqBKM1n4LTMu9u8MmtHh8BV8ui9Bt/FOw3Vwj+t3m9Cans5nu8nK9K9k4fq8F",
-	"cNrHWpSs0GT7qRKaw+2e7/xkc0mDWfXG46V+TarPzuS23CvraJLu9ltw5SQkYFi7Kki657xGmCG47SGY",
-	"C/YEU0/fcFiSFoogjjDaUdZIMp143/XwjH6qeHgpt1QsARUz00Q6lOljczi5D1lny12i9fA8zlcvidgG",
-	"TuyTmhRUOsaqcH6FQ+Y+uEUht0h7Poau8RxmSuUQ/XXfyZY0xMZrTHxtUG52lBKEob9MEYQR8tq1esjo",
-	"gR7afNZFcA+YccpeSF1OYT8qNXhU41QGmFa9J8WAlmqJJHa7W8LiqWcs5duBxUEHpwmmGQKR9bc8jtu3",
-	"ziIK5q7BqaHG8TOC3XtX4+llvQTCFsOzzTi1SPdQHTaFPWS3uynbvXQnDkCahbA1TpwAXfTfewXCdSNr",
-	"7fEvydr2lgjUfb2Vh6x0ME0O0mB2vVfmGWbmo+J783gzVfhj4Gwx0HrrTiC7+1owrKu79kvL64QfDsXU",
-	"tgTKnEnbUK5jsu0o8+31e4MjVOKmIOlINQcWZJVRpNIGar1LR5xt9+nj9L2qdJ6KMEyXm0oeAq3whXja",
-	"4FbuB5PY9Id884zJkI0AP5vkW5SXlDCJalLxWh8fKgUp1we6KNoCbyZPbVTkmduw0/rzZDhLbCJPdrX+",
-	"s7GJkkpZ9hNQk7J5FKJwIBloMpGpFwE6a6RXWa/tnAotJXBddPMG758GKwuA8RLp7Jxgo7U3ZIvz4bUx",
-	"pOYkKfpehbYORYtofW2MyC6+eUNyQisZ643Ha1KgmuTBXrlwJ5V8s4mqnC0fl3wT7DT8jtFfG61St1le",
-	"2jOyiEe8+g/1+qxqMKa7Kt+2Bkj74m52lHXQMFXcA4B9qc2UNyBQkl7NKEO6YISIUCHvPF1OR7V0Xzs/",
-	"mU34remWotlsiHCVQNNv3Qs3MBTIsyFMsefMTtXOmTjv5aKrRGgJ7ukvfmLhydH3H3578OlI/8dpOK1w",
-	"jp9Rk9dzM0peLd3ZnInTV3acotykPtPdaA/n7S6CaM0GDDWAfIpboozvvWbGMtw7/mulDitd6BG61LfX",
-	"JRQU0r4RT5vSWRPm1/tPOz9pEax/kn6zIfEZnhgOfqM6+FH2Vs9ad/Gglfwa0mXhCP0ZcnyG1Mxgnmz5",
-	"DeJrqVuf1Jh9BsK5OpYzcdhVamYEcA0uaQtDFH/dCL9gyR4XI0cFqjAtHnfKpGmfs00+mi7YXGIhl2ve",
-	"1BFR+W+L0dJJiaGwB0S9tYC59eJYmxnulukMK2Un68JrBd4jyeEPal2044oKgSRrVqRfZyZH8aAHEf0W",
-	"MrJj7+UsFhGgjBhldsZLb936RKUHu449QN7Vu4RZ3NOSk+VW9x4fYaSx16R/Rd/cRSxFtmjAXOipUV8t",
-	"YGcITZSLPKU48HB7o4WMqAgrUElEQDepOAQ643Ip8HW4T40Xo4hbr+tETIRXxXEqSrqzhTly2xuZBTYy",
-	"1ZWg48sLdHWBGAjM0Hcn6P/VASTgv1NC3b6uHhoZnt5SjOaUbToBd71cjy3dbE3k34dY6qpS2XPC5PRz",
-	"Q9z8H4SGD2YO4fhnXNLCqGe6/Pusemu2ESBcpitSctNhA4HXwwt93+GPpiv3ZTBgqIXjmS3+2Hu1Ydfq",
-	"E50JlSFclnoNgbBEnOUklFcpMS2TDa4WhOfgsvkEZ8jEd9wbWrRQkGJpyT02M2zprSkt0HMtTZw9UHOW",
-	"ebcA+oPT0w/TV5/efXeODtQdWMaZQ2MkqFboVqS2uKeiTkCrkB/TsW8Z8VPW5hIO716+XhNWKM32GpcN",
-	"eQyGHkY7KoT64xUxTnbYjObPEudXAun39EF9n5LnwZJQNXlkNMLLFS/2lxm6/LUhNfxHheX2EvEaXW4J",
-	"Lkh9CXn5TC0udE1jVtBcO29msuALnmPrShnlwp3YzNC6R/JUHlncZaa+GjBJ+w/Ol+p4Z+j//K//fVjW",
-	"ikKxBngsZbLFwbktz9eDmuk6gVbki4RuAu2kP5J9CBGKX9R8zHDMcUhlDZAnNpUO5rDlDNPKiXSBnKpD",
-	"0ccTlKJ4T1Zbzq/+zFdRB+9P5MZUx/w7X6m7kvFg542/89XyoJqTaVV0DaS2hm6svK2BIsQoZobXeF9y",
-	"XMy7t5zXoZGCFgQZTxmv7XPPMXpDcNsxgRbm/QdJLK4yZ1WTUpDgfdbdXqcXRU7odaRunBn1FourBPop",
-	"UEYIeBAdsoWa9RDCxyho5wuSkNdX6zLc8O3G/KbrRyrUC0mqgIaMN7aCpJOx8x6L+iLV5rbPc1XnNZnt",
-	"3iZhXef9do+oRAUtFG2RMg5uCBSxXXt/T6isPiBjAjaS8vct4SA/W426oqxIHfSj+tZVJI41BxKgQCrN",
-	"zkQ6U4E4I8eLw0WOWb/ldeCoZAWxHU+qYB8TLK6C3oymKmazRlKukIUoXNYGXqmAMFn3OC4ye2gsuS0q",
-	"7Loddu5sYOwYP63xWo6eZcnRytQwCjaw3YSLwf4EnVb5Guk/r0iB9KePXR9IuSU7sAr0D1CmUuIrAukF",
-	"HQVs3nHwQrxPhyT/coclLZDGjjKhQP7DfSDcVGMKdGPd7Qsq1ffq6p6aF+lRc9n0xDlE3thTMyjlO+++",
-	"MXwOs43xaKT/jN9LDXrZVRVhpND1hi37xkzMSbLAok/Nt5B4/mtDgs2en/BG04Qgcm0Lmat/+TCMx+nf",
-	"RhgG3+p1SACp1N2jbXyBJIfbCLN9j11SKH54T7eUHQGyrbVt0XYAa4aNGH9Cj5C+hPX6/1n+mOTIt6G6",
-	"VaQwgnnZ+6fTUOwfdLeohae7LLJF+0fMclLq/+aNzPmOLBsGz0FhNbQjsGYp1j8rY1w4vdmIGFBXfQ6O",
-	"IuNHIxqHj1xmKjWL60X6CF4z4BeES87IY1cgTEs1qix+9Y2JbnysrwjtMbKF5wmtjb4h0KrmzWYr3Qpq",
-	"wqrEjNnGp2p9Ugv19xtozaj/jJGuE+EXjAa4Ftmi5o0EF53tBqnIUOdbIiTYHGrINS4b9d/2dZ3Uo5SJ",
-	"hXqCw8LDNRKSh3TmHf6ocy8aUfTaj07HpqnBRVObAACSc1Z0k4m+e/igM0lQTKlZFP48f74HRMpoL3q4",
-	"H0iVTbVHjTLgCyoijq4KMjPWDrci8twzHdPtZpiverZhJa1ics+reh8ODGkXHCuI0LsSBki47MmOy0d+",
-	"6wHQuHgN/0dZLVt8Tdp7FLxhYKoqCxtUS/+oVNqXpw5Lw1zo8x2KMtDZg2T1bn3v3BQ0pp6G+0srm4zK",
-	"x4jsKrl34s9N10aO9m6goRl5kPGZ2jHp92kQKuJYPTfcAP29jZOGADmvpk5byWumyhozPs9WQt0mDZO0",
-	"7BieGXRGQpeAapOY6xPrMmyZeprepNpWzyX7oareXRmXnvpj9G/bKMNcfU4pas1Mt0sLxrgoMpzhe9DU",
-	"darOZomZF+TmdaLUlynRMmRFGRkXDbEn/p4PSlmZI26oL+c1OuQQH2JyHspd/0x+kNu4OyItvFpZxZlo",
-	"diQWQW1Vr9HAwv8CLb6ydrtDbIKIzJuayj304ND4Oavoj2R/1oS6CSprdFPyFS7R2etz99riXnCg6TQ4",
-	"fNTX+mHOCqZHi78cnb0+P/qR7Ftew7CYQsgPBNektsuu4F/PLZf++f3bxbAErO19CC3MhdBN8zLz/mPh",
-	"wwK9qgg7Ozc5JQIJAh1PFZjAw5A2Cuu1cG2lrBafPgEXrPkQEf+BKUamHN5f3mRog3dEp3WRlV3oEcoV",
-	"N0I+MZSKw6Wxj7xYWeO9ERnyC4ZD0yVBoPlSDjGK0JKVClTwHAq3qosRMso4kzXOpelSqSCqdYVyk0Kj",
-	"gIIMbSKkgNoVLjLZht0pjOVbkl+Baw9TJpSwPf4b+xu70LH90Ce+vMF7JYHVIUanJyeoYaX6rRNAKtQ3",
-	"XN3dN1SQYwTP73pd6CGleU9ow+1Sm+iXjxH1IwzUag9OT61xV1Kha5S4sINj9FbZ+TDrm+dP0P37979H",
-	"lKF3b58co3daI9UPwZS5VvcrXlAzhm4YN40gJZXQPeHFi5fodYmlEoyLbKEooSl9cnx6fOLSqSq6eLS4",
-	"f3xyfF9nT2zhyHyj/mdDZMx5Kj3SqFvMzC5MIqDScwjOt/bv1u2kWBjubHGM3gmybkqtdekncd0BjyNB",
-	"iNcIryhqQ6+abrbA5I4454XiXCLfcC7bbpX61J+enJiq9dLo2biqSqpfWr/5uyk3Tz5iddHCCW1oqea7",
-	"Pjm+f3zv3x+sT/Pvi3teEEwXp7AZBZUzMRiXRD+ptSdTbRZhib7BFf3m+p5masfyhgfa0C9gS4m+MaQ5",
-	"VmAed7xAjxanJ6ffHp08PDo5fXvv5NGJ+v9/DRDY/UWH4ZINzveLR4tvclzmTYklr7/BhbrErk+OT9UP",
-	"AOHJ8ek36m/33F/ufaPlKlyOU1enIsS5ki8gaQKOP+AZ16HZQnis2PHB6fex6R1hv3nL+UvM9m9suN2n",
-	"bPGtJvT4uHMGzXN1r3Q96v70qAvdDvUda6s7+3fM4tEvH7x0Dtsmnwq7T6p1g41Qtxww6Yds8fFogyk+",
-	"EjkHwVw1q5Lmi/bvvKmVhr/IcSUbdUOqJT3qxE7mCyqMr3dNsIRAKnPs1DhgVys61TlXP8IZNU/RFRzL",
-	"0On6+eT0XNcxvd0B6/mm51wlVU1zIjJT5khtoyI1qHwmVouwouLUdvhUN82y0tF0HdbWd9A39qdsoS60",
-	"zhfwB/33pe4vNPj5G/P3NuHC+6Ctw9YC2PnA/7t76xD9T/QfO8X6/A+8Gm86ME9dmVf93Wp19FO2sAyh",
-	"2PDtviKFfg4wDZTULNBhHAlSktxEWL5ugTCJrHaJD60yv/j/2XvX5rZxbG30r6B0amrPvEeSSd1sKzW1",
-	"jydJT2dP0snrON27pyclQSQkYUwRGgK0ok75v5/CWgBISqQutpQ4aX3YezoWLwAIPOv+LEz5WYWf2s6A",
-	"cTXnVXjxg93F8Lm1ZPq+YCJ3LsV4jB/TYoX95QB4UdzyZzSm0VLxQFbiyPt0JnO1/f8lbVkkHj44snSV",
-	"JSpjcKsbBjL4bKNlJtya5Bdj92p7SBLuVD4oiWh78Cy8Kt+2JutsQ2gkBTQ3dHFGx/smpzRh6/D1s9f6",
-	"O1MmsfbKzb3Y2++3tXimLdqok+Gvv/76a+PNm8aLF8NnMDWswbXjJXQinH0AuXyZeVCgnsrOw2oxQyFW",
-	"WRI4WgN6unVwjoukbFg5EqzDDSoj4QMVjseTiBGB6Ztlg8jlGmeD2OzOvP/4WAkEpmOh+NNQGLSb7Z7j",
-	"JfCafs8Ws6qEQTxCb5Echxdej9UpWiHrNbx2w29Dml3+Ov2o9es60BSyhDzPDCdPmZfxpOXvL1KimV9a",
-	"Db9VKHPNj1WJ+cAUXGZRkt9siQ5eY+rXOq1CSRrWIw6MkYVZpPY+nJ+5b+U2xT5pI37QDmG6+dKTdrPb",
-	"spJrxlRi4GitvqXlbrMEBp3V4pNOa9X14O2urq7hQoXaqkdtpI/nb5cHH2KaqqlI+O8sxJt2ECI/iGTE",
-	"w5DFKORau7xmnghtzGqJ8zJWwFPx5QXkDgvyk1Cv9BnURg8uyaPkqpOk8OGk+T7or3HlykVRqoUgMZ+7",
-	"RKiikOwnjIYPlqx6EA3TzEAkZ3CUG4obouVSUQsmUY5GG+bw4ur168bLfDgZs3XqGcuOo3bDifMYNPkq",
-	"6Qe8KzccNYxH2siG4yZYBuBkMFxprhcEmJgf3r8AzRWWZWBShmp6JQYjitxEJZBnVuq3z7Vp6NDTu7Dl",
-	"0EBbhKxztX53hVqvu0af53exOzAKGz154iNqAmlH9oKOBrMd3uitvtIrf+fKS1sVL/24M0Y9FzL/BSsQ",
-	"ClbvyyLUHwZltGHtOCFzR3QVZPSXIi8RAEzb8OPDjO2egtV9ZdkGz8VsnmqFG6GDZIKcLEQahaZEXrnO",
-	"PWhsN8lPWbF35mEVCRQYGvcsOMKMl8Ho6GMRRWIh0RU7NfXkTjc0bQCaJKcv2nAYxTcTrCLhknQ8rxTT",
-	"zBoDAUlWd/Q3ES73Q7Os84zVHXw4wBuVn1LwcgxBtWmI/0Rx3O/sdc7txMyBwcOeRUpMcdEBdGDo0xBz",
-	"h3hr6G2XZgCRtLzueeNd9lu9frfd7F5c/rP2wNWyy4O471A8ryR6zXbrQatXhZF2TgYmd8Chv9HQfYov",
-	"h6z+DneYOpUbIV7rA4X3dXcZnkznc5EoFr5hIac2s/GkcO4kCuwWI5TY8u+vLgHAam0YNtNqXRO8TsaO",
-	"gsHXHS3KjMZLm9NofMIu/KXoLZNVmiUw872zb340Mq2CULFAP2FjHjNsHNeq581LQA72SS9dHnv67Yxy",
-	"Nm/s9nKEeK2cwgadASGYba9seblL/bxy9y4RYyYlZLGCebuq7hp62hKFd2bpDHdHtuI6V8CbnelJCzyu",
-	"Fohf1i23PjjIUPkUwMDus4aeJE24OWXViADHPXPdAUjQmISiGAU3miJob3USTBmdM6kwcNskV/lL4Rlx",
-	"Lk2ahIJJMuHQaS82SY3Z+ErB5Tn87Gho9Fpu99qKhPBYW1sBM1xfOTgY1skwwwwstIZ/m1QrfUmVszLP",
-	"s1RUx/bwXtbL8tCBkarqtU5Pyr/FcUD6+/Juro9gaE1TvThTsyhppBI63DCmqHJIu5NiHsCXa/Zg3n2a",
-	"Ubxi6itusMPpsJkUKWrQHVcZVctorwugnx9ZUcn1W1berGnlO7tOCg9sdfTiVlok7b0kz/MMRip9o9lB",
-	"PjlIn5jQMjCaBdUhmRywOQdpX0NsZd3+Kj2jBW9ArEcesCZ5pSS6HXZyNNTJYsoDiCfCi5twpoYYRNzV",
-	"C9Gp0n9Nz8J3Lp1go3y6yY2vT4ZwejXwgkKo/8OBhP5HRnaNsIw03cMd4mmHk1B6xLZLJXxAs8Y8MHln",
-	"CxqrjGm8bFyGAnRZe8w4vmk5teZaGY9ZoPgdW4/rrckll8NiiBRNLrG7yW943RvPZIE1PcwE21VsrIiI",
-	"r+aA/7h3wM72Cq2yhNCB+SXFkdfZCeR/EClmw5/k107y632G64A5K4yTXyPMV2ifWiq7tF5fNKuMMMq1",
-	"yVDOpa5FlAn1Ea2o2nw8SIpBURRMaTwpT27RVukKbdzjHTEr6i6do1jimEBWoh8D0sxoTCfon/lY3wOu",
-	"DES41IdNcUOXd0YBQe2rTQJCGzTpleG2w5WxrjuKHjLcmTH5C+kUeadU6ZvqeS/Wdq/R6nTvIY/M+G9d",
-	"lsRvxTVa9TzlDBJsF4O/uJSM3Ndu7QvEds9BnWslGjuq7JNj6liOqUzBNzUGOSX2a6AkHqXqoOQ1dIOQ",
-	"WZ5/BvA5+nZoTAokL3owWMqBbmuoygBKamx6w6OoWCOsdfuRCJdag7fVEY9S9z/AjL4XVf/Ram0WO838",
-	"Z2u6bNvP6bJZGYVZRIKbhKiETyYsQTuCZHJgTWF1cPiflKUAbviErQ6efWENv3UVoCVsnDA5PemX30EC",
-	"mbyFTQcf9LBKJvB57I6fWIhQBZdXYYjMI+YQaVQ0xXKuxK6kJRumZEjCVU7JNNUFjrLepn0I4/4fZvxL",
-	"zk+COdlYLtAnGmuKedlJgt79rDRxmsa3sg5jNulpGgYV7Q9JxGPWh9sTETGMIRiuUxgfZ1DroW+Fx1iR",
-	"NhzzmMvpAHmehygIhr+9ePvTy49D0JdNzSAW9C0oVxl3DJaYYdmD7cTpMtYlRDsYTaIlGVMepVinD2Qt",
-	"evR6rz4jlERUMXSfwa+50ZlCfjsAvU4k0MtiiuWwcpQMsWL0ZyyW6BOv2RpqsaTSxEgy/XpJIkb1erp2",
-	"C/Ha1y6PmmDxyopoKjsj2SVnr0I2AzrtYLmJKTR3x2sqFfAMvXqxy+UfXr3BXfse62ZQ+DwwZwc0YfRa",
-	"gF4NpRDQ2ROLV6wqPaaRZHV8sNbJUf7dIWl/tozA5FRrj73ggnZbjZ5PzxudsNttXNL2ZcMLeiHrjs6p",
-	"P+5AkZGGkMGYRtGIBrdW6IJjEt87EHcsSXjI3ADwx0yY4S0z+mlgYQqk12CGwWgvLye1IRkK8oqEIrgl",
-	"RlHSu5uL+L9zjp7JXDU6ojHjMa8V6dNqvbEftOgla7RH3fNGJ/BZ4zL0aKNLzwOftcad0YWHRpfAUpXa",
-	"iEY0DlZ9Rqii5DSOwaqdhZve1Qdh5RQswu4BhylVx0x9sh/OtN40X6hiFUvn7njuay8/6VdxZarWXOVU",
-	"nxSfY0dc69feR2IRLfPm/jRJpT4iyCHFiJ7H1OT56ouWIk0IW2qZhAgwSRiLSWQLYde30IXfyrEcFAv+",
-	"OxdrRf3+5Wr2fO/8fs/vZeYHPEjskzoDjG3YHeA+ADZqQOadiufaK8+ea2D9Aa+9r9cAu3e8CS69R4N+",
-	"t1s0mkHZhJY7u93yDi69r9dSPrA09xvv+vDqhn1SL1ikaG2/9UXMfEHhxlJ1FGVw3fGQQRTcCODH6Kit",
-	"nbLQtEZ2bY/pF9JtvR300+ciHkccKTZOGXXHq3HMXLVMK5xOQdUYNjEBI9yha4HGKS2rh9aK8EOU57Mp",
-	"l0pY5p2IqZKa45ezubIamS2Vq1ahm+StmrKkyGOh5e/S+CCEls5qKiQ4bQVeDLeWZ8w9jxhN9LR/NEN9",
-	"rECjcz4oFt7m1QeosDarQgL97qJT0bS53N06NsN+jo/62WtV5wTk1pRLTPn5nt1/hzhAP4jEHpj8+h37",
-	"2CRMw15jnojZfIMF+obemoMTs0/KGn7GMNl+lkgqmTW6ZnNngrmSA2OTUlsWbJrGxmLRJMZ6wKNXerCu",
-	"YQ7vcArHPVTvl1KxmZ0GLt5qy9jHnDGcxLV57oYzZkbApfGNxmxxOmGbTxg0YVjfhG7zxWxx7NOWsaCV",
-	"hg5zhM0zu+vNKFNpnDq23EZKLhWN1e6H0CbD0CgyTE4Z8czG+nlURA3X2eFP15TKgZPexkDG2dvIXqu1",
-	"p9Ksx7rh8Ej+O3NrU/CqnE7QRiWvYt32OTb7xZXyhCuHdo8a+pOcjtokL1c9lYawE12HfWR0qgPmLuto",
-	"/A+c8Q+cZ/ogkD9bXtq/1MmMKaofWCeW1fGruy7ND/jQukmlY8DXQYlzk1CltOaGcTYao4Kb5YqDRiDu",
-	"9KpBohhbWhfx0I4TInBTKkksCOY9lUIMGrlfw3t5ckX+UVyRxoP4hTyRWz1hFgq2uo7M2bCX39fzr9np",
-	"Trw6z+u8w21OcKyiwY73/2BuuzJ33evdhDi44xPe2Mtt35EMZ3d9gr7rvbsJO5WGyx3vvoZr832Wd7gJ",
-	"asiQDlVEg30W/EaITFrD3alke9z7wfhgd9vg5iPfbciixI4hJw/iyYP4VDyIhEqiMvq6NcK093ncP5zF",
-	"ph96FtBgys4Mq+vG1KYXiZgbsgUniMDckuSWsbk212ZsJpJlHfoBRUB5qL8gk3XQ+dgdS5ZQo5GQmCYJ",
-	"aGahWMR9MtRWIATmkUMXrrcBe0MjT6NoWCdDq50M8RqNKDJ3RZPocc6xWwEjGmi10ibFjIHSxrTKoEcg",
-	"xm5AdaPzqYw0+ZYtn6HnU0KuABT8SRaZbAA33ibRGCVzXX3tQ59lUW69QM4sn5Vqiq/cBzDSTX+WbdlY",
-	"v4DVC1+wukwhmLJ8I9vyrKrtkAoDwhO8XsfwNo6wkSyLFaQGwFSxw3RlBYVZwqoCCuiluLWCovLNdptU",
-	"vd0puRWvz7cLOWDRRPY5+jUaRTA4++XDQU7zBjU6/5teLqNHt4JL1uhSnzU6YWfUuKTdbqM3bo/Ox964",
-	"S32/zFG3xrX7yIyy3K5we5eXV9M5qvdQn0wWnurpjidrNPghIoSOZhbpcTVMfXnBsrtfMOJ3K6c478EM",
-	"bQudYJo75Oazwe+RowkGPvGVXuuZh6RPhv9KPa8diEXMEvhP1jc+xiFZTHnE1tPJbMJZztFiUL1AJ+Rg",
-	"Xi92ldMxd3IO5HtEVNFLDfdb6xT/bJa01m/XV37R6wSVBDtAil0hTK8XkVx9ulf8u3n2x/sj4o7rilzu",
-	"ClVUZT492DcnL+gOVUn6/8ZpFOXWjdCE7Q0dD3aHHiPg/d54RIFyGRyIqLhCdADSSKVASAFOB3ACQaMI",
-	"SYYvXr5+efOSlEflh9UBcXznoULiuUhdQfneJRC+A8/+nuevGDE/hcuPEy7H88DCjSGJY8pwW4lVIb1f",
-	"alPHJAq6A6doJCap6XRhIhGrpYBKQCkgBgAgQ0+ftBmjUg8IG8NIwj7NWaBYaIRyzpyyVzbJ+0AkTJKJ",
-	"wHJ5Tz/a98iUJdV1hTknmjwA+T+gT96HB8wkUcRNdy9Xzva5Ru8mA6XGClzRvXbbOgDBj4zVMY12Y0r5",
-	"bdpoea2O1/bOM5PlOVxA2uRHfUHReYw3Z8XPA6kXptY/b3brtbtkIFOONVPGz7sylgvwimdjQXd39uq/",
-	"v7vBf5f5q1deebn2SsyW/VivuUUaBNAVlFO9jbOYKC563RlnAxNbgHYALBlg/2UWB2ylE8HAmLYzcJ98",
-	"3BPNYCtsKvXDT3iq8ztenR+ucJ4cOPMxjfkEmjzsAXz4uEfoIPiAQlOLKhS8pvGtzOG1HrKZzmjp8C4L",
-	"eBq8wy4C5uzUnfkipIXOlCvy8zWGVLE3gIgZOtJoMCVqOecBjUjMNA7qQfB4IslURCEJuZxHdIm31UnC",
-	"AjGbsTg0ORFwDcI2D7fYKXA23hV6ezwyUSKKBseDxCPD3+5Ql5gPgtnhUjGp4H0waRtVXBu+vgtbE+aW",
-	"RA/X3uFGgle2cldeeJ5+8ZRPpvpljgXjt5K73Y8wA/PW/HuqFtYsqXm7fl9h+pvmVpjSRwhaFbYl8HDb",
-	"yOimb89mLJkY6pHqq+ynGjGp8p/0LrF/qrr3/iHiI39EquorzZY4yZGjyBENgTngfRLy4y5pFHf5RmIo",
-	"gxOrciSTB5L8fG3INrSccCkrXJIpo5Ga5qtwbN52HIIHWWZ9arAtsHn40A3QUi8MoQd1GkVVkuHna9jy",
-	"18WZPV4wwG5S/I49MW35Y704lq4WF9sKqRBryRsec+c+tB+YzoSJT9n9yiKxIOeeR2YSC6BWvslaCsox",
-	"vGo/X6980spC8fxVJzg7DpzZRXYnVat+P18fDsbYJ8Viid+5Cse2+O/fI12FyZvCGLarEo5JKOrgT4zs",
-	"dt8hoZ7nG4LkfJCgtGLqIJfWsbdRdT24dz3d5F73q9zrXtgbdwJ/1ID0t87YY43RBfMbrbEXnAeXtBe2",
-	"H+NeLyaJ2eGKueIz/ruROSYjbjXZCP88p4lezGgwZiqYAniZ8LBkgyzlzCaIbU9q7hVNc/1aAEkYUdFD",
-	"iXlLh/dPVocGrhkNecykrGOytN5qp+jArlUGsHL2wOaP+5HDA6jdbIYhHoOBvBAJtOpF7QdCzyK5lU0y",
-	"/PvLG2KeNITkXUQkRXlU2SD0R3zxYzHEbXijpj28seR7rp9phrUt9KWn/500l8QZr3Z+PU5ryS1u76vI",
-	"9HSVdSQXMYWSOYInkVhyDwfPyya5Itgbj9zRyHrIY+FyyVeYxCMuVaUP23mvNyYIQXaMUTFzMXMY4yEb",
-	"GNY3vdgYJCC03VpUpivNMz7pfV6/LTceyDt3uPDteCyZqj0+0we/tJHIblL92h2Xa/1jjP1wX4gVrCZ/",
-	"mwa+kEGrtR9k63KPywR1vRaIcIWdb5ZGis9ESCN9PGzG/oLHoVjU+n7rAtLic74va2bM6KeMVKHXvuis",
-	"+MTAvimfjSXiA8/Sjuj2JD3xJ8apfdpIoK3i4oCrCG2A60AuF+NmWdWBq9tCGEyyxgkaGjyYFn8gfAvy",
-	"Ps+/8PEGRuGkr477H4zNJZpQtsE+JjIU6/d5TO44WwCy6uHqG3Lxs4xUEw54Q6XJSGissH6UbkOKOGYK",
-	"XCm+12rVPj78CLv1WT7HjVCZIpCb+8mRcLyTGRQ37CGOZMiCiFYfSdx5W3qEcpWa7QvK0N8pp0SxKJKE",
-	"zmliKvS4IsFUCKmVIzynppwx90BLnMmBnhgrreoYfAPibmPnZYuAATv7fjJKIHoGusrWw2+n9viWdXaN",
-	"fltvOw110TyWPGSEQiDw6lrrlf97TWTAYtZ38yR3Cbp9eWxciMYLHGDqYpg5lB06QHrxCiY4oV/lW30M",
-	"IOBUt6EBXgWW5QkOjgkH+YX+InhgNutWAa0F8IwqbSXNhDQIALiwggFlwlvMXJB9yuLNp/hdNqDH84pn",
-	"cyulzHV9pXLxHC7JRIiQsFikk6k7mKb93hc8mmYhtknqbJKng3lMvuvcrjz+qXSRnA0cBCZ2lTtpeB5t",
-	"6zR9KsEx70rc7NE00UgIObI4hOQ9RZQgNF5aQQ7xpDQyfVecLwXTc+GgAGcoRgKmAiitBQygb2Ke8DKb",
-	"EQh8AHGwXCUUkFhY1iS/aDyJhZnIjDGtTEcRCdmMxqGsY3m/PqtAXGghKTBHNheYq2DsMb/D56odpgo/",
-	"EKE17Aul9ooF05gHNKpVlbu3V8rdf5kubYYzh+znkCVkHPHgFkgUsBCDjRVhS0ZEHC3/G2x7NmZJwsJB",
-	"WQg1V9ee9aapLGE3XoxVD8XH/SDr/+oldQHKgzcSjsc8ZJDy5W9c8zxXuOn64nl+28//sv5N/O55N1d+",
-	"niG9w/acIea1WpdFKy0DfjTSKr5A2afKh6dteLzZJe/hdc4jDpvfPAgDbnbK5D9m3aVVN/X+2hCy3mBc",
-	"7vfBn3xc+lRH/Y0F0p2wOpCcrQqmG0H72aau3Feqv+CjlnXD1l4nElPbge/cWa0QZijPuK9sZmwk0dbG",
-	"DkYiXxEZUTm19Fs8BN46FiuohvlT64esgcOcQmzMto6x2Tk79m9oHaXElt5NSkAXUna+gkvd9b/MURbX",
-	"+n6zyxrnuV/z9MW1fg9+XAlxzmgU1cl/Uh7cojND2xTG0MchZ3WezpooGg9cDkI2T1iA3YAsT/SDXfxr",
-	"+VNe86Jek3PGwuwvl661j1zNJsj/AvSDA8vWuPKrYjPY2GnC9iS8gc3/AmK8G0MKp6YX30lTNWBLM4h3",
-	"xMBDLsFlW3LCFbljScgDbVEQOBxwUIFDx+VSQFe0Mb9jBFsRyib5G+QEtgiKAJ/8yd6CTKIu4RNzB7vm",
-	"ui75E6FkQROt59WB7oIE2qIMaPSMzAQYWTQmXY8Y0wRY2in6ShPKJSM0JjRiiTbVRJVUyeU7HyhHAl6J",
-	"silid6A/mmkUiEqtParoLSOtZs8nwCJP71iC0nw14bb2DuwXTL5MXDg8MZMF6td0NmJACRJoNRXSowBE",
-	"1TRhcioiPW+sGietpichuIkfwKWOdrO/2GSP/PBVwgPp7DosWIKz1m/Va2bwRblV6+vZGXarQUIV06Ii",
-	"gMX0nGEpBzSm0VKDUV9bHjISC/dwm5Hll2Xb/1a+MFo5klORKMfU2YSsNLsSGNI2O2qQDc6uEPsr6Ta9",
-	"P0HDNnPRyrTy18maXbZlybMC4uOj7CWlTzLfpG7Xu/RBZkz2kooHwYgOXrO+flYqRJEBilMm2mag/580",
-	"nLBy2FxF/XxZRkliUPbrI/A/4ndsY9PMGY2XzqOVo60AxkqNZjyeIPcgl2QmZsBdif42wxlknGM2Sfa/",
-	"TI6sFnijVC5RJDTJ83cf8uWxRPI4yC1UJMRtnYxSBeyWBH1rUoO/ZIGIwyYZOuTIuuI6TqYCpVOVXHjN",
-	"79gbg3aPlgirUKlvRt7cDP8wWQb5tgdhatvd+83ORa7VfHW5QLmjBJ6NlQYXo/Nxj3m0cU7b3UaHXvQa",
-	"lyOPNbywS3vUpxcjy7iTqOqOba2m7/n/LFTn58wLy4W0I7+Pc/YPzBLha/3mJfj+UZdelzk54Vbra/Nj",
-	"ng6gp0omWNpNX0urmUiW5qfZqNbv+M12TuLkOyb7rWb3mID5GvqDVmnu+qic0HIHtXhh/NcjBlgDqIM8",
-	"9F8DMbf3Gn5jIQw2Vr1SbwZn7QSuzFz9gG4O9XzP84gh+ZQGEhEh9VKM2ITGTXKjXwMoi1Ao6wSaGBNz",
-	"MppkmM7Bm2D+QCcM6qQgjQBYRMQ4ewtVBr+LvfshYoJdP4Mp03ibVyLheb7n1UmkpUMrq/U17wTOOpw+",
-	"qvruAhw0oSNxx0hrhbOI3lb6hmyf20MW+OrVp1E0sGZRLue58N0N2oLLxuzcMmf4GmBvyliqVKW9Zq9T",
-	"0KX1n84v/FZ3VZG/hCIw6JtsaE4LgNbq+37fu3Q96VfDLlprv/Q69dqMx+uDaPmtelkyOPpfAFjxU9b6",
-	"551my6J8Juv81sVqZ6tLrwPNsVa3Z61/edls3R8TnLPW3H/kHsmHAOnnYjbXIKKxOgMyg5lfA6ITJi0u",
-	"l1MwIR2o1gmNupklJsp8VVjCyILKJnmlKlg2HS0o+ComTEnS8doV0VVZ8DwckFUp91RiNCdsvDxiLCa4",
-	"GhAKveMilYOQKjpwn6/cqodrAhFZzpM5S7iASLtVUwfWaulftjrN83oNIvHVZ9RxNmeXtG/8iz6gUrNj",
-	"CqXW2p/7pTiCgVKGOutWeHhU75dsbeELVqFFzBbYh+CEFltUOr1IOSWmrMPL7iCxJ0FUHiWkFjRyo/EL",
-	"icuopChsYSFuVzQ0uy2t0YtPRW0sEgsmVa4k1ClRoYhZieL2TJuzViGDMjW99bVqldOiHBOVVtqiyI2g",
-	"aTs98HgykEyl86HpOqEXXIzJMIpmAzrnEC8aVtef0gm74TMgANlWo6OXYmq9BHl3sBtURbEMJLYW6mRs",
-	"FSmy187oJz5LZ/AvDxQS808XdeOxYhOWHCTsFtNoKTmyeAilIhaz4HaQc6D6pT7In4TZF1zix07QP236",
-	"iOLN4IE0W2Fg9xwwBKCyl5n9XrOnNaQVLegC0AtwPv/9akgEs/4Mz/OLz/CarewRGnFYrMxi5I1xp3ui",
-	"+8Cpnq3L+zp+rgEsIwvNJ4JH6ussVczKs/sbxqdVz+IfL1HrLP5R66LZVAZiPDBpgjgn27nB9zw9xvzq",
-	"9DcscPHlrebFhb/+8pZ3XvFu803yLz+mnvoet0x1ueSEnWqKju+CYMaJCcg7EV/HW5tT2jY7bF14zCix",
-	"+v+h92CI2p/+72EZ2X2B8iDzQVhfrgI3rPXfooFvXQQhD0tkmin30ZJiYcm0rQ+nSeBjGXeFvmlFzjmn",
-	"BHgFYBqxUFBtGpN0TkZLEkRcf1ItOhM2TiWF7JIRDQmkLQAfjEDXQ5MYzmZIqMGZeZ5p/JRbF+x7PxN3",
-	"wFvWNLz9mYY8LOZ75v3iO4Qc35uP+Gj2RjfgTTr1emRvB5fGdjeEDc5VuCXABWGWax0Qu/2O1/RbMDqU",
-	"PjYH0ffbu/sNCud0r+CkmcpDHCDOkQxTbHWmZnzFv09FmmBMs8x4eZAYMBOtkgP488n42ALm8F9cMoeQ",
-	"XxDGgdC+ErvfmQvqpqGr1hexICQjvxqCHmY6hggo9x4aAnoJSGc7WGFuuunQEtAEiOlpTIYvb+hkWFlc",
-	"YsewTe9/zShgY6oIulgywv6NPSvYQMTRslztx7Qpo9yPhIgYjY9TH7/9ylfjn0TM3lAVTA9QTp85aiAr",
-	"ivhusbJ2bGV1859rEY0nqbEYaiyu1WvjRO/KmN7xSY4f575eCxKGbThUnobG13jbRhqa7JqRPgq7UPvU",
-	"6mv5QAGNZmTOI6HIYioI+wSU5BI9YVr5ECy9QwLjfTrMcWnCgXYjWCY0OleUx9lCQcqeSihXxlyLXKLm",
-	"NJ0B7NbCBHuEFfPyar+KNBeLhudiTqqcaSVITvm8Sd7PGb2FWUZLOGc8NiklkukPHmD4OJ2HJctdYP0B",
-	"ChD0NtnNvW+NkzmP+mhemy1Y6a3Onb8po1aq6/Ne0rpiSuMJk1ig5vAjwL82C+dzNcdVv72NSYDrg7Aw",
-	"JBU3JPyuEGX4atzQh6oBp2qI9K4nu+V4og5LsjKgWZVy+PdSEQc/bZdv9Yqqq/cKk7+LbUiwn4ksNjRp",
-	"kqsY2x1lTUuM6g89DKB9FTixAtP5rbxnAQCbmdRjCpceAcCPAcpvCvz2RS/8OEcpdyqEQGDzGBG32vvd",
-	"rN8jP/FJxj41GbsiYvfdmtuEaswWFpa+bJL9qRXmEwxzw8nOxNpDZOr+4Sq478zkCG4kJKlu+gXZmwWm",
-	"0n5ROVtQSSRT4O8zefd5xlN3BMp9W89xcHnxexhQNw92M0uYSji7O8H7Cd4PAu9BcX+dnGebAbBkyY5i",
-	"V5RDII+54jTiv7OG8xlt430oATFkXIBkHq6AA9P+w9ohdEJ5XHf0TVySGZeSx5MmuWZzRpXhgjDmsu3t",
-	"VNEa1w76BQ7j8CD5YmV++2vAWBoaDQqduhw9csgV5vtMUh5iM5mH4iWiSRkiThlLxmlEIq5UxEgiRkKh",
-	"aJqyaC5t0aj+pun8UMD4Jq3ERDsgh4ssmuf+CePjwSCY0mSWYVMFWL5J69qAtXOE4Bk+Dyf6MDCs1xZU",
-	"Dsz67omPa9tyG1KuaQInpNyElG/oLSMyTUrVKMI+8fLAw9HUR5MOWQ6WbwD/aA4g5cJkOJVojtirLoZq",
-	"1SbBLnq3PA6hABGvCGgM2iR0J7969wqb2vI4iNIq6pn3pVrkA504lsp+d4zYncGaKadbYHDzuG6Nq6Jr",
-	"TK+qEmRNoxvsA4f2njX18GG6Vn5JdnJRIyWDetpV6yeD+gsEY02r0APolA8Fxs/ZAbrflDB+s4KRIoUU",
-	"lVRiE4ZxwkCFlOCwbhLX2R/6dCO3RZY5biCRzOiShNi6F5hLsA4GEoy4yVtRZKy3ZN09YlWWaKzVl42Y",
-	"jcSW4usL+O3wyqd1u9oocLnSuRc8Pcriw3nuAURu0Z4yGO3tDvyDAQl+9WN75uoVFBlrAazREqCAhxDd",
-	"4qHjzEzj21gs4jqZ0WgskhkLtf0J/pOVNIrC6d+QU3ak43xytJ0cbYd0tH2VGMp3TFR0CNB8G7OjevG2",
-	"pJC9Ch3NaRZdKCFmy6kQu1KzdbuQwGn/7ZcStc1TVZ0XA8oa5BiPOYtMDnOESW+uPaV8lvW7EaN/s2Dd",
-	"JfgQRRDijtSU98TYCHNFwGxPiPgAR/4AtvQWSJ1C4IjFBlK1UVOa0LAHIC5oMqvd74tAOOEvlGRgAPW7",
-	"Eo5VX/JryUXcBn8QwUiodCbf4juzRU6elC+QmgBy58umJmylQbnCwiJDBwC069r8kVmbZ+6I26xgFKmC",
-	"Rgj5UtJgyoLbJrnKCo0sMTsF6cklGabZ0mB2fMygNBVLXarz3d0kHiskVotsMhKRlUKbw3ZHc1R+hbqe",
-	"XJPpmqnFMeODtSyrUPRbTa8NHE+PpzExsH8Vq2ki5jwgz+1QsuXJNnK9ckFkvg+nm6Yxou00Z1yqBBjN",
-	"t83zAkHdsZ+4eZpHNECCNCKqmFS5ebzBn8nVq/wM0vxh/Lhj/WcJv0Frd5FibtrUYu4PwVnytftcIIX1",
-	"PIcdRbB1PxyKr9U+cBtb600BMoFxKV+gWS8SPo0pj1iYIzAAtu6M8NXSHORoqkRcTZ53FUVu5gdiVbVs",
-	"TO7QhWyS0BDaMFfULharEaGAHHBhB+BbJ97ulDIe3dcth/Ta+9r+Y17X9UxZvUUY98bD15eb1cMP9fZO",
-	"73u2qEKVaaF/7Qljjosxz+HwpnNgBo6+DtDoTVit2UEVNUMiu2IJeClDnYte8YTIdCbXq77HCc14i7eA",
-	"y3sY2uPbXuHTBm6m+frnMhb+XsdvdreVP3ve3gXQa3zHWbVzSVX0pgJoC5cVQ6p8JtLyVVEtlb/5WIAE",
-	"X3cbHgVm/50A6DgApJc3pxfglzc8DhITgr4WMH22/3m/gbM+U3i4khtMTP1rzsTcwjO5SxsSHhabqVc5",
-	"tbNH7uTSLmsc/vHArXsP2VGkyiZ1vTcebJNiU5BavdAdJLPV3s5ZXLTT8pbmnlj0Kh6LbYbWKaT1HfXe",
-	"yB3LA+FZRQfDMjzbxbirdI89M60gIpifi1ol+DeymPKIZYSWJBbxVlpdZ8N9V6C3TtdrdbpavxYLm/xq",
-	"WsR1iazlLToWbsapsjZD+9h5DzPfqjAqL9pOKPU9mYVfH6zs6dkAVrZZzUqrN8yGspxZaDaK8ZglNjCA",
-	"PeRMtzgeRVzERgXd6sc3fZKeFmYdgcHm8ZQ0VqH6/DUay5W0d9u9kRsPoAfb51quK51t6wCbBazbbr2W",
-	"70u3dkEPk0BK8Hp/kpb85tvknMdFP2HxdxIGUAWMOw4k72EPb/HZQYP6/CBJyMPKjhJThoyJ4KPDfCPr",
-	"o9umN1r/3HemNn5Jl+CGtj4PchM+yAm3ufHkV3HBndDsq/n7vqjGCc2bzkYclI+t3Be/mGYNtvxQLBh2",
-	"AjQtyWI1JVKQMU1yTOzIsfhJEf0WsuDozhzRUbQkIwblOOnIvQWoFac0mTBIJaPmqTw2pO9c5ZRZbWCn",
-	"koUGRk03dSLnehFkRoKrrzEDy4Kti6mIGD5+C93G37jVzR4JbakSgzldzuBy01fXrP0g19cyS4O86JE/",
-	"WbV+xuR0SYKEhXoNaMJgWlpPZHfMNHbPWkkaXKbzeSJoMNVvQCJ4jdD2nblWE3QpBwmbUY6N333sMjEI",
-	"sTuiRdB21sJs5RfP16fENljDLyhdqGTCsj9pgzz3wQdjpv/qwia1fuui2fG69Ro2FnP3tfVf7/NN8/Wu",
-	"Gui51PrtVrOrFVn7Fz27wgg7eoRaVMLqD2ZMTfXM4zSKdgbtD3pAdjNUoLV++almewcvYL4cEb7hCtTB",
-	"YpObhAa3Ji9pBe9ge+ypzSHc7QtzAB/QsWauR5u1SwTOWHc+NZIAz/eHm+eO71vfNlo6yOqbQu80Dg0M",
-	"cZudz5NcNCXrY4Gc2yQSEw2J2X2QuG4MfLY0vyN/LRnaByFlrfG00UgKPfhJxAzLtxY1IlXPyBBtssFk",
-	"roZEKhqHFtdzlenmoiH0+yVvLaMRpBuGAnPxIe/QBYDM+mn1V/+WSlBwO15nC+B+MB33Nyq2uSxFZeel",
-	"Z1NFi5uTqV9Qm5UDMd6cp7YOxsX2Pm3/ptXudy/73cvm5WVpex8E3zGPFEtYOChTal0UPkXR8rlmdVmv",
-	"0823ybywbcZq/XbPg3YPFQlAuz8g1Psgu6XdbPfqNT7DLP1OoUtnB1uRgWrdDp3r2Ctq4G2UEPin/INW",
-	"o+pdb1VPt2PaA/LNrqyCfFjRk3b+9ASM1Un/S+I3+oIiZsqlEhvaR9zkmvTi4FyGTz7ipNUybSWEdJmx",
-	"emzF+IibfhRwPz4Q0b4Kd2ElfjRj3oK7rvOFfngV2OrfysnH2/mWQ+1ed0vHofo3CftlUIwgCJU5OaUb",
-	"eieUaNp+p0rT9tu1HCYP3E77rQiv63cVvB12NAXk/Vjs8mC7+lAeLQ3w+s1zT6vqc0Zv4U+DkC5XX1OJ",
-	"1HlcvrcKfn4Co4TR21AsYlyeEqmxKinKpll8v75ru6DI/mYFhaf3XmFA20Vf2Yg6a6034K7ikLz1EV2U",
-	"S66P+8kue6ir2KbgDJ+owY8qiRDfNYaPADW/oBwCm39z8BAvKVJP/Zck84gCNZ/hU9AmkJFQNn3dOBuy",
-	"9sKWfGEmoGqQxuTCI38yHprnYEZA2NEZEuDahPvzBgjmkuHJwB8BCYbrgk9gza+xZHjW7egZ/MEWL5kZ",
-	"bjY94CO8xuXa1osPX5sLq/btGOtkCH4a/R9SYbQP/oHYMSQrc31SUutglki264qQCaFB/zaD2KZ3aawF",
-	"453qY6Moz/U6zvmkLnud/C/g/SoxMYwLSnGQczecJcSHxLZYTaPlYMwYZKLYf9v3YqqI81Y5qK7XEqqY",
-	"vQzgPvOSdS67F9CWPxzo/TCAh4JoqtdgHzi3X8JitqCO1hDdePlJ278V3XCd3N9xwhc9L/OzzWlwawqm",
-	"EzFmUnIRQ4WW+cHMo+W5Sgq96zZ8DpRMu32P1Z9wfGBb2Z1feBOcaHgLdL3lucWHx7hHD0DhtX/G1cW/",
-	"QP8/gzsP8pXmNCD8Pu4YTflkOrBmAmom+daOF719Ja/BkqqMIfj1ZDU+NVltZIXzv3FJIja2Tr7ZlxTd",
-	"YlLNJGkaf8AQqXESYkNtDn62EByQKkdwke8EgmFFbCBzy+aKUEmCiPKZvk8JQsEjyyHygpxJIopsUMe5",
-	"+lB6A4evVERbhKM0nDDVJEPb2pSHpjFuREcs6rsllXq4asEDbOiqJxPiv5vkJRjBVkKjeEfi4PYLmwXw",
-	"5yFkuygxaIfDv+BIpJ6FFvtwTXkCk5hY1+LD+5ZYyXDhkBnUd6vJt0wOtbGxGqzRzg9FG7f6ymIyT4lh",
-	"9p+UIoLWpmE2XuR3Sxp+LfOy7enNei0mL2NlTYIDM3gA2KMv2i5SJCY4agRVrSl4bb8z8C5bvW574PmX",
-	"AQv88QXthudBm12O/LBLvXGHtYLe6Nyr1XMYj8fN+MJXOEEOWyVjl+qaBYzPK31/CQtE8mU57U4sD8cX",
-	"BdfwWR/lNdyT5AExP2F68eWZUU4r7bb36UwWzTUbH7KuRGrjUWBxLbRkUAICWCGJmAQaTAytW6tNQ/rw",
-	"119//bXx5s0QjSWvylh6g+O7huHukoFkBuOe/wxMYcOwmQ8FGidlmU2EynWFQdRuHaNuR6NZQBWbiIRX",
-	"h7PnEFZZDVVXhLnv6/hYMVd8xn9HwneZTiZM2m7nWujrEXIaDSS9Q13Xb/ag9ymVAtVvYP3otKyhDB17",
-	"ZzRkWvBPoekuClgsJNaiFSg/7YsATRkG+2gSEiNvwOAOEzrWh/Bj3TDW56l7quJYziO5p8/sAOEiPDbO",
-	"brWjrBXcmdtiSjbt4MFBpXotjfl/UjZwJ8aQTigxL/xtxVNr0sz0mzaqCcDfkV9Ec+NF8T7QjEx3Umw8",
-	"v5/QK57tSrmHtFUgwnbA6b/R0NF4n5yNR5Na+qNAMTuxYHlca8U/o1KyDQ5G2x4EktqMaCrUKNRt/10W",
-	"K2ida/rw3kB6RQS17zO6JCNtscxGPGbhMzKE0ze0ej/yqMFIrLmggikSCM7qINiMp7DQRhyitmvyzX/N",
-	"pbrCWe3iB8QFcE810mJZJcTs77VdzyQM5bm9qyQglh8FCHsaRWaZJSP6+9eJZHoiikEuSiBms+ruwVIt",
-	"IzaAbVMharvg81kvvdg2LEUiRqUpSLHiRgYiqZb4PB5YO2hlMC5i6KKH2aDidDYqDx7mB2VTabSFzwMW",
-	"B5XDgJ8lG8Dj9/pur/HOsqG4MKrd+EqQhKk0iauHMeOqPKjaygdVff19tgVVv1T5i8WH38x/oinYHXmB",
-	"P/ZZo0e7fqMTeuPGZdhtN7xxb9wat+ll4GsLlyqV8FEKKtJqRro7SOAsn9fW6Rxzioqjc1yNJU8iseDx",
-	"hMzohAc0InKh9X7Yr0kaM30GtCajjSmXDn5uymp2nERh9/RxlPyOaRE90+qAtm8VDamiWYcgBUWSIJjC",
-	"FDm35iJaTkRsR9H2walrTscAjpFWDC7r+RPc/602prGiUm+jSCwG+ik14NBSEZT8mPnryeLkS8gaVxay",
-	"9c8tNFxutfcu8DGHpryw521OhuC2OkUun269jpPwOSXEiNV1vQM/5x6561bxOLP2SbWr9LUQtxhHpNbT",
-	"CPfWCQ3pXKFuIhKgZaXQhxSciDRkdUJtYzP3QGT2olEkFgyT9jHbkc8YMcZVk/ySNTTTU1raIufhjH4a",
-	"LChXtrClkLvDJWl5nqNsxFE2yVs1ZcmCm0aRC5Hckolgetj1tbtbWfsKGoYJk1Jbg8PXAgF6SBSLIkmm",
-	"YgG58DBEoM4fvgrZDKzOYNn4B1sOyS1jc70gCTRiy9jLsCvRiGnUmFNu3LbPskbSt2xpBL6hVB6JcIn+",
-	"hMsyfevv5gvC5lhXubYIqty4/8GWRmA9uCX1qkh5gLiYJ2zMEiC+hVfqnTLQ6D6i0tH14l9ztl3h7zMR",
-	"8rEZp2tBpreOtf66+M/8Tqr12x5az0ZQ6oMtTS4SG0j+Oxvoe2YjrSDUa2ORzADfJ9FIjzqiSv8J3Cwj",
-	"fcddsip09P22pD7zTs9YyFPkD2ZaOmszVmIkEmV9xO5Y1Gg3aDITKSq+WkDV+k407ScejtkOClUUK4vL",
-	"1Q9Tt+HUgjSJav3aVKl5/+zMb503vabX9PsXvV5vBat2URjO7HP/m32a84TJv/rn5+3ORaflef9KPa/V",
-	"k3wSU22I/dUOvI7feOWT5r67/ubNzi6qyDxhd5wt0P2xcWrmyt1m1ZxDUcq6tnJff4Ba6KrwWsaXVvA4",
-	"ZacqV653eQlhGXes7E96r9IkmGYBf8/z9Q4V+TSAtfI/jO8/TGvLDsp9GWVFC2L+TvY5/1ueacd4d8wf",
-	"cag8HgtI4kiDW6ZsyzFqDVn2CbWEgXtyYZywWaAaNPfKM42Cu31f3HJ2LGZ/ZWPfnWTeSoMQxUGF+wlt",
-	"fSteQQ1sea2HnPV99p1bf6PkgeW7F3a9Y3G4oXgIhLvWQ0ZsksYgyo2oJ3SsrLWKAl+L0imjNi3fiviy",
-	"ahaWMIjqyltX1KGn4pwxqGjs3PTB61xs6/pw/3C9vLVTdEtLt2s72lPn9z+61fF3ptXwvAtwDFkcec19",
-	"DzukKna3yRBBOVLpCM1ZIcYnBs5IsMPr+WFqU0SPU8/Aavwh1l+BP2hYJyOthoOPs8xbGtMkMfV1CZNp",
-	"pIiWjE1ze2Z5QLYIpLyIeIKgAFMgSogyhj7/Pfy8m2v0Fxi0EiQSAlCnyqll/7kT9HSNZ2sD8tRPTtqT",
-	"k/bkpD05aU9OWr0vCphf6wPLOho8UmmsmSwh5cx4JzI7BxdxP+UW5cM1yJxt/lsToTs5cJ8eRadRAg7s",
-	"whVBake6rjulc312q1242BNYxKDkaHuFUK1TzMBCwtxQnimATQIF/LZVOtwCns66thihzyd0FQZHplYT",
-	"R0vFJMaJ3d+wu/ArzK2ZaPWSGI9HmWr0ASZgPZjVDkggbZvTRJ3p4TcsnuxxyPBNR3R+AWq2xudhl3Zb",
-	"jXbYY40O9VjjYnxOG15wMe6NzqnPLr0dwTxL3swMd+BkgYlgE2XrddrJ37TL2Iy/KSP+NC8D3NzTa7fL",
-	"+5zXbk9/wAc7rgqHAO5dlyENvRG5/NJdlE+G75NF66sw1FgInMPiwaBdZe+yT4rFwEZZAtqfLV5sbOd+",
-	"zWbijsnMOi+UIhAlJgyCRKDNaeBFhI9DB7fkl6lDcBN3wjRHBa4yJSA3iMYBiyIWGk6WP3e8y7+UITU2",
-	"sK6INVX1TXUOshLSPIeae5DmbW2Z+jggNx2u7TB214N3Bi9YRdwXm/2zE8jnPXV8/8MBk20Ub479YcGo",
-	"oj/8+6lY5JBGg0gW6ZZaUdTgwWWTDLNAH6S6I1+7iAMGZbsqlfDnoQu0DOtkCGSTQ7wK0WiIjb2G5WFt",
-	"9X2jzClW+k3EStc9ME8ienokP9BBgrLzREwSaETsY13yHyNG+2WcUnvZR5uZcQ3MfzMNnU+aw149YvZV",
-	"HB6QPZjZMGdoQWysuJ7LLAVPxCsBR1NBh/l+S6N+UFP+oNUPCLkb3xSNiUiV5CEjDqUwATHCB1gKXKno",
-	"0hHiQqZe8ZUOZYhIbJvRgMZ6JAWrqNIeeg6X/BE0lcNITa+7o9T0OoeVmsB9+4WlpqXIkMiBYTWeWkFG",
-	"dkpF5KW3XULa3fnNS8hHikX/KGIREobMGvN4crLC/4iyVIk5EuKg7SvGR7LIN4pW5xyvLGdncYiyFUIx",
-	"VsyAK9A5BsUiJgbziT6adcPgLhJLdTKniTLMxsNrGk/YkFCJWTdNckWGeTN0SAKaQEh/aIzHIUjsoTMZ",
-	"h5hLL+Yslo5KDDPag4SFWJ8tSRorHmkN1DzmmbtWTdkMxpXKlEaFm6BdHGPA5nlFIh7fOomOjwF5TpFE",
-	"EnPn2/VtCkdFfv0LM+snLePrJVmLMaFEfw0W4gpJ0MC09sXjCRJtx/wTkSwQcViZKmM+SyElw1n/PFa9",
-	"Tq00P2UDBel7u0WQaCE3xsp8HXtHVbpOq9t7wBLxYGpOjBJEsjisE5kGU20SDeHvf/UavtdqZzRzmDGa",
-	"DQyOSdWgfK/V2WEc+vQSCqcP62xdD0Q8wVLxKEJf/ZRL8vKGTuqERbagBQ6xvrBykK/GjY3jhMXbOkz9",
-	"XkOagXRJVtee5vKsSl79k4hZ4w1VwXS/ddqutv6fs/9T0FRrpQi4czLTDzxiz83TqxKMC4udSx++CgI2",
-	"V7jMch2g3wGyBjTWVgWVtyy0OX27DQ2e+yHmCiSFGWTjBZdzIXl52vKVYbgXRNI7cLhCLlhzz80Kn339",
-	"6T/RGTP78Y4lEvIusyVvPuKY3kMuem/bp5ZiduRvDedR2RYohY+W+/D2W+AB65djDB7tMXjTIR0OBl79",
-	"KVpbE8S/zndpo15aQsW9hgiFMays2dcY+vejufu9faOZYOzkEiL059HHHbdhzbYBM8s2oqHr/bXCm+b5",
-	"//O/3g/n/7f1j38+7/3kXXdfXrzv3Pg///K/zi4dBCJktX7H7+1skhlVf0MGxxQaAaNs1mdpvzP4Y+HU",
-	"mVgVTbA8FeU8+T9nekGGm49k6b46GVIbDCkWpNhZ6bfPtb8xmrDkKtXL+dtHrV9czfk/2DL3lwKBes0q",
-	"3pkm9DDzq8Kvuav1xe5sJWi57QVdRiFsCldmdM7BVO9HPWisFtLWEPwgFZvrP1sfUJ2M2ITHQAbtqpfn",
-	"CQOWR+P2vAJ3RDGgaqKnwInsnEFDEggNpMPfXrz96eXHoStoxnaoRJuKTTJ8TaVqvNQDbrx6MSTKJgGm",
-	"c1cqRRXOqLSWAR4GK/8S1+dbMYxcu2n8Wjl9dkrls/xKFUvHuKpUcgtrWS2nug/RcRX7pHALNnBYj/bN",
-	"ojyQGyN81mGZsDGPIZ8sS0O81n/jpuRlxuS0turNLKvz28Z3AU3JzfK4p+3n1YMvUCZHcIc+w8M3DKmi",
-	"/aE2NyE1UMSMZLefAmDfvtPuBxFFpoDrUW67/eRGqqb6vxu3bFktLF67zjJX714RfWkxn8+xeUEWXp0k",
-	"7E7cmsRV59iKNVK7ZjYaz+BBaspmkkWQLJgw8G3JqVjEdXQqmJ5xS5Q1lcRdIJLl3jQSX74vOJ3zAa71",
-	"b593iusYR5a75txeoy8w1wCOXlI/9MZt1ui2aK/RCbxRY+SH5402bY195oWXwcVIXysHNFD8zpFSQNdc",
-	"YFsvDqN74533/Va/0/lnJjP+lvIoJJIldyBJ5hppP9X6Nb3XBiG7G7z836s3IEvEPOt27lzJ+S36EdiE",
-	"9qYKgi+9C1eQXuVToclTZgoyHLYWU/IYl6opi5U5RyVYp6/vz2iMRL0bcwbL4/pvQHOksX171vfQkKUP",
-	"zUkdkqmITJhCX8eVZNEYoI1LhCoMRLgSfQCuZ9ggEel0YkECMV82yRU8IqDxf0GgfsLv0N2tZ+W6Otok",
-	"6YgGt5L8ueO1y0P4AB54Hh7DbL4LwJSf/p0O+X4H+0VCx0fieMHPuYpV716/LP0fv9XuDDzqj1pBrV6D",
-	"G//weL3nt8QNWlnkcsuWEM0JIkaTrJ20gGLfU5nLSVYgSOcw+igCokoZPvt8y5bbylyMFAFUL1a4pJJF",
-	"TEqsLIwhtU1rtIa0NmGAVU3ySplcL6zvgqzGGM+7lRY26mu91Fa5ruxr5V/DFU4y7Ojg0O/6s1a/i5Lu",
-	"LxU+D1ydJ5Tu9ZXB2eS8fz103g+cN6JyLIAdhCXEbMWTe+Gbx1IEha+OpmeJUBt5Oy2kxmyRcUrajkZ1",
-	"VJVl5llwuCsi8DGgZ0H/Q99sfaEme8Qp+ZOEBoxg4wCg08x4OwFcy9V/O6QdTYBVAF89VRvIMa9hkb5F",
-	"BH+gEQIfxHRyGJjUHuyvsCeuwcq5EsWva0N0e+cXg3bYYd3xkWyIoDM6Z63Qb3jjy26jw9q0cTHqBY3z",
-	"sMs64zZtjfzgadkQ0LUjogEL9UoOVmdqV8P3stUo3LC7dH7Ixqm2VszZfxIWyxcI1p9soqcrx+E0fGlB",
-	"HokJj6ul9ltIl6XEUAAj411MWGNGeeRIqanJGJSQIa/l4yIRQCiNfzHFMySNb2MtVO19Gjsc03SdjISa",
-	"QrCg43nYHVikUFzDIdNWLXO94gtM2V2vXRpBgLk9xoU2w1QVGtL/z/y5GYgZSG6cGVQGJgkLVGMqEska",
-	"I6oUS/YgQX6e5REfRbaZLwdXQoM97HLk4sbNOZ73Zj6pNQ/fWRFu9ne9ZbQQ14MbJ0xO3UM/nd+2Zpf/",
-	"6Sz835VtauhSeSDlAvqxssQMfZAvVsn1TcSlz9pQwTHAP2phQ1O99DQ7FlB2spMMrvymIILa44tRj3pB",
-	"ww87rNEZ+6PGZdC+bPRCn7ZG7aATdpmRvLGIlzORSmcjzqci1vPUW05AWuDqAPXECzOuHg38MrhjCR/z",
-	"TIUbp1Fky2iuQkpeizumYaNm3p67wQxKpqNdpwXb72jfRsRjnsy2fJ3HfUFcs93etNfXRvyBnnE7hvce",
-	"8Pjl4KG74gCfPjcKGPpF2Aq6Y99rnI/atNGhPda4HHf8Rou1w07QHfXo+WXNKJwaOQY83rgeJdtnSxkV",
-	"3AYHZve11LZK6dHcfZzbz/Cuw37a53xHHTpV02sjfyoL1ALTOljbzUqCSm2kzoM7yp0U1aebO1nIinzP",
-	"JzHh8T666jwdRTzYubTbaKkiVdVq6ktbcGb1VBdzNXmLLCSo/RDQSMiIRSKe6H9hWVgssBYsp3aaK4ua",
-	"Zsfz664irFQzrdZF9Qweq81leW+vsUOsHkehc/LORxtHVM3veZNbTm0N37HkyTeI/AMnMBdO5UubZGuU",
-	"/z1Op/4IezB+6tOZsEDvjg1kC1AQSgkYjUhMjTWA2pwMpkJIHk+MbzizIm8KJ881JFpMkWJOJMT6RF1z",
-	"JEnAwCwPnsEg31nD7Qhm4e4lBvoBx2x8k8HEq3HpCtXt1wA/F4jtBcXOG7srBm/MWyqbymKHKaxsdSSX",
-	"J2Xgu1UGrkxLkuJJPohusMGFZVwQG7SDT1j7gP3P4GIj3LPBFrQD9GfpPxcub5IrpxRg6Mc4tOoklSwk",
-	"6VyDUiGOfxA/1jUO4gZcLI/ArY2+mp1PPgzDDOmYGHZyXJ0cVyfH1clxdXJcnRxXX8ZxlbCYLVh4cl79",
-	"UfTVawaq30PM5Ac4sRI24VJtspNd8YLdmZBluj3eij0Bza9Mkim9Y5ZJ3coUW8M1NJMFRuQ4jSJDeQQq",
-	"7ZTqm+dzFrPQcBtqDXVdb03YONVvQiX32WaX2I5KrlmdU7z2pPae1N6T2ntSe09q70ntPZ7aWzdqhI3x",
-	"LEy29IwuteIAHi2q8lmQJ034u9WE385ZnFM8j64JSxaHDTwTWaPrjcGj2HB1orCAezCCoQQM3KjGhiEN",
-	"Wg+JJKscOGQgSQ/+5/zY/5ixpGyV8x/lFFk64dMR0kyYiWivn386oQfKP9kQY7Ja9oZGRSrnUdor/URW",
-	"2NgagYAECzphlLYk+iCNwfyYA36yIE4WxMmCOFkQmfjVsLI5McwA3Skh7BtJCHtv+LYMu3mDxyRF2fHY",
-	"xLANQvOORjzcWBR8w6JIOkWckv/55YZghZGl74GmkwIriBZTIU2vPlTqUZhySSKBvGSOqQxKf025LF6L",
-	"LID64pbngdY6omGBxV8J8YwMYdCmeYBpESjpkkhRJoJ/NjO8wrV5sBXwKBKbrf7hvc6+mRIX8TGNCr0/",
-	"rJv53wtlSX9r/TiNor2FQL0GX82N7SGzLUM6FwAJpiy4xV7jzZPh8C0ZDs/hy9lk7gK2HMRmCOhcn7Gi",
-	"kyOYUrVL+/uhsa2H9YwOYcqlEsmS3LK5IqOlSeNN7lhSJ4blwN4mh4ZK8u2cxVevDHFslp9uH5XGQFkz",
-	"DER8xxKJ3as0yGlw5XcsbpK3MbNsA2ohwLA2/UyKzhM9ajH6NwuMjQMlm7c8DoE50jDXJoyGmPdGhsgS",
-	"2yf6ZA7zkUCaJBzIIaUb/jSNb2Ud3sHjdXrUPtyeYMuDIsrPOQuYuRUeY7OMh2MeczkdJIxKEQ/rpoEL",
-	"nTD0d5rxDQR8HNk0RJYDuCTrN0O4cZc6GmOtXhYES+YNQX7oxHH6mnW1+nCdSPBYMZpES2jylibAGUHJ",
-	"PKJ64voYPSOURFQB5YT5NTcxI5lK6eP03tuXL/NVyGZzoVgcLIFDZjtx5msqkaL21YtdLv/wyrh0kKm5",
-	"9ihSiZV9DFLCCy5ot9Xo+fS80Qm73cYlbV82vKAXsu7onPpj6AtDP2HgU9b6Lc/z8jzCL5gWmISSkZCS",
-	"jKhSep+JhMyW5OdrMtGaOTSAY1qrn8xVoyMaMx5zvdgskSKmOJbe2A9a9JI12qPueaMT+KxxGXq00aXn",
-	"gc9a487owgNOY6RPNsq8YjP4kCl2hz3fPR49peo50nAfWWYXzJsHf4NdGfzv67VgKnhgLPDCOQZ2Eujj",
-	"x+OQfYI+P+5L5qYEpkooBPp9hSBBpDVI01pfaeHRJG/EHcv+bX9c8DhEtwukOtDIqibWRpSSS0WB4fmj",
-	"82LU+v555+Kie9HRm2tMo2hEg1tg5HBfGgk+plQFs3nUcCvwpntz8fPlL7/+s331t+cvXv7w98rdhvhr",
-	"HtIM3Lcv2txizmLKYfx6yXg8gUxo/YW5IvBkIlnEAn1rnxRfYTfKwZZwvZ9gR2t57oPZObjj6ffq638e",
-	"5MjC3bTcLd693g/zVGUPaXn1mkhV4W89WKbZfOWywt/yLwpoMGWhu7jXube9HN397d79A88rqA2bSNVh",
-	"CMisX/Vke+XZcy0gfsBr7+s1kEE73gSX3qPXZLdbtAAAGlYtene75R1cCssnokFAo2i3+26EiJ7rq+/r",
-	"tZQP9HJtvfHDqxv2Sb1gkaJwm91q29/2wUQe9vmgKNVeaGyscpiA1lO3EVXT5g5Vnt1JZlBTWneMtHa9",
-	"9R1dan372kqGXd0qePf+dDV4396kNXjb3tQ1bo4Psrvs4j7C+rKPeLgNhk94qCWGd5fYYzsv3laeGr3d",
-	"6+g/KdH9czYVKKLrllSBQ2pna+oskwVyg2VlQ7tUkuG7t+9vSP4ZQzh92FkSjC3s3Gysj/cv/kEgpdHk",
-	"QWgdUDLy4fo19CjRp3VonjZsEg1Jsm5acxjaOr3a2NBQvx8791mTiH2as0DJk1X0Fa2i57kt9H0bSGO4",
-	"Mw6WA60ERmqJGjL9NCjRtAqGkAl3OQX6V5GSKYvmuMDaCCIhGErNLFwil1KxGUzS3fgbtoqxPjQuDSOU",
-	"cXNwSRIhZv+dNVmBq/Uj+IxO2CBNokKzsEgsavUa/LU2VWou+2dnuajKmX5acx5PQLswHT/dg2Atcazg",
-	"9C6MtEKrzykpxgBJ48AmqtBkAsXQstavff5XTb/8X7X+v2pTGkX/qt1nFHszRmWasIG+AiNuAHJRNDjP",
-	"pu6efP+xMLJah4yWpEdmTGHHUzNIPbD8+Ab5p+q55u00GTCIbk2N/lRuUsRA/Ki3YxQxrdhmUzfxRohj",
-	"A5VjtqGcWm8bsH5e+Zo1ybTael5Hc63/W+3mx5fk5U8vtFzYYgDbCYINiOEHYWa9/kFW0uhx1aHcU++L",
-	"iu9RxACId89ZgjHfz/BRczPKtTrMzOrf8KqP7lMa0+z+vuzj6sHPB3NYaoy51+YRXbKk4bdqJ3v/ZO+f",
-	"7P2TvX+y90/2/sneP9n7T8zeX0CFYSHOiFkXxg48mt1vYpibmnW8nM210gYyKGRjmkaK5NWVYgePJnlr",
-	"E8ndFRKadaAtKwUJtTzTUk+Mick6h1tlqWUZMZroOf9oRvroAkDbrtLQeu2uGpoRwIhY+LNfhU2FxeGS",
-	"sNlcLZvfcV7WYdo4JhOmbA6yW7+jbXwTU6xu3vjOXFC3PQxco8aMc2YY8RlXJptJQK9DdDdFHNPnbQPf",
-	"Qpw/oEnCsRB5+PKGToZV7RntELa1MnjN6B2TwFWHhzgkdnquh8F/UgaHx7beBV77gYijZaGFrTng1i61",
-	"lapCRIzG2GD30L0ht1/5avyTiNkbqoLpAVpJZjFpu74kYSrh7I6FRa4/F3k2bhs6pyMecWvCRjSepMap",
-	"UwPqoHGiN2hM7/jEVN0YS3E1wbnb8HoNzy/N1B7p4+CFvXEn8EcNMAE7Y481RhfMb7TGXnAeXNJe2Mbu",
-	"vvl9cKWBdEbmPBKKLKaCsE/g3JOmfdKMxoKldwm0198nmL7WCMHsoud0rrA6wCxUxNVyoBLKsYX2SEQu",
-	"AXeazkSqLanQlIODW2uAdoJxhdGEGVECz4X0GyJnNIqInPJ5k7yfM3oLs4yWyCsREzkViSJQBhAHDHb8",
-	"akYxLnfrxneNIB7URNPsF300oU5pYxlg/gTmutfrA78ONs8NgdbC+pYBQAytVrFNfVlb+jbqjiWtrw0O",
-	"ScWjCPu9xKZj4vDVuKGPVQPO1RD6xJwafx5RwkEHz3kG6Vvkmr2yqjFxVv5X1avzvRLopTOPMillrjam",
-	"oLVdxba9jr3aqHUQ8NGbw8QDjBFR3VrTnJLH5Os+Amkfg4jfFMrti1r4cY5cwmjeRYwsqxCnj/zEJ2H6",
-	"1ITpvntxu/QEgku8+Mv2CDq1/Hl6khOhKxNkewjPKsOwtHi+YBieBWmSGPwrNRBzSp5NdtDmnTQVDVSt",
-	"dPvvF/WvBZVEMgUx/TphkWQFD4vb/KWFqc9xbHlRexgAf1F8/VbL6ATlJyjfAuXmHH0VOP8Gwa5kyQ5g",
-	"LJTTyxcBj8dccRrx31nDuYGqUsGucli3Almw/2ZQhMMVFNXYf1gLAygF6o4Rh0sy41LyeNIk12zOqOLx",
-	"RP9gaaVjoab61xIsfOXGbJDr+JCYLdM+oDhhMUso1NJnzk0DATMWcmy/OZikPKRxwB6OkCZdqAQDp4wl",
-	"4zQiEYfii0SMhCkzmrJojll2cJEk6fxQUPgmrURBOyCHhCya5/4J4+PBIJjSZJbVHlbA45u0DtlqZo56",
-	"LuZ5ONGvBn9rAv0Ef1t718s0KdWGCPvE9RgPoP/tAoiSqe0NlzPUA+d+hfKXb2jfJC9B7bjlMfQgNlcE",
-	"NAaFUMSsbmsoJTG5oWEZ+L0vVQQf6HPZv8hq57PyntkBfhkiJeuF0KtZjtB7lZJth418RfVOGuoDlm5n",
-	"jzP4e5l62q11T2bz8aH0vY2nPlibfBR6fs7O2v2m/IKbFSAVKWSvp5KBFB8nDJRHCU7oJnkbR1i1LRYx",
-	"S+ASaE0fiRGNHK/FjC4xz4DLJrki2BqdKD4zBBdASQeEA3X3iFVhowFZXzZiNqxaBsIv4KfDq50WxGxE",
-	"92FdyMxTcJB7QYib8nfVofsPBgH43Q/rOcud/Xq5Z2w9ljRawgnmIQSaeLje4WdGo7EAInWRoH9jJZWh",
-	"cGgr3GLHO4UnP9jJD/ZIQ/CrhDP2BdQ/GD6+jdlxnGxbMrZeha5AL/PzQ57WnALVlTlAOXNl1V7K788Z",
-	"/fSaxRM1rfVb3W69NuOx/bdfX8sY+VivzVNVnYQC6hS/YzEZcxaF6BiKMMcMFC81ZYl8BuWEs7laWsaa",
-	"VXfdQ1Q1iP3RGUPmHcwOXZElW9MQPsDpPoBJvAU9pxDBYbFBT21xlKYR7IF9C5rM9scenPAXMqoNdn5X",
-	"crDqS34tEYjb4PuVgYRKZ4YtvjML4+TZ+AIJASBpjmbWrLo0Eqa/VsMew80eYcwW/6Qcq1u8Y+UEeDxM",
-	"zf5s7ir4V7w32dGRSiQshBNETHE7FlqUs+rrKbzDGRxOKLwHgLIjxnValw0PL7nAAV+b51aXXJgBcAnk",
-	"eITGbHEKtGw+Q9d6oda3WxbOYIujFV/YDVGRWfNcpLHCk2R5E+zwUmkUSfNvVze8+zmrk8WUB1OiJaYe",
-	"DXFnRRI5pWj9luXcQGEiDPyxB2hK5cBVXtkYMEx0gP1B+r63Z8GkHlf1+ZD8d0dAmV+Z0yHZ4kKvWLcd",
-	"T0aFoVh+MPIFc5VHw+ZdCG240gkrbu3/ksW6O6xdmgmpsTlgsYqW2HjI1DENoQRiSAI8cPpE4PNmVSVJ",
-	"zwuj3GLl/igWZEbjJWGxgoonJUjCVJrEVWVJUE9VXpDUQooVPktn+nh4YOWaf2WkJLFiE5bsVKhk648e",
-	"XVC08uX26WdwHlyyXu/8snHeaXUbHS9kjctOZ9Rg3vk48MeXHmXnaFy4dTC0Byt40VoJbfqjDmtdjGij",
-	"NaZ+o+OHrcbFRXvc8Dy/F7aDgHZa50BwwO44W1gemZCHZMGAkJuORIrhoxnXZ4rM099/jxhQynAFnA3v",
-	"4C/AAUJ4yKCoYROXv9/3H1p5k992ehuW4dzb3JEofJJTUctTIZEu1sJU41YeXgt/3w9nc9z59W0tYdGT",
-	"VZCN5BWELMhEMEl4bApm1mme9X7Tp8f4mWRWH0oJnBWtsE+YQtSGRBBg7QK2LnOOm+SqmEwcCvSkYcoL",
-	"NoLtVBfdPC8Kp8NkgewIItV48KDz/SKh4+NkiHx5WPYeC8uPgFvjxHnIJ9hUlfHV1MdTjsn3g/9/YxMe",
-	"oxu/VKfeBfSrzM7yjikF+XL2eQXENyaoXLOZANLITc4bpH6MIoB2a7U2ydVYsQT+VmqYZnkW9cxxFGCZ",
-	"5oTH+p36zImYVaeerED/jnGn4jEuDT6tcpLtGIHqdXYIQD0OyM2a2WHsjtk7oyEs7QYkXP2KE/hEp8ju",
-	"tw5MLmHmyMhU39TqcCvQaN2ygDMVHqs/HjKcLO8NlvchVcFvRw08Ad9Ons4p1CawRwHfdjt8d43sLKNM",
-	"3tMXmo8Z0BWTfoPHkwxFErLkr/olQ6t/ub5RSABlYwdcEr1eFHU1ZOYk2pCQZESD2wVNQrmLC9XG7b4N",
-	"dK4f1cHbPZaDd23Yb6PQkXmRPw+pDIZ/gTblOZIv8uchbIS/VM0ENktt5zoOkai3cMf9YR3Og32kWQUL",
-	"+WumyIwh3yA4n9I54TFZihRat6N+sUmyonwxktULL8et4Jw1Lmh71OiwbrdxGbT8Rnfco+eji+Ay9PKt",
-	"noKIpiFrtBtTym/TRstrdby2d157qFh1jL344FoF+TjQ0iKR8GVvjY08x0D+GU9XvwYrcYbCWDZnYZFw",
-	"/GLcotnm0EA4GPMIG+gCW+rAwaEbY5GOfA89YPO38C7ct+iMLpgf9mijFZyPGx166TVGbXbR6IXdoDNq",
-	"09bYz60Qsrdn/vnWgzQGg2m7uOkz/fWkQHzrCoTLJ6gWv0dVJ/RpM7XPVQqD3pKSLICrg4Q8YQH0bxyx",
-	"yHTvhUbnkzRhodatwVejKI9lnYyWpvzIUT9qVBi6OgZsEiLALGPRGNz5rgtKLncWr5Gk47XrGRcIJMLl",
-	"RtTxvCrt4Qc9zW3qAtQd26fVScIiCim0JoShB1El1owqUSKfa9jhz+oHHQ9wc11FODQ/5KPFpVFOYJ1m",
-	"IoQu3yvQ2b7xL/peq+/7/8wtRQb19UohUK9J/jur9f2LdifrSgDIX698XevGu+j7XWOPmtfJW6aCqfm4",
-	"uZfl/o6v8tx73DeGVcrfVXsAiL+wT9P7zJALlpl+VtkzGqkbxFPvVn4C/uNYjoytY6pFzhzk/5AB9Dre",
-	"Z+i9ne+wFPTP4Lad+EoMcqB80k+olgB9QiVR7JPKk5V8uPmhcWEom3hM/kYl63UehPjw8o7n1e1AnDgR",
-	"gkQ0mTDS8dvl+Zw01Av6qFhvtV67G2DoAeiBHLOqP9OP/x+Cbi/5r/hf8U2mFkvwmUKHDLps/ktrGSwO",
-	"RIgtOlI1blzsgN/t872nXYWP+kt+d1h4CqY+bc0bAeTIcAs2u9zIiBdQRSMxSZlNyB2LZIa4ttLeADK1",
-	"/zzEZzYjLtXwL6ZmDP9GFtAlwJrLyKfu4JkmSG9cXpWvVZg3ONpHBxuhRVOW1Vfr++ct3z9vnXd8Y2ZX",
-	"NBRCF0e9JhaxrVcybYS0uuYuizie/d3QB1cR5lZlYgM44rI+uhXKA5uZfMXeHP4ebVQech53bOwBKW5m",
-	"I49FsrL7cwfVbNP1Q4o372cF4z1nn+F/7ytP6tvY7JA9T6ktg0e3aEnI8Y3Z8lvNU3ggUHNEVE7tMHhY",
-	"hwKXmAzxpJzh0RrWkdUmVtB79E+tH4YVzm975nYrlvW848UgD4ITD0CFjYjw1QDhgd2NvukuQU8EiVxo",
-	"D0/8lwOjhUhux5FYPKKcwT2iXojO1F0ahJoynhCp2FyWRvcA02ZUBdAWmKpUVrZb+cUNdwt+gY7iRobY",
-	"BQV5VLEqv5q0lUO7nWc7FlNwdOzY29MtrrClAvVabjftU2LBWkG3F466jXA8HjU6F2GrMfJ6XiP0xl16",
-	"7nuXPebV6rVbHocQ1QumTKqEKpHkKxeTNIaej/qkyFuoUYsiFmB8RoO16dtLADuglozGYZ4UUE0TZmpx",
-	"0mQC/oeYbc/h9VtIL+daO0o1SGVY63tNz/PO11s0dtZ7NLZ9b63HYrfr3d9/vN93P+4S1XEf6lR48Q0U",
-	"XixyqGelQIaE64LAXf+Iqov3iiYanyegYoqYUKKPVe7ISNvZ8Rl6dkRyi3UY+mLIqQXItW3d45DINLnD",
-	"3u4kYVK/oEmG+lQPiaRLzNeAilF8KTxRiQlTU2h/4taBSCXmphOPFktiDKl22OpLDk2NcTBlyGVlCKzw",
-	"sfWMxC6x+jUWbhDXO3+Y63Xe+AdbDk3qsCE7GYlwiTddllJ+6onZz/PoNuuPaYKO6whNmplkVOOmRkzI",
-	"fQR6DwAmaLcqIozI28jEjH4aOJys9dv3VfCLa26U9kEe+7r4lDDF1RkgwZ+s9XueacWuh2FL8nzzN4t+",
-	"Xc/zvPtj5SAcWELsjdHHK6DZ+s0PLZUPsIdKRDhoi5jnMUHfcmE6tmnfZpEM02iFl22/63uN8PJy3Ohc",
-	"dmjjIuidNy7Ox2zkdZnfvezkp7HB5W5Gb7rPr+WRWKFujbky37eemj7OwB/uw9STDdOAr+GWx836iOrG",
-	"F9ae/H7HO6L2tO+5rDLMneSZUklGbJLGKz3jXouAlrfi/wX6xipBtPTUhh107NJ2iLWk7MOLTeQKPpDO",
-	"xbbEv/uH63GtncIGD2qifGL2Oam11sWhkY5Qt9v31mX3KyZz9519tv9pi8g2lnW4k15SO6aVTBBMRAoy",
-	"pkmTDBGIhobQGxudYwh66NB6WCdDpr/BsPA7trgfaj1UPyYQMzYwquqwwnVbrVVW5SLnsaXEFZtbmidU",
-	"IbJdh9ko/q1MeYKaTkFBWBeYOdma2F7EDNjhUB0xhldzBgG1Ur3gpDidFKenqDh9O3SCJ3G+VzHSg+X5",
-	"w+IURXF+FtA4YFF1Utl78BRlYr0OQtzYmcb/A6S3QkQg67N2LvWCrwtlP1XQ3sBkgWljgEZ6HkvC4lAj",
-	"daVX6DkM9CTAv3EBnokU+J7RSeaeZO7TlbnghTc7FbrznRqF/AHtbjH/6mb3GbuzpXrl1rdKGJ0h8uCl",
-	"mPqdiW0FiYaWAZVmWQZqymLLwCIhF3zKlmRK53MWN8kv+le16sEDYV0nw99evP3p5cch0ba3hDa/TTJ8",
-	"TaVqvNSDaLx6MSTKUQZLGCRJ5y68RRWOtjwMpK+2a/zyzmRxPGGxXy9LAtOLgpNEdwiko+hFfJZfk2Lc",
-	"j2elS+gizQZeWNzapgYJ+yslin1SuNEaOKw1ShpFOebGlsppF6maaUi+wIrTYqVoXiB2KgMXg31kueIz",
-	"JhWdzatVA7cUbD7Ii9X8LthRCdpbyMC3KpM0uKOfEUaDKRmGVNH+kEQ8ZloJ1oZB4Qknk+/blyQ/iAi0",
-	"imObfAGNgjTSCvcZDXcsGJLpTEPnkA5B0xuOhk3yDzZXLuIikFDApNM1yVW8hBYoZJQqEqezERh5kiRs",
-	"nMqyhPWrMPwJL3tMQQ8FNppRrd9udnc+i1fhUet3EiaR3WGPIb1PZ5VE1umseQrGHJf9mgVpokfd/+1j",
-	"/oRehSFRC2H3c76Y252pss4L6SjiwVYW7CmjkRbPFTrcNdPfwzYqm9NEmZ5yLBq7xkKLqYig7sS4jkKT",
-	"dgOClAQiBPHR8jx9DdC/U8lkH3PcXXYouSJjyrVJQ7TgGVHJTAfz7B3DNMYBL4fPCI2X2BOJIMOfa3c+",
-	"DNkkoSELh03yDjKeQKujCQNm15VilmHIYc+EiDJTmsyyVkqv+S2DIc8TMWLO3amXgyRUMQKpMmXQ8nem",
-	"fsS1fexRHqU80k+885rtpv//dsat4DKE7jpmmWy1DP43AOskYfI/UfbqXIMcp9+YldT7NqamNbiIYxbk",
-	"KP7KLtbzHmBSa/9zDaj7Q8fS5W6w3wDuYCFffb65HmJoSJ6jf+Eitmid9zu4z47aGpwf1PmkaRZtl3ig",
-	"VS803f3y4WtNpOKOVvkdwZRWvaNTdsd92TLoIz13n6vks+CsoFuHua7k2fVammj1darUXPbPzuaJ+DcL",
-	"VNPe0wyEHvGK/lnWOfmOJRLPuNdsNfdQInFXb+s45JIh4PDoQ9h8WrCK07CmmV79rMMFlFVzRUI2Z3Go",
-	"Nd8c6ppT/WDEjfgd+70ScH8QCcm7Jw12mdRKQomRctZZHU+03iNvXfs3Rw9gMdT09XRgqT9GKVy9hoE9",
-	"Fq3clqV6ortvK/32GJrUVLaagXnbcOnT2k2/TCGh1TZ2yY80t3XegRDZZ+usaNEQlti8ebTmRUY0onGg",
-	"l4lYhbrrtcliisXubr/DppJ184Pe8QnyruiDkF3t9hKXhC7KOh39nalrHNujq7imLLhFP4pxLzjRVorO",
-	"7rIZnySOxn79wo95y14PdfetqWfGq/amVRqhbfXIrGz4RLdnUjrYQ+7QBRtNhbiVZzMmp8sNTbv0zyY4",
-	"Bynlq4nfimpQM70tUaG0BBKmI/GIRdAauK83roD6ZdAA/045hcQ8fEfGDAQ53jkaiP95//anusbHKYV/",
-	"D/U7BzzEqseO5z3TdnEi4gmRfBJTDeL6cvDw4yX++lH4BVcAXr7NNziUU9rq9v46dLr0lH2iIQv4jEbk",
-	"xzdXzxvvf7xqdXsW1fUUKv1w/9uAlzbe28FW++J6O3oKJQsSplDxN0NI2IRLBTksNAwTJmUdDHLJ4pBZ",
-	"eRUK+ER62arKomAV9xrhY9LmrT38GZPPB2liCuqjUU6dAnVSNmHvNs3dZ55/QVu+F2KRb1PfoVWsaTob",
-	"xZTDo3Z+hKGfbc71hHKI9P7D8+cvX754+cLksaP3z97WuBjRTuPc6waNke/7DX/sn5/3xufj7vnFHt4/",
-	"3JjGOj+K1yGHsAHjFlqOOp0bKm+v9dvmakP7BGlAwzXW/0IMISd3yVPzfFZIyGvcsLhXIEyF0gNi0TmX",
-	"qBFvZR5R+9MeMpKH/xZpErMNglJv4DfuOjJKeDhhmwTnv8XokXITBA2+Zw/heSi5ma3Jlxae7s0nCVqC",
-	"7ViKde63Wl7n8rJ70blst9p6ZDM6YStCEP4mm7iJnBRcvRmkYEV2SZV43e3JDWjM7KTsUxGP/xajQdUy",
-	"rovOfUf+P2J0EoQnQXh4QZhJn3+L0fGEYTpiyaY2z/D7RpMxocGjbUZ8y1eQezj9Ly3z4K0neVfGPyYW",
-	"sYajFQGEm6yJu9UJoF7osXbg0+aC3uWyTmr9tmeyQO0VDXhAldhb0Ds2Fslsv5c+NTm32QxcWYmTwXeS",
-	"c09DziH02/N5OClXHMXn2t8YTVhyBXHI3z5qGL2a83+wpfvLRwwHVrG4QV2i/tmFA8+wfQCOeL1YmSrD",
-	"lIRefw6NJQyoXgtR1qujGB7D6DsyV+buNaGw9bttMAekVGLd5wD6heBW7lnG87z+rCvXj+HOa7bI1btX",
-	"ubvsn8q6jcSOE5/wGDmATbK4SNXqM6CdeMnLLSuKJFq2hCaRdfVuzAsFmbP2CKD2cmya0gpuYM8yxFX5",
-	"R72zF9bK5SuWtzi6z9XbDZHY+r3vEh6Y5gBSMkUmLDZayNpywu/6+vIJ/YKk09kDyEKkUUgCIdeXVUhF",
-	"XkrFZ6ar1drTPugPVMc8ClycEYfE9mKx7uqD4TZyo89q+SjfIYNIrpUQ3MfiOxaJ+fqym8vLPiCjErJF",
-	"5izRspnGQdnt9qeSJ9z50LCoTjRwUcVHEcNhFfngMOx251s2m/w2q9if2Y6IkGGonEky96DKDfJeCT3J",
-	"Qnuoym9Q7CNR8jDIwK3nNwmQBSmRGLYq4yfPHgnbruxZ1+C6N2qiSJXkIbMPFomeoJaJuSc5xC45z1AW",
-	"kmPKym5yyY4ldwXIbFdHVR636dW7V+SWLQtTSNWUxcpoRiUPAnLgatrz3KNyNMIl48F8vOxrZIlg9x/v",
-	"//8AAAD//w==",
+	"7L39ctw4sif6Koi658bsxqHUkuz2dNv/rNofZzTjbvtYdnvu9HhLKBJVhREL4BCg5JoOR+zT7IPtk9xA",
+	"4oMgCZBgSbZ7zs7Gxpy2ivhKJBKZicxf/rrI+a7ijDApFo9/XZCPeFeVBP776bZh1y8wLUmh/ima3Q7X",
+	"+8XjxTlaY1o2NUF4LUmN5JYgIWuCd2iLC7Qim4YdL7LFDS4boprmW05z1ekvvy4KUkq8ePzrp2yxpoyK",
+	"7bImWHC2eLwgdc3rRbagrCAfF49PPn3IFnlNsFQTOP39w++++/a7hycnmflQdcwLsnjMmrLMFjsiBN6Q",
+	"xeMFrwjDFAnJq4oUCDNxS2rKNotsUeEa72wLua/U54LUN6Re6k4/ZQtaLB4v8i2W+a4qj05O//jnkxe/",
+	"/8+zH799+93P37////7y4PyHp8+ev/iPRbbY8YKUi8eLTSWPHvKjHWV0kS346m8kl6aTY0XgkkjK2XGu",
+	"KLr49CkztKW1kF3Svt0StFZ/RvAtynFdUyKAxDUvySRZFzlnkjA1+iJbqCaLxwssBBUSM7kYUl2TYpLk",
+	"X4woL3GfJu+3e1i/3kdEWCEO4S7FDovf0kpfU5KT/smq1B8RX8OKJfko5+z4Zclvy/0/wSa/5bx8issy",
+	"unqMJOclynFZThNAfbpUn+q/rxuWq0HVT7jeNDst3Ba//nVRc7776+LxIlswvFMnY0ewaGqyVD+0Zx+X",
+	"5fL3Hq84UeG6/vTht0/kd1oc9sVLo/6codstYVqskL83REiExbVAa14jGuO5r7WibNHYpbS/LSW/Jkws",
+	"Hp9+r4heNdL95eF32YI30v+T+qiq+a7qfiW5xKX7y6Pff1LEu4Sr7KkeqUfAn7jcUrZBa16W/FagVSPR",
+	"1S/PXv30/MNVh2o1ERVngixLwjZyu3j8+++zhaQ7IiTeVYvHi7OTs2+PTh4dnZy9PT15fKL+/18WjtFy",
+	"O7o/IXPMZwmMvmyIbUFV8xtakNpdn/5cdB/tVJ7b+7czEdMDKAek6EzDXNhjN/Mal+UK59dLfINpiVfq",
+	"4pJ1Q0anZu5sN7EXppNzKcmuCtytjHyU7UypUFzfm2urR5heYL9Nx0hyhEtJaoYlvSGuq3ZK7TrMHNrZ",
+	"/UgkLrCWWe20XtBNUxNht1DTpDMj12Uj1NFb41KQrOUwxVXLnVg8/u70bMjSbmI7O7o3IcUKl6QkTl76",
+	"ty5X9NlwtXy16uG80jlJi0i10Y8XL3idkyMBo5LiMfJao/9GmSRlSTeE5QQVVCg+KP57S10YcinclNu1",
+	"vCG42HeX8JrUgjOMMCvgOhEIK51Voi1m3T3Pcb4lyy3VSnCl21n+g6aG7J+0ClmWpFyuicy3QPjT4+/m",
+	"HO4aptpO/VLiOsCrVjArLs1zUskeo6YPKGCAdkB1/QbPMFy6I+cXpsX5Ts2p5Pk1KRaaPv2r1A0Nd3P/",
+	"mKrx3wkSHH2DbwjCqCaiKWVfpDalEmUP0WqPHqEdkTURSRNohJak7y7eko/ymVUcIqrHuwtkhYA3vFE3",
+	"jCDN0MJcfErmHp16A6p/64/hOtkSXJAaGOsNluQl3VEJ/6M7FXlNK338Fm/0jguE1e1CCkQZwqgiNeWw",
+	"HyLfkh3MXJ2WXbPzdRN1dDZEk9kN9IbsMNUHLzpYSdZSjSS3VNxxMEECq3pvNQ3dNyjwmRrwHaMfkSA5",
+	"Nxp9+ohE1vtzZXsOR7vU/aGGSVoizLjckhoZYYx2+JoIJAgTZNaI79+/P2/kljBJcyzJcNg/8FuQkt5H",
+	"3QHcUYT7DjgDjFEiDXNcFGRXcUlYvv8T2Yf2qyIYLiPsRMMtlVttfuMdQddkjzb0xpiL2ow0RhPeYAo2",
+	"OVVdaZZstWBv6CM1docw+ONLo8Kcffttpghl/32aDVaVLS7WP3FGfsQy3w7XoOTH87d4o87Z7RZLmGhe",
+	"UsKUUBZPrFaKQeoJScsS5U1dq989E5AK9ODkYQbL541EGK14sY8vb32k5nSkJxVZ3OnJ2cPQepQ9+vyG",
+	"MHnxLMjaNVH7LvG1klrGC9JUhuDoFSv3SPINAS6E7eoROzprNfARjHx08Wx0SwKTDssXxaQ7zPaIMKnd",
+	"ChzVRDZ1yxp/b0i9bydRQke9wfVBOVWqvzs2p8Fj82q9DoqE0ETENa1i0+C6n9g81P/Lpo7wu4sftVDX",
+	"d9BwUufWAPI4Deuz1N4IdouNtvYzqXNSovMLdPnsTxnwNLkhNbrSn10hgffiGF2dwwX+GBT0bz4e3UCz",
+	"I0yPGnpkej6yTQpuTrA61FH2+PORHvvo/OLo3cWRWduRWZxPKcIUUX5Z3JwuPmQhOWQ1SRBDP+DC3Awd",
+	"++HXBa6qUsk1ytk3fxNaXTTuQk1LiWkJcmpDhazhQ6NLPNZ3Cy6KmgiBcswQ4xKtlDGqNQ3QEJZmbitc",
+	"LI2EA90R/msJl60zLv/0l6ePfjp58+3z7y4fvj39+f2f1ZIllo1Yaqfgw5OTTz4V/q0m68Xjxf/zTevw",
+	"/Eb/Kr55bvSTT1lAXllZm2P2O5iz9skVCCSPQFQiITFcYcry5mxd0vxQ4p0jo3witc0F+t1TXElM2e8Q",
+	"LkFtROQjFVL0SZbbYe9Ar+/vTq8LidSia1zQXAot4kGQ81rt86dMaf8rWhSEHUigp7wpC+CeG1zSAkuC",
+	"8poU6s7F5YAsFal3VAjK2bIgjIK6ejB9HtwPP+XKeoA77JrxWwbWyQ7vYU0Fh5MClLpgYGa2ivoB1LJ9",
+	"IO3jRtbD3iESNR8t7a8HUujb+zhx52iNm1Ja+arnfYyu2jldoTVVCh41SitBJd9okv3E5QvesOJAav3E",
+	"JdLtexRiXC7X5oeD2efhvRwvuBwUq4AcyBAHToLzQAVdlVobcWxmyXKhFrsjTJK7EIe2vaA93McDMnmf",
+	"3IWTTu9OrNclZgycTFpeSNDV9kQCTV5VhJ1f3Fla9xRxKvrqXavH1g1j2tU18Xx1YK+hpy3KQEra27R9",
+	"4/qKl4em/B2uEN3Bl7lI4rs02T60H959FN6Kr3RhTezJnGtLd/XZL6/4xsSapTz9fvV7cWIj7nQ76r7v",
+	"eEcqVgAnLPrdppJH3/+udyMN98f4bP07tN2shO7Mvhlv80zR9oVv7mnZdsj9rXt9jfclx8Vbzl/iekMO",
+	"ts701bLiBdwiknNUQn+TB2us6eGXT6WXtZScL21vh+7U6b1KPLtOmFWN5BYz65jtbotSdxRxaE3ucqwK",
+	"TMs9WjXFhugrryJMHgcOFGWiWa9pTgmTy783XOLBmYr2Fd6oQX/9XdI9LcnHnJDibrfS2f0JQ7M+d6Zg",
+	"dxCVx8i+095it3a3Y5ekvqE5ece8l8aDNs10hHKlozRed5NHaaTl7GtK6L6W3W4Ovqse3N/2VLiW2pkL",
+	"OiwjRF1MZqvsXI/RlSboFbg8hAk/8F9NiKz3R87dH5qS+fob72EAZqSn+JbzHzHb2wePQyWnUvHAH4rs",
+	"MXiMHp2gitToFO0oa2Rg5xc1lmQJzfzT40nVtG5DbFHbBfVZIjzmoSf27N50+1c3Jlqwdou+n73OFn8+",
+	"cs9QR877Pdq8+xbX66LzbpbUTdti0JVxgSd2o772mPcdw43c8pr+406mu/8wVRyj1/qRHmFtvaA/vn+r",
+	"VJHz1xfIvEkMLx19m+OKLq/hjajl4YMGCHG010ncRgp+dIcL6fS+2PsnjhqIWPAtwR6Dv3///qj/kjjG",
+	"GP2Hxw5nVDXP1SasSvKcSSr3hzHIL7/qACp4EjePI7JuyKdsUfJ88fiXhVKFvB3/kC12AmI5KCkLcFeA",
+	"7tOGaSgbFo7Cr4tcfjTvNS4W6pHSqM2QC+3q1vfERt3kXBuXnC0i44tFdmLeQdxMLuE9A4ktmOVbCCKQ",
+	"aMeFRI8eqnu2xjm8tPZeQLTeydVcP0xe24PlOtvEhQvM0n2N5+A+uPhsrlr1sxt7VAmGXVKXtlnRE6Vk",
+	"aStUh9OUVMiOQvyOiaaqeC1J8SMpKH4Laz1QwWIFGnycoF2Fmx1upDTtmpY7tSj9wx0slW/v3VLZYoEw",
+	"MlRGan6e7sUrYl7knLJcE6y37QsZll/Z4LuTqfeljLyvam7do6H1xUysr24E/abNn69h+Mz6/KsbLE7v",
+	"/pfNci82y1e1Vr6+gfD1TYN/GQWfxyj4uir7Z1DWv5Sa/ltQoT+b8uxmAAf4vPBD53oj3XLEmt2K1OIY",
+	"vWLEBblC9DVvJMp5w9Q2CXRyrNMoKlJLqqPysO4RthICHNe83mF1UgreaGXHvnjBIGqHV7PbfHJ/MRlZ",
+	"n7LFeUWfs6Li1GQI94IssNy61BWl8Lh/3JwcnykJHViLEEQuq5rm5q6qsJSkVt39z28WgwjFDLLCUr9b",
+	"ChfdOfU5PCiKlC8rUgPtmM7XTPhccIbTujbZMkkfQxrcUtY4v04i3Sd9urTJ8oumY5dM/gQcRbLeFg0G",
+	"9pbYJc6HMANdsDUPBU+bAHDLKoiv1+p8DDim0+7X8RD0bEF8dh0TCx3W/pQt1gTLptZDUkl2ImGwHWUX",
+	"+tP2V1zXGLJwtcDyY3CFBNPkQ6CnG1ILs0D79cnxWShkt7urtp0brivkvGX5pInsVDDz4JzB7lyTfRty",
+	"r/btmuwRlYKU6+GWmUTRpT65reTBkhxJuiMh9iYfK1oTMdaGNWUnN3DQBy16EfKPHmZTe0jFEueS3hAv",
+	"T2PFeUkwUz+XWEhIvbvTxHTY9mTwvqIjWdOPkQwTQ/UV2VAmMogVIGWp/iYQVvL3CSK7Su4hjh3+asQx",
+	"Lwv1t53aqR51BjMQOa8CB2/xHHreEcwEIjek3mvTnyqhf8tIDfFABYeQ9cTj0z0xPc6mhQ13d1Rxk/N3",
+	"LfO5rcNGvc2LM/1Tm9c84H3EyK1l/yealJDTQXcEgmyEUi9vGaIM5SXBdeC+My8m09LoT2R/SfKawMSS",
+	"mwzo1j7RqP+NL/pZjddy7Lgr/loRtMMFGS6re1p7ot1ICdoKCi/wRbVT/d3vQZrgtBhT26nq3910NStH",
+	"2bzD4wm7qjqH6wJ/NNfFg7Me92eLhtG/N8T8DrZWb2OtdRPZz5c0pHkqZbPCG8htNPsqokzavftSeG94",
+	"60EGckJOXYBldTanah5f5RsuE46qOo9ViU1Kp84C/K0eX0UKmGuhBlqOHiybS6nkuVqmkLwS6JbXSjGL",
+	"HqrBaegMOP/OHBU4w97jC5zYZqMPDS9C3MooKpDtfbh5mxrnZKkTT5cm1bRjFn33CCAshiMo879DaeuG",
+	"8GjtctDOvv3+LCUHLbJWLR7CCjJ24sikS6lrHFxeRklU6vxjZY8a1f7xbU3Bw6q1efuT1dgH/7afg87v",
+	"fjb/sj+CAWB/0/+wP3n6v9e3+5P9bE1LIvZCkp39Sp33xzvM9MOpIuu65LduBu0fdBchnblz6MYuMv94",
+	"+0mfZ99lvg21wRQvfzk/+gs++sfJ0fdHH/7d+9eHXx+cfer8+9GnfwsdrnNFu3Mpa7pqpBEiRUHVrHD5",
+	"2uNPfcN1J/0C51IgvILsMoZgH7SzoCAVAReYCYrXyACsQLeQ2UAlyvmOCLSuOah5Q2ZTfT3Fkmx4vY+w",
+	"2zVVQyidETKN7QSo8FmOsBtac7YjzNiT2o9mTp/inqagXE2BfFSmh/oLoztsDBK6M/7CMOWeGYiMoatG",
+	"A+6QQk8qIKoNzSlny9p7qxvq9AW/ZfAK2dRl4MqsCBPO1PE8tqBWY/0KQAq4RToyt6npYlITUSdhaZt0",
+	"c5AfpTUW9B9kuVtF7tjWA1TSnABCiPHtjV5GiqQvdQNjhtxQcruEzQqTSdsDFkhIsaDS8JBpeRw6Gn9v",
+	"cEnlfilyXpNuGm82tpbehdPZvtBcu1Tuka0/jR6hsjAffYidqGfGDxoQP+bwMISZuqqxJE/QlXauFFji",
+	"K3goB9IBFfWRttg/Rcx1ZjFkJrcTTtIn6845xDTOPWkxOZwTLaohD+miFwy9u0QFL0us/Tyj7Kv6WK5q",
+	"gq/Vfk9N4SkX8gf38afsIBdEz9M0dFHYyJO+6NyrzWuRU6a8Rh4S0CRZvZtEOww3NREiSNyK1LmJJ4jk",
+	"6Qf0khCU0K8xjUhZdJwDDtKGGFAGK4zHBxG8qfM0MXSpP+140KYb6U+hEa+VIKDG7TjW9FJ/Cx5KaLov",
+	"yVLiTc8JOOvQDAwiKss0309TFTNZtq+J25PueQMdx3jH2U6q7yv01u92zBzmAJv0SO3x9eDw9nw03kKj",
+	"chWwL0JmXr7FbKNEJi2Jr6JEHBWHSz/9wjXJfjDRZ+bbT14k2nDqgjAJ2FZKkagIrzSkZ+hZ4N5P+UFn",
+	"yQOZSpWhydoG0A3eHftsbO/hcW72oi7dLNtNG+cr+9zZJe6VHuYKcdAAW2Bb7ToosVAiryYE5SUXxATr",
+	"eM794YmzlzlA3AGWrjqGLCdl2VEqekqw1cS81wA4QPSGLHO+23EGAzWrkubLgu8whTPWCAngV+oTUucU",
+	"l+Y41JRIXO/HBpxyHumsNIlLvmlix2yG/0h97hDxOq4x4OW+EB05VDXZ4fp66kgdwsnWkxVBr9FLRjss",
+	"8y1oeRqtdI7fSxNt1OvVIVRIyyRM1vvUHTKCcGhcAYQUFuiKFlcZEFMDMwltfSqr3ASyGViaebI03TY7",
+	"XOf8DAqfszTgeX7Kq3nY+9NdzLQ7aJKH2mL//FoSLbqXyzy1qG889lgkzZqM60PenkbFwWvCiiCo33nH",
+	"Y0QFWhHKNveuGA0ftiszIxgjJzrS68N8dTW+5JqsSa10JxFxXRkfacEZCZon/ZelHjHKkt+Cab3CgnR8",
+	"xCE33YUeL+c7Ag63ruw1uFDaazaUcHqsDWEmrmhyNP20oRZmFmnaamMzNsCOF3RtYrLE5Bjqqu/fIXY4",
+	"XOAqOtgOf1y25r4NNzr+Nhsz/p9oJ6ZqJ9COa+fRw5OzvlIbUWtbWaRGv8VUdm1XM4tvTyac+wbmzSxz",
+	"S8oCAcyv9vMN/Y1uao/SQOfCvPyfWoL456fkt3DyC9oo/W1LN1slFkpZ47jOFo020y8H1iy6xSzoTTr4",
+	"ou3H47Sy46Elypj0qLpHeXJo/+i3AmRHUkJ8LJlcAyW9CBnTgdTP4Ff3fgdczRZpU5NW+93VH81xVEyj",
+	"ccG1YeCuJsrko4c++zw8+/7h949+f/b9t10Wirx++1Yc0fAwITXuP2reVMJHdYf4DyU3TLOe3gb36+SL",
+	"O9x+/Zt5cp/7wWftHav767JRVO6/6e12b9NIvmU0x6X2ybco2mlC33ML44/Wox6TPqcp29P69XvPOrQE",
+	"o3+H5WNUsU2GbvFNhjblKkP/53/9796z1OAdYHKPqhJL1X1gZF57D0aP0Y6v1Kpv6kwx+LXkFfw3rgMT",
+	"SVAFKl7uN5xp5UeRMQTOOZ+Of29F5OT5tuK0z3KOJlHmuiS4zrdvDLD0mPELNh4RX9zsBSBU/26b8PHA",
+	"gpaAv0k2aeTTRLi0Tazd21o8X8j6dfpzd83DRU1s56W3+BBc7y0WqOTc4P7bC9hpftmCfNTAT+oe3q9q",
+	"OuKmuXRO7f6ha1jhtMDMKlBZq7gB9A9AyJNCa5C8kYJqPT0wKTOTbOF68Gcan2Capn64o8o40MP+tPfu",
+	"hlSSFpWUdN6RRVMFaN4uMDrou0oZXCFf0Fr7hAtP5GUIgvtt9GPak7FTIU21hXt0U0xpT8E339iDeEm8",
+	"EFynb6wow9qcvU9fQ9fs780Gb0SGBKkwbB1agW20w6KncXwbXGHU9p+jYQCZWgve7U9UXGguCoaSMdSY",
+	"H6OxBoe/qR7gpvK8n9PKNbyF39eL/dDUt5QJHk/9Y3j0njTIMVNGl5GBc+Mo4p4EbwpdcnivCO3Tgbcb",
+	"QUZp5Pa8quL+V5fFQCFIRO7b8jI1yXld2GAeUEtzuOOG3NQWTfl1Mjy7kzISc75NR1oHl3phFhESrbcY",
+	"4qhutzTXRQcaQWrYRUE3DOn6ArOzAFIj+idC+M2802IjGrl9J0jtq2GuAz3c5Kwgrlyte0nZnZY3svMT",
+	"a05wg06OrrZwmUDhkAPVtvXWEDtBP85+Ee3yUar4603TS00NTuuNedAO+1H1WQVlQlmWngXdnZz5IYXr",
+	"Ls2nhvKpjDpYGDR2voDo+i7bmfVuaygPpavdmE6eIMUs5lEdZJVB67/FavU6EyDnbE3rnZbWE/7UXOmW",
+	"uhBVaN//+P5tBpuvtLMfCK51camp3K7p2Gisdb5AfZmhO2aW58WOTdlU1Rkj6hX1YP0m50FMB8nYk7Ss",
+	"ybomYtvSL1mQzGgyGKTnTuIcoo3BgVQTRm5xmbBH0JtTMK3WsIItDusMdzkKHT7rL6kzmc4OmlFjJyds",
+	"zkDkuUVC3mIBVz1RtgZv3f12wX+7VbZsGxoP4rL9J+MsEgNrVzoilEJZCtUy+S2wp9N8goDd4POnOfA6",
+	"4V2d1jvdNk583K2XQ1ILdyZEc7J3+HKpQ4zuvmLT272sW1/TrY7c0GIRV4UomeGU8jW/T9GpOKcUZTf0",
+	"zmqdWGLG2X7HtXURybu8DxWLkdtlOgOor6utOp1JUnfel/fECsqyuCH1/u4MqitEJ0z/3rTNOVKqq6UH",
+	"X/Eb+F9f+vXHSbLxOiPFjTwweQTee0bdTpDyhogWCosKVJCcFtoLQgPC2jFjRF7ckJquaSw+Zt2U5dJm",
+	"QUbYbLwH0axCJelGSBNzkb9tjdr28VgDl/cXfXeFN7Z3LTpKNIcq35L8Ws2wm8zRsFCQfSO3af4xqyjE",
+	"A8N/0jo1YRq56HimTRbozBYo25R8hcs2Md8kAkFlLcuG6WPClyFm6YMNwHeZRyPfDtREmN6m6Lv1U293",
+	"JNe79gQRCtXzeI1WXG5HMzR9T+PpWcLCx+yTfrLYowffPZzsMnSKnm6xfApltMOPTG1t3f7zZKfA+ET+",
+	"wxbLF9Dgjf7+kytGPvVqVPJNVfOVSBnipf2265WcavbUFe62voCBOIe5+q657vI/xAjreo6IJ1MzkgH3",
+	"oBue41VT4poS8Vibixa+xjwX6nrB5geNvjncmuRrrL/4Vud2hdUTtTSPi6aAR/IYnMEskzjwut2tRD0g",
+	"d92YTCZbd9X5QgFSsy1Lyh3Xx6KKtDjycjNdgfkolk+Cn9BWmv+1kz7rlZwPmmQdH934AF6l61CSEATQ",
+	"6oIn/vITFL6Yp+qtKftuuVjTV/NWZsBAbHKZMlmV3Xm8GBki/bG5ST3874IH3q3JI3Dmyrw0RggEkk5a",
+	"Gvc5MtNKodnl9hy0hy3zTu60RHm6bdh1JDCgrRetUwRcPftjdF6W+nftYmNWBgECnQsiuqLFVcBlPlsq",
+	"NOy6FQtfShI4fWdybs8tovJXOtHHOWzihxieVtIiwhwcYzbLw3Yvpxkt6iB3lgcWggqJmdQlZYd80+L2",
+	"xVTQbgVlqLaulHWBcGmEQorHsBE4zZC2pqXdF7eC4F5AnXaYTjLrv+W8fIrLcuI67Isdrp+HDb3aNaXs",
+	"UtxAtE+bLYHXOgbEVt4ebNcNqYV2rEWV/Y5CDxDLpgxe0la1uIrznk36c+v0NU2lqHb/XOvxV0bDu8ra",
+	"+uVbqla2R9ekkspqbqubQZyMbSKm2uiUlWP0Q1/VsyG+O/qRFBqB0VyY8pYjA88cTLnOJb1xL6ImKETH",
+	"qNC8ZyCcnCTsC24kXwpSklwunZDrh5tEevHDTxT/fpRJhqreH/je2quT/PdekdnbKjUeZQ1AJEGSetse",
+	"USYkwYWlqFkMKHkdp8ATvXn+bgJD65BV2dQmLCGQXTTtaWXq56XVBwLh7tM0XfM6J3pTlvyG1DUtyGG7",
+	"o3vy9cb5k4FDx/L9siIMl5oDhxCeLQaNd2UfxU3fbuR8e03qFxMRjN6cG7ypeg6qk7bjB6Hw+bR+73Oa",
+	"3qty5xSfJB1kBzw8x4Bz1m8v8vNk2us+x+LsRJi2Qqbr4oAftHy1nPoN/O2qHyaeRA8WzSFL2o0K10pI",
+	"lMuuJjB9UAySkZNiVkbb/wohuquTraVO3tQ1YdLVXe96MdGV6eUKlQTfOHz+2TH0VU0EYYBF9VkOc1VT",
+	"XicETCvmeG2/7Zm20+3Mt56+sMxxhVe0dA9Oo2j7ptFTv41verbR8+Pd6M9f6K+9jI6BEZOQTyF5lbL4",
+	"S/UdfG/xheffCrrtklcuI2scmkJ9/cp8rFRksgMk6kanayayz0kC9+gj5zyUk0p3a25yXs4TgKp9T/qd",
+	"fTct/CSvltXEqk9nrtq+SMx0Gkc9vNqieI3raC5BLbXHwFwdT9CV6ulKvyjpwLprqt8kCqqa7yjDkptZ",
+	"VpXxK3mYTHFCX6iPYDKe2Rb//I3+xDRQquLoLpKPeqGfnL68/wmepDRtlGHOyKs11BGYZIm2s+mP22Wl",
+	"fO2v6tMHf6M+yljIujG4uxquefB7gjaNuzq0Eq9+1puqrk4/AmRTEyJtdH3bGZDXpC1Zt4GGsb2B8tY7",
+	"Um+U3qdYuykl3fFCW6eTl8zgCSDig3RWKjHOnxbBAuDbTEmGjlHuLOblmpYyEsnjNiiGifUHfquhM0o9",
+	"D+0KLTm/7sxD2UhQ6OHW5kKmLr9lj1D4DBycoY3XwThLYsB3b176UCd23m1Hk6nP5vEs1KIrVtx4EacD",
+	"NstCVByjc3Sl1L7HV+jdm5coxzXYvlSCi2cTQla3+5S0bLOtSnZqYvUjtvtq9NwswTFCvPReqQIpvfRa",
+	"MRXB+dYE3d3q5IPxMEXPbZboc7omzMxkOlRm6FiBwWIrjHoB1e1h7gwtazrCSTqRBd4PdE1INe4hTLRS",
+	"zI0WQV1OMsutE3BSUKvvfDfgMLUiTdG+qx9xjloS8ixO7O3TmJtWXYJgi2Go0qK2GepphFg4/Wo1o6rO",
+	"k+5L870SoKK9MDt/DRmSLWsKckNqXLZzT3/a9NSn6bzI/uJGZmWhMOCVzLm6h6IqcqP4Tt8wjOtQgxyH",
+	"mVm8xCtSisG5xVJim2S6wx/9IU4fRXmxy2avPTswoNiYIjNQAkk/1JormAqjznSzIkVF4EXDpuNmixUu",
+	"Mcvhj6CuAPJD6u38uuMQ686OA/BlI41y1cZEuHedEjeFujO5sqEpZAoqfR/eqoSsQZsi+ZabbEYsqam1",
+	"kTQ3X1UMgkzBz+2mtQ8yG3xD0IqseR3QLbwXkySW66sUw9eJcYVi6jUj6p3v3TEu2g2zAm35LZLcvW3I",
+	"f7nJXcTSPbjF/+Xu/pw+41Enb/zZ+TM7S/9JnJb/xE7Fwx11M7LItEQdi80xMtNKUSpRDggyK94ExOgX",
+	"DLBKDbD4bQU/famwJbDzvljcUpS1eEnCupKOQbcXdkdlgyILIEBuSKmYyyY7ZV4IhjaU1EQalkcD37Tj",
+	"G8tG/HxyFsh6o/8g/dutcwNOhITjii6Ty55liy0WS/PoH45rN9SIIZcYe0EM1JsWNEhTZyaMSXfY7jyz",
+	"ziJj+2xofHr/JP5npFmcSvqpJhh6w6EUzuHWsur8Ur+4k0lT2f/Ys5P1i82zeAoJdu65kjLrylE/bHlZ",
+	"iAxhZgKOEQStIV5nbeiWCcJBWFzrQhRUZgj7gYjvLnyBkO4l6Ac8Ti3/3YX1ZujP7fqdIz/o3RgypzSW",
+	"+0GGETROtYp6H3f5Cp6kAiofRMj1jfRYjUonRxOcTS/st4Fljcjj8NICDbrLexf2KZoccFhfG6IqOb/O",
+	"UMMKU/VcF6Xn62HwfMjBGAgmGQEa5o2sGmm+vZpOjh70v0wEaG/5Wy/aw2qHksl+UMnoDDoznv68qvmu",
+	"kmnE8CdylZQo3nadSofX0GhAA42+lbaoQdKGR48+fXo99+kR2NAID7cRzvH8LiUucVFA3hAfyakpSJkS",
+	"QtOw62fw5adsbhpOw66/aB5OJI9GLzQti8atdpq+x+htx8iwb0xwQ/EQeIf37vDPGV/sGGE8yDhM1+fh",
+	"xMBzKBbT1AThtTSyVlusaIsLtCKbJhg1XKRl687Ai8K1tpKnX1bMTXUIAktmbys9XKZXEmXG2Y/YBr1E",
+	"O2HbWg3AtsfoCrIVrkzpR74hYDq7QGL3s1GlodGBr+JeEmSC19llFmgA6kR1zZilH7KRG92jj7rSnyDK",
+	"2sW1pc10goLWMa8oy8umIEswYa/0k0AARFXNPHKhDp3KJsbamxm4P4LOD2cfH3YXDZoH2cuStAVG7Blc",
+	"EktiUXMrXMtjdFVQoZZfXJnix7Ktv8e41Kg4m6YmRWaCeDSsGlhrPiNtCS7ldg/CeVMDhlq2aJj3ZzNQ",
+	"2Bj3Y0hCZXG839tC3VQKaxSI+ynTfWCJbeeFCxhwcB6VIdRW3bvqud6v0IYjGxz+9czYoec2nmvT99Lq",
+	"8yiO02DBALcuXga8xFIZg/bFRlcEf+IS/gyKk4X4Y7GaKF+25oLFZrSr61AzGzgFPK6ZVz/KPyqxKte9",
+	"GArAt4pcu2Nb/n5r38WEkrFUPkGkFCTEAIe88yQiYx4Ssugtf7r4j08sMZ7ONCMe1Jdo02/+hxSW7k5s",
+	"rM6OP5kxvDrIwHJ+FgQKsitujqsKVAzwzYgm3yrbrg1002UFAq+smY4wFCSE7eQp0PcChnSIAG9fC3ov",
+	"XRMvW6lglinfJsUSebvYxhSBkWyfVMbFez8AqX/a1fWufu7uI9bOIk/C96sM34dB4i/OD1rqHxRQ4JZp",
+	"BRf9PkGxtMUXQ/J7kDs5gawTOFPTomZEWxm+xs/k4tkpOwGh8PkFVec2TJdab3oGsXsJir3+TGmZjscm",
+	"naPmVU9ct/XJe0899aZJqtihxjx3H4ekFRyniY0OhCtONwtxPHSUedOf2gT/DEVV3StPJF1BYi+oPBox",
+	"CrBIjFjMEBGS7hxgPMB+CYTRqlY9HPH1OhAp5T1Luuba9pYUx7bdr547moZOdNkeQNj06vkwT/fFEhal",
+	"bkQNgpyCGNrWQ3LlhMYr/3jljdJamEICad+ayqZJH9v6BZOf9ljMn1BoQdmAKL2JdYYOs6aA5x1c06Av",
+	"xYZfCAf0ySszYIbyLcGVsjLA3RfCqtC/9yJ/YmnsbbAC6EtyS9NsodzNHx7T0xUdt5QwUloQR3uqxHRL",
+	"zOdMakD/Yc2OpNolr2uaU7Zx1UugoUPfnnF1tMv0uvBjNtuVZoE9GxJ4mpH02sNiAhwndqdveVMWyrSv",
+	"lbJ8BVWBK1IvT6/tWwf6b6cnJyeIsgx9e3KCeCP/e1sWHdDOAMJ1hYWSgW0PDaPySmvUZYkgGiaoMvQH",
+	"nDzMnRFSpBApE7f6R/h2RoCUaefHSB0qarzt9rqw84/t+DNcluQtNYckgDykflJK27Pzly+Png/pv6Jl",
+	"Sdlmme/zrnKy40xuy3BBWm0356kn6Kn9XIesqT+1IaPuuZiSWjPRJMRTW32lLMMYvZLOERtmmoqMQST+",
+	"yDZ1l2IH9aiT9agb28TnRgcIF481Pz4BTyHgnxWkIqwQiDMd+OvpI+Yki6kMRROrPSJH7aTeGqBmTeyU",
+	"BlTHWxGx3ad8/7QmBZUubHy5qeSceQmpowqTxoIkqUBOZOUd4MSwjP6KJ7M3hkue08TOfMasgEA69mM4",
+	"9hirKc0xh8/CHmn1Awjgzv09ERtwuMiw05qpXDjNOk1FTNNFOhISODwkfib0hIFeqkk6U6vwJFFEwQhv",
+	"VX/UAaU6EqxL/CkJprl0lLdW+1iW57x7/csz1HwOaWXTfXDJXVSKGId0SN7TPA7mgmgKyyXfEY2VJU2y",
+	"U1kMquX2oJgdb/pROual6jRQPvaF1UiP1P1MCnc1imHp2pOE+rWdXW/zAITErMB1Mb8eY9QUO/e0ciq3",
+	"CCNYAZLK+Aq8TYQYqhyk+HgT7Q53ZX+5ytDVtriC1AkoaNvPmHhwNsG97YYMKZwdwrBTHAY37pSYUfqY",
+	"iYYhLZoY1eBvjEuH96BfwKUunvFfXSbFleZ0eaRU9TUJCPoftdEQeaT96hLNTfwOwu1tBJC6x3sgrI7R",
+	"H3C5Rljogpw6+s4GW2CBIDrP/bsG712zC5aC/uKcpSMH70F1MjGHST2FGNYzCzJrt9zxOgXfbut5/Xr3",
+	"r0fkLqH6jNuf8gEM/KNSV1/ZeYgwuDuUkrJOorqB9AWAbHALQBJfh95+arKmDMpAJ7zhQcYnXz4o0r5t",
+	"atKrxj9DT/YGC/aW+VMfJd5rnF/b16mhq0Xr06gyHynKQat7Pcy8s39TpmB/yyGcsF3DHOeIZg5DgZBT",
+	"NerY0XSZ6dqJ2Vbp3hi30A7RvHMT3Oq2vkEs1LYtPEeFOhWMFEpzEnSj/osy0N1GSoqM0fq5+uhc13XT",
+	"myXELa+70Gnujx0d7fdnHc3zUZ9y2eK2ppK8YuXe+vE/Hm34kfrqSFzT6kijnuHyqOLqKNUmmLBHcb0O",
+	"b2ohMj4zZZH/AIFzgRgp+LtLmzJfB2LBbXnlCbrZ8f5EWdEBv57Mh4QcQHpDInVYXAziVPaCH7I4eESy",
+	"RU29atHeyGMEhAVFghxsb4oPKUON6GQZVlzITU3E36Gs6t9LKsO35jMSq83QGmtUoI2JUBvE6hMZK2Iz",
+	"//0/9L5rhwhSidYkl7zev6RCRrJaITq+sB8CSi6moQgpwmQ9pybXC1qS6AtThUNs/4aUgCSGJDfh+FyG",
+	"w/4OiE+AITO3jLGYhI6Y8UWLPdwjsWwPMh8h/pf/+T/++lfx4d//h/2Pf1sMBY+TM501wiSinoL3W76D",
+	"nEHCCoSR+vZeZGpQmgVpFE4LAIYiN6Tet/kBbUxRDLsrsabqVG1NNaUkoAyYvIXI6OKM96ZSCm4jz7cE",
+	"F6RGfz4ym3J08SxhUlq4LW3ig7P+v/3+e88GfHgyzcCGXN0uO6uexDlv1x0MDMSrkiB1aWm613xT410H",
+	"126Fi6UZwxRRUtqAefHXt0q2WDXFhsgl+ZgDJLkOkt1RqNK6LAij8DfG5RIQ5uEtRG55sVR/wmXJb7UC",
+	"z9m6pFCZoMJ7KIktOV+WuIZ8jIaJpqp4LUmx3JGCYkuDG1emyc2oVsp/SXe0Myu4xRku3WdqfLqrSlB1",
+	"4RNB6huak2XD8A2m+pU/dEs8vyFMekkEYZwlrVaEDkwpCFqRkrON0Dg16gwxX/i1m6gEaxSF64e9NEU7",
+	"oEZ5YlF9LatzXgQviT/wW4hmVyNe6coLaEVQTXAHaqmR66PvAGBJkEcPg2Rq74Sgf0D9oufuLqRAKWUI",
+	"MpkZMerCqaZyieZcS1Mnn/4jcM4uGFqpPXqCTuCU2ZWahNSZVUxShJ0juhZ4Pali4sPM7WiOEEw965D6",
+	"Q4QT2579HGAKYZZuF+G4XjN+y6Js8YbgIphlRpVMonILz7uGC+eFGBOPs6cJZb79stwwe+vDyk0b1+rW",
+	"bEaObZ8i+4iSofRo2AHJ3XnvpRbMI1KrOD08+f7RPH0Xhgot5D/s88i5ECT8dKvD/iySnlpKQLTAR2kV",
+	"+NWXz2ztYWh2SDivdZkNmKKNS5x0FYNDd+VHPk55PdowyRmg/LDicylrumpkD/U8GbkmLaIbhrJR3L6R",
+	"6TwmOnsv4i6x8YWUrfk0RDl8e6E+HRTmttuatRaqWYDZuSBIjsdEvbl4xB5sW4ittRcgjs7U9RLoajM2",
+	"JwxUcGOdSi8gJhDg1NCyCHvsDOqLHaFuGFMdGsUwQejN9U8Yfwhc2NOR1j+dv71sW7Q63iTgFpbkpfrQ",
+	"a0wKmgDUVVDRtjG64TQMvvnOa5nkNtHfW59JthBNlUTMS/NdO55iTiHxrkpXmDxUo0m+ULdOjXOZwaOh",
+	"LUbZMokHi3R8Mu2zdIetnXY7n8zwq0f+nt9IbaRHLMNKHf6IH7bJpFq1tNstL8kxesUMBrhzNO3wtQar",
+	"vnI5sVcz0mdDwuwPGlLoaUlwTYogiNXbJGQlde1BbuWdUay81Hz76VOAADLlrHI914hs7sty0eQ5EWIG",
+	"W7Qp+VPIVD3inX4G2t19QaGJXzAqKS7pP8gzPblxiD67gjZPF0opQ6YGVM0sjMm2w0XASxnY0Ge9Hk2a",
+	"FDKLWzdlqdi4/xkuQbNC5CMVUoQfM/Snk68q5jOQe5qgQSfqLRZLr0TkBBKi7cpnIjuhbl+hXfnj5auf",
+	"LmF+r1zNxnRD/xyp9kh3EDTsX9IbwsxKh5tc1VzNPe5OG7IiLrv+8/mM+JJveCPHiqcLAn4deOy5CeHV",
+	"BLjrJd9sSIF4I7sM9SEVjSM0VYhNdxia+zF/vcWMzjFDBe9ANG+x9AEytAV1Q83dk/Oi9zTqFbiwiJ26",
+	"TcnZZmnAe4MHoTffp1jikm9CLkg10RYaNGD79sBGk9zzveG1BnxPmYD+fMb87KE5hPLc3RemsrVJ1zMv",
+	"8VCUNgTp3Oln0vej7bcZJHPJE2m0vngGmaORR5x2pq7TBIqFc1HNo47mcUjYbqPfHccfwiTdzNHfD7lF",
+	"f6+Zfpyh9TdIdRCr9PBRzuVm3epeWdlOZJqNvcHDWA1uwUEuxl41HoggcQiJqzaBzeqcXIAWKry8Bo3d",
+	"bWBcYJ9XBOXqG/alTkYXefzrHI2xykjqurqm2j4WVDZa02vT4HO+U2Sv+e5zFkEKXwSxekPPWzv+PzDF",
+	"6JrxW9Er19TT5m82QRzyPp4MFsApt7bwb010hJ1EJcHAcTfu7S7zIEH0sW4IusFlQ56gE5MdSXRxXCpg",
+	"jiwBDXEGRnZI7nng+LeUFfx2HCJSY/fB2TO4UmKL63YBLRxS6vxtJKWHIRgoUz7Tkwe5CB4K4Z167J3z",
+	"Q0/2xTMHgVTVJA/XY3/rZ1nh4oYKInTxaCEBVcYQmNxAFpYSTAg3ku+wVGdIB8WGYfVj+JMvOdsAoKwp",
+	"68BMqOjhe2rfiYZLU7/Me45Oz5HU32kqmxj1pch5HZiKPW18xYs92mKB/tYUSpl298nxSEXBYZJ4RUjx",
+	"pcbSz7Vi2arJ4aAi9x3APyz1wZ34tldacsIO9JER/DTiruLqsd5A1ESOf+wQZ2Gx3N/u7ob0L7/uAYwS",
+	"KkKV4AZEL9IXgAYYMUU1VKAw0EB7dAuXR1WVlBQtjkJNALcLgBQ2yrQdsVz2SQCO/omaBoyKxEF6Y0ZX",
+	"f/EsXH2vaP1C5hYMFtSwMElaAW+koAUJlLCYrC3nZhPW8y8K0AS0TjRPp9eypl/AOajOh8d+2yWC5ohQ",
+	"YP66ZaTJWVmm62iP6Yu6bHY7HI43c7r/MLIBMg+MJr7DMt9mSGmFZQl4PsLBbc7Fh9cLsENnjhBRppuo",
+	"fLWDqDK/9BUohPmWc7hph+U702tfhfnOTmjUkjMlVoKOifa3eRtpB75PS86by6Qt1xk/mIamf+8bclSi",
+	"Nb7hjVKY/1msNr/szVcx2f6zISKGCGotM+3Q9g4BVJ+BiBADHmQClEyhLIhSKkhNb0gBBh26svW9rtym",
+	"3fK6cHiadiRPbdRodk96u013BMErkmrGwGbUI9iXMGvlT5UYC6ITAaynmjunbJPpFChdYMFE3YlM+wWY",
+	"kOoko6ubWicm6nCPq+NDSpXdscZYrPLV8MYgHyuo0OeQfRU1d42QoKOvCCqVRl931Mq7l80azqNTWdGr",
+	"IHiLAcPKAIAFym1NqvxkTeqaFMtDK0gdWrHqHitPzfW5vyE53+0IKyLAvm8dvBpcWBZQR11bGbrd7rP2",
+	"eEtuWEQdSxoO81rTAkqc+MG0p5OWdTqDh3xZQ6iEmEnuUKhaULPRmbU9T5+gQ41aV6qple8B+1bJLbi0",
+	"OCPd++tOmuWDYCZUEo8P7qfDLOqRol6HRprXluVJsUzCT3KkGUB+9zvqGqQtu3erb3UY2qNoAKtihMOG",
+	"rBE95Fa3DgJf2lpAHcto+p3qn83hN8tb9n+X3+re/SshRvTivSZi4SB4Hq2a8NMSAx0k7FBKzYy758y3",
+	"dlahheuSWrFCHAzBL5rpbfUtqPUkdB0kwLFAkvOxFJyU3Jqp5XrzfOUmfy9ZOb/VJBuvWsbYrrXxIgGd",
+	"GDZPNwvuYTju+v+CSiqaDj+OFrRVJlKAXmHlsY0T6qlvjH5EguQcCrHEZfDM5IxZ9wV3LNICDHaBDT3E",
+	"iFtGiuVqP/4IMynqQ0LbTMMBYy+80Sb2KOwoPEclhZp/ydtko9GTdE6fRwKeoiFV1WymA40cGWAy8YX/",
+	"7HLNomWSep/cUUwnEaUd8gXADo1XfvonE+5mIx+enX34ktL8Nanh+LOcnOeS3sRBvM5doUubbrIiEHXm",
+	"lQwO4V3IZdHUERv6UgsnJDha42mr0tkko8pdwKyZty21nImZ02pNE503gtTBhNy3Lij3dwLxW4ZocTxZ",
+	"uqWzxd68syHlIyWR9WyysVDJGIOIUHaU/sX4n+ChTDr+QHsiNSyXhtGwkOlladTbXaYL6Ci52lSQYkUm",
+	"6+i6ukLjd1btTToN/iR2LnrvSxEv/hKcoi32UpDtJ/h9ELOli++4pYSGmtrBktTBo73iDbiP9cHOay5E",
+	"6ESX5KYL8nKLa2u61xQCHqZi61NdEDjxPUBuayK2vCzmKm56LX7IdNvVYB4TdP1h/9oTQOHg6WR+e7X2",
+	"PafdnfoT2etiBO1TSxEMuvb6e8pLE4H3mtSUF+H3wpKzDbxp70wIVeC6NtJkuaMMkuWmALQIK2YJ0frQ",
+	"Ila6rR4wG85zYvee1byqSBF/v6j1a7+uYhh5ACFLX8aMSyOlfS1zty3Lyu1LIosMttTJnQ54/lRFHdXA",
+	"n/VdUnV7vQ3nkw3oFCXExH7FnCXn6IbUBc0l4qytNQkBf4YTAnunJOJh1wLI0oByrvOeYtFHJisqQ0Z0",
+	"ZshKTu+N+/tvs99/mz08+RDaN9t/kqvGm3Cbcrcjsqb5nLaa5D+adgM53SVgxK72rkgraOdM4W3b6JDc",
+	"vx67donY27SWQp25ZpZbhsv3J5TEvT+2WxB5M7W8XINKFUpxnS138A2BtN2Ox/xQ9cTaG5CAWJE6txCA",
+	"HhDsRAd25kvMcLn/R0oZMFHyW7fiWFXJy5LDM+wWM338xeiKYiItTK7wHILUCIm84Zon+OWlgSkLsMkW",
+	"VxVAiEoo2oJ2fBdEkQgwyiG6r07X1UF580XIJTT0RMhdj/CQtr25zTiUns4V1I46tVMq3S50m1g0neUB",
+	"MSef8XwG6gtpFu1jY0/02L/aZjRVd/HSeWSC2z3t8+1HZBxOmx1l99XVHS5ig+9akXqpRVQiJu3BSluv",
+	"9P/85k0Fr6xGwlmbLpUNYu9EMUk73KUQE2Qx5dO9wg3p3DkdoWV1ODYbnuzeYZiQL1a6vFXzioQq1M59",
+	"wjvyJiRmPoOccHfpTI64fykDhK9bP+RhwqKL3nxwrsnXPXBTRlbs4Az43wOV9re7dww6lE9kaRGvhe3F",
+	"gDo70N6eQ67mai1ludw6824IMGH9TWN4wnNEsee4uQeNxDd2e6uZoYu8IUG0Jx3gB74ZqHiJwOmBMCO3",
+	"Sdnp3gjIaEg6x3hFCFNWBpERspIbyhsB2D9L0QbMJJLYelc0shLRPuqZsC33i68RXtFwehP7pKyMSxkM",
+	"xnzVBg4pY4EIqXYrWDvXnuDJR5JJSXXgnQzU3cx+9xbmlhzMvzORKRKGyefKFcIgMeT5+6OcUinuoRfK",
+	"7nUXl3y9bFMCZmwn3lUlmVtWKrCPnQX1qNQOE55yysafKwtY0DEniKQ7yjYCCRwAqVlxKUvCSH697LwC",
+	"BAn/BOHyFu8FOo1m950GXRR38HOZs7/UZ/8QJ2MrY6aiT81bkNMH9NPgPb4/jQwwWGkW3pshOVPY5K3m",
+	"gXt4WXGUjDyqwOwfoy7+b2YV82WLwJs5fWbp4A0yVJa7Ja4oIKyoVkYlMwg34Ot1KYpLQWRTTT3dXMpw",
+	"3Yn3NrtdpxpseFA+esdrDoHcsVSqOIALmxzIjkQ5DXrnQAjIdsPmjGv3+R4Use48spYU/RXNUMtiGGqd",
+	"VwfITYPYXNCrRRgmLfHV1B88Fqf83tb0ts92SFBIoNG6jfrvq3Askv4xXQe7+7PDIQq6Npi7avp8HdSY",
+	"3UPcLKv6+Zp7/2nAI9YUi3RcnGNwV1EfrYmYtXfNBFRD1SwbpdT6/veeJroGRSo3D5fjCgzZ8Xpvetyt",
+	"Jn1RzpVdkdq8tc4rlBTqYDiN0DqzEL0mdudt59VpuDUQA+Ey58yhznpB5v3QS318l10nyBQ8rm018N9M",
+	"NDQSZN5ottHcwYyQmjeYbTRvsODb3H7g1Ah3HqVnkF7BdWXBjZxip4gr77wsfVdem2X923q8+2360p1E",
+	"AE/U2cPtAQ63bh9b3tQHe+0+W3DEXR3egTWGiDd8gExi6nsNZ+q5vu8U0mQhNgcwZFtc41wSE4YsKoKv",
+	"dc5iB9Pl8LwtM3Y3o9RFk8+q2WDbhOLcz02mdJGhKwMErNOg9cvm1RODM4TRNQGDeNILngaV5GbeNBAP",
+	"OvxMmDDDcHqRq0PRS9GOwaQCNoysMZWplH+rP24foFv4nIjrwGU/Sw7VhtfcmEw+3FmwDFNTFTN3dSRP",
+	"rIsa0Ie0CdBjkE/W0r7DPB3u60z6Q/zwPO3x/MyCLrhFzgXExcwWEbrhOV41JdaFToDKkAMwdpCfwvRD",
+	"h4CRWzvQMbqQQmf7QUJ9QddrUrfQBOoXDRxXlkiTyTYVn+XI99Eq/MoPQZbvHB1XMblzXBNO0lSO02c4",
+	"V51K0L9/9N0U1ycw/AhnQkE6Mg4IbZnPximHq9OF3z6goakqNwXP6+i5TBSPI1jO6VDNsepWHQL9fJpG",
+	"os9InRlACqbnl1SMQH2bj4STJSfHZ4iwG1LyanwBXkW6FxDA/svJ0fcf/t0JgH9bxLd2ljvWYnYPHLxj",
+	"GN5T4EwtOCW9B2CmlrHcAluQpsQ9GmOuwS6dpu1Rj8kEqomsKbmZcQrvZau+7G4ctgdx6r9i3tGee0z6",
+	"5zyyA9lCVxxuce+jH74ex8+3PxudJHmj7wc9fwY4/shevHW3aLqOpNtoGFszxJ00pHdAv0DF7i1mmjnb",
+	"gY7Re3MraoAnZTYAZKGQeK+rzqtfp3UiXJav1ovHvxygHX3oGyQJ+tKkBdPRnyJfz1agpjEZgwrVLNpY",
+	"1SpElQRlaxoJMsY2Y2I8JEhO71mM9MtnfBYxMhyGuuoin0HihOX7lFjXtcnhQU1GnwRc3mfOhYT7FQ41",
+	"5cUxurIIlC6RRgO9OWhOCOq6gnvLJCptCfOh8W+xOvzXGv7LZFiC2oQ4K/eIri0snMYDQEGlcV4xNls6",
+	"ngvZfbiBbmRNWDG7Dv0zTMu96jF0tw+IFM4RTsuy0uO1eVUdSifE51bw4bJbsT9pqe8UI7my/bHFduMa",
+	"RydjnlASQ/X1wmESLkp/yPaKKr2Awh539Mft7nuYRCOnp8dGIw7JdMxwLwA0Q9d9B2T4SjazqUlB5Q9Y",
+	"hPIF1TdEYxvCZ4HbFlyzRqCl+wxd4rsr6AL9L1cwjyCWRof9Uk6rnvEPe8eAGjslv54Xu+L39lq3DlZK",
+	"T0Zj0sfRkyIW9zWt5X+ar4NAtgtvhR2adfLlW6DZzu59mOISu/yh/qZp3ebJr3iz2cqR16Kk426Ybvop",
+	"KalscNi7Y8cYgOxGaNBhqHln10+YjZOPM6jgCEo3Q24LddCgd7jdL6OnGwygPIJAk5tfnbtxxxsmOzEe",
+	"7y6fhUM5/P5lLDQApIdjCsrUlZ2TGLBGnnoE3Ko+ZQuyXhP9JGRNizQJVOmuEkd8C4prAKs412EvvVlk",
+	"7YpGGKpVAeIBowXegxoVCnmh5T7t2gxSZtLpbz7yxhlZSwT96Q/8tlPWaItrEzRsGUxSUhuxn3VvAVBw",
+	"lnRnsAz4NWEj90Or5lzsgjLK3GX6WEGv6hSpY2fE4ZDE2yKNvvd0B7bL/XAnuL/7umAg/I0VuE4kQ1PK",
+	"Gqd8Grm5uqNljvydnu94kcUQI86RqDAI3QLvRYZWXG4R1OKlLC+bIgQfQVixTDxaFs7msJPotc3aUcdW",
+	"Gc39PPcMKSq3cDhpTpBUAs4/l4Uy4rQ5CCF+QtpqDKBXMEyXG3jxy0vcFGT0TFoAyiBMe0REoCuQDJDV",
+	"AzDh2hqEJ3AnMjJ01eo4upyDL0JmlOCbDH3un/FB/CpztMzBm1UAWkMHjm5UHFgdZubZjphlk+sxd1ca",
+	"LG5HyAfTV4xHK8QF7T7OjOB3wKT+TL0i350t6b0yJxyOCA4e1EqwuV3hM9KvnuBFgc6xKTrnIvgYA3Vg",
+	"LOTw7P6jaHszkVVGksKGmCiDSY/sxH+291JfShnJniHR5FuEBbqyt8NVhq62hY4igXuhj6X/4CwuirQe",
+	"N6at8nUnV/UJujK1YgTew6+3W5pvoT6dGregqp8dZVgaPFpcVUav7GgzKeblDwO9Z9Knc2HVo1aNmtBk",
+	"KantOL5ONdFKfambfXL8v/8JRJa5v5UsYiTFm9yfyKdshgk+q4kjUOL3/jI/eFxDw1epaFbuD1pUKHUS",
+	"AvKFh5bv9E3nDw3BaaYqm9BVQoiyX2OBM7kt98s1IZPd229dhf5eLSMYHWoxMLlNB7yeBilMVjTDt4S/",
+	"xhCR+iuLq5sjAqvl2Zh5sdp3uOKz+cu88/5bMRbUlGbfUXC0BldUxEDQI9zRAvDO+JiNiOSWN0IjvV4T",
+	"FvB86npyro7c6fWXshOnTGFT0W7OzH4z3sshUYPruSMPxN6hz1FN1jURW+20usUC3G4siFblV3DYVSWx",
+	"HsHEXU2H+z58b4Z6+t8b0kTYRtNtFlJsFDrc2x2/W095D1JvbMv8Z5x41pgp+h6y/bSu+sDXpg+Kofe8",
+	"0ge113fTbwJ4w0wlG9AmBrhhlh7eJ76r5BtSclyQ4ueTs5H6NaagRiPAPUxcCRDh0NwDEBC4ossbUgtz",
+	"zCxHnxyfTUG02k91OpsdrTZTnX5bv1+0Bn8dCYQ8vW86/kYJEyeFLhajK2+LYEYgJA57JWVuCZOIBguZ",
+	"5ltSeGdoTo35TtvIdEHqnWtsJVpGisjBm5jv9OqUF/S9cA6lSQlS1v4r7G3TvUVLrxgQGwARjWEzAenS",
+	"cOASUJRiglptz23N2QYmY0rRNqwkwvGxI0zDTNZbUnoIaAD5luTXIyrWrAK2cwpYTVUGO9dZUkrBNLee",
+	"K93eN6Uic5yN0tZhikup1J6RorvuVAZqUFnksA6JA0BiYydDT+OHvS7ce1AiVqen50zqQrKHpmAFeks/",
+	"OLh7bMDi3/JbxNdSFyZZK4kV0BxHEMZeYFqSoh0GK2N7XWNICTYPtbPKebfbdfh5+BKc3UVduCfWHuNn",
+	"jzAd1LBp/n11Q+obSm7DN/PWlbjCvi85jg8mIkAMapgo7FgYiKEgm1pd3XBd2D/fDVtseHLvAc+it/Qu",
+	"XsEEgkVg2xOP7C3Uib1qGEQGXoHLjjfw0K7dddjgaiO8lt0beosFnGaoql8TjVNiYhtrrWUNd6PdAvXf",
+	"MOjozR0sZ27y/lwsF7oi+ZbDk9iqoaWEObACMUIKpfGha7J/gq7UVmJJV6UusovZHglS3/QyShWNTI2b",
+	"quaS57xTmdq87dkXv0W22BB1lOFEC1lDHoCaDoTP2AHH1xit1WwordZCNRqc/DzFCVs8vtniJaVYVFcp",
+	"0PnMGoHDSeGh0PAZ9YmpS+9IIjU2cgF1+jNb9qrVGXWA0C1ua5DN8CzNxfS9zxKG8wR9R60eS1HtgaC3",
+	"xa0HqajD3RkTOQkvhgG/fh9m5kAh32IvHi7oEz2z48+SB8Adfs4Hxz66TdrtMVGtzj3mwKvgv0qk/tOW",
+	"SE0M8vOYwvgbRwXMjAKp7SQm2TEsXlxZ7sHbdMC1MzdOwD8Mdwpq9q+8SGbiq/tIQ+wV/WrzESep+7rl",
+	"hdGi4EoHLEuIuB19+PEguE2DyVcW85Axu2WfE2Pjj40wRh+l3ATO9lPeMElqm/83gt69CVZF/0oY3Z/H",
+	"gr4zfPewxsdhrw/3g/99P68Ig5ohYzDdQTa5I3q3z8D34VXSJ+Hu/iTo55mrBho/V1O4+P86WZ/PW/tf",
+	"7zx61+Nv6mjGHWadO2bckGoRau11lXyirdsqFWjTb2uRSu8RTt+sIPPwOtOsls6ERmgJkFppzscvet7v",
+	"9choQNovD4X3mStgjJ3TzsKz0B6GuOcNZhvyjtFOfe3VvltIshWnb7AkL+mOylipbIZ0hezbLRcECcIk",
+	"YTlBuBQcQVAd+EWvYFZX4K6qCeIlRPebQtol59egbQcLi7t7c8K8c2+MKd99perX38+ofm1f2NKqYIe3",
+	"2uzd2CNwe55rU7s4FC4DHoZQZee6sUn5AAxalTTHwtRAtmZdhta4FOY7gvOt/l0gXJp8/CHQRZoz8Kn9",
+	"k4Vhjr34mPkHqURwQZlBWxla28ZPnmOddOnoFXADbUl+nW5vu3Gfgqtxqtz7MLqiJrjYz4itMPMbpcHT",
+	"sFP6FYAsM61K67QbfE3ZZoQaAaSSRw/vyQc8te1dz294wQUV0WPh3uygxAmwDoKAj1DqMiA067MxZONU",
+	"oXTP7N7OKrx43aQPl9hTILxfTdou0uUASGEco4BZuMU35Bi9Yw5gQ4sScU2rSosSdxx6vBCqgGdLQJxF",
+	"VX13IiwMzAtz4Q4UFl7v7CZqj2QoaKS7nX8TnC01uafPrx7+Un/tHGZprfSk9eXSVwLUH8P7NmibuGgX",
+	"LEw+Ks0BVmn6zTprDqoA3YWGpeQWV8RwCbP+35Y9Jul+ZxylA8WNW1Ia9tEfL1/9pMnwyuxKEP5I1jSX",
+	"KYBOIbkV3HnOZfit1ADCUmEvKnjeLUxikoksdLDv568vEJX604DMXjU0VGPmrQaMF0bPVx3VDWNK/lc1",
+	"39R4l+B9DwQavnz5I3pdYqk0Zj01YTsOMiLjSSjtBzxJeZGkk0vPOZPK6sngHcP80aODF4p6fBJch92V",
+	"SVnBufzZfhsPr3bdGQq1y8nMjk5ZlJ2BIuVYQG/rkULtGaQjh6BgyAZrDIeJ7bo5OT5L+ex0LqYHdAwN",
+	"Mzub0OIvNRL1tDIAJbv0x5EoroRlpCHJmyBIUJgZl1t11BzUVfdJnzc6IPQzhAsmqxvdRY0QOVXlMl+j",
+	"1R7e+QK+UGGqCI7Nv7uzn7IFbqYjPQaN8i2eO1K/+FgDYQd6zqbDMJGkg8p0XtD+WVRi3WLCWST4mu8Q",
+	"gzrOAUdZB+vXux7Pvv120kU1Dt3rzzcZ2DhlzmEQ3PMO/jUSRFmYaHF3fGP7eTLO+70BIvfGHifyGPDh",
+	"e/C+WNIoUWHIc7vFchbuoWp33wDS8yHns0UjSG36j4EKPkbYqyhwTfaP/9qcnDzIaQH/1xYXMJUGJnWU",
+	"6AVrp9LbuglM+ku6q0qSJvAA7RY0ILCg0C2vQ06YJKndhqjpulTJWTIx6T6WnnLJa/mqduAiBv59gUXu",
+	"ByvBv9T6g8x0KXl1qQSeKdjVD8JRRouWHQDB0rVsumf1ZKL7kI+HfJReKj+oOYFxklw6nZV07NmHQ/P1",
+	"UvIab0hMrbcl8Na0JAanCC4QVNKw6p5fE+lE2KS9RD4qsYrLpeBNnae1UVNZVliz8+TXQq8vydN6rlZm",
+	"CBK0iTudZZ3V+vMarivItFCm8CnOt+QPVI4lEK4Bdx3ieiP+Hw9pNYSRzsuUW6LFW9UtJiZ9wdpajSOT",
+	"L3Rp4mP0kwFKVly95jViHNVEG6nBrHRYatK+eZOyfnJqJ6cko7qxTdrTNBKy11BJ3EQmS885u5fCi8a/",
+	"1lIoMPEIEaasMI+YkRicP/BbpC5lbYeqD8HXdowgIA60e+t7x2WJCJM1JeIJfH5N9sIA6SpVwRqzcJHG",
+	"tUa9UNPRdJ5Xt5kach4OEbD/3EH9RnOHjCi83RmE5xVcbWA2CVvdxN4eJJbeVqn9jp3WpGfwAYfdw5nw",
+	"h5/B4WHvpTZvOgs2VoOtLIuU9SSU2uf7WvoCNFvgsowoG3oKY57vtj7zviKFGdvUBIrRn1eS7ug/cK8U",
+	"lXcZgMu8Lagb/qjCtTqR5XJNZL41EYqB1zGhSG5IkmKGdL4fziULrSI0m5FdNYlez2+CEKA/GS/Gmpcl",
+	"vxVo1Uh09cuzVz89/xCo4OocCqXR7QI1AnRJNDF0dk9IiwMC1g2vukQYs9RpHdrcEO2Y2WBpYxRlkjAZ",
+	"Ieg5qijJSW/56A2pSBjxINfdJfioHMbIDCyKKZ/sgIR6MqkUtN9ng6DfEQLC+32cfDZ6z2Ry6SwvcD/p",
+	"A7/FBVqRTcMO9/atcVmucH69bJO1w8feo+SkztOnpZ5MKiVtWIFHx8AsR4gapucrRhC5gcoc64HsfIKu",
+	"1D8NbBoYWpNwafaMjV9lHaHTsslEI+9cuSfasRYeI/nUkpJAfYuxpi/M1+f6Y9vJjkhcYInHG/9ovnKt",
+	"+lfIaGP18aX91nahgwZGG75Rn9jvwb0//v2l+sR+r+7fZQJJ33JedsgKDRtBppu9E2a/h+Bz0hghadhz",
+	"g+lPAcMN6JPWILQTaS07rJrWpEeh1CbeXqQ1mt0geBISCdg5B6mk80UDAPiNzCOOquKjT+jnl7ZmYxvf",
+	"Zh8GlQAEMWj0Vq3uJDlgzXxASTJTBFiBEhwa2vVtZfaHhGthIKdSb4gxDBZNwj9QIXm9f1qSSFTYliDj",
+	"DOzUI+1anYqiamL7NFSajgWAtnoKKDdz+PDbcQ60juMUa+glloTl+zeYXQe1lBLnxHJYjRlEXa32kHGu",
+	"2EO7CGshdYJSJAvsvlLoajNLp2KfBlVsuZbx3IRo+ojqO2vh/Uwnccp1pcIwEgbyZwP2QZc+7pg0IhbE",
+	"NZV0MY1h0Y8RnjBReifZKQupJzgQvd9dZm9GIzQeQ/LXQWArssU3RLgET63yiWN0ZaD4liLnNblCG07M",
+	"u9+J4tzTE7QlNQnnuXgs1OPbMN/7D+YTSabTu6XVrFlZsfebp3pIBkuH2OYV05zRk4kI+pt6KRoqw2jI",
+	"L7CQiDDebLawjJ/fhAJ2QwCOSz9J1jM3/P3tz7s7mQm+jGfgmxRZz3UUCiyHC6rrkbFHTnFDWdJN2EbN",
+	"5ubW+ocphO1tp7DMaypJTfHMnp1y+VS31+WNRp6fQvsl4JGuT5Tg7CY2xquPHwhxcRe5HjWDay3kscBl",
+	"uTyc0G/4bYjW5g6d1ZNtAlTL+W5HWJFWfsrvpddyECXSrtab5XDECdq/8dbXJbz9JUMrIqSWnvB0sEdb",
+	"Xham2HhXVPXvSiGJkHB6Z26Jr+YEdmVLN1vVs4cfO6NzgyMb67wn32Z0/PObyJnt7V2HMMPVzJJqb4Yc",
+	"1kPdLkCp8WVcjhlaEaTudsT4baZD9PcVzXGpsYDaC7ImiHFzd6+DVdxWuFRHt4h4xm0YOMDM8KYsIDGi",
+	"G7I2gmY4s1Qp2ZF6E69aZSjv5Z9N9mhvnJWJsJpscFO7b0cnoF/W9KXTUGmuyulKp52gRTNWb5pZuyk+",
+	"SaZYKQQlcu49prT4JryRBuLEIUv9S307SH37jSti96Z99RxaoZA0XadfMZrkUQPsM7w21AQLzownebY/",
+	"ve9lTfab2JqLft61nUicmK+qiJx/xcq9y6HTIERX+uheTSdUmEJVy0YE659duhAn+MDGne14TVC+bdj1",
+	"iOTyeS2yJv9CnuHUiNZeu1cnhqdjpB/NFM/HuEPDDhvnBM+xPCxGYMIzdQ0CXupYDkCCY0XsUXpLZ8UE",
+	"QDDU4BHayPHxiPNhVvbdn1kT8xsDb6zDBWQ+ReI7ELCjhkeH74h+ywZX5pZT/Qpr/SEl59cC6ajb1oMD",
+	"LsFl+4xpo4KWBiHKhplWNVmTWscqQoSJNaSWZs07tXsjoQ3ec0bwvJiMTXBn5zmpwuj4d989/XA0f/dG",
+	"NicSKeOSV0NPj1oTHol0auNXmlRjG76FEwP5ATPQ3wLRJ8r4wWJp/NmR0BHHPk1oW3/UP7v1Q0y0EhTW",
+	"9SkEFRJrKO/JAC7HcLtu9vrCBIckO9tj5/ceXe2D6fZp1SVu1t3tAXRbOhfq3Y9HDpnYJbCrpzjwX7F2",
+	"XyDWrvfGGQoz57w0sSCHB3yoTg4Ih/FezZMlphopGwR/hNbtnoNjq97gG4IwqoloShmMxoKw/l/vd72N",
+	"IHNXa2YSX6512ESxPME6pwLM9qE19Rm1zsMexdJfw35+03UcjWBHmgU7cGXviVnoWGJjmgO2tdIzO64d",
+	"3UeXhiHnbdtpwLYBm6bjptcek8w5VLR/Mj31YtTDfohTYr7noUqptEsP8YJ1LNqBP8eC7sx7y7XsYqtz",
+	"xg/NQVO+6yU/nN/IK1JLn6zLeZOXutrcYOx1s9NnQTQ7nR7EyzbIngp0W1MpCdM4WP6vYwJ0aEWNo3uO",
+	"CbymwissEjPMaEGYpHI/gi84M4WZ3kSCGU3CXTfuQs91QnOclYycLZo6wLM/eaKKkaH7uU1WrOls72yL",
+	"J2TWqCfRoUlorwC++SXfVDVfhV/TS3pNyj3CWvSgWxxKqW87mOQjU881cGkPIMfUZ5nrPDr9N7oY3khq",
+	"snkbEAARQAWqCSO3pADXVehQQH9LN88O6Mf3j+Zla3Z7iy7iXdgd5sNrt/glkvPrccDfaYW5g8Gbol+n",
+	"B4qMAAH3wX9TAj6UpnhebxrtYIhCp+pj0rsnbDNTLFPplMrayayPDxA+pEurUL8XJC9xrRNagnN5isvg",
+	"laQ6bvtyti3C4hpeLwPPlg1zD/xjIsaO+sJ+77DR+2nzM9VdN4FJdbfNn85CrYYUekZKiaOHEVy5CBeF",
+	"sPqN2xvtUAbkGMoK8vHuZIOpDGkXSPQryMf5UVAziAgDTFLthbe+ROrZOfT4PKD9+gcpClY0XEZ0xmOT",
+	"pfm2nZnk3vaGs/87kxtqPu7nTOk2f7x89ZPOgNXTDCRdh/OuD0FkCuO4tfON7il4YePV9SRHjdDMLzIE",
+	"aJUmB6F//6dFjrdjKotjMiK5/bw9Hh86U49v7ztB0N8aYUCe7Dbf8bTCmBAzf6eDliyoWlIlbZHvOlda",
+	"3AKgW/jCGz2kSPaWFrg73ClZ7cHyDYPL3BfnxsgR32xvhu6GM1B7eK9uOHu8Q+Fs94Sg5iGu/IKP/nF+",
+	"9JeTo++XRx9+Pc0ePfz0b0EAFVzjHZGmmMtvG0rt3QW4AZ8q2R7XcgCwNAsJR60armp+TRBfryNm1Fvy",
+	"UR7gFzsglQtGCi/0BWVUbA9dqXGkawtK51JEA/V/dOlM45v+7uLHXoOQ/IFpz01X+HEYJD2kxaUk1aH0",
+	"gFvVWNPOBcZvQpZ0eEVHQpIqcVnhRRjiuRWMZoS+u3BbaJ7CzA8/kzonJTq/QJfP/jSVhzeaytU5S5nd",
+	"uOjHPj9mHaJMNGm3bSIh7d0FPH92vp0YARr4A0jyUR4VWq2ONVKHDnTITiPCivEmz1nRaTCxFtWksx51",
+	"OR6BnXfkJZRGm3NeXqiPz+23gX6mFmr76K62bT+1BNveW8dd0/Y6mzyleg02eLpBj+xpDTz6pDVwvJDw",
+	"eZCIya3mTS3CNNMt+0c1tUXq156oAeV5eJeE7TgqdCAhwiveyE6y/BXI8St4CLmyjtErg5JCaqLDHXVK",
+	"OK5lpuOVoMKZ7oiwcKK9y3hLg4tPyEHS0nKp/dyTvtItlpq4b/T3nyep38WWTc1Fe91ib1uBrEb/0vOY",
+	"/nAlZkU2NFS9y/x+kbJLn0PXmRcl0842Ve3pCb95BDx3Ok+b6xUmY3BZd9d3eoJ17uwBOA7ClkMGc2E9",
+	"Z0MHVXHIk3arNqRuJzj7+k3663f3xEGrJ6wI1aw7eIFKxZmxvPiyDj7VZmExTjx8afOOYnxxkQt0vuwC",
+	"BUufPjiHo4YYfJzi+2ld/CZ84ykuyyT5pz62jpUD4j0Giuuc2A8zSW8SmVnyxC4cLD5COxCVJfChk1bR",
+	"SJl0UsfpN0/EdGjXm+UE5e5273rXhXNJa4954Pb48lw4Mzo1yIFB+qk7+QdalsFQjRa69ncC5U1dEybR",
+	"igYfEBrJlxXe70zc1lAjXOlRlrgktUzPkPRneK6ahsJlbN8VqSkv5nT5Wrf4lC3M+pb5Ftcbkjavp+bb",
+	"T9mCCEl3AKDIyEe5VDOaLHbovlRzL0wVs07oSdh7CVRe7ojcJi72tW7yo27R55oe9YakGIwZmnrW5YEw",
+	"RQZsMMWUestHgtpbK0n1rN3QBdEVIxCWkrDw+4MH2TFVdIPckNokYLT51mu+yBa3uDZBPHlNJc1xOQp1",
+	"MkxsUxcLoCdnSDT5FmGBrnBV1RwDft2ypDsqZ0NB94BRvCVMkfu1O0AhGcngBVbbqIraocjTAu/FsiY7",
+	"TG34l0taeXA6Wb+TFennAGRi6ufDwBjb1hs1688+Tq79a8/uPKRoK3Tzau26mS7bGow86IihserQzhOs",
+	"NlFwtMZ1pK7ihvgycFSAiWblhluuSUILV1579KtGpM9igGDfn1K/u2ywzLEy3JrAXMinWJINr+kEnVd7",
+	"dE11LoPu/u5Urki9bMTn25UECvanMKRhnHb6MpnQLjp8ia7WtJSkJsXS83L5Ti+dJ+i7vnRRvzZs1ZUf",
+	"CcfYYLHk6/RsoQMUjFazGCwmqHB3l3aA+HD1UtP0n73fVkdbPSg8/IqvWVCY7rBh9H/+6qid6qdTpVLN",
+	"wocb4m9vNtTYNDtHz+AzvA9DYBY4kL26qgm+LvgtS2KkZ3j/g2ugbrHU+/tfHDMspmpIdQfGaTdvjBt+",
+	"8Lf4YPXlGd5fbnFN7qS8uE5GkhB+J1CFa+PaCPLsndnoYA7o44vrXXPdRXfhD20G5ci9qNPdC7xXxFQr",
+	"T7gbTfrgHW7HxBsr/TI0i23vxP5k5/kD7NX1TJv/Xh3OR48CcFVphdP9iXp107XyeNA0U6Y3zDLUEr07",
+	"bLuIKX6KWXDnSFQYAkGVjZOhFZemcIyBXojYcl0L7tG32QSY4m/ChJukUrQMvan/RXnhJcqEQGO09ltg",
+	"Wu7dHTahxeNr+HJZhG7jn4IF9BrRr5+nFzmdzXSfl+t9ycbxey1A0z7VotsKZcOfKaEZwJ/a+cnmkgaz",
+	"6o3HS/2ahDjP5LbcK+toct/tt+DKSUjAsHZVcOte8BphhuC2h2AuWBN0PX3DYUnaWQRphNGOskaS6cT7",
+	"rodn9FPFw0u5pWIJpJiZJtLZmT41h537M+ssubtpPTqP89WPRGwDJ/ZpTQoqHWNVOL/GIXMf3KKQW6Q9",
+	"H0PXeA49pXKI/rrvZEtqYuM1Jr42JDcrSgnC0F+mCMLI9tqxesToTT20+KxL4N5kxnf2Umo4hf2o1OBR",
+	"jVMZYFr1nhQDWqolbrFb3RIGTz1jKd8OLA46OE3QzXASWX/J47R96yyiYO4anBpqHD8j1D29Hk8v6yUQ",
+	"thSebcapQbqH6rAu7CG7203ZrqXbcWCmWYha45sT2Bf99x7kuS7NrT3+JVnbahkBeNo7echKN6fJRnqa",
+	"Xe+VeYaZ+aj43jzeTAF/DJwtZrbeuBPE7r4WDOF/1z5Yvk744QCmtiUAcyZtibyOybajzLfXTwdHqMRN",
+	"QdKJag4syCqjSKU11HqXjjjb7tPb6XtV6TwVYZguN5U8ZLbCF+JpjVu5H0xi0x/yzXMmQzYC/GySb1Fe",
+	"UsIkqknFa318qBSkXB/oomgB3kye2qjIM7dhp5jpybCXWEee7Gr9Z2MdTfXSBm16CahJ2TyKUDiQDDSZ",
+	"yNSLAJ3V0kPWa2vBQpEMXBfdvMEHZ0FkATBeIrWqE2y09oZsaT68Noa7ObkVfa9Ci0PRElpfGyOyi2/e",
+	"kJzQSsaq/fGaFKgmebD6L9xJJd9soipny8cl3wRrJ79j9O+NVqnbLC/tGVnEI179h3p9VvU0putE3xUD",
+	"pH1xNyvKOmSYAveAyf6ozZQ3IFCSXs0oQxowQkR2Ie88XU5HtXRfOz+ZRfjF9pai2WyIcEig6bfupWsY",
+	"CuTZEKbYc2btbedMnPdy0VUitAT39Bc/sfDk6PsPvz78dKT/4yycVjjHz6i313MzSl4t3dmcSdNXtp3a",
+	"uUl9prvQHs3bVQTJmg0YajDzKW6JMr73mhnLcO/4rwE9fM3rx+hK315XACikfSOeNqWzJsyvD551ftIi",
+	"WP8k/fJJ4jM8MRz8RnXwo+ydnrXu40Er+TWky8KR/WfI8RlSPYN5suW3iK+lRuKuMfsMG+dwLGfSsKvU",
+	"zAjgGlzSdg5R+nUj/IKQPS5GjgpUYVp0EfC1z9kmH00DNpdYyOWaN3VEVP7bYhQ6KTEU9oCot3Zibrw4",
+	"1WaGu2U6w0rZyRp4rcB7JDn8QY2LdlztQiDJmhXp15nJUTzoQUS/hYys2Hs5i0UEKCNGmZ1x6K07n6j0",
+	"YNexB8j7epcwg3tacrLc6t7jI4w09pr0r+ib+4ilyBYNmAs9NeqrBewMZxPlIk8pDjzc3mohIyrCClQS",
+	"EdBNKg6BzrhcCnwTLqfjxSji1us6ERPhoThORUl3ljBHbnsts8BCpqoSdHx5Q6xpDjEQmKHvTtD/qwNI",
+	"wH+nhLp9XT00Mjy98hnNKdt0Au56uR5butmayL8PsdRVpbLnhMnp54a4+T8IDR/0HKLxz7ikhVHPNPz7",
+	"LLw1W9oQLtMVKbmpsIHA6+GFvu/wR1Nn/CoYMNTO47kFf+y92rAb9YnOhMoQLks9hkBYIs5yEsqrlJiW",
+	"yQZXO4UX4LL5BGfIxHecDi1aAKRY2u0e6xmW9NZAC/RcSxNnD9ScZd4FQH94dvZh+urTq+/20Zl1Zy7j",
+	"zKEpElQrdHFVC+6pdiegVciP6dS3jPgpa3MJh3cvX68JK5Rme4PLhjwBQw+jHRVC/fGaGCc7LEbzZ4nz",
+	"a4H0e/oA36fkeRASqiaPjUZ4teLF/ipDV39vSA3/UWG5vUK8RldbggtSX0FePlODC41pzAqaa+fNTBZ8",
+	"yXNsXSmjXLgTmxla90ieymNLu8zgqwGTtP/gfKmOd4b+z//634dlrSgS6wmPpUy2NLiw8Hy9WTONE2hF",
+	"vkioJtB2+ieyDxFC8YvqjxmOOQ6prIHtiXWlgzksnGEanEh3klM4FH06ARTFe7Lacn79R76KOnh/IrcG",
+	"HfNvfGUKXIUuy7/x1fIgzMk0FF0zU4uhG4O3NbMIMYrp4TXelxwX8+4t53VopKAFQcZTxmv73HOM3hDc",
+	"VkyghXn/QRKL68xZ1aQUJHifdZfXqUWRE3oTwY0zrd5icZ2wf2oqIxt40D5kC9XrIRsf20HbX3ALeX29",
+	"LsO14W7Nbxo/UpFeSFIFNGS8sQiSTsbOeyzqi1Sb2z7PVZ3XZLZ7m4R1nffbPaISFbSA6nPKOLglAGK7",
+	"9v6egKw+2MYEaiTl79uNg/xs1eqasiK10Z/Utw6ROFYcSIACqTQ7E+lMBeKMHC8OFzlm/JbXgaOSFcS2",
+	"PamCdUywuA56M5qqmM0aSblCdkZhWBt4pYKNybrHcZHZQ2O325LCjtth584Cxo7xsxqv5ehZlhytDIZR",
+	"sM7uJgwG+xMUhOVrpP+8IgXSnz5xJSPlluzAKtA/AEylxNcE0gs6Cti84+CFeJ8Nt/zLHZa0QBrbyoQC",
+	"+Q/3gXBTTSnQjXW1L0Cq7+HqnpkX6VFz2dTEOUTe2FMzgPKdd98YPofexng0Un/Gr6UGteyqijBSaLxh",
+	"y74xE3NyW2DQZ+ZbSDz/e0OCNamf8kbvCUHkxgKZq3/5cxiP07+LMAy+1euQAFKpu0fb+AJJDrcRZvse",
+	"u6Ts+OE13VJWBMS21rYl2wGsGTZi/A69jfQlrFf/z/LHJEe+DeFWkcII5mXvn05DsX/Q1aIWnu6yyBbt",
+	"HzHLSan/mzcy5zuybBg8B4XV0I7AmqVY/6yMceH0ZiNiQF31OThKjD8Z0Th85DJdqV5cLdLH8JoBvyBc",
+	"ckaeOIAwLdWosvjVNya68Ym+IrTHyALPE1obfUOgVc2bzVa6EVSHVYkZs4VP1fikFurvt1CaUf8ZI40T",
+	"4QNGw7wW2aLmjQQXna0GqbahzrdESLA5VJMbXDbqv+3rOqlHdyYW6gkOC4/WSEge0pl3+KPOvWhE0Ss/",
+	"Oh2bphoXTW0CAEjOWdFNJvru0cNOJ0ExpXpR9PP8+d4kUlp70cP9QKpsqjxqlAFfUhFxdFWQmbF2tBWR",
+	"557pmG7Xw3zVsw0raRWTUw/1PhwY0g44BojQuxIGRLjqyY6rx37pAdC4eA3/R1ktW3xD2nsUvGG6mHZN",
+	"KlAt/aNSaV+eOiwNc6HP9yjKQGcPbqt363vnpqAx9TRcX1rZZFQ+QWRXyb0Tf667NnK0dwMNzciDjM/U",
+	"ikm/TYNQbY7Vc8MF0N/bOGkIkPMwdVokr5kqa8z4PF8JdZs0TNKyY3hmUBkJXQGpTWKuv1lXYcvU0/Qm",
+	"1bZ67rYfqurdl3HpqT9G/7aFMszV55Si1sx0q7TTGBdFhjN8D5q6TtXZLDHzgty8SpT6MiVahqwoI+Oi",
+	"IfbE3/NBKStzxA315bxGhxziQ0zOQ7nrn8kPchd3R6SEVyurOBPNjsQiqK3qNRpY+F+gxFfWLndITRCR",
+	"eVNTuYcaHJo+5xX9E9mfN6Fqgsoa3ZR8hUt0/vrCvba4FxwoOg0OH/W1fpizgunx4s9H568vjv5E9i2v",
+	"YRhMEeQHgmtS22FX8K8Xlkv/+P7tYggBa2sfQglzIXTRvMy8/9j5YYFeVYSdX5icEoEEgYqnaprAw5A2",
+	"CuO189pKWS0+fQIuWPMhIf4DU4wMHN6f32Rog3dEp3WRlR3oMcoVN0I+MUDF4dLYR16srPHeiAz5gOFQ",
+	"dEkQKL6UQ4wilGSlAhU8B+BWdTFCRhlnssa5NFUq1YxqjVBuUmjUpCBDmwgpALvCRSbbsDtFsXxL8mtw",
+	"7WHKhBK2x39lf2WXOrYf6sSXt3ivJLA6xOjs5AQ1rFS/dQJIhfqGq7v7lgpyjOD5XY8LNaQ07wltuF1p",
+	"E/3qCaJ+hIEa7eHZmTXuSio0RokLOzhGb5WdD72+efEUPXjw4HtEGXr39ukxeqc1Uv0QTJkrdb/iBTVt",
+	"6IZxUwhSUgnVE16+/BG9LrFUgnGRLdRO6J0+OT47PnHpVBVdPF48OD45fqCzJ7ZwZL5R/7MhMuY8ld7W",
+	"qFvM9C5MIqDScwjOt/bv1u2kWBjubHGM3gmybkqtdekncV0BjyNBiFcIryhqs1813WyByd3mXBSKc4l8",
+	"w7lsq1XqU392cmJQ66XRs3FVlVS/tH7zNwM3Tz5iddHCCW1oqfq7OTl+cHz67w/XZ/n3xakXBNOlKSxG",
+	"zcqZGIxLop/U2pOpFouwRN/gin5zc6qZ2rG84YE29AvYUqJvzNYcq2ked7xAjxdnJ2ffHp08Ojo5e3t6",
+	"8vhE/f+/BDbY/UWH4ZINzveLx4tvclzmTYklr7/BhbrEbk6Oz9QPMMOT47Nv1N9O3V9Ov9FyFS7HqatT",
+	"bcSFki8gaQKOP+AZV6HZzvBYsePDs+9j3buN/eYt5z9itn9jw+0+ZYtv9UaPt7tgUDxX10rXrR5Mt7rU",
+	"5VDfsRbd2b9jFo9/+eClc9gy+VTYdVKtG2yEuuWAST9ki49HG0zxkcg5COaqWZU0X7R/502tNPxFjivZ",
+	"qBtSDentTuxkvqTC+HrXBEsIpDLHTrUDdrWiU51z9SOcUfMUXcGxDJ2un0/OLjSO6d0OWM83Pecqqer/",
+	"n713bXIbt9ZG/wpKp1I7eQ+lJnXpi1ypfTq2J+Mde+zXbs/sycQlQSQkIU0RCgG2rHH1fz+FtQCQlEhd",
+	"uiW7Z0Yf9s5YzQsAAs+6P4uHTHqG5khPY85SUPlMrhZLorngtsOnljSDOWbTlbY2yqAz+yevoQVa6Qr4",
+	"AX8fYH+htT+fmd/zgovCBTkPWz7A0gXF312sQ65egj+WyPqKFxQ43jAxT4vM29XZojp67zXshtDb8GY5",
+	"ZxGGA0wDJf0U6DBOJItZaDIs3+WDMIWs9hWfcmW+gSk/q/DT2Bkwrue8Di++s7sYPreWTL8vmCicSzEe",
+	"48e0WGH/cgC8KG/5M5rQeKl4KGtx5EM2k4Xa/v+StiwSDx8cWbrKEpUzuHmGgQw+22iZC7cW+cnYvdoe",
+	"koQ7lQ9KIjo+PAuvKratyTvbEBpLAc0NXZzR8b7JKU3ZOnz96Lf/zpRJrL12cy/39vtlLZ5pizY8Mvz5",
+	"559/br5503zxYvgMpoY1uHa8hE6Esw8gly83D0rUU/l5WC1mKMUqKwJHa0BPtw7OcZFUDatAgnW4QeUk",
+	"fKDC8WQSMyIwfbNqEIVc43wQm92Z958eK4HAdCwVfxoKg06rc+54CfxWcG6LWVXKIB6ht0iBwwuvx+oU",
+	"rZCdN/1OM+hAml3xOv2o9eu60BSygjzPDKdImZfzpBXvL1Oimb+0m0G7VOZaHKsS84EpuMyjJL/YEh28",
+	"xtSvddulkjSsRxwYIwuzSO19OD9z38ptin3WRvygE8F0i6UnnVavbSXXjKnUwNFafUvb3WYJDLqrxSfd",
+	"9qrrwd9dXV3DhRq1VY/aSB8/2C4PPiY0U1OR8l9ZhDftIES+E+mIRxFLUMi1d3nNPBXamNUS52WigKfi",
+	"6wvIHRbkB6Fe6TOojR5ckkfJVSdJ4cNJ833QX+PKlcuiVAtBYj53hVBFIdlPGY0eLFn1IJqmmYFIz+Ao",
+	"NxU3RMuVohZMogKNNszhxfXr182XxXAyZut4OcuOo3bDifMENPk66Qe8KzccNYxH2siG4yZchuBkMFxp",
+	"rhcEmJgfP7wAzRWWZWBShhp6JQYjitxEFZBnVuqXL41p5NDTv7Tl0EBbhKxzjX5vhVqvt0afF/SwOzAK",
+	"Gz15EiBqAmlH/oKuBrMd3uivvtKvfufKS9s1L/20M0Y9F7L4BWsQClbv6yLUHwZltGHtOCELR3QVZPSX",
+	"Ii8RAEzb8OPDjO2egtV9VdkGz8VsnmmFG6GD5IKcLEQWR6ZEXrnOPWhst8gPebF37mEVKRQYGvcsOMKM",
+	"l8Ho6GMRx2Ih0RU7NfXkTjc0bQBapKAv2nAYxTcTrCLhknR9vxLTzBoDAUled/Q3ES33Q7O884zVHQI4",
+	"wBuVn0rwcgxBjWmE/0Rx3O/udc7txMyBwcOeR0pMcdEBdGDo05Bwh3hr6G2XZgCRtKLueeNf9dvn/V6n",
+	"1bu8+mfjgatllwdx36F4UUn0W532g1avDiPtnAxM7oBDf6OR+xRfD1mDHe4wdSo3QrzWBwrv6+0yPJnN",
+	"5yJVLHrDIk5tZuNJ4dxJFNgtRiix5d/fXAKA1do0bKb1uiZ4nYwdBYP3HC3KjCZLm9NofMIu/KXoLZN1",
+	"miUw872zb340Mq2CULlAP2VjnjBsHNf2iuYlIAf7rJeuiD39Tk45WzR2zwuEeO2CwgadASGYba9s+4VL",
+	"g6Jy9y4VYyYlZLGCebuq7hp62gqFd2bpDHdHtvI618CbnelJCzyuFohf1i23PjjIUPkUwMDus6aeJE25",
+	"OWX1iADHPXfdAUjQhESiHAU3miJobx4Jp4zOmVQYuG2R6+Kl8IykkCZNIsEkmXDotJeYpMZ8fJXg8hz+",
+	"7Gho9Fpu99qKlPBEW1shM1xfBTgYemSYYwYWWsO/TaqVvqTOWVnkWSqrY3t4L72qPHRgpKp7rdOTim9x",
+	"HJDBvryb6yMYWtNUL87ULEoWq5QON4wprh3S7qSYB/Dlmj1YdJ/mFK+Y+oob7HA6bC5Fyhp011VGNXLa",
+	"6xLoF0dWVnKDtpU3a1r5zq6T0gPbXb24tRZJZy/J8zyHkVrfaH6QTw7SJya0DIzmQXVIJgdsLkDatxBb",
+	"ebe/Ws9oyRuQ6JGHrEVeKYluh50cDR5ZTHkI8UR4cQvO1BCDiLt6Ibp1+q/pWfjOpRNslE83hfH1yRBO",
+	"rwZeUAj1fziQ0P/Iya4RlpGme7hDPO1wEkqP2HaphA9o1piHJu9sQROVM41XjctQgC4bjxnHb1pOrblW",
+	"xmMWKn7H1uN6a3LJ5bAYIkWTS+xuCpp+78Y3WWAtHzPBdhUbKyLimzngP+0dsLO9QussIXRgfk1x5Hd3",
+	"AvnvRIbZ8Cf5tZP8+pDjOmDOCuPktwjzldqnVsourdeXzSojjAptMpRzqWsRZUJ9RCuqNh8PkmJQFIVT",
+	"mkyqk1u0VbpCG/d4R8yKukvnKJY4JpBV6MeANDOa0An6Zz55e8CVgQiX+rApbujyziggqH21SUDogCa9",
+	"MtxOtDLWdUfRQ4Y7MyZ/KZ2i6JSqfJNX9GJt9xqtTvce8siM/9ZlSfxSXqNVz1PBIMF2MfgXl5JR+Nrt",
+	"fYHY7jmoc61FY0eVfXJMHcsxlSv4psagoMR+C5TEo1QflHwP3SBknuefA3yBvh0akwLJix4MlnKg2xqq",
+	"MoCSGpve8Dgu1whr3X4koqXW4G11xKPU/Y8wo9+Lqv9otTaPneb+szVdthMUdNm8jMIsIsFNQlTKJxOW",
+	"oh1BcjmwprA6OPxPxjIAN3zCVgfPvrCG37oO0FI2TpmcnvTL30ECmbyFTQcf9LBKJvB57I6fWIhQB5fX",
+	"UYTMI+YQaVQ0xXKuxK6iJRumZEjCVUHJNNUFjrLepn0I4/4f5vxLzk+COdlYLtAnGmvKedlpit79vDRx",
+	"miW30oMxm/Q0DYOK9ock5gnrw+2piBnGEAzXKYyPM6j10LfCY6xIG455wuV0gDzPQxQEw19evP3h5ach",
+	"6MumZhAL+haUq5w7BkvMsOzBduJ0GesSoh2MpvGSjCmPM6zTB7IWPXq9V58RSmKqGLrP4K+F0ZlCfjsA",
+	"vU4k1MtiiuWwcpQMsWL0RyyW6BO/1R5qsaSy1Egy/XpJYkb1erp2C8na166OmmDxyopoqjoj+SVnryI2",
+	"AzrtcLmJKbRwx2sqFfAMvXqxy+UfX73BXfsB62ZQ+DwwZwc0YfRagF4NpRDQ2ROLV6wqPaaxZB4+WOvk",
+	"KP/ukLQ/X0Zgcmp0xn54SXvt5nlAL5rdqNdrXtHOVdMPzyPWG13QYNyFIiMNIYMxjeMRDW+t0AXHJL53",
+	"IO5YmvKIuQHgH3NhhrfM6OeBhSmQXoMZBqP9opzUhmQkyCsSifCWGEVJ724ukv8uOHomc9XsiuaMJ7xR",
+	"pk9rnI+DsE2vWLMz6l00u2HAmleRT5s9ehEGrD3uji59NLoElqo0RjSmSbjqM0IVpaBxDFbtLNz0rj4I",
+	"K6dgEXYPOEypOmbqk/1wpvWm+UI1q1g5d8dz33j5Wb+KK1O15iqn+qT8HDviRr/xIRaLeFk096dpJvUR",
+	"QQ4pRvQ8pibPV1+0FFlK2FLLJESAScpYQmJbCLu+hS6DdoHloFzw371cK+oPrlaz588v7vf8XmZ+wIPE",
+	"PqszwNim3QHuA2CjBmTeqXmuvfLsuQbW7/Dae68B2L3jTXDpPRr0u92i0QzKJrTc2e2Wd3DpvdfI+MDS",
+	"3G+86+OrG/ZZvWCxoo391hcx8wWFGyvVUZTBnuMhgyi4EcCP0VHbO2WhaY3svT2mX0m39XfQT5+LZBxz",
+	"pNg4ZdQdr8Yxd9UyrXA6BVVj2MQEjHCHrgUap7SqHlorwg9Rns+mXCphmXdipipqjl/O5spqZLZUrl6F",
+	"bpG3asrSMo+Flr9L44MQWjqrqZDgtBV4MdxanTH3PGY01dP+3gz1sQKNzvmgXHhbVB+gwtqsCgn1u8tO",
+	"RdPmcnfr2Az7OT7qR79dnxNQWFMuMeXn9+z+O8QB+k6k9sAU1+/YxyZlGvaa81TM5hss0Df01hychH1W",
+	"1vAzhsn2s0QyyazRNZs7E8yVHBiblNqyYNM0NhGLFjHWAx69yoP1HubwDqdw3EP1YSkVm9lp4OKttox9",
+	"zBnDSbw3z91wxswIuDS+0YQtTids8wmDJgzrm9BtvoQtjn3acha0ytBhgbB5Zne9GWUmjVPHlttIyaWi",
+	"idr9ENpkGBrHhskpJ57ZWD+PiqjhOjv86ZpSOXDS2xjIOHsb2Wu391Sa9Vg3HB7Jf2VubUpeldMJ2qjk",
+	"1azbPsdmv7hSkXDl0O5RQ39S0FFb5OWqp9IQdqLrsI+MTh5g7tJD43/gjH/gPNMHgfzZ8tL+xSMzpqh+",
+	"oEcsq+M3d12aP+BDPZNKx4CvgxLnJqFKac0N42w0QQU3zxUHjUDc6VWDRDG2tC7ioR0nROCmVJJEEMx7",
+	"qoQYNHK/hffy5Ir8o7gijQfxK3kit3rCLBRsdR2Zs2Evv/eKr9npTry6yOu8w21OcKyiwY73f2duuzZ3",
+	"3evdhDi44xPe2Mtt35EcZ3d9gr7rg7sJO5VGyx3vfg/XFvss73AT1JAhHaqIB/ss+I0QubSGuzPJ9rj3",
+	"o/HB7rbBzUe+25BFiR1DTh7EkwfxqXgQCZVE5fR1a4RpH4q4fziLTT/0LKThlJ0ZVteNqU0vUjE3ZAtO",
+	"EIG5JcktY3Ntrs3YTKRLD/oBxUB5qL8gkx7ofOyOpUuo0UhJQtMUNLNILJI+GWorEALzyKEL19uAvaGR",
+	"p3E89MjQaidDvEYjiixc0SJ6nHPsVsCIBlqttEkxY6C0Ma0y6BGIsRuQZ3Q+lZMm37LlM/R8SsgVgII/",
+	"yWKTDeDG2yIao2Shq6996LM8yq0XyJnls0pN8ZX7AEa66c+yLRvrJ7B64QvWlymEU1ZsZFudVbUdUmFA",
+	"eILX6xjeJjE2kmWJgtQAmCp2mK6toDBLWFdAAb0Ut1ZQ1L7ZbpO6tzslt+b1xXYhByyayD9Hv0HjGAZn",
+	"v3w0KGjeoEYX/6aXy+jR7fCKNXs0YM1u1B01r2iv1zwfd0YXY3/co0FQ5ahb49p9ZEZZYVe4vcurq+kc",
+	"1XukTyaLTvV0x5M1GvwQESJHM4v0uBqmvr5g2d0vGPO7lVNc9GBGtoVOOC0ccvPZ4O+xowkGPvGVXuu5",
+	"h6RPhv/KfL8TikXCUvhP1jc+xiFZTHnM1tPJbMJZwdFiUL1EJ+RgXi92ndOxcHIO5HtEVNFLDfdb6xR/",
+	"Nkva6He8lb/odYJKgh0gxa4QpteLWK4+3S//bp796f6IuOO6Ile7QhVVuU8P9s3JC7pDVZL+v3EWx4V1",
+	"IzRle0PHg92hxwh4fzAeUaBcBgciKq4QHYA0UikQUoDTAZxA0ChCkuGLl69f3rwk1VH5YX1AHN95qJB4",
+	"IVJXUr53CYTvwLO/5/krR8xP4fLjhMvxPLBoY0jimDLcVmLVSO+X2tQxiYLuwCkai0lmOl2YSMRqKaAS",
+	"UAqIAQDI0NMnbcao1APCxjCSsM9zFioWGaFcMKfslS3yIRQpk2QisFze148OfDJlaX1dYcGJJg9A/g/o",
+	"U/ThATNJHHPT3cuVs31p0LvJQKmxAlf0eadjHYDgR8bqmGanOaX8Nmu2/XbX7/gXucnyHC4gHfK9vqDs",
+	"PMab8+LngdQL0+hftHpe4y4dyIxjzZTx866M5RK84vlY0N2dv/rv727w31X+6pVXXq29ErNlP3kNt0iD",
+	"ELqCcqq3cR4TxUX3nHE2MLEFaAfA0gH2X2ZJyFY6EQyMaTsD98mnPdEMtsKmUj/8hCfk2qFgD5eqyPKb",
+	"O4vGfALdGvZAMHzcI5QJfECpO0UdnL2nya0sAK8espnOaOmAK49cGuDCdgDmEHjODhHSYmDGFfnxPcZG",
+	"keRfJAw9YjScErWc85DGJGEa0PQgeDKRZCriiERczmO6xNs8krJQzGYsiUxyA1yD+MujLQYHbPJ3pSYd",
+	"j8x4iOPB8bDtyDi2O2al5oNgmrdUTCp4H0zahgfXhq/vwh6DhSXRw7V3uJHgle3ClZe+r1885ZOpfpmj",
+	"s/il4m73R5iBeWvxPXULa5bUvF2/rzT9TXMrTekTRJ9K2xIItW2Ic9O3ZzOWTgyHSP1V9lONmFTFT3qX",
+	"2p/q7r1/iBwoHpG6QkmzJU4CYUteGk1uCwj6JATBXdosb9eNVE3mwK8KhBzYJfnxvaG/0IDvkki4JFNG",
+	"YzUt1sXYTOokAp+uzDvHYKNe8/ChG6AlQxhCV+gsjusg/sf3sHffl2f2eISHbaH4HXti+usnrzyWnsb9",
+	"baVNCJrkDU+4c+jZD0xnwkSM7H5lsViQC98nM4klSSvfZC0p5Bh+rh/fr3zS2tLt4lUnXNqWL2tWyx05",
+	"rYz9+P5weMQ+K5ZI/GB1gLTFNf4BmSBMShKGh10BbkIi4YGrLrb7dodcdV7stVFw74EaiVl5XFqf2UZl",
+	"8uCO62yT5zqo81z70fm4GwajJmSWdcc+a44uWdBsj/3wIryi51HnMZ7rcv6VHa6YKz7jvxrhYZLNVvN4",
+	"8Oc5TfVixoMxU+EUUMhEXiUb5NlcNvdqe77wednq1a8FtIMRlZ1/mBJ0eNdfvdf9PaMRT5iUHuYh6612",
+	"crzvmsAPK2cPbPG4H9nzjmrKZhjiCZisC5FCF1xUYyCqK9Jb2SLDv7+8IeZJQ8iLRURSlMe1vTe/xxc/",
+	"FkPchjf61sN7Nn7g+plmWNuiSnr6v5O+jTjj1aaqx+nauMWjfB2bdqnSQ94OU4NY4E4SqeXNcPC8bJFr",
+	"gm3nyB2NrfM5ES5Ne4WkO+ZS1bqHnWN4Y+4NJJ4YXbEQjoYxHrI3oLfpxcayAKHt1qI2E2ieUzXv8/pt",
+	"aefAi7nDhW/HY8lU4/FJNPiljUR2k+o37rhca81iDIH7kht+Na/a9MaF5FSt/SARlntcLqi9RiiiFeK7",
+	"WRYrPhMRjfXxsMnwC55EYtHoB+1LyDgveKOsvTCjn3O+gvPOZXfFSwWGSvVsLMcd+Hp2RLcn6eT+YyXn",
+	"uFYLaHS4WNkq1BoEOpATxDg+VpXZ+tYJBlyslYEWAw+n5T8QvgVCnxdf+HhLoXRkV8f9D8bmEm0h24Qe",
+	"g/3lGneekDvOFgCRerj6hkKMKSeehJPaVFk6EvrQW89GrylFkjAFzo3Ab7cbnx5+Ft36LJ/jRqgNoxfm",
+	"ftKkdzhiYXnnHeJsRSyMaf3Zwi20pSEmV5nZh6Ce/J1yShSLY0nonKamHI0rEk6FkFpdwQNnavcKD7Qs",
+	"kRy4eLGsyMMAFbBUG8srXwQMatn3k1EKESbQHraeYju1x/dns2v0y3qPZSgC5onkESMUgmXX77Wm97/v",
+	"iQxZwvpunuQuRY8qT4x3zjhYQ8zTi3JfrTvmkEu7cridGK5zWz7mZONUtx1rvApsvdO53ulcF1fsqxxs",
+	"s+u2ikwtEmdUaQNkJqQ5ynDAVw5zlTgVMxdRnrJk83F8lw/o8WzY+dwqiV5dN6RCzINLMhEiIiwR2WTq",
+	"TphpGvcVz5hZiG2yM5/k6YTtRLdc2F7HP14ubLGhBN4EagpHBg+W7dyljxc4r12FlT1jJvQG8TWWRJA7",
+	"pogShCZLK1oheJLFpu2H8zdgdijseKCsRG/5VACjsoAB9E2AD15mE9KgHD0Jl6v17BLrmlrkJw0MiTAT",
+	"mTGm9dQ4JhGb0SSSHlaX60MHvHkWW0Jz9gpRqBrCGPN3+FyNwxSBhyKyxm+p0luxcJrwkMaNumrrzkq1",
+	"9U/TpU2w5ZB8G7GUjGMe3kINP9YBsLEibMmISOLlf4P9y8YsTVk0qIoXFsqq89YotRXUxtJfteI/7Yc9",
+	"/1cvqYvGHbyPbTLmEYNEpWDjmhepqk3TEd8POkHxL+vfJOhd9ArVzzlkO5Au2Dh+u31VNoByBEf7p+YL",
+	"VH2qYizWxoJbPfIBXue8xrD5zYMwKGWnTP5j1l1aBVDvrw3x2Q12234f/MkHYU9lvN8qauykzoEEZl3k",
+	"2EjMLzbh4r5WIQWHrPQM67dHJKZIA2+2MwjBp16duV3bFNeIlK0NAoxovSYypnJqaZx4BPxnLFFQVfGn",
+	"9ndQO+GQb0VlBBf2nEKAyLYmsbkmO/YHaB+lhJPeTSpQFRJQvoFf2fVXLFDiNvpBq8eaF4W/FulxG/1z",
+	"+ONKnG9G49gj/8l4eIv+A639G9sah5zXETq9f+WbyUHE5ikLsduM5SF+sJ97LRvIb116DTlnLMp/uXKt",
+	"Y+RqSL34F6C3G1g2wJW/KjaDDZ+lbE9CFTgULyDQudGvfmqq8NTq3IBWy0DaEb3vhXSNbaH2a3LH0oiH",
+	"WvcnsMvhxAHZissMgPZZY37HCPasky3yN0hVaxPE+ID8yd6ClJMuDxFT2nrmuh75E6FkQVOtkXnAi0BC",
+	"bfuFNH5GZgLMIZqQnk+MEQF03hT9jCnlkhGaEBqzVBtVok5sFPJpDxTxh1ei8InZHWh6ZholRktrOSp6",
+	"y0i7dR4QoBundyxFcb2aB9p4B5YG5gSmLribmskCR2g2GzHgjgi1QgnJPoCGapoyORWxnjeWF5N2y5cQ",
+	"qsMP4DIae/kvNnWhOHyV8lA6CwwrW+DQ9Ntewwy+LIAafT07Q4M0SKliGvNDWEzfmYByQBMaLzWq9LWN",
+	"IGOxcA+3+UVBVTb3L9ULo7UfORWpcpSOLcixsiuBAVqzowb54OwKsb+SXsv/E3T2MhetTKt4nWzYZVtW",
+	"PCskAT7KXlL5JPNNPLvelQ8yY7KX1DwIRnTw4ub1s1IjUwxQnHxam4H+f7JowqphcxX1i2n/FWku+V8f",
+	"gf8xv2MbuyvOaLJ0vqcCvwFQG2o048kESeq4JDMxA5JD9IzZnvToxrIpn/9lMj61wBtlcokioUWev/tY",
+	"rKMkkidhYaFiIW49MsoU0CAS9IJJDf6ShSKJWmTokCNvn+rIe0rcP3Vy4TW/Y28M2j1aIqxCpb4ZCVZz",
+	"/MPUDyRmHkSZ7YsetLqXhZ7k9Vns1S4NeDYmwF+OLsbnzKfNC9rpNbv08rx5NfJZ04969JwG9HJkqVlS",
+	"Vd/aq90K/OCfpTLugp1gSXN2JIJx/vWBWSJ8bdC6Anc7KsXrMqcg3Bp9bUfMswE038gFS6cVaGk1E+nS",
+	"/Gk2avS7QatTkDjF1rpBu9U7JmC+hkaSdSq4PiontNxBLV4YT/OIAdYA6iBh+bdAzO1Nad9YCION5dXq",
+	"zeBWncCVuVMe0M2hXuD7PjFskNJAIiKkXooRm9CkRW70awBlEQqlR6DbLTEno0WG2RzcAuYHOmFQvgMh",
+	"eKCbEOP8LVQZ/C43eYfYBraHDKdM421RiYTnBb7vkVhLh3ZeS2reCeRmOH1U9d0FOGhCR+KOkfYKuQ29",
+	"rXX+2Iaohywg1atP43hgzaJCBm/puxu0Bd+L2blVbus1wN6UtlOrSvut825Jl9Y/XVwG7d6qIn8FtUnQ",
+	"YNfwYZYArd0Pgr5/5ZqXrwZItNZ+5Xe9xown64NoB22vKrUZHSkArPgpG/2LbqttUT6XdUH7crUF0pXf",
+	"hS5Kq9uz0b+6arXvjwnOeQ/nP3Iz3UOA9HMxm2sQ0VidA5nBzG8B0SmTFperuXqQN1LrhEbdzLPzZLHG",
+	"KWVkQWWLvFI1dIyOPxJ8FROmJOn6nZo4qCx5Hg5Iv1N4KjGaE3boHTGWEFwNCFrecZHJQUQVHbjPV23V",
+	"wzWhiC05xpylXEBM3KqpA2u19K/a3daF14CYef0ZdeS++SWdm+CyD6jU6pqyn7U+2UEljmBIk6HOuhUe",
+	"HtUkJF9b+IJ1aJGwBRLWn9Bii0qnF6mgxFS1AtkdJPZkEiqihNSCRm40fiF7F5UUhb0OxO2Khma3pTV6",
+	"8amojcViwaQqFDg6JSoSCatQ3J5pc9YqZFB0pbe+Vq0KWpSjLNJKWxy7EbRsSwCeTAaSqWw+NO0J9IKL",
+	"MRnG8WxA5xwCP8P6ako6YTd8BgQT2ypO9FJMrZeg6A52g6op/YCk0FLVh62JRJrTGf3MZ9kM/uWDQmL+",
+	"6cJnPFFswtKDxM8SGi8lR5YIoVTMEhbeDgoO1KDSB/mDMPuCS/zYKfqnTcNJvBk8kGYrDOyeg8J1VPZy",
+	"s99vnWsNaUULugT0Apwvfr8GEo2sP8P3g/Iz/FY7f4RGHJYosxhFY9zpnug+cKpn++rew881gGVkkflE",
+	"8Eh9naUiWXl2f8P4tOpZ/vEKtc7yj1oXzacyEOOByczDOVmK/8D39RiLq9PfsMDll7dbl5fB+svb/kXN",
+	"u803Kb78mHrqB9wy9cV/E3aqkDm+C4IZJyYg70R8G29tQWnb7LB14TGjxOr/h96DIWp/+r+HVazopQL+",
+	"3AdhfbkK3LDWf4sGvnURRDyqkGmm5kVLioVlXbY+nBaBj2XcFfqmFTnnnBLgFYBpJEJB7WRCsjkZLUkY",
+	"c/1JtehM2TiTFNJHRjQikH8ANCUCXQ8tYsh9IWMGZ+b7pkNQYV2wQfpM3AEvVssQvOca8rCcmVn0i+8Q",
+	"cvxgPuKjaf7cgDfp1OuRvR1cGtvdEDY4V+OWABeEWa51QOz1u34raMPoUPrYbMEg6OzuNyid072Ck2Yq",
+	"D3GAOEcyTLHdnZrxlX+fiizFmGaV8fIgMWAmWicH8M8n42MLmMN/cckcQn5FGAfm81rsfmcu8EznT60v",
+	"Yg1Gzsk0BD3MtJYQULw8NEzlEpDOtjrCLHLTyiOkKTCY04QMX97QybC2nsOOYZve/5pRwMZMEXSx5Mzu",
+	"G5sbsIFI4mW12o/5T0a5HwkRM5ocp9p7+5Wvxj+IhL2hKpweoDg8d9RAehMJ3GLlfbuqqsC/NGKaTDJj",
+	"MTRY0vAa41TvyoTe8UmB7eXea4Qpw34NqkiqEmi87SCpSn7NSB+FXYhqGt5aPlBI4xmZ81gospgKwj4D",
+	"d7VET5hWPgTL7pDpdp9WZFyacKDdCJagi84V5Um+UJB7p1LKlTHXYpdxOc1mALuNKMVmUuUEu8bPIivE",
+	"ouG5mHQqZ1oJklM+b5EPc0ZvYZbxEs4ZT0xKiWT6g4cYPs7mUcVylzhsgNACvU12c+9bVmTOoz6aheb/",
+	"1d7qwvmbMmqluj7vFT0OpjSZMIk1YQ4/Qvy1VTqfq8mq+u0dzOZbH4SFIam4YWt3JSPDV+OmPlRNOFVD",
+	"pA892S3HLp7KgWZVyuHvlSIO/rRdvnk19VEfFGZ3l/tVYOMLWe580SLXCfbFybtbGNUfyO6hzxE4sULT",
+	"Iqya3B6AzUzqMSVGjwDgxwDlbwr89kUv/DhHKUwqhUBg8xgRt9ok3KzfIz/xScY+NRm7ImL33ZrbhGrC",
+	"FhaWvm62/Kln4hMMc8PJzsXaQ2Tq/uEquO/M5AhuJPOo7w4F2Zsl3s1+WTlbUEkkU+DvM3n3Rf5OdwRq",
+	"Wtbj4Iri9zCgbh7sZpYylXJ2d4L3E7wfBN7D8v46Oc82A2DFkh3FrqiGQJ5wxWnMf2VN5zPaxtBQAWLI",
+	"jQDJPFwBo6P9h7VD6ITyxHPUR1ySGZeSJ5MWec/mjCrD2mDMZdsEqKaHqh30CxzG4UHyxcr89teAscYz",
+	"HpRaOjmy34hj6/nBJOMRNit5KF4imlQh4pSxdJzFJOZKxYykYiQUiqYpi+fSVn/qb5rNDwWMb7JaTLQD",
+	"crjI4nnhnzA+Hg7CKU0L/e5rwPJN5mkD1s4Rgmf4PJzow8DQayyoHJj13RMf17blNqRc0wROSLkJKd/Q",
+	"W0ZkllaqUYR95tWBh6OpjyYdshos3wD+0QJAyoXJcKrQHLGpWQLVqi2C7dZueRJBASJeEdIEtEloY339",
+	"7hV2P+VJGGd1JDEfKrXIBzpxLDH77hixOx8zU063wODmcd0a12XXmF5VJciaRjfYBw7tPWvq4cN0reKS",
+	"7OSiRs4F9bTLz08G9VcIxpqekgfQKR8KjF/yA3S/KWH8ZgUjRQYpKpnElgLjlIEKiY35W8S1gIeGzkhS",
+	"kWeOG0gkM7okEfZ4BWoSrIOBBCNu8lYUGest6blHrMoSjbX6shGzkdhKfH0Bfzu88mndrjYKXK107gVP",
+	"j7L4cJ57AJFbtKcMRnu7A/9oHebhIx7bM+fVUGSsBbBGS4ACHkF0i0eOpjJLbhOxSDwyo/FYpDMWafsT",
+	"/CcraRSl078hp+xIx/nkaDs52g7paPsmMZQT49BG0HybsKN68bakkL2KHCFpHl2oYFgrqBC7cqz1epDA",
+	"af8dVDKuzTNVnxcDyhrkGI85i00Oc4xJb65ronyWd28Ro3+zcN0l+BBFEOKO1JT3JNifcUXAbE+I+AhH",
+	"/gC29BZInULgiCUGUrVRU5nQsAcgLmg6a9zvi0A44a+UZGAA9XclHOu+5LeSi7gN/iCCkVDpTL7F78wW",
+	"OXlSvkJqAsidr5uasJUG5RoLiwwdABCka/NHesVO/Ia4zRYU4Y9QdmQzGBbAYHKdlxlZAnUKspNLMszy",
+	"hcHc+IRBYSoWutRnu7spPFZErJbY5BQiK2U2h+305Yj8SlU9hc7HDVOJY8YXTll4W1WfGLRbfgcYnh5P",
+	"YmJA/zpR01TMeUie26Hky5NvY692QWSxp6SbpjGh7TRnXKoUmMe3zfMSId1xn7h5mkc0QX40Y6qYVIV5",
+	"vME/k+tXxRlkxaP4acfqzwp2g/buAsXctKld2omxZJ/caKSanhdAoIyZ7g+Hol21D9xGuvo9AmFexFks",
+	"rO/4li6QKLFSgLkA8j1g1c55Wy1bQYFtSiRMtsgP2ItSGxPyluXdlvvF1pYYg6cRSYQdj4FcOIdDS3sA",
+	"LRQSoYgE1QtyKPSlqs55dR3HboUPRMJqyZvcKY3YJKUR9CCuKXUsFy9CvTkAyQ5IuU643a0kSLr3LHf0",
+	"2vs6wWNe1/NNFb6FJPfGw5ejm9XDD/X2Tp8vtqiDoWmpeesJlHZW4lh4S7I5MALH3waZ9G6q1+igepoh",
+	"gV0ZeSxZZ4EgFMjpXOCKp0RmM7le8D1OaU5ZvAUoPsDoHt9kCp82cJMtlj5XMemfd4NWb1vls+/vXfu8",
+	"RnWcFzpXFERvqn220FczpNpnIiNfHctS9ZuPBS7wdbdhS2i24AlMtnGyZUmRnAg/oeFiMDrFtwKZL/Y/",
+	"7zfwzttrPIilrZiJ+qd1I3ELT+QufUJ4VG7tXW4H4npAVPmp87fs5KWu6mz96cAtaQ/Z7aPO0HRr8mBD",
+	"Ext2NLxS547cAHs7Z0nZ+Cqaj3tizKtkLLZZT6co1VPsi1E4XwfCqZo+gFU4dSiLTcPUM9O1IYbpugBT",
+	"ir9pcypmOfckSUSylQHX2U+/d3xbJ9u1almj30iETV01rdh6RDaKBhaLNkNSVbeffcyuh1lTdXAEewfG",
+	"fQKkJ2qlfXtcssdgQ1mg7Rmz0lINPTvWYkMrTozHLLX+eezVZrqy8TjmIjFa5FaHumlX9OTx6AjcMo8n",
+	"i7F60Zdv0butooPa7r3SeAhtzr40Co3fbMMF2D9gfPa8RrH129oF55ieUYHF+9OnFPfjJsc5LvoJZ5+a",
+	"i16V8Os4cLuHubrFPQZt14uDJBGPal1jmOnDnDsMs3qsO2ybymddYb9/je9rOuQ29NN5kJPuQS6wza0b",
+	"v4kD7ARWj/e2fVVlEdofnY04KAlb2SN+Mu0ObAGfWDDpwoFkJhI1JVKQMU0LXObIUvhZEf0WsuDoTBzR",
+	"UbwkIwYFLdnIvQXICac0nTBIxqLmqTwx8UOuCnqotnszySIDkaZzOJFzvQgyp5HV15iB5XHOxVTEDB+/",
+	"hbDib9zqUI/EqEyJwZwuZ3C5aTFr1n5Q6AyZJxJenpM/WY18xuR0ScKURXoNaMpgWlqfY3fMNDHPmzEa",
+	"gKXzeSpoONVvQCp1DbX2nYVmDXQpBymbUY5NzgPs0zCIsL+ghcJO3gRs5S9+oE+JbVGGX1C6iMOE5T9p",
+	"o7jwwQdjpn910YdGv33Z6vo9r4Gtudx9Hf3rfbFBvN5VAz2XRr/TbvW0wml/0bMrjbCrR6jFIKz+YMbU",
+	"VM88yeJ4Z/T9qAdkN0MN7OqXn2IOO/jqigV98A1XoA4Wm9ykNLw1uT0reAfbY09lDeFuX5gD+ICeL3M9",
+	"2rzhILCuuvOpkQSYsj/ePHeM2fq20dJBVt+USmdJZGCI2/x2nhZiGXknCGStJrGYaEjM74PUb2Obs6X5",
+	"OzLAkqF9EJK+Gm8XjaXQg5/EzPBka1EjMvWMDFG/G0zmakikoklkcb1Q220uGkLHXPLWcgJBwp5L67hN",
+	"xMKlr5v109qt/lsmQXnt+t0tgPvRNKXfqLQWMv2UnZeeTR2xbEGmfkW1VA7EeHOu1zoYlxvkdIKbdqff",
+	"u+r3rlpXV5UNchB8xzxWLGXRoEo7dcHsDEXLl4ZVSv1ur9ho8tI26mr0O+c+NEyoyYnZ/QGR3gf5LZ1W",
+	"59xr8BnmuXdLfS672MwLdORO5Ny3flmV7qCEwJ+KD1oNTvf8VYXbjmkPyDe7sg7yYUVPavbTEzBWJ/0v",
+	"id/oK4qYKZdKbGjAcFNoc4uDc7kyxZCQVsu0lRDRZc6LsRXjY246OsD9+EBE+zrchZX43ox5C+663hH6",
+	"4XVgq/9WTd/dKTbt6Zz3tvTs8X6TsF8FxQiCUNtSULqh+0CFph106zTtoNMoYPLA7bRfyvC6flfJbWFH",
+	"U0LeT+U+CbYvDuXx0gBv0Lrwtao+Z/QWfhpEdLn6mlqkLuLyvVXwixMYpYzeRmKR4PJUSI1VSVE1zfL7",
+	"9V3bBUX+mxUUvt57pQFtF31VI+quNa+Au8pD8tdHdFktuT7tJ7vsoa7ja4IzfCLXPqokQnzXGD4C1PyK",
+	"cghs/s1xP7ykTN70X5LMYwrkdoaRQJtARkLZzHHjbMgb9Fr6gpmAujuakEuf/Ml4aJ6DGQERQ2dIgI8S",
+	"7i8aIJjJhScD/whIMFwXfAKrZo0lw/N+Qc/gB1sAZGa42fSAj/Aal2tbNzt8bSEi2rdj9MgQ/DT6P6TC",
+	"qBz8A7FjSFbm+qSk1sEskXzXlSETQnjBbQ6xLf/KWAvGO9XHVku+6xZc8EldnXeLfwHvV4WJYVxQioOc",
+	"u+EsJQHkkSVqGi8HY8YgG8T+274X0zWct8pBtddIqWL2MoD73EvWvepdQmP7aKD3wwAeCqLJa8A+cG6/",
+	"lCVsQR0xILrxipO2v5XdcN3C7zjhy3M/97PNaXhrSo5TMWZScpFAlZP5g5lH23fFBXrXbfgcKJl2+x6r",
+	"f8LxgW1ld37pTXCi4S3QN5YXFh8e4x49AIXX/oyri79ABz2DOw/ylRY0IPw+7hhN+WQ6sGYCaibF5oiX",
+	"5/tKXoMldVk78NeT1fjUZLWRFc7/xiWJ2dg6+WZfU3SLST0Xo2mdAUOkxkmILak5+NkicECqAkVEsZcG",
+	"xgexQuuWzRWhkoQx5TN9nxKEgkeWQ+QFWYdEHNugjnP1ofS2FVzaIhxl0YSpFhna5qA8Mq1lYzpicd8t",
+	"qdTDVQseYktUPZkI/90iL8EIthIaxTtS73Ze2CD/n4eQlaLEoBMN/4IjkXoWWuzDNdW5R2JiXYsP7/xh",
+	"JcOlQ2ZQ360m3zYpy8bGarJmpzgUbdzqK8tJNxWG2X8yigjamEb5eJEhLW0GjdzLtqc367WYvEyUNQkO",
+	"zIEBYI++aLtIsZjgqBFUtabgd4LuwL9qn/c6Az+4ClkYjC9pL7oIO+xqFEQ96o+7rB2ejy78hlfAeDxu",
+	"xhe+wqpx2GITu1TvWcj4vNb3l7JQpF+XFe7Ek3B8UfAePuujvIZ70iQg5qdML748M8pprd32IZvJsrlm",
+	"40PWlUhtPAosroWWDEpAACsiMZNAJImhdWu1aUgf/vzzzz8337wZorHk1xlLb3B872G4u2QXmcG45z8D",
+	"U9hwVBZDgcZJWWUToXJdYxB12scok9FoFlLFJiLl9eHsOYRVVkPVNWHuew8fK+aKz/ivSJkus8mESdsv",
+	"XAt9PUJO44Gkd6jrBq1z6B5KpUD1G3gzum1rKEPP2xmNmBb8U2hbiwIWa2u1aAXSTPsiQFOGwT6aRsTI",
+	"GzC4o5SO9SH85BnO9yL5TV0cy3kk9/SZHSBchMfG2a12lI2SO3NbTMmmHTw4qOQ1soT/J2MDd2IMcYMS",
+	"89JvK55aky+m37RRTQAOjOIimhsvy/eBZmT6e2Lr9v2EXvls18o9JH4CEbYDTv+NRo4I++RsPJrU0h8F",
+	"ysKJBcvjWivBGZWSbXAw2gYbkNRmRFOpvMCzHWxZoqD5rOlkewPpFTFUkc/okoy0xTIb8YRFz8gQTt/Q",
+	"6v3IRAYjseaCCqdIwTfzQLAZT2GpETdEbdfkW/CaS3WNs9rFD4gL4J5qpMWyTojZvzd2PZMwlOf2roqA",
+	"WHEUIOxpHJtllozo7+8RyfREFINclFDMZvX9d6VaxmwA26ZG1PbA57NeIrFtWIrEjEpTS2LFjQxFWi/x",
+	"eTKwdtDKYFzE0EUP80El2WxUHTwsDsqm0mgLn4csCWuHAX+WbACP3+u7vcY7q4biwqh24ytBUqayNKkf",
+	"xoyr6qBquxhUDfT32RZU/VplKhYffjH/iaZgb+SHwThgzXPaC5rdyB83r6Jep+mPz8ftcYdehYG2cKlS",
+	"KR9loCKtppa7gwTO8nljnRCxoKg4QsTVWPIkFgueTMiMTnhIYyIXWu+H/ZpmCdNnQGsy2phyed0Xpvxl",
+	"x0mUdk8fR8nvmBbRM60OaPtW0YgqmvfYUVCoCIIpypC3ai7i5UQkdhSdAJy65nQM4BhpxeDKK57g/i+N",
+	"MU0UlXobxWIx0E9pAA+Vgrz+v5v568ni5CvoDlcWsv3PLVRWbrX3LsQxh6a6AOdtQYbgtjpFLquViWAn",
+	"R+8rfUZnLFG4JAcux3ESvqCEGLG6rnfg59wjd90qHmfWPql3lb4W4hbjiNR6GuFej9CIzhXqJiIFYlMK",
+	"nTzBiUgj5hFqW4O5B2LXfRrHYsEwaR+zHfmMEWNctchPeUswPaWlLTQezujnwYJyZStUSrk7XJK27zvS",
+	"Qxxli7xVU5YuuGm1uBDpLZkIpoftrd3dzhtA0ChKmZTaGhy+FgjQQ6JYHEugxhjTFIcI5PPDVxGbgdUZ",
+	"Lpv/YMshuWVsrhckhVZmLHKsXtDXZ8Q0aswpN27bZ3kr5lu2NALfkBJb9rCuf1Wlb/3dfEHYHOsq17YO",
+	"/Pm4/8GWRmA9uKnzqkh5gLiYp2zMUqCOhVfqnTLQ6D6i0hHe4q8F2670+0xEfGzG6Zp46a1jrb8e/rO4",
+	"kxr9jo/WsxGU+mBLk4vEBpL/ygb6ntlIKwheYyzSGeD7JB7pUcdU6Z/AzTLSd9ylq0JH32/L2nPv9IxF",
+	"PEMGXqalszZjJUYiUdbH7I7FzU6TpjORoeKrBVSj70TTfuLhmA2VUEWxsrha/TB1G04tyNK40W9MlZr3",
+	"z86C9kXLb/mtoH95fn6+glW7KAxn9rn/zT7PecrkX4OLi073stv2/X9lvt8+l3ySUG2I/dUO3MNvvPJJ",
+	"C99df/NWdxdVZJ6yO84W6P7YODVz5W6zas2hKGVdW7n3HqAWunK6tvGllTxO+akq1N1dXUFYxh0r+ye9",
+	"V2kaTvOAv+8HeoeKYhrAWh0fxvcfprXlB+W+ijaiDTF/J/uc/61IbGO8O+ZHHCpPxgKSOLLwlinbtIta",
+	"Q5Z9Ri1h4J5cGidsFijrLLzyTKPgbt8Xt5wdi9lf+dh3p2m30iBCcVDjfkJb34pXUAPbfvshZ32ffefW",
+	"3yh5YPnuhV3vWBJtKB4C4a71kBGbZAmIciPqCR0ra62iwNeidMqoTcu3Ir6qmoWlDKK68tYVdeipOGcM",
+	"Kho7t03wu5fb+ibcP1wvb+8U3dLS7b0d7al3+h/d6vg702p40QU4hiyOoua+hx1SF7vbZIigHKl1hBas",
+	"EOMTA2ck2OFecZjaFNHj1DOwGn+E9VfgDxp6ZKTVcPBxVnlLE5qmjmZKZrEiWjK2zO255QHZIpDyIpIJ",
+	"ggJMgSghbqsU9Q/w591coz/BoJUgsRCAOnVOLfvPnaCnZzxbG5DHOzlpT07ak5P25KQ9OWn1vihhfqMP",
+	"xONo8EilsWayhJQz453I7RxcxP2UW5QP70HmbPPfmgjdyYH75FSpD0YJOLALV4SZHem67pTN9dmtd+Fi",
+	"V12RgJKj7RVCtU4xAwsJc0N5rgC2CBTw22bjcAt4Oj1tMUKnTOjLC45MrSaOlopJjBO737A/7yvMrZlo",
+	"9ZIYj0eVavQRJmA9mPUOSCBXm9NUnenhNy2e7HHI8E1HdH4BarbHF1GP9trNTnTOml3qs+bl+II2/fBy",
+	"fD66oAG78ncE8zx5MzfcgZMFJoJtiK3XaSd/0y5jM/6mnHzTvAxwc0+v3S7vc167Pf0BH+24ahwCuHdd",
+	"hjR0F+Tya/chPhm+Txatr6NIYyFQAYsHg3advcs+K5YAa2QFaH+xeLGxIfp7NhN3TObWeakUgSgxYRAk",
+	"Am1OAy8ifBI5uCU/TR2Cm7gTpjkqcJUpAblBNAlZHLPIcLL8uetf/aUKqbEFdE2sqa7zqHOQVbDfOdTc",
+	"g/1ua9PRxwG56RFth7G7HrwzeMEq4r7Y7J+dQD7vqWf6Hw6YbKt1c+wPC0Y1HdY/TMWigDS2CQRGuqVW",
+	"FDV4cNkiwzzQB6nuSKMukpBB2a7KJPw8dIGWoUeGwBo5xKsQjYZjymMWDavD2ur3jTKnWOlvIla67oF5",
+	"EtHTI/mBDhKUnadikkIr3wDrkv8YMdqv45Tayz7aTHFrYP430xL5pDns1cllX8XhAdmDuQ1zhhbExorr",
+	"ucxT8ESyEnA0FXSY77c06odtO6XVDwi5G98UTYjIlOQRIw6lMAExxgdYClyp6NIR4kKmXvmVDmWISAlq",
+	"I9oW0iMpWUW19tBzuOSPoKkcRmr6vR2lpt89rNQE7tuvLDUtRYZEDgyr8TRKMrJbKSKv/O0S0u7O37yE",
+	"fKRYDI4iFiFhyKwxTyYnK/yPKEuVmCMhDtq+Ynwki3yjaHXO8dpydpZEKFshFGPFDLgCnWNQLBJiMJ/o",
+	"o+kZBneRWqqTOU2VYTYevqfJhA0JlZh10yLXZFg0Q4ckpCmE9IfGeByCxB46k3GIufRizhLpqMQwoz1M",
+	"WYT12ZJkieKx1kDNY565a9WUzWBcmcxoXLoJurgxBmye1yTmya2T6PgYkOcUSSQxd77jbVM4avLrX5hZ",
+	"P2kZ71VkLSaEEv01WIQrJEED09oXTyZItJ3wz0SyUCRRbaqM+SyllAxn/fNEnXcblfkpGyhIP9gtgkQL",
+	"hTHW5uvYO+rSddq98wcsEQ+n5sQoQSRLIo/ILJxqk2gIv//VbwZ+u5PTzGHGaD4wOCZ1gwr8dneHcejT",
+	"SyicPqyzda0J8QRLxeMYffVTLsnLGzrxCIttQQscYn1h7SBfjZsbxwmLt3WY+r2GNAPpkqyuPS3kWVW8",
+	"+geRsOYbqsLpfuu0XW39P2f/p6SpNioRcOdkpu94zJ6bp9clGJcWu5A+fB2GbK5wmeU6QL8DZA1poq0K",
+	"Km9ZZHP6dhsaPPdjwhVICjPI5gsu50Ly6rTla8NwL4ikd+BwhVyw1p6bFT77+tN/oDNm9uMdSyXkXeZL",
+	"3nrEMb2HXPTzbZ9aitmRvzWcR2VboJQ+WuHD22+BB6xfjTF4tMfgTYd0OBh4/adob00Q/zbfpYN6aQUV",
+	"9xoilMawsmbfYui/H809ON83mgnGTiEhQn8efdxxGzZsPy+zbCMauSZeK7xpfvA//+t/d/F/2//45/Pz",
+	"H/z3vZeXH7o3wY8//a+zSwehiFij3w3OdzbJjKq/IYNjCv15UTbrs7TfGfy+dOpMrIqmWJ6Kcp78nzO9",
+	"IMPNR7JyX50MqQ2GFAsz7Kz0y5fG3xhNWXqd6eX85ZPWL67n/B9sWfilRKDesIp3rgk9zPyq8Wvuan2x",
+	"O1sJWm17QTdQCJvClTmdczjV+1EPGquFtDUEf5CKzfXP1gfkkRGb8ATIoF318jxlwPJo3J7X4I4oB1RN",
+	"9BQ4kZ0zaEhCoYF0+MuLtz+8/DR0Bc3YtpRoU7FFhq+pVM2XesDNVy+GRNkkwGzuSqWowhlV1jLAw2Dl",
+	"X+L6/FYMI9fyGb9WQZ+dUvmsuFLl0jGuapXc0lrWy6neQ3RcxT4r3IJNHNajfbMoD+TGCJ91WKZszBPI",
+	"J8vTEN/r37gpeZkxOW2sejOr6vy28V1AY3CzPO5p+3n14AtUyRHcoc/w8A0jqmh/qM1NSA0UCSP57acA",
+	"2G/fafediGNTwPUot91+ciNTU/3fzVu2rBcWr11nmet3r4i+tJzP59i8IAvPIym7E7cmcdU5thKN1K6Z",
+	"jcYzeJCasplkMSQLpgx8W3IqFomHTgXTM26JsqaWuAtEstybRuLr9++mcz7Atf7ly05xHePIctdc2Gv0",
+	"BeYawNErGkT+uMOavTY9b3ZDf9QcBdFFs0Pb44D50VV4OdLXygENFb9zpBTQ/hbY1svD6N34F/2g3e92",
+	"/5nLjL9lPI6IZOkdSJK5RtrPjX5D77VBxO4GL//3+g3IEjHPu5I7V3Jxi34CNqG9qYLgS+/CFaRX+VRo",
+	"8pSZggyHrcWUIsZlasoSZc5RBdbp6/szmiBR78acweq4/hvQHGli3573PTRk6UNzUodkKmITptDXcSVZ",
+	"PAZo4xKhCgMRrkQfgOsZNkhEOp1EkFDMly1yDY8IafJfEKif8Dt0d+tZua6ONkk6puGtJH/u+p3qED6A",
+	"B56HxzCb7wIw1ad/p0O+38F+kdLxkThe8HOuYtW71y8r/ydod7oDnwajdtjwGnDjHx6v9/yWuEFri1xu",
+	"2RKiOWHMaJq3kxZQ7HsqcznJCgTpAkYfRUDUKcNnX27ZcluZi5EigOrlCpdMsphJiZWFCaS2aY3WkNam",
+	"DLCqRV4pk+uF9V2Q1ZjgebfSwkZ9rZfaKte1fa2C93CFkww7Ojj0u/6s1e+ypPtLjc8DV+cJpXt9Y3A2",
+	"Oe/fDp33A+eNqJwIYAdhKTFb8eRe+M1jKYLCN0fTs1SojbydFlITtsg5JW1HIw9VZZl7Fhzuihh8DOhZ",
+	"0P/QN1tfqMkecUr+JKUhI9g4AOg0c95OANdq9d8OaUcTYBXAV0/VBnLM97BIv0UEf6ARAh/EdHIYmNQe",
+	"7K+wJ67ByrkSxW9rQ/TOLy4HnajLeuMj2RBhd3TB2lHQ9MdXvWaXdWjzcnQeNi+iHuuOO7Q9CsKnZUNA",
+	"146YhizSKzlYnaldjcDPV6N0w+7S+SEbp95aMWf/SVgsXyFYf7KJnq4ch9PwtQV5LCY8qZfabyFdlhJD",
+	"AYyMdwlhzRnlsSOlpiZjUEKGvJaPi1QAoTT+YopnSJbcJlqo2vs0djimaY+MhJpCsKDr+9gdWGRQXMMh",
+	"01YtC73iS0zZPb9TGUGAuT3GhTbDVBUa0f/P/NwKxQwkN84MKgPTlIWqORWpZM0RVYqle5AgP8/ziI8i",
+	"28yXgyuhwR52OXJx49Ycz3urmNRahO+8CDf/XW8ZLcT14MYpk1P30M8Xt+3Z1X+6i+BXZZsaulQeSLmA",
+	"fqwsNUMfFItVCn0TcenzNlRwDPBHLWxoppee5scCyk52ksG13xREUGd8OTqnftgMoi5rdsfBqHkVdq6a",
+	"51FA26NO2I16zEjeRCTLmciksxHnU5HoeeotJyAtcHWAeuKlGdePBv4yuGMpH/NchRtncWzLaK4jSl6L",
+	"O6Zho2HeXrjBDEpmo12nBdvvaN9GJGOezrZ8ncd9QVyz3d6019dG/IGecTuG9x7w+OXgobviAJ++MAoY",
+	"+mXUDnvjwG9ejDq02aXnrHk17gbNNutE3bA3OqcXVw2jcGrkGPBk43pUbJ8tZVRwGxyY3ddS2yqVR3P3",
+	"cW4/w7sO+2mf8x116ExN3xv5U1ugFprWwdpuVhJUaiN1HtxR7qSoPt3cyVJW5Ac+SQhP9tFV59ko5uHO",
+	"pd1GSxWZqldTX9qCM6unupiryVtkEUHth4BGQkYsFslE/wvLwhKBtWAFtdNcWdY0u37guYqwSs20XhfV",
+	"M3isNpfnvb3GDrF6HKXOyTsfbRxRPb/nTWE5tTV8x9In3yDyD5zAXDqVL22SrVH+9zid+iPswfipT2fK",
+	"Qr07NpAtQEEoJWA0IjE11gBqczKcCiF5MjG+4dyKvCmdPNeQaDFFijmREusTdc2RJAEDszp4BoN8Zw23",
+	"I5iFu5cY6Accs/FNDhOvxpUr5NmvAX4uENsLip03dlcM3pi31DaVxQ5TWNnqSC5PysDvVhm4Ni1Jyif5",
+	"ILrBBheWcUFs0A4+Y+0D9j+Di41wzwdb0g7Qn6V/Ll3eItdOKcDQj3FoeSSTLCLZXINSKY5/ED/WexzE",
+	"DbhYHoFbG301O598GIYZ0jEx7OS4OjmuTo6rk+Pq5Lg6Oa6+juMqZQlbsOjkvPqj6KvvGah+DzGTH+DE",
+	"StmES7XJTnbFC3ZnQpbp9ngr9gQ0f2WSTOkds0zqVqbYGq6hmSwwIidZHBvKI1Bpp1TfPJ+zhEWG21Br",
+	"qOt6a8rGmX4TKrnPNrvEdlRyzeqc4rUntfek9p7U3pPae1J7T2rv8dRez6gRNsazMNnSM7rUigN4tKgq",
+	"ZkGeNOHfrSb8ds6SguJ5dE1YsiRq4pnIG11vDB4lhqsThQXcgxEMJWDgRjU2DGnQekikeeXAIQNJevA/",
+	"Fsf+x4wl5atc/CinyNIJn46QZsJMRHv9/NMJPVD+yYYYk9WyNzQqUgWP0l7pJ7LGxtYIBCRY0AmjsiXR",
+	"R2kM5scc8JMFcbIgThbEyYLIxa+Glc2JYQboTglhv5GEsA+Gb8uwmzd5QjKUHY9NDNsgNO9ozKONRcE3",
+	"LI6lU8Qp+Z+fbghWGFn6Hmg6KbCCaDEV0vTqQ6UehSmXJBbIS+aYyqD015TL4rXIAqgvbvs+aK0jGpVY",
+	"/JUQz8gQBm2aB5gWgZIuiRRVIvhHM8NrXJsHWwGPIrHZ6h/e6+ybKXGRHNOo0PvDupn/vVCW9LfRT7I4",
+	"3lsIeA34am5sD5ltFdK5AEg4ZeEt9hpvnQyH35Lh8By+nE3mLmHLQWyGkM71GSs7OcIpVbu0vx8a23ro",
+	"5XQIUy6VSJfkls0VGS1NGm96x1KPGJYDe5scGirJt3OWXL8yxLF5frp9VJYAZc0wFMkdSyV2r9Igp8GV",
+	"37GkRd4mzLINqIUAw9r0Myk7T/SoxejfLDQ2DpRs3vIkAuZIw1ybMhph3hsZIktsn+iTOSxGAmmaciCH",
+	"lG740yy5lR68gyfr9Kh9uD3FlgdllJ9zFjJzKzzGZhkPxzzhcjpIGZUiGXqmgQudMPR3mvENBHwc2TJE",
+	"lgO4JO83Q7hxlzoaY61elgRL7g1BfujUcfqadbX6sEckeKwYTeMlNHnLUuCMoGQeUz1xfYyeEUpiqoBy",
+	"wvy1MDEjmSrp4/Te25cv81XEZnOhWBIugUNmO3HmayqRovbVi10u//jKuHSQqbnxKFKJlX0MUsIPL2mv",
+	"3TwP6EWzG/V6zSvauWr64XnEeqMLGoyhLwz9jIFP2ei3fd8v8gi/YFpgEkpGQkoyokrpfSZSMluSH9+T",
+	"idbMoQEc01r9ZK6aXdGc8YTrxWapFAnFsZyPg7BNr1izM+pdNLthwJpXkU+bPXoRBqw97o4ufeA0Rvpk",
+	"o8wrNoMPmWF32Ivd49FTqp4jDfeRZXbJvHnwN9iVwf/ea4RTwUNjgZfOMbCTQB8/nkTsM/T5cV+yMCUw",
+	"VSIh0O8rBAljrUGa1vpKC48WeSPuWP5v+8cFTyJ0u0CqA42tamJtRCm5VBQYnj85L0ajH1x0Ly97l129",
+	"ucY0jkc0vAVGDvelkeBjSlU4m8dNtwJvejeXP1799PM/O9d/e/7i5Xd/r91tiL/mIa3QffuyzS3mLKEc",
+	"xq+XjCcTyITWX5grAk8mksUs1Lf2SfkVdqMcbAnX+wl2tZbnPpidgzuewbm3/vOgQBbupuVu8e/1fphn",
+	"Kn9I2/caIlOl385hmWbzlctKvxVfFNJwyiJ38Xn33vZydPd3zu8feF5BbdhEqg5DQGb9uifbK8+eawHx",
+	"HV577zVABu14E1x6j16T3W7RAgBoWLXo3e2Wd3ApLJ+IByGN493uuxEifq6vvvcaGR/o5dp648dXN+yz",
+	"esFiReE2u9W2v+2jiTzs80FRqr3Q2FjnMAGtx7MRVdPmDlWe3UlmUFNad4y0d731HV1qffu9lQy7ulXw",
+	"7v3pavC+vUlr8La9qWvcHB9kd9nFfYT1ZR/xcBsMn/BQSwzvrrDHdl68rTw1ert76D+p0P0LNhUoouuW",
+	"VIlDamdr6iyXBXKDZWVDu1SS4bu3H25I8RlDOH3YWRKMLezcbKyPDy/+QSCl0eRBaB1QMvLx/WvoUaJP",
+	"69A8bdgiGpKkZ1pzGNo6vdrY0FC/Hzv3WZOIfZ6zUMmTVfQNraLnhS30+zaQxnBnEi4HWgmM1RI1ZPp5",
+	"UKFplQwhE+5yCvTPIiNTFs9xgbURRCIwlFp5uEQupWIzmKS78RdsFWN9aFwaRijj5uCSpELM/jtvsgJX",
+	"60fwGZ2wQZbGpWZhsVg0vAb82pgqNZf9s7NCVOVMP601TyagXZiOn+5BsJY4VnB6l0Zao9UXlBRjgGRJ",
+	"aBNVaDqBYmjZ6De+/KuhX/6vRv9fjSmN43817nOKvRmjMkvZQF+BETcAuTgeXORTd0++/1QaWaNLRkty",
+	"TmZMYcdTM0g9sOL4BsWn6rkW7TQZMohuTY3+VG1SJED8qLdjHDOt2OZTN/FGiGMDlWO+oZxabxuwfln5",
+	"mg3JtNp64aG51v+lcfP9S/LyhxdaLmwxgO0EwQbE8IMws17/ICtp9LjqUO6p90XN9yhjAMS75yzFmO8X",
+	"+KiFGRVaHeZm9S941Sf3KY1pdn9f9XH14OeDOSw1xtwb85guWdoM2o2TvX+y90/2/sneP9n7J3v/ZO+f",
+	"7P0nZu8voMKwFGfErAtjBx7N7jcxzE3NOl7O5lppAxkUsTHNYkWK6kq5g0eLvLWJ5O4KCc060JaVgkRa",
+	"nmmpJ8bEZJ3DrbLSsowZTfWcvzcjfXQBoG1XaWi9dlcNzQhgRCz6MajDptLicEnYbK6Wrd9xXtZh2jim",
+	"E6ZsDrJbv6NtfBNTrG/e+M5c4NkeBq5RY845M4z5jCuTzSSg1yG6m2KO6fO2gW8pzh/SNOVYiDx8eUMn",
+	"w7r2jHYI21oZvGb0jkngqsNDHBE7PdfD4D8Zg8NjW+8Cr/1AJPGy1MLWHHBrl9pKVSFiRhNssHvo3pDb",
+	"r3w1/kEk7A1V4fQArSTzmLRdX5IylXJ2x6Iy15+LPBu3DZ3TEY+5NWFjmkwy49RpAHXQONUbNKF3fGKq",
+	"boyluJrg3Gv6500/qMzUHunj4Efn424YjJpgAnbHPmuOLlnQbI/98CK8oudRB7v7FvfBtQbSGZnzWCiy",
+	"mArCPoNzT5r2STOaCJbdpdBef59g+lojBLOLntO5wuoAs1AxV8uBSinHFtojEbsE3Gk2E5m2pCJTDg5u",
+	"rQHaCcYVRlNmRAk8F9JviJzROCZyyuct8mHO6C3MMl4ir0RC5FSkikAZQBIy2PGrGcW43O2bwDWCeFAT",
+	"TbNf9NGEOqWNZYDFE1joXq8P/DrYPDcEWgvrWwYAMbRa5Tb1VW3pO6g7VrS+NjgkFY9j7PeSmI6Jw1fj",
+	"pj5WTThXQ+gTc2r8eUQJBx085zmkb5Fr9sq6xsR5+V9dr84PSqCXzjzKpJS52piS1nad2PY69mqj1kHA",
+	"R28OEw8wRkR9a01zSh6Tr/sIpH0MIv6mUG5f1MKPc+QSRvMuYmRZjTh95Cc+CdOnJkz33YvbpScQXOLF",
+	"X7dH0Knlz9OTnAhduSDbQ3jWGYaVxfMlw/AszNLU4F+lgVhQ8myygzbvpKlooGql23+/rH8tqCSSKYjp",
+	"e4TFkpU8LG7zVxamPsexFUXtYQD8Rfn1Wy2jE5SfoHwLlJtz9E3g/DcIdhVLdgBjoZpevgx4POGK05j/",
+	"yprODVSXCnZdwLoVyIL9N4MiHK6gqMb+w1oYQCngOUYcLsmMS8mTSYu8Z3NGFU8m+g+WVjoRaqr/WoGF",
+	"r9yYDXIdHxLzZdoHFCcsYSmFWvrcuWkgYMYiju03B5OMRzQJ2cMR0qQLVWDglLF0nMUk5lB8kYqRMGVG",
+	"UxbPMcsOLpIkmx8KCt9ktShoB+SQkMXzwj9hfDwchFOazvLawxp4fJN5kK1m5qjnYp6HE/1m8Lcm0E/w",
+	"t7V3vczSSm2IsM9cj/EA+t8ugCiZ2t5wOUc9cO7XKH/FhvYt8hLUjlueQA9ic0VIE1AIRcI8W0MpickN",
+	"jarA70OlIvhAn8v+RVY7n5UPzA7w6xApWS+EXs1qhN6rlGw7bBQrqnfSUB+wdDt7nMHfy9TTbq17MpuP",
+	"D6UfbDz1wdrko9DzS37W7jflF9ysAKnIIHs9kwyk+DhloDxKcEK3yNskxqptsUhYCpdAa/pYjGjseC1m",
+	"dIl5Bly2yDXB1uhE8ZkhuABKOiAc8NwjVoWNBmR92YjZsGoVCL+APx1e7bQgZiO6D+tCZp6Cg9wLQtyU",
+	"f1cduv9gEIDf/bCes8LZ96o9Y+uxpNESTjCPINDEo/UOPzMajwUQqYsU/RsrqQylQ1vjFjveKTz5wU5+",
+	"sEcagt8knLEvoP7B8PFtwo7jZNuSsfUqcgV6uZ8f8rTmFKiuzAEqmCur9lJxf87o59csmahpo9/u9bzG",
+	"jCf234G3ljHyyWvMM1WfhALqFL9jCRlzFkfoGIoxxwwULzVlqXwG5YSzuVpaxppVd91DVDWI/dEZQ+Yd",
+	"zA5dkSVb0xA+wuk+gEm8BT2nEMFhiUFPbXFUphHsgX0Lms72xx6c8Fcyqg12/q7kYN2X/FYiELfB71cG",
+	"EiqdGbb4nVkYJ8/GV0gIAElzNLNm1aWRMv21mvYYbvYIY7b4Z+VY3ZIdKyfA42Fq9mdzV8G/4r3Jj45U",
+	"ImURnCBiitux0KKaVV9P4R3O4HBC4QMAlB0xrtO6bHh4yQUO+L15bn3JhRkAl0COR2jCFqdAy+Yz9F4v",
+	"1Pp2y8MZbHG04gu7IWoya56LLFF4kixvgh1eJo0iaf7t6oZ3P2ceWUx5OCVaYurREHdWJJFTitZvVc4N",
+	"FCbCwB97gKZUDlzllY0Bw0QH2B+kH/h7FkzqcdWfD8l/dQSUxZU5HZItLvSaddvxZNQYitUHo1gwV3s0",
+	"bN6F0IYrnbDy1v4vWa67w9qlmZAam0OWqHiJjYdMHdMQSiCGJMQDp08EPm9WV5L0vDTKLVbu92JBZjRZ",
+	"EpYoqHhSgqRMZWlSV5YE9VTVBUltpFjhs2ymj4cPVq75V05Kkig2YelOhUq2/ujRBUUrX26ffgYX4RU7",
+	"P7+4al50271m149Y86rbHTWZfzEOg/GVT9kFGhduHQztwQpetFdCm8Goy9qXI9psj2nQ7AZRu3l52Rk3",
+	"fT84jzphSLvtCyA4YHecLSyPTMQjsmBAyE1HIsPw0YzrM0Xm2a+/xgwoZbgCzoZ38AtwgBAeMShq2MTl",
+	"H/SDh1beFLed3oZVOPe2cCRKn+RU1PJUSKTLtTD1uFWE19Lv++FsgTvf29YSFj1ZJdlIXkHIgkwEk4Qn",
+	"pmBmneZZ7zd9eoyfSeb1oZTAWdEK+4QpRG1IBAHWLmDrMue4Ra7LycSRQE8aprxgI9hufdHN87JwOkwW",
+	"yI4gUo8HDzrfL1I6Pk6GyNeHZf+xsPwIuDVOnId8gk1VGd9MfTzlmPx+8P9vbMITdONX6tS7gH6d2Vnd",
+	"MaUkX86+rID4xgSV92wmgDRyk/MGqR/jGKDdWq0tcj1WLIXfKg3TPM/Cyx1HIZZpTnii36nPnEhYferJ",
+	"CvTvGHcqH+PK4NMqJ9mOEajz7g4BqMcBuVkzO4zdMXtnNISl3YCEq19xAp/oFNn9rQOTS5g5MjJ5m1od",
+	"bgUarVuWcKbGY/XHQ4aT5b3B8j6kKvjbUQNPwLeTp3MKtQnsUcC33Q7fXSM7yymT9/SFFmMGdMWk3+Dx",
+	"JEORRiz9q37J0Opfrm8UEkDZ2AGXRK8XRV0NmTmJNiQkGdHwdkHTSO7iQrVxu98GOntHdfD2juXgXRv2",
+	"2zhyZF7kz0Mqw+FfoE15geSL/HkIG+EvdTOBzdLYuY5DpOot3HF/WIfzYB9pVsNC/popMmPINwjOp2xO",
+	"eEKWIoPW7ahfbJKsKF+MZPWjq3E7vGDNS9oZNbus12tehe2g2Ruf04vRZXgV+cVWT2FMs4g1O80p5bdZ",
+	"s+23u37Hv2g8VKw6xl58cKOGfBxoaZFI+Op8jY28wED+BU9XvwErcYbCWLZmUZlw/HLcpvnm0EA4GPMY",
+	"G+gCW+rAwaEbY5mOfA89YPO38C/dt+iOLlkQndNmO7wYN7v0ym+OOuyyeR71wu6oQ9vjoLBCyN6e++fb",
+	"D9IYDKbt4qbP9deTAvFbVyBcPkG9+D2qOqFPm6l9rlMY9JaUZAFcHSTiKQuhf+OIxaZ7LzQ6n2Qpi7Ru",
+	"Db4aRXkiPTJamvIjR/2oUWHo6hiwSYgAs4zFY3Dnuy4ohdxZvEaSrt/xci4QSIQrjKjr+3Xaw3d6mtvU",
+	"Bag7tk/zSMpiCim0JoShB1En1owqUSGfG9jhz+oHXR9wc11FODQ/5KPFpVFOYJ1mIoIu3yvQ2bkJLvt+",
+	"ux8E/ywsRQ71Xq0Q8BqS/8oa/eCy0827EgDye7Wva9/4l/2gZ+xR8zp5y1Q4NR+38LLC7/gq373HfWNY",
+	"peJdjQeA+Av7NL3PDLlglelnlT2jkbpBPPVu5SfgP47lyNg6plrkLED+dzlAr+N9jt7b+Q4rQf8MbtuJ",
+	"r8QgB8on/YR6CdAnVBLFPqsiWcnHm++al4ayiSfkb1Sy8+6DEB9e3vV9zw7EiRMhSEzTCSPdoFOdz0kj",
+	"vaCPivXW67W7AYYegB7IMav6c/34/yHo9pL/Sv6V3ORqsQSfKXTIoMvWv7SWwZJQRNiiI1Pj5uUO+N25",
+	"2Hvadfiov+TvDgtPwdSnrXkjgBwZbsFmlxsZ8UKqaCwmGbMJuWORzhDXVtobQKb2n4f4zFbMpRr+xdSM",
+	"4W9kAV0CrLmMfOoOnmmK9MbVVflahXmDo310sBFaNOVZfY1+cNEOgov2RTcwZnZNQyF0cXgNsUhsvZJp",
+	"I6TVNXdZzPHs74Y+uIowtzoTG8ARl/XRrVAe2Mzkd9GbA7LUzF4ci3RlAxfOmtlp6+cMb97PkMV7zr7A",
+	"/97XHra3ifnIex40W8mOns2KqOEbs2u3WpjwQGDXiKmc2mHwyIMalYQMcbOf4ekYekhMkyhoH/qn9nfQ",
+	"98AdtAYLp6LaoW3P0W4FsL5/vLjiQc7+A076xlP+zQ75AzsWnTr/lCNueIq/HsAsRHo7jsXiEVUG7hFe",
+	"KWjiuewENWU8JVKxuawMugFOzagKoVsvVZms7YLykxvuFkwC1cGNDPEI6uSoYnXuLmkLenY7knYspg7o",
+	"2CGxp1vzYDP4vUZhN+1T+cDaYe88GvWa0Xg8anYvo3Zz5J/7zcgf9+hF4F+dM7/hNW55EkGwLZwyqVKq",
+	"RFosKEyzBFox6pMib6F0LI5ZiGETjbemnS6B4w8lXjSJilx9apoyUyKTpRNwCyRse2pt0EbWN9dxUapB",
+	"JqNG32/5vn+x3jmxu946sRP4a60Pez3//v7T/b77cZdgi/tQp3qI30A9xKKAelYK5Ei4Lgjc9Y8ohvig",
+	"aKrxeQJqo0gIJfpYFY6MtA0Xn6HDRaS3WB6hL4ZUV4Bc2209iYjM0jtsuU5SJvULWmSoT/WQSLrENAoo",
+	"5MSXwhOVmDA1ha4kbh2IVGJuGuRosSTGkAGHHbjk0JT+hlOGFFOGVwof6+XccqnVmbGegriW9sNCC/Lm",
+	"P9hyaDJ6DQfJSERLvOmqkolTT8x+nkd3P39Mb3JcR+idzCSjGjc1YkJKIrBuADBBF1QRY6DcBgxm9PPA",
+	"4WSj37mvg19cc6N3D4rY18OnRBmuzgB592Sjf+6bDul6GLZSLjC/WfTr+b7v3x8rNeDAEmJvjD5eXcvW",
+	"b35oqXyAPVQhwkFbxPSLCbp8S9OxvfQ2i2SYRju66gS9wG9GV1fjZveqS5uX4flF8/JizEZ+jwW9q25x",
+	"Ghs84Wb0pin8WnqHFerWHqtySeup6eMMtN4BTD3dMA34Gm553KyPqG58Ze0p6Hf9I2pP+57LOtvaSZ4p",
+	"lWTEJlmy0srttQhpdYf8n6CdqxJES09t2EEjLW2HWEvKPrzc263kxuhebsvHu3+4HtfeyZv/oN7GJ8Kd",
+	"k1prXRwa6Qh1u31vXXa/Gi9339kX+5+2tmtjtYU76RUlXVrJBMFEpCBjmrbIEIFoaHi2sf84RoaHDq2H",
+	"Hhky/Q2Gpb9j5/mh1kP1Y0IxYwOjqg5r3LH1WmVdinARWyq8qYWleUKFG9t1mI3i38qUJ6jplBSEdYFZ",
+	"kK2pbRHMgLQN1RFjeLVmEOeq1AtOitNJcXqKitNvh+XvJM73qhF6sDx/WJyiLM7PQpqELK7P9foAnqJc",
+	"rHsgxI2dafw/wEUrRAyyPu+y4pV8XSj7qYKuAyY5SxsDNNbzWBKWRBqpa71Cz2GgJwH+GxfguUiB7xmf",
+	"ZO5J5j5dmQteeLNToWneqX/HH9DuFvNvbnafsTtbQVdtfauU0RkiD16KGdm52FaQ/2eJSWmeZaCmLLHE",
+	"KBJStKdsSaZ0PmdJi/yk/6pWPXggrD0y/OXF2x9efhoSbXtL6L7bIsPXVKrmSz2I5qsXQ6Ick6+EQZJs",
+	"7sJbVOFoq8NA+mq7xi/vTBbHExb7XlVil14UnCS6QyAdRS/is+KalON+PK8oQhdpPvDS4jY29S3YXylR",
+	"7LPCjdbEYa0xxSjKMWW1Uk67SNVMQ/IlFoKWCziLArFbG7gY7CPLFZ8xqehsXq8auKVg80FRrBZ3wY5K",
+	"0N5CBr5VlaTBHf2MMBpOyTCiivaHJOYJ00qwNgxKTziZfL99SfKdiEGrOLbJF9I4zGKtcJ/RaMc6HpnN",
+	"NHQO6RA0veFo2CL/YHPlIi4C6/xNOl2LXCdL6ExCRpkiSTYbgZEnScrGmazKI7+Ooh/wssfU2VAgiRk1",
+	"+p1Wb+ezeB0dtawmZRJJF/YY0odsVssvnc1ap2DMcUmpWZiletT9Xz4VT+h1FBG1EHY/F2us3ZmqaoiQ",
+	"jWIebiWnnjIaa/Fco8O9Z/p72P5hc5oq0+qNxWPX72cxFTGUgxjXUWTSbkCQklBEID7avq+vAVZ2Kpns",
+	"Y966yw4l12RMuTZpiBY8IyqZaSyev2OYJTjg5fAZockSWxURJN5zXciHEZukNGLRsEXeQcYTaHU0ZUC4",
+	"ulJjMow47JkIUWZK01ne4eg1v2Uw5HkqRsy5O/VykJQqRiBVpgpa/s7U97i2jz3Ko4zH+ol3fqvTCv7f",
+	"7rgdXkXQ9MYsky1iwf8GYJ2kTP4nzl9d6Fvj9BuzknrfJtR07BZJwsIC817VxXreA0xq7X9pAKN+5Miz",
+	"3A32G8AdLOKrzzfXQwwNOW30X7hILFoX/Q7us6O2BucHdT5pejjbJR5o1QtN96B6+FoTqbmjXX1HOKV1",
+	"7+hW3XFftQz6SM/d56r4LDgraKJhrqt4ttfIUq2+TpWay/7Z2TwV/2ahatl7WqHQI17RP6saGt+xVOIZ",
+	"91vt1h5KJO7qbY2AXDIEHB59CFtPC1ZxGtY006ufN56AameuSMTmLIm05ltAXXOqH4y4Mb9jv9YC7nci",
+	"JUX3pMEuk1pJKDFSzjqrk4nWe+St68rmqvYthpp2mw4s9ceohKvXMLDHopXbslRPdPdtpd+eQO+Y2g4w",
+	"MG8bLn1au+mnKSS02n4rxZEWts47ECL7bJ0VLRrCEps3j9a8yIjGNAn1MhGrUPf8DllMsQbd7XfYVNIz",
+	"f9A7PkU6FH0Q8qvdXuKS0EVVA6K/M/Uex/boQqwpC2/Rj2LcC060VaKzu2zGJ6ljl1+/8FPRstdD3X1r",
+	"6pnxur1plUboJj0yKxs90e2ZVg72kDt0wUZTIW7l2YzJ6XJDLy39ZxOcg5Ty1cRvRTWomZaTqFBaXgfT",
+	"KHjEYujY29cbV0BZMWiAf6ecQmIeviMn7IEc7wI7w/98ePuDp/FxSuHfQ/3OAY+wkrHr+8+0XZyKZEIk",
+	"nyRUg7i+HDz8eEmwfhR+whWAl2/zDQ7llLZ7538dOl16yj7TiIV8RmPy/Zvr580P31+3e+cW1fUUav1w",
+	"/9uElzY/2MHW++LOd/QUShamTKHib4aQsgmXCnJYaBSlTEoPDHLJkohZeRUJ+ER62erKomAV9xrhY9Lm",
+	"rT38BZPPB1lq6tzjUUGdAnVStmDvtszdZ35wSduBH2HhbkvfoVWsaTYbJZTDo3Z+hGGFbc31hAqI9OHj",
+	"8+cvX754+cLksaP3z97WvBzRbvPC74XNURAEzWAcXFycjy/GvYvLPbx/uDGNdX4Ur0MBYUPGLbQcdTo3",
+	"VN6+12+bqw1dDaQBDdfv/isRd5zcJU/N81kjId/jhsW9AmEqlB4Qiy64RI14q/KI2j/tISN59G+RpQnb",
+	"ICj1Bn7jriOjlEcTtklw/luMHik3QdDge/YQnoeSm/mafG3h6d58kqAV2I6lWBdBu+13r656l92rTruj",
+	"RzajE7YiBOE32cJN5KTg6s0gBWuyS+rE625PbkK/ZCdln4p4/LcYDeqWcV107jvy/xGjkyA8CcLDC8Jc",
+	"+vxbjI4nDLMRSzd1X4a/bzQZUxo+2mbEt3wDuYfT/9oyD956kndVtGBikWg4WhFAuMlauFudADqPfNYJ",
+	"A9pa0LtC1kmj3/FNFqi9ogkPqBN7C3rHxiKd7ffSpybnNpuBKytxMvhOcu5pyDmEfns+DyflyqP40vgb",
+	"oylLryEO+csnDaPXc/4PtnS/fMJwYB0zG9Ql6j+7cOAZsvrjiNeLlakyTEno9efQ78GA6nshqlpolMNj",
+	"GH1HQsnCvSYUtn63DeaAlEqt+xxAvxTcKjzLeJ7Xn3Xt2iTc+a02uX73qnCX/amqCUjiqOoJT5Ca1ySL",
+	"i0ytPgO6fFe83LKiSKJlS2QSWVfvxrxQkDlrjwBqL0dyKa3gBvYsQ1xVfNQ7e2GjWr5ieYtj4Vy93RCJ",
+	"rd/7LuWh4eyXkikyYYnRQtaWE/6ur6+e0E/IBZ0/gCxEFkckFHJ9WYVU5KVUfGaaTa097aP+QB7mUeDi",
+	"jDgktpeLdVcfDLeRG31Wq0f5DhlECh1+4D6W3LFYzNeX3Vxe9QEZlZAtMmepls00Catut3+qeMJdAH2E",
+	"PKKBiyo+ihkOq8wHh2G3u8Cy2RS3Wc3+zHdEjAxD1eyQhQfVbpAPSuhJlro21X6DcnuHiodBBq5X3CRA",
+	"FqREatiqjJ88fyRsu6pnvQfXvVETRaYkj5h9sEj1BLVMLDzJIXbFeYaykAJTVn6TS3asuCtEZjsPVXnc",
+	"ptfvXpFbtixNIVNTliijGVU8CDh769nIC48qsPtWjAfz8fKvkSeC3X+6//8DAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
