@@ -12,12 +12,13 @@ import (
 
 var _ ports.BudgetStore = (*BudgetStore)(nil)
 
-// BudgetStore keeps what callers have spent of a day's budget and what they have set aside. The zero value is empty and ready.
+// BudgetStore keeps what callers have spent of a day's budget and what they have set aside. The zero value is not usable.
 type BudgetStore struct {
 	failures
 
+	ledger   ports.Ledger
 	mu       sync.Mutex
-	spent    map[ownerDay]domain.Money
+	spent    map[ownerDay]domain.Money // of days that somebody has reserved something of
 	reserved map[string]domain.Reservation
 }
 
@@ -26,7 +27,12 @@ type ownerDay struct {
 	day   time.Time
 }
 
-// Reserve implements ports.BudgetStore. All that was ever settled counts, so the ledger need not be asked.
+// NewBudgetStore makes a store that counts what a ledger holds already.
+func NewBudgetStore(ledger ports.Ledger) *BudgetStore {
+	return &BudgetStore{ledger: ledger, spent: map[ownerDay]domain.Money{}, reserved: map[string]domain.Reservation{}}
+}
+
+// Reserve implements ports.BudgetStore.
 func (s *BudgetStore) Reserve(ctx context.Context, r domain.Reservation) error {
 	if err := s.enter(ctx, "Reserve"); err != nil {
 		return err
@@ -37,7 +43,11 @@ func (s *BudgetStore) Reserve(ctx context.Context, r domain.Reservation) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	left := r.Limit - s.spent[ownerDay{r.Owner, r.Day()}]
+	spent, err := s.open(ctx, r)
+	if err != nil {
+		return err
+	}
+	left := r.Limit - spent
 	for old, other := range s.reserved {
 		switch {
 		case other.Owner != r.Owner:
@@ -52,9 +62,6 @@ func (s *BudgetStore) Reserve(ctx context.Context, r domain.Reservation) error {
 	}
 	if _, taken := s.reserved[id]; taken {
 		return domain.NewError(domain.Conflict, "This id exists already")
-	}
-	if s.reserved == nil {
-		s.reserved = map[string]domain.Reservation{}
 	}
 	s.reserved[id] = r
 	return nil
@@ -75,15 +82,45 @@ func (s *BudgetStore) Release(ctx context.Context, id string) error {
 	return nil
 }
 
-// Settle does what ConversationStore.CommitTurn of a database does with a turn's reservation, which may be empty, and its costs.
-func (s *BudgetStore) Settle(owner, reservationID string, at time.Time, spent domain.Money) {
+// open returns what is spent of the day, which begins with what the ledger holds of it.
+func (s *BudgetStore) open(ctx context.Context, r domain.Reservation) (domain.Money, error) {
+	key := ownerDay{r.Owner, r.Day()}
+	if spent, ok := s.spent[key]; ok {
+		return spent, nil
+	}
+	totals, err := s.ledger.Totals(ctx, r.Owner, r.Day(), r.Day().AddDate(0, 0, 1))
+	if err != nil {
+		return 0, err
+	}
+	var spent domain.Money
+	for _, total := range totals {
+		if !total.Claimed {
+			spent += total.Cost
+		}
+	}
+	s.spent[key] = spent
+	return spent, nil
+}
+
+// Settle does what ConversationStore.CommitTurn of a database does with a turn's reservation and costs, once they are in the ledger.
+func (s *BudgetStore) Settle(turn domain.Turn) {
+	id, ok := domain.ParseID(turn.ReservationID)
+	if !ok {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.spent == nil {
-		s.spent = map[ownerDay]domain.Money{}
+	day := domain.Reservation{At: turn.At}.Day()
+	if r, ok := s.reserved[id]; ok {
+		day = r.Day()
 	}
-	s.spent[ownerDay{owner, domain.Reservation{At: at}.Day()}] += spent
-	if id, ok := domain.ParseID(reservationID); ok {
-		delete(s.reserved, id)
+	delete(s.reserved, id)
+	if _, open := s.spent[ownerDay{turn.Owner, day}]; !open {
+		return // the ledger will be counted
+	}
+	for _, record := range turn.Usage {
+		if !record.Claimed {
+			s.spent[ownerDay{turn.Owner, day}] += record.Cost
+		}
 	}
 }

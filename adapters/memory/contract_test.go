@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -37,6 +38,40 @@ func TestLedger(t *testing.T) {
 func TestMarks(t *testing.T) {
 	t.Parallel()
 	portstest.Marks(t, func(*testing.T) ports.Marks { return memory.NewMarks() })
+}
+
+func TestBudgetStore(t *testing.T) {
+	t.Parallel()
+	portstest.BudgetStore(t, func(*testing.T) portstest.BudgetSetup {
+		ledger := memory.NewLedger()
+		budgets := memory.NewBudgetStore(ledger)
+		commit := func(ctx context.Context, turn domain.Turn) error {
+			if err := ledger.Append(ctx, turn.Usage...); err != nil {
+				return err
+			}
+			budgets.Settle(turn)
+			return nil
+		}
+		return portstest.BudgetSetup{A: budgets, B: budgets, Ledger: ledger, Commit: commit}
+	})
+}
+
+func TestAnswerStore(t *testing.T) {
+	t.Parallel()
+	portstest.AnswerStore(t, func(*testing.T) portstest.AnswerSetup {
+		answers := &memory.AnswerStore{}
+		commit := func(_ context.Context, turn domain.Turn) error { return answers.Keep(turn.Owner, *turn.Kept) }
+		return portstest.AnswerSetup{A: answers, B: answers, Commit: commit}
+	})
+}
+
+func TestOutbox(t *testing.T) {
+	t.Parallel()
+	portstest.Outbox(t, func(*testing.T) portstest.OutboxSetup {
+		outbox := &memory.Outbox{}
+		commit := func(_ context.Context, turn domain.Turn) error { return outbox.Add(turn.Events...) }
+		return portstest.OutboxSetup{A: outbox, B: outbox, Commit: commit}
+	})
 }
 
 func TestFailNextFailsOneCallAndDoesNothing(t *testing.T) {

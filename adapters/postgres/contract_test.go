@@ -1,8 +1,11 @@
 package postgres_test
 
 import (
+	"context"
 	"testing"
 
+	"gaia/adapters/postgres"
+	"gaia/domain"
 	"gaia/internal/testenv"
 	"gaia/ports"
 	"gaia/ports/portstest"
@@ -41,4 +44,42 @@ func TestMarks(t *testing.T) {
 	t.Parallel()
 	database := testenv.Postgres(t)
 	portstest.Marks(t, func(t *testing.T) ports.Marks { return open(t, newSchema(t, database)).Marks() })
+}
+
+// twoProcesses opens one database twice.
+func twoProcesses(t *testing.T, database string) (a, b *postgres.Store, commit func(context.Context, domain.Turn) error) {
+	t.Helper()
+	schema := newSchema(t, database)
+	a, b = open(t, schema), open(t, schema)
+	return a, b, func(ctx context.Context, turn domain.Turn) error {
+		_, err := a.Conversations().CommitTurn(ctx, turn)
+		return err
+	}
+}
+
+func TestBudgetStore(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.BudgetStore(t, func(t *testing.T) portstest.BudgetSetup {
+		a, b, commit := twoProcesses(t, database)
+		return portstest.BudgetSetup{A: a.Budgets(), B: b.Budgets(), Ledger: b.Ledger(), Commit: commit}
+	})
+}
+
+func TestAnswerStore(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.AnswerStore(t, func(t *testing.T) portstest.AnswerSetup {
+		a, b, commit := twoProcesses(t, database)
+		return portstest.AnswerSetup{A: a.Answers(), B: b.Answers(), Commit: commit}
+	})
+}
+
+func TestOutbox(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.Outbox(t, func(t *testing.T) portstest.OutboxSetup {
+		a, b, commit := twoProcesses(t, database)
+		return portstest.OutboxSetup{A: a.Outbox(), B: b.Outbox(), Commit: commit}
+	})
 }

@@ -1,10 +1,12 @@
 package sqlite_test
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 
 	"gaia/adapters/sqlite"
+	"gaia/domain"
 	"gaia/ports"
 	"gaia/ports/portstest"
 )
@@ -35,6 +37,41 @@ func TestLedger(t *testing.T) {
 func TestMarks(t *testing.T) {
 	t.Parallel()
 	portstest.Marks(t, func(t *testing.T) ports.Marks { return open(t, newFile(t)).Marks() })
+}
+
+// twoProcesses opens one file twice.
+func twoProcesses(t *testing.T) (a, b *sqlite.Store, commit func(context.Context, domain.Turn) error) {
+	t.Helper()
+	file := newFile(t)
+	a, b = open(t, file), open(t, file)
+	return a, b, func(ctx context.Context, turn domain.Turn) error {
+		_, err := a.Conversations().CommitTurn(ctx, turn)
+		return err
+	}
+}
+
+func TestBudgetStore(t *testing.T) {
+	t.Parallel()
+	portstest.BudgetStore(t, func(t *testing.T) portstest.BudgetSetup {
+		a, b, commit := twoProcesses(t)
+		return portstest.BudgetSetup{A: a.Budgets(), B: b.Budgets(), Ledger: b.Ledger(), Commit: commit}
+	})
+}
+
+func TestAnswerStore(t *testing.T) {
+	t.Parallel()
+	portstest.AnswerStore(t, func(t *testing.T) portstest.AnswerSetup {
+		a, b, commit := twoProcesses(t)
+		return portstest.AnswerSetup{A: a.Answers(), B: b.Answers(), Commit: commit}
+	})
+}
+
+func TestOutbox(t *testing.T) {
+	t.Parallel()
+	portstest.Outbox(t, func(t *testing.T) portstest.OutboxSetup {
+		a, _, commit := twoProcesses(t) // only one of which sends
+		return portstest.OutboxSetup{A: a.Outbox(), B: a.Outbox(), Commit: commit}
+	})
 }
 
 // newFile returns the path of a migrated database.

@@ -1,0 +1,236 @@
+package portstest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+
+	"gaia/domain"
+	"gaia/ports"
+)
+
+// OutboxSetup is one database as two senders see it: two processes, where several may use the database.
+type OutboxSetup struct {
+	A, B ports.Outbox
+	// Commit is CommitTurn of the same database.
+	Commit func(context.Context, domain.Turn) error
+}
+
+// Outbox checks everything that ports.Outbox demands of a database that is there. empty runs once for each test.
+func Outbox(t *testing.T, empty func(*testing.T) OutboxSetup) {
+	t.Helper()
+	tests := map[string]func(*testing.T, OutboxSetup){
+		"events come as they were stored, in order, once": outboxOrder,
+		"a batch has at most as many events as allowed":   outboxLimit,
+		"what is not sent stays, in order":                outboxPartly,
+		"an error of send comes back":                     outboxSendError,
+		"one process at a time sends":                     outboxOneSender,
+		"what is stored during a send waits":              outboxMeanwhile,
+		"racing senders send each event once, in order":   outboxRace,
+		"a sender that does not return in time is left":   outboxCanceled,
+		"send may not be asked without events":            outboxEmpty,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, empty(t))
+		})
+	}
+}
+
+func anEvent(n int) domain.Event {
+	return domain.Event{ID: newID(), Subject: domain.SubjectChatComplete, Payload: domain.ChatMessageEvent{
+		MessageID: fmt.Sprintf("message %d – 世界", n), UserID: "owner", Status: "completed", Timestamp: claimTime,
+		Details: map[string]any{"n": n},
+	}}
+}
+
+// storeEvents commits one turn for each event and returns the ids.
+func storeEvents(t *testing.T, s OutboxSetup, count int) []string {
+	t.Helper()
+	var ids []string
+	for n := range count {
+		e := anEvent(n)
+		ids = append(ids, e.ID)
+		if err := s.Commit(t.Context(), domain.Turn{Owner: "owner", At: claimTime, Unstored: true, Events: []domain.Event{e}}); err != nil {
+			t.Fatalf("CommitTurn: %v", err)
+		}
+	}
+	return ids
+}
+
+// sink takes events and remembers their ids.
+type sink struct {
+	mu  sync.Mutex
+	ids []string
+}
+
+func (k *sink) send(_ context.Context, events []domain.StoredEvent) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, e := range events {
+		k.ids = append(k.ids, e.ID)
+	}
+	return len(events), nil
+}
+
+func relay(t *testing.T, o ports.Outbox, limit, want int, send func(context.Context, []domain.StoredEvent) (int, error)) {
+	t.Helper()
+	if n, err := o.Relay(t.Context(), limit, send); n != want || err != nil {
+		t.Fatalf("Relay = %d, %v, want %d", n, err, want)
+	}
+}
+
+func wantPending(t *testing.T, o ports.Outbox, want int) {
+	t.Helper()
+	if n, err := o.Pending(t.Context()); n != want || err != nil {
+		t.Errorf("Pending = %d, %v, want %d", n, err, want)
+	}
+}
+
+func wantIDs(t *testing.T, got, want []string) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("sent\n%q, want\n%q", got, want)
+	}
+}
+
+func outboxOrder(t *testing.T, s OutboxSetup) {
+	a, b := anEvent(1), anEvent(2)
+	b.Subject, b.Payload = domain.SubjectUsageRecorded, domain.UsageRecordedEvent{RequestID: "r", Attempt: 1, CostUSD: 0.000001, Timestamp: claimTime}
+	turn := domain.Turn{Owner: "owner", At: claimTime, Unstored: true, Events: []domain.Event{a, b}}
+	if err := s.Commit(t.Context(), turn); err != nil {
+		t.Fatal(err)
+	}
+	wantPending(t, s.B, 2)
+	relay(t, s.A, 10, 2, func(_ context.Context, events []domain.StoredEvent) (int, error) {
+		for i, want := range []domain.Event{a, b} {
+			data, err := want.Data()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if events[i].ID != want.ID || events[i].Subject != want.Subject || !sameJSON(events[i].Data, data) {
+				t.Errorf("got %s %s %s, want %s %s %s", events[i].ID, events[i].Subject, events[i].Data, want.ID, want.Subject, data)
+			}
+		}
+		return len(events), nil
+	})
+	wantPending(t, s.A, 0)
+}
+
+func sameJSON(a, b []byte) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
+}
+
+func outboxLimit(t *testing.T, s OutboxSetup) {
+	ids := storeEvents(t, s, 5)
+	var k sink
+	relay(t, s.A, 2, 2, k.send)
+	wantIDs(t, k.ids, ids[:2])
+	relay(t, s.B, 2, 2, k.send)
+	relay(t, s.A, 2, 1, k.send)
+	wantIDs(t, k.ids, ids)
+}
+
+func outboxPartly(t *testing.T, s OutboxSetup) {
+	ids := storeEvents(t, s, 5)
+	relay(t, s.A, 10, 2, func(context.Context, []domain.StoredEvent) (int, error) { return 2, nil })
+	wantPending(t, s.B, 3)
+	relay(t, s.A, 10, 0, func(context.Context, []domain.StoredEvent) (int, error) { return 0, nil })
+	var k sink
+	relay(t, s.B, 10, 3, k.send)
+	wantIDs(t, k.ids, ids[2:])
+}
+
+func outboxSendError(t *testing.T, s OutboxSetup) {
+	storeEvents(t, s, 3)
+	broken := errors.New("broken")
+	n, err := s.A.Relay(t.Context(), 10, func(context.Context, []domain.StoredEvent) (int, error) { return 1, broken })
+	if n != 1 || !errors.Is(err, broken) {
+		t.Errorf("Relay = %d, %v, want 1 and the error of send", n, err)
+	}
+	wantPending(t, s.A, 2)
+}
+
+func outboxOneSender(t *testing.T, s OutboxSetup) {
+	storeEvents(t, s, 1)
+	relay(t, s.A, 10, 1, func(ctx context.Context, events []domain.StoredEvent) (int, error) {
+		n, err := s.B.Relay(ctx, 10, func(context.Context, []domain.StoredEvent) (int, error) {
+			t.Error("two send at the same time")
+			return 0, nil
+		})
+		if n != 0 || err != nil {
+			t.Errorf("the second sender: %d, %v", n, err)
+		}
+		return len(events), nil
+	})
+	storeEvents(t, s, 1)
+	var k sink
+	relay(t, s.B, 10, 1, k.send) // the first has let go
+}
+
+func outboxMeanwhile(t *testing.T, s OutboxSetup) {
+	first := storeEvents(t, s, 2)
+	var later []string
+	relay(t, s.A, 10, 2, func(_ context.Context, events []domain.StoredEvent) (int, error) {
+		later = storeEvents(t, s, 2) // who writes does not wait for the bus
+		return len(events), nil
+	})
+	wantPending(t, s.A, 2)
+	var k sink
+	relay(t, s.A, 10, 2, k.send)
+	wantIDs(t, append(first, k.ids...), append(first, later...))
+}
+
+func outboxRace(t *testing.T, s OutboxSetup) {
+	ids := storeEvents(t, s, 60)
+	var (
+		k   sink
+		all sync.WaitGroup
+	)
+	for i := range 4 {
+		box := []ports.Outbox{s.A, s.B}[i%2]
+		all.Go(func() {
+			for left := 1; left > 0; {
+				if _, err := box.Relay(t.Context(), 7, k.send); err != nil {
+					t.Errorf("Relay: %v", err)
+					return
+				}
+				var err error
+				if left, err = box.Pending(t.Context()); err != nil {
+					t.Errorf("Pending: %v", err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	wantIDs(t, k.ids, ids)
+}
+
+func outboxCanceled(t *testing.T, s OutboxSetup) {
+	ids := storeEvents(t, s, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := s.A.Relay(ctx, 10, func(ctx context.Context, _ []domain.StoredEvent) (int, error) {
+		cancel()
+		<-ctx.Done()
+		return 0, ctx.Err()
+	})
+	wantCanceled(t, "Relay", err)
+	var k sink
+	relay(t, s.B, 10, 1, k.send)
+	wantIDs(t, k.ids, ids)
+}
+
+func outboxEmpty(t *testing.T, s OutboxSetup) {
+	relay(t, s.A, 10, 0, func(context.Context, []domain.StoredEvent) (int, error) {
+		t.Error("asked to send nothing")
+		return 0, nil
+	})
+	wantPending(t, s.A, 0)
+}
