@@ -23,10 +23,11 @@ type ChatConfig struct {
 type ChatDeps struct {
 	Personas      *Personas
 	Conversations ports.ConversationStore
-	Completers    map[string]ports.Completer // by provider id
+	Directory     ports.ConversationDirectory // tells who answers in a conversation; nil: nobody special
+	Completers    map[string]ports.Completer  // by provider id
 	Selector      domain.ModelSelector
 	Measurements  *Measurements
-	Active        *ActiveRequests // may be nil
+	Active        *ActiveRequests   // may be nil
 	Budgets       ports.BudgetStore // needed with a DailyBudget
 	Answers       ports.AnswerStore // for requests with an Idempotency-Key
 	Events        ports.EventPublisher
@@ -218,7 +219,7 @@ func (c *Chat) fetchContext(ctx context.Context, who domain.Principal, req ChatR
 	g, ctx := errgroup.WithContext(ctx)
 	if req.wantsPersona() {
 		g.Go(func() error {
-			p, fromCache, err := c.persona(ctx, who, req.PersonaID)
+			p, fromCache, err := c.persona(ctx, who, req)
 			persona, hit = &p, fromCache
 			return err
 		})
@@ -233,11 +234,30 @@ func (c *Chat) fetchContext(ctx context.Context, who domain.Principal, req ChatR
 	return persona, hit, history, err
 }
 
-func (c *Chat) persona(ctx context.Context, who domain.Principal, id string) (domain.Persona, bool, error) {
-	if id == "" || id == nameDefault {
-		return c.Personas.current(ctx, who)
+// persona is who answers: whom the request names, else whom the conversation is with, else the caller's current persona.
+func (c *Chat) persona(ctx context.Context, who domain.Principal, req ChatRequest) (domain.Persona, bool, error) {
+	if req.PersonaID != "" && req.PersonaID != nameDefault {
+		return c.Personas.get(ctx, req.PersonaID)
 	}
-	return c.Personas.get(ctx, id)
+	if req.PersonaID == "" && req.ConversationID != "" && c.Directory != nil {
+		persona, hit, err := c.partner(ctx, who, req.ConversationID)
+		if domain.KindOf(err) != domain.NotFound {
+			return persona, hit, err
+		}
+	}
+	return c.Personas.current(ctx, who)
+}
+
+// partner is the persona of a conversation. NotFound when it has none, when that is deleted, and when nobody has begun it yet.
+func (c *Chat) partner(ctx context.Context, who domain.Principal, id string) (domain.Persona, bool, error) {
+	conversation, err := c.Directory.Get(ctx, who.OwnerID(), id)
+	if err != nil {
+		return domain.Persona{}, false, err
+	}
+	if conversation.PersonaID == "" {
+		return domain.Persona{}, false, personaNotFound("")
+	}
+	return c.Personas.get(ctx, conversation.PersonaID)
 }
 
 func (r ChatRequest) validate() error {

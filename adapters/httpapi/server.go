@@ -17,13 +17,14 @@ import (
 
 // Config is what the server needs.
 type Config struct {
-	Personas    *app.Personas
-	Chat        *app.Chat
-	Models      *app.Models
-	Usage       *app.Usage
-	Performance *app.Performance
-	Identity    *app.Identity
-	Health      *app.Health
+	Personas      *app.Personas
+	Chat          *app.Chat
+	Conversations *app.Conversations
+	Models        *app.Models
+	Usage         *app.Usage
+	Performance   *app.Performance
+	Identity      *app.Identity
+	Health        *app.Health
 
 	Build          string // version of the program
 	DatabaseKind   string // "postgresql" or "sqlite"
@@ -45,13 +46,14 @@ type Config struct {
 type server struct {
 	oapi.StrictServerInterface
 
-	personas     *app.Personas
-	chat         *app.Chat
-	models       *app.Models
-	usage        *app.Usage
-	performance  *app.Performance
-	health       *app.Health
-	personaLists personaLists
+	personas      *app.Personas
+	chat          *app.Chat
+	conversations *app.Conversations
+	models        *app.Models
+	usage         *app.Usage
+	performance   *app.Performance
+	health        *app.Health
+	personaLists  personaLists
 
 	build, databaseKind, supabaseURL string
 	pingInterval                     time.Duration
@@ -92,8 +94,9 @@ func New(c Config) (http.Handler, error) {
 
 func newServer(c Config) *server {
 	return &server{
-		personas: c.Personas, chat: c.Chat, models: c.Models, usage: c.Usage, performance: c.Performance, health: c.Health,
-		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now,
+		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, performance: c.Performance,
+		health: c.Health,
+		build:  c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now,
 	}
 }
 

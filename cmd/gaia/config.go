@@ -46,6 +46,12 @@ func (s seconds) String() string {
 
 func (s seconds) duration() time.Duration { return time.Duration(s) }
 
+// What DATABASE_SYNCHRONOUS may say.
+const (
+	syncNormal = "normal"
+	syncFull   = "full"
+)
+
 // config is every setting, by the name of its environment variable. Settings of parts that come later are read already, so that a
 // deployment can be prepared. Fields tagged secret are masked wherever they are shown.
 type config struct {
@@ -87,6 +93,7 @@ type config struct {
 	SupabaseAnonKey  string  `env:"SUPABASE_ANON_KEY" secret:"true"`
 	JWTSecret        string  `env:"SUPABASE_JWT_SECRET" secret:"true" about:"verifies HS256 access tokens"`
 	DatabaseURL      string  `env:"DATABASE_URL" section:"Database (empty: SQLite in the data folder)" about:"postgresql://user:password@host:5432/name"`
+	DatabaseSync     string  `env:"DATABASE_SYNCHRONOUS" envDefault:"normal" about:"of SQLite: full also survives a power cut without losing the last moments, and every write waits for the disk"`
 	DatabaseEcho     bool    `env:"DATABASE_ECHO" envDefault:"false"`
 	DatabasePool     int     `env:"DATABASE_POOL_SIZE" envDefault:"20"`
 	DatabaseOverflow int     `env:"DATABASE_MAX_OVERFLOW" envDefault:"30"`
@@ -227,6 +234,9 @@ func (c *config) validate() error {
 	}
 	if c.ServicePort < 0 || c.ServicePort > 65535 {
 		fault("SERVICE_PORT: %d is no port", c.ServicePort)
+	}
+	if c.DatabaseSync != syncNormal && c.DatabaseSync != syncFull {
+		fault("DATABASE_SYNCHRONOUS: %q is neither normal nor full", c.DatabaseSync)
 	}
 	if !slices.Contains([]string{"second", "minute", "hour", "day"}, c.RateLimitPeriod) {
 		fault("RATE_LIMIT_PERIOD: %q is none of second, minute, hour, day", c.RateLimitPeriod)

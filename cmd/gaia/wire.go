@@ -92,6 +92,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	}
 	active := app.NewActiveRequests()
 	chat := wireChat(c, models, personas, db, active, sys)
+	conversations := app.NewConversations(app.ConversationDeps{Directory: db.directory, Personas: personas, Now: time.Now, NewID: newID})
 	identity, err := wireIdentity(c, apiKey, log)
 	if err != nil {
 		return nil, err
@@ -102,7 +103,8 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	}
 	sys.health = app.NewHealth(probes)
 	sys.handler, err = httpapi.New(httpapi.Config{
-		Personas: personas, Chat: chat, Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity,
+		Personas: personas, Chat: chat, Conversations: conversations,
+		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity,
 		Health: sys.health, Build: build, DatabaseKind: sys.databaseKind,
 		Usage: app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID}),
 		Performance: app.NewPerformance(app.PerformanceDeps{
@@ -123,6 +125,7 @@ type database struct {
 	personas      ports.PersonaStore
 	preferences   ports.PreferenceStore
 	conversations ports.ConversationStore
+	directory     ports.ConversationDirectory
 	ledger        ports.Ledger
 	marks         ports.Marks
 }
@@ -134,13 +137,13 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		if err := sqlite.MigrateUp(ctx, path); err != nil {
 			return database{}, err
 		}
-		store, err := sqlite.Open(ctx, sqlite.Config{Path: path})
+		store, err := sqlite.Open(ctx, sqlite.Config{Path: path, PowerSafe: c.DatabaseSync == syncFull})
 		if err != nil {
 			return database{}, err
 		}
 		sys.onClose(func() { _ = store.Close() })
 		probes[app.PartDatabase] = store
-		return database{store.Personas(), store.Personas(), store.Conversations(), store.Ledger(), store.Marks()}, nil
+		return database{store.Personas(), store.Personas(), store.Conversations(), store.Conversations(), store.Ledger(), store.Marks()}, nil
 	}
 	sys.databaseKind = "postgresql"
 	store, err := postgres.Open(ctx, postgres.Config{
@@ -152,7 +155,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 	}
 	sys.onClose(func() { store.Close() })
 	probes[app.PartDatabase] = store
-	return database{store.Personas(), store.Personas(), store.Conversations(), store.Ledger(), store.Marks()}, nil
+	return database{store.Personas(), store.Personas(), store.Conversations(), store.Conversations(), store.Ledger(), store.Marks()}, nil
 }
 
 func openBus(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe, log *slog.Logger) (*natsbus.Bus, error) {
@@ -243,7 +246,7 @@ const chatsWait = 5 * time.Second
 
 func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, sys *system) *app.Chat {
 	chat := app.NewChat(app.ChatDeps{
-		Personas: personas, Conversations: db.conversations, Completers: m.completers, Selector: m.selector, Measurements: m.measurements,
+		Personas: personas, Conversations: db.conversations, Directory: db.directory, Completers: m.completers, Selector: m.selector, Measurements: m.measurements,
 		Active: active, Events: sys.events, Now: time.Now, NewID: newID,
 		Config: app.ChatConfig{
 			FirstEventWait: c.FirstEventWait.duration(), Retries: c.LLMRetries, DailyBudget: domain.FromDollars(c.DailyBudget),

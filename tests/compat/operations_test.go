@@ -106,7 +106,7 @@ func TestOperationsAreInTheStateThatThePageSays(t *testing.T) {
 	}
 }
 
-// request is the contract's example, with a persona that is there in place of the example's, and without a wish for a model that this
+// request is the contract's example, with a persona and a conversation that are there in place of the example's, and without a wish for a model that this
 // program may not have.
 func request(t *testing.T, client *gaiatest.Client, op gaiatest.Operation) gaiatest.Request {
 	t.Helper()
@@ -137,10 +137,18 @@ func request(t *testing.T, client *gaiatest.Client, op gaiatest.Operation) gaiat
 			body["persona_id"] = id
 		}
 	}
+	if strings.Contains(op.Template, "{conversation_id}") {
+		r.Path = strings.ReplaceAll(op.Template, "{conversation_id}", newConversation(t, client))
+	}
 	if op.Body != nil {
 		r.Body = body
 	}
 	return r
+}
+
+func newConversation(t *testing.T, client *gaiatest.Client) string {
+	t.Helper()
+	return client.Post("/api/v1/conversations", map[string]any{}).Want(http.StatusOK).JSON().Text("id")
 }
 
 func newPersona(t *testing.T, client *gaiatest.Client) string {
