@@ -134,6 +134,9 @@ func (s *AnswerStore) Keep(owner string, k domain.KeptAnswer) error {
 	if err != nil {
 		return err
 	}
+	if held.answer != nil {
+		return domain.ClaimLost()
+	}
 	held.answer = append([]byte{}, k.Data...)
 	return nil
 }

@@ -40,37 +40,57 @@ func TestMarks(t *testing.T) {
 	portstest.Marks(t, func(*testing.T) ports.Marks { return memory.NewMarks() })
 }
 
+// newStores makes stores that belong together, and what commits turns to them.
+func newStores() (*memory.ConversationStore, func(context.Context, domain.Turn) error) {
+	s, ledger := memory.NewConversationStore(), memory.NewLedger()
+	s.Parts = memory.TurnParts{
+		Ledger: ledger, Budgets: memory.NewBudgetStore(ledger), Answers: &memory.AnswerStore{}, Outbox: &memory.Outbox{},
+	}
+	return s, func(ctx context.Context, turn domain.Turn) error {
+		_, err := s.CommitTurn(ctx, turn)
+		return err
+	}
+}
+
 func TestBudgetStore(t *testing.T) {
 	t.Parallel()
 	portstest.BudgetStore(t, func(*testing.T) portstest.BudgetSetup {
-		ledger := memory.NewLedger()
-		budgets := memory.NewBudgetStore(ledger)
-		commit := func(ctx context.Context, turn domain.Turn) error {
-			if err := ledger.Append(ctx, turn.Usage...); err != nil {
-				return err
-			}
-			budgets.Settle(turn)
-			return nil
-		}
-		return portstest.BudgetSetup{A: budgets, B: budgets, Ledger: ledger, Commit: commit}
+		s, commit := newStores()
+		return portstest.BudgetSetup{A: s.Parts.Budgets, B: s.Parts.Budgets, Ledger: s.Parts.Ledger, Commit: commit}
 	})
 }
 
 func TestAnswerStore(t *testing.T) {
 	t.Parallel()
 	portstest.AnswerStore(t, func(*testing.T) portstest.AnswerSetup {
-		answers := &memory.AnswerStore{}
-		commit := func(_ context.Context, turn domain.Turn) error { return answers.Keep(turn.Owner, *turn.Kept) }
-		return portstest.AnswerSetup{A: answers, B: answers, Commit: commit}
+		s, commit := newStores()
+		return portstest.AnswerSetup{A: s.Parts.Answers, B: s.Parts.Answers, Commit: commit}
 	})
 }
 
 func TestOutbox(t *testing.T) {
 	t.Parallel()
 	portstest.Outbox(t, func(*testing.T) portstest.OutboxSetup {
-		outbox := &memory.Outbox{}
-		commit := func(_ context.Context, turn domain.Turn) error { return outbox.Add(turn.Events...) }
-		return portstest.OutboxSetup{A: outbox, B: outbox, Commit: commit}
+		s, commit := newStores()
+		return portstest.OutboxSetup{A: s.Parts.Outbox, B: s.Parts.Outbox, Commit: commit}
+	})
+}
+
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	portstest.Turns(t, func(*testing.T) portstest.TurnSetup {
+		s, _ := newStores()
+		return portstest.TurnSetup{
+			Conversations: s, Ledger: s.Parts.Ledger, Budgets: s.Parts.Budgets, Answers: s.Parts.Answers, Outbox: s.Parts.Outbox,
+		}
+	})
+}
+
+func TestConversationDirectory(t *testing.T) {
+	t.Parallel()
+	portstest.ConversationDirectory(t, func(*testing.T) (ports.ConversationDirectory, ports.ConversationStore) {
+		s := memory.NewConversationStore()
+		return s, s
 	})
 }
 

@@ -20,11 +20,20 @@ var (
 // ConversationStore keeps conversations. The zero value is not usable.
 type ConversationStore struct {
 	failures
+	Parts TurnParts // must not change once the store is in use
 
 	mu       sync.Mutex
 	byID     map[string]*conversation
 	defaults map[string]string // owner to conversation id
 	messages map[string]bool   // ids in use
+}
+
+// TurnParts is where goes what a turn leaves behind beside its messages. Parts that are nil forget it.
+type TurnParts struct {
+	Ledger  *Ledger
+	Budgets *BudgetStore
+	Answers *AnswerStore
+	Outbox  *Outbox
 }
 
 type conversation struct {
@@ -82,31 +91,52 @@ func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (s
 	if err := s.enter(ctx, "CommitTurn"); err != nil {
 		return "", err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var c *conversation
+	if !turn.Unstored {
+		var err error
+		if c, err = s.room(turn); err != nil {
+			return "", err
+		}
+	}
+	if err := s.Parts.commit(turn); err != nil {
+		return "", err
+	}
 	if turn.Unstored {
 		return "", nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, err := s.room(turn)
-	if err != nil {
-		return "", err
-	}
-	if turn.Title != "" && c.Title == domain.UntitledConversation {
-		c.Title = turn.Title
-	}
-	c.Preview = turn.Preview()
-	if at := asStored(turn.At); at.After(c.UpdatedAt) {
-		c.UpdatedAt = at
-	}
-	for _, m := range []domain.Message{turn.User, turn.Assistant} {
-		m.CreatedAt, m.ToolCalls = asStored(m.CreatedAt), slices.Clone(m.ToolCalls)
-		c.messages = append(c.messages, m)
-		s.messages[m.ID] = true
-	}
+	s.save(c, turn)
 	return c.ID, nil
 }
 
-// room returns the conversation for a turn that can be saved. A new one is saved already.
+// commit saves all that is not the conversation's, or nothing: what can fail comes first.
+func (p TurnParts) commit(turn domain.Turn) error {
+	if err := validUsage(turn.Usage); err != nil {
+		return err
+	}
+	events, err := stored(turn.Events)
+	if err != nil {
+		return err
+	}
+	if p.Answers != nil && turn.Kept != nil {
+		if err := p.Answers.Keep(turn.Owner, *turn.Kept); err != nil {
+			return err
+		}
+	}
+	if p.Outbox != nil {
+		p.Outbox.add(events)
+	}
+	if p.Ledger != nil {
+		turn.Usage = p.Ledger.write(turn.Usage...)
+	}
+	if p.Budgets != nil {
+		p.Budgets.Settle(turn)
+	}
+	return nil
+}
+
+// room returns the conversation for a turn that can be saved. A new one is not in the store yet.
 func (s *ConversationStore) room(turn domain.Turn) (*conversation, error) {
 	c, err := s.find(turn.Owner, turn.ConversationID)
 	if err != nil {
@@ -129,14 +159,30 @@ func (s *ConversationStore) room(turn domain.Turn) (*conversation, error) {
 		if s.byID[id] != nil {
 			return nil, errIDTaken()
 		}
-		s.defaults[turn.Owner] = id
 	}
 	at := asStored(turn.At)
-	c = &conversation{Conversation: domain.Conversation{
+	return &conversation{Conversation: domain.Conversation{
 		ID: id, Owner: turn.Owner, Title: domain.UntitledConversation, Default: turn.ConversationID == "", CreatedAt: at, UpdatedAt: at,
-	}}
-	s.byID[id] = c
-	return c, nil
+	}}, nil
+}
+
+func (s *ConversationStore) save(c *conversation, turn domain.Turn) {
+	s.byID[c.ID] = c
+	if c.Default {
+		s.defaults[c.Owner] = c.ID
+	}
+	if turn.Title != "" && c.Title == domain.UntitledConversation {
+		c.Title = turn.Title
+	}
+	c.Preview = turn.Preview()
+	if at := asStored(turn.At); at.After(c.UpdatedAt) {
+		c.UpdatedAt = at
+	}
+	for _, m := range []domain.Message{turn.User, turn.Assistant} {
+		m.CreatedAt, m.ToolCalls = asStored(m.CreatedAt), slices.Clone(m.ToolCalls)
+		c.messages = append(c.messages, m)
+		s.messages[m.ID] = true
+	}
 }
 
 // Clear implements ports.ConversationStore.

@@ -37,26 +37,35 @@ func (l *Ledger) Append(ctx context.Context, records ...domain.UsageRecord) erro
 	if err := l.enter(ctx, "Append"); err != nil {
 		return err
 	}
-	for _, r := range records {
-		if _, ok := domain.ParseID(r.RequestID); !ok {
-			return fmt.Errorf("memory append usage: %q is no id", r.RequestID)
-		}
+	if err := validUsage(records); err != nil {
+		return err
 	}
 	l.write(records...)
 	return nil
 }
 
-// write is Append without failures.
-func (l *Ledger) write(records ...domain.UsageRecord) {
+func validUsage(records []domain.UsageRecord) error {
+	for _, r := range records {
+		if _, ok := domain.ParseID(r.RequestID); !ok {
+			return fmt.Errorf("memory append usage: %q is no id", r.RequestID)
+		}
+	}
+	return nil
+}
+
+// write returns the records that were not there yet.
+func (l *Ledger) write(records ...domain.UsageRecord) (written []domain.UsageRecord) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range records {
 		r = usageAsStored(r)
 		if key := (usageKey{r.RequestID, r.Attempt}); !l.taken[key] {
 			l.taken[key] = true
-			l.rows = append(l.rows, r)
+			written = append(written, r)
 		}
 	}
+	l.rows = append(l.rows, written...)
+	return written
 }
 
 // Totals implements ports.Ledger.

@@ -20,24 +20,27 @@ type Outbox struct {
 	events  []domain.StoredEvent
 }
 
-// Add does what ConversationStore.CommitTurn of a database does with a turn's events: all are stored, or none.
-func (o *Outbox) Add(events ...domain.Event) error {
-	stored := make([]domain.StoredEvent, len(events))
+// stored makes of events what waits in an outbox.
+func stored(events []domain.Event) ([]domain.StoredEvent, error) {
+	list := make([]domain.StoredEvent, len(events))
 	for i, e := range events {
 		id, ok := domain.ParseID(e.ID)
 		if !ok {
-			return fmt.Errorf("memory: event %s: %q is no id", e.Subject, e.ID)
+			return nil, fmt.Errorf("memory: event %s: %q is no id", e.Subject, e.ID)
 		}
 		data, err := e.Data()
 		if err != nil {
-			return fmt.Errorf("memory: event %s: %w", e.Subject, err)
+			return nil, fmt.Errorf("memory: event %s: %w", e.Subject, err)
 		}
-		stored[i] = domain.StoredEvent{ID: id, Subject: e.Subject, Data: data}
+		list[i] = domain.StoredEvent{ID: id, Subject: e.Subject, Data: data}
 	}
+	return list, nil
+}
+
+func (o *Outbox) add(events []domain.StoredEvent) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.events = append(o.events, stored...)
-	return nil
+	o.events = append(o.events, events...)
 }
 
 // Relay implements ports.Outbox.

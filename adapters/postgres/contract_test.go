@@ -34,6 +34,26 @@ func TestConversationStore(t *testing.T) {
 	})
 }
 
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.Turns(t, func(t *testing.T) portstest.TurnSetup {
+		s := open(t, newSchema(t, database))
+		return portstest.TurnSetup{
+			Conversations: s.Conversations(), Ledger: s.Ledger(), Budgets: s.Budgets(), Answers: s.Answers(), Outbox: s.Outbox(),
+		}
+	})
+}
+
+func TestConversationDirectory(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.ConversationDirectory(t, func(t *testing.T) (ports.ConversationDirectory, ports.ConversationStore) {
+		s := open(t, newSchema(t, database)).Conversations()
+		return s, s
+	})
+}
+
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	database := testenv.Postgres(t)

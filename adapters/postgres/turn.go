@@ -66,7 +66,7 @@ func (t *turnBatch) addAnswer(ctx context.Context, q *sqlcgen.Queries, turn doma
 	})
 	t.refusal(func(err error) error {
 		if isRefusal(err, divisionByZero) {
-			return &domain.Error{Kind: domain.Conflict, Message: "Another run of this request has taken it over", Cause: err}
+			return domain.ClaimLost()
 		}
 		return err
 	})

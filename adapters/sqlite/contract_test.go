@@ -29,6 +29,24 @@ func TestConversationStore(t *testing.T) {
 	portstest.ConversationStore(t, func(t *testing.T) ports.ConversationStore { return open(t, newFile(t)).Conversations() })
 }
 
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	portstest.Turns(t, func(t *testing.T) portstest.TurnSetup {
+		s := open(t, newFile(t))
+		return portstest.TurnSetup{
+			Conversations: s.Conversations(), Ledger: s.Ledger(), Budgets: s.Budgets(), Answers: s.Answers(), Outbox: s.Outbox(),
+		}
+	})
+}
+
+func TestConversationDirectory(t *testing.T) {
+	t.Parallel()
+	portstest.ConversationDirectory(t, func(t *testing.T) (ports.ConversationDirectory, ports.ConversationStore) {
+		s := open(t, newFile(t)).Conversations()
+		return s, s
+	})
+}
+
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	portstest.Ledger(t, func(t *testing.T) ports.Ledger { return open(t, newFile(t)).Ledger() })

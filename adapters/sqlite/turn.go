@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"gaia/adapters/sqlite/internal/sqlcgen"
 	"gaia/domain"
@@ -47,20 +46,30 @@ func turnToRows(turn domain.Turn) (*turnRows, error) {
 		t.usage = append(t.usage, row)
 	}
 	for _, e := range turn.Events {
+		id, ok := domain.ParseID(e.ID)
+		if !ok {
+			return nil, fmt.Errorf("sqlite commit turn: event: %q is no id", e.ID)
+		}
 		data, err := e.Data()
 		if err != nil {
 			return nil, fmt.Errorf("sqlite commit turn: event: %w", err)
 		}
-		t.events = append(t.events, sqlcgen.StoreEventParams{ID: e.ID, Subject: e.Subject, Payload: string(data)})
+		t.events = append(t.events, sqlcgen.StoreEventParams{ID: id, Subject: e.Subject, Payload: string(data)})
 	}
 	if turn.ReservationID != "" {
-		t.budget = &sqlcgen.SettleBudgetParams{
-			Principal: turn.Owner, Reservation: turn.ReservationID, Day: turn.At.UTC().Format(time.DateOnly),
+		id, ok := domain.ParseID(turn.ReservationID)
+		if !ok {
+			return nil, fmt.Errorf("sqlite commit turn: reservation: %q is no id", turn.ReservationID)
 		}
+		t.budget = &sqlcgen.SettleBudgetParams{Principal: turn.Owner, Reservation: id, Day: dateOf(turn.At)}
 	}
 	if k := turn.Kept; k != nil {
+		run, ok := domain.ParseID(k.RunID)
+		if !ok {
+			return nil, fmt.Errorf("sqlite commit turn: run: %q is no id", k.RunID)
+		}
 		answer := string(k.Data)
-		t.kept = &sqlcgen.KeepTurnParams{Answer: &answer, Principal: turn.Owner, IdempotencyKey: k.Key, RunID: k.RunID}
+		t.kept = &sqlcgen.KeepTurnParams{Answer: &answer, Principal: turn.Owner, IdempotencyKey: k.Key, RunID: run}
 	}
 	return t, nil
 }
@@ -101,7 +110,7 @@ func (t *turnRows) write(ctx context.Context, q *sqlcgen.Queries) (err error) {
 			return err
 		}
 		if n == 0 {
-			return domain.NewError(domain.Conflict, "Another run of this request has taken it over")
+			return domain.ClaimLost()
 		}
 	}
 	if t.begin != nil {
