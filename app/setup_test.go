@@ -163,6 +163,8 @@ type turnStore struct {
 	events  *eventLog    // gets what is stored about chats
 	appends atomic.Int64 // turns that put messages into a conversation
 
+	answers *memory.AnswerStore // keeps what turns keep
+
 	mu    sync.Mutex
 	turns []domain.Turn
 }
@@ -187,6 +189,11 @@ func (s *turnStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, e
 		case <-time.After(s.delay):
 		case <-ctx.Done():
 			return "", domain.MissingPart("The database is not available", ctx.Err())
+		}
+	}
+	if turn.Kept != nil {
+		if err := s.answers.Keep(turn.Owner, *turn.Kept); err != nil {
+			return "", err
 		}
 	}
 	id, err := s.ConversationStore.CommitTurn(ctx, turn)
