@@ -128,6 +128,8 @@ type database struct {
 	directory     ports.ConversationDirectory
 	ledger        ports.Ledger
 	marks         ports.Marks
+	budgets       ports.BudgetStore
+	answers       ports.AnswerStore
 }
 
 func openDatabase(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe) (database, error) {
@@ -143,7 +145,10 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		}
 		sys.onClose(func() { _ = store.Close() })
 		probes[app.PartDatabase] = store
-		return database{store.Personas(), store.Personas(), store.Conversations(), store.Conversations(), store.Ledger(), store.Marks()}, nil
+		return database{
+			personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
+			ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(),
+		}, nil
 	}
 	sys.databaseKind = "postgresql"
 	store, err := postgres.Open(ctx, postgres.Config{
@@ -155,7 +160,10 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 	}
 	sys.onClose(func() { store.Close() })
 	probes[app.PartDatabase] = store
-	return database{store.Personas(), store.Personas(), store.Conversations(), store.Conversations(), store.Ledger(), store.Marks()}, nil
+	return database{
+		personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
+		ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(),
+	}, nil
 }
 
 func openBus(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe, log *slog.Logger) (*natsbus.Bus, error) {
@@ -246,8 +254,8 @@ const chatsWait = 5 * time.Second
 
 func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, sys *system) *app.Chat {
 	chat := app.NewChat(app.ChatDeps{
-		Personas: personas, Conversations: db.conversations, Directory: db.directory, Completers: m.completers, Selector: m.selector, Measurements: m.measurements,
-		Active: active, Events: sys.events, Now: time.Now, NewID: newID,
+		Personas: personas, Conversations: db.conversations, Directory: db.directory, Completers: m.completers, Selector: m.selector,
+		Measurements: m.measurements, Active: active, Budgets: db.budgets, Answers: db.answers, Events: sys.events, Now: time.Now, NewID: newID,
 		Config: app.ChatConfig{
 			FirstEventWait: c.FirstEventWait.duration(), Retries: c.LLMRetries, DailyBudget: domain.FromDollars(c.DailyBudget),
 		},
