@@ -33,6 +33,13 @@ func (s *Server) As(userID string) *Client {
 	return &Client{t: s.t, server: s, header: http.Header{"Authorization": {"Bearer " + Token(s.t, userID)}}}
 }
 
+// With returns a client that sends a header with every request.
+func (c *Client) With(name, value string) *Client {
+	header := c.header.Clone()
+	header.Set(name, value)
+	return &Client{t: c.t, server: c.server, header: header}
+}
+
 // HTTP returns an HTTP client that checks every answer, for SDKs. It adds no credentials.
 func (s *Server) HTTP() *http.Client {
 	return &http.Client{

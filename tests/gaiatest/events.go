@@ -17,7 +17,8 @@ const Done = "[DONE]"
 
 // Event is one event of a stream.
 type Event struct {
-	Object  // empty for Done
+	Object         // empty for Done
+	ID      string // of the line before it; empty when there was none
 	Data    string
 	Arrived time.Time
 }
@@ -37,16 +38,20 @@ func newStream(t testing.TB, resp *http.Response) *Stream {
 
 // Next returns the next event, or io.EOF after the last.
 func (s *Stream) Next() (Event, error) {
+	id := ""
 	for {
 		line, err := s.Line()
 		if err != nil {
 			return Event{}, err
 		}
+		if number, ok := strings.CutPrefix(strings.TrimSpace(line), "id: "); ok {
+			id = number
+		}
 		data, ok := strings.CutPrefix(strings.TrimSpace(line), "data: ")
 		if !ok {
 			continue
 		}
-		e := Event{Data: data, Arrived: time.Now(), Object: Object{t: s.t}}
+		e := Event{ID: id, Data: data, Arrived: time.Now(), Object: Object{t: s.t}}
 		if data != Done {
 			if err := json.Unmarshal([]byte(data), &e.Fields); err != nil {
 				return Event{}, err
