@@ -69,9 +69,6 @@ func (k *keeper) failure(err error) {
 
 // answer is what is stored with the turn.
 func (k *keeper) answer(info ChatInfo, r ChatResult) (*domain.KeptAnswer, error) {
-	if k == nil {
-		return nil, nil
-	}
 	kept := keptAnswer{Info: info, Steps: k.steps, Usage: r.Usage, Conversation: r.ConversationID, Duration: r.Duration, FallbackUsed: r.FallbackUsed, Err: k.err}
 	if !k.deltas {
 		kept.Answer = &r.Answer

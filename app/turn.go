@@ -151,7 +151,7 @@ func (t *turn) commit(ctx context.Context, answer domain.Answer, usage domain.Us
 	details["response_time_ms"] = result.Duration.Milliseconds()
 	leaving.Events = append(leaving.Events, t.event(domain.SubjectChatComplete, "completed", details))
 	var err error
-	if leaving.Kept, err = t.kept.answer(t.info, result); err != nil {
+	if leaving.Kept, err = t.keep(ctx, result, leaving.NewID); err != nil {
 		return ChatResult{}, err
 	}
 	began := t.chat.Now()
@@ -164,6 +164,27 @@ func (t *turn) commit(ctx context.Context, answer domain.Answer, usage domain.Us
 		t.kept.markStored()
 	}
 	return result, err
+}
+
+// keep is what a repeated request will get. It names the conversation although only the store decides which one that is: the default one, or
+// one that the turn makes.
+func (t *turn) keep(ctx context.Context, result ChatResult, newID string) (*domain.KeptAnswer, error) {
+	if t.kept == nil {
+		return nil, nil
+	}
+	if t.req.stored() {
+		result.ConversationID = t.req.ConversationID
+	}
+	if t.req.stored() && result.ConversationID == "" {
+		id, err := t.chat.Conversations.Default(context.WithoutCancel(ctx), t.who.OwnerID())
+		if err != nil {
+			return nil, err
+		}
+		if result.ConversationID = id; id == "" {
+			result.ConversationID = newID
+		}
+	}
+	return t.kept.answer(t.info, result)
 }
 
 // leaves is what every turn leaves behind, whatever its outcome.

@@ -23,6 +23,8 @@ type ConversationStore interface {
 	// must stay together and in order, also when turns race. A kept answer whose claim another run has by now must be
 	// domain.Conflict. A usage record that is there already must stay as it is, and is no error.
 	CommitTurn(ctx context.Context, turn domain.Turn) (string, error)
+	// Default returns the id of the owner's default conversation, empty while there is none.
+	Default(ctx context.Context, owner string) (string, error)
 	// Clear empties the conversation and must touch no other. Clearing what is empty is no error.
 	Clear(ctx context.Context, owner, conversationID string) error
 }

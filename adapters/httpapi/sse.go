@@ -65,8 +65,11 @@ func (s *sse) line(data []byte) {
 // ping sends a comment, which clients ignore and proxies count as life.
 func (s *sse) ping() { s.send([]byte(": ping\n\n")) }
 
-// done sends what stands at the end of every stream.
-func (s *sse) done() { s.line([]byte("[DONE]")) }
+// done sends what stands at the end of every stream, also to a client that has it already.
+func (s *sse) done() {
+	s.after = min(s.after, s.n)
+	s.line([]byte("[DONE]"))
+}
 
 func (s *sse) send(frame []byte) {
 	if s.gone {

@@ -86,6 +86,16 @@ func (s *ConversationStore) Count(ctx context.Context, owner, conversationID str
 	return len(c.messages), nil
 }
 
+// Default implements ports.ConversationStore.
+func (s *ConversationStore) Default(ctx context.Context, owner string) (string, error) {
+	if err := s.enter(ctx, "Default"); err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.defaults[owner], nil
+}
+
 // CommitTurn implements ports.ConversationStore.
 func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, error) {
 	if err := s.enter(ctx, "CommitTurn"); err != nil {

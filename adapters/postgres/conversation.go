@@ -75,6 +75,22 @@ func othersAre(ctx context.Context, q *sqlcgen.Queries, owner string, id uuid.UU
 	return err
 }
 
+// Default implements ports.ConversationStore.
+func (s *ConversationStore) Default(ctx context.Context, owner string) (string, error) {
+	var id uuid.UUID
+	none := false
+	err := s.db.read(ctx, "find default conversation", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		if id, err = q.GetDefaultConversation(ctx, owner); errors.Is(err, pgx.ErrNoRows) {
+			none, err = true, nil
+		}
+		return err
+	})
+	if err != nil || none {
+		return "", err
+	}
+	return id.String(), nil
+}
+
 // Count implements ports.ConversationStore.
 func (s *ConversationStore) Count(ctx context.Context, owner, conversationID string) (int, error) {
 	id, err := conversationKey(conversationID)

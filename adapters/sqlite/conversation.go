@@ -73,6 +73,17 @@ func othersAre(ctx context.Context, q *sqlcgen.Queries, owner, id string) error 
 	return err
 }
 
+// Default implements ports.ConversationStore.
+func (s *ConversationStore) Default(ctx context.Context, owner string) (id string, err error) {
+	err = s.db.read(ctx, "find default conversation", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		if id, err = q.GetDefaultConversation(ctx, owner); errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+		return err
+	})
+	return id, err
+}
+
 // Count implements ports.ConversationStore.
 func (s *ConversationStore) Count(ctx context.Context, owner, conversationID string) (int, error) {
 	id, err := conversationKey(conversationID)

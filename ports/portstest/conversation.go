@@ -24,6 +24,7 @@ func ConversationStore(t *testing.T, empty func(*testing.T) ports.ConversationSt
 		"a conversation of another owner is NotFound":              conversationOfOther,
 		"turns without an id share one default":                    conversationDefaultIsOne,
 		"owners have defaults of their own":                        conversationDefaultsApart,
+		"Default is the id of the default, or empty":               conversationDefault,
 		"an id given is the id kept":                               conversationKeepsID,
 		"the default can be named by its id":                       conversationDefaultByID,
 		"History returns the last messages, oldest first":          conversationLimit,
@@ -64,6 +65,21 @@ func conversationRoundTrip(t *testing.T, s ports.ConversationStore) {
 func conversationUnusedDefault(t *testing.T, s ports.ConversationStore) {
 	wantMessages(t, history(t, s, "owner", "", 10))
 	wantCount(t, s, "owner", "", 0)
+}
+
+func conversationDefault(t *testing.T, s ports.ConversationStore) {
+	wantDefault := func(owner, want string) {
+		t.Helper()
+		if id, err := s.Default(t.Context(), owner); err != nil || id != want {
+			t.Errorf("the default of %s is %q, %v; want %q", owner, id, err, want)
+		}
+	}
+	wantDefault("owner", "")
+	appendTurn(t, s, aTurn("owner", newID(), "1")) // no default
+	wantDefault("owner", "")
+	id := appendTurn(t, s, aTurn("owner", "", "2"))
+	wantDefault("owner", id)
+	wantDefault("other", "")
 }
 
 func conversationUnusedID(t *testing.T, s ports.ConversationStore) {
