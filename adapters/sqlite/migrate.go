@@ -12,18 +12,23 @@ import (
 	"gaia/db"
 )
 
-// MigrateUp makes the file if need be and applies every pending migration.
+// MigrateUp makes the file if need be and applies every pending migration. Processes that do this at the same time fall over each other at
+// any of them: who loses looks again, as long as somebody gets on.
 func MigrateUp(ctx context.Context, file string) error {
 	return migrate(file, func(p *goose.Provider) error {
-		_, err := p.Up(ctx)
-		if err == nil {
-			return nil
+		for {
+			before, err := p.GetDBVersion(ctx)
+			if err == nil {
+				_, err = p.Up(ctx)
+			}
+			if err == nil {
+				return nil
+			}
+			after, versionErr := p.GetDBVersion(ctx)
+			if versionErr != nil || after == before {
+				return err
+			}
 		}
-		// Another process may have done the same at the same time.
-		if pending, pendingErr := p.HasPending(ctx); pendingErr == nil && !pending {
-			return nil
-		}
-		return err
 	})
 }
 
