@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"gaia/ports"
 )
@@ -60,6 +61,8 @@ type Bus struct {
 	origin string // marks the announcements of this process
 	server *server.Server
 	conn   *nats.Conn
+	js     jetstream.JetStream
+	stream streamState
 
 	queue   chan message
 	lost    atomic.Uint64 // events that could not be sent
@@ -109,7 +112,13 @@ func (b *Bus) connect(ctx context.Context) (err error) {
 	} else if err := checkURL(address); err != nil {
 		return err
 	}
-	b.conn, err = nats.Connect(address, options...)
+	if b.conn, err = nats.Connect(address, options...); err != nil {
+		return err
+	}
+	b.js, err = jetstream.New(b.conn, jetstream.WithPublishAsyncTimeout(ackTimeout))
+	if err != nil {
+		b.conn.Close()
+	}
 	return err
 }
 

@@ -56,6 +56,7 @@ func (b *Bus) disconnected(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.outages++
+	b.stream.forget() // the next server may be another one
 	if b.connected.Swap(false) && !b.closing {
 		b.cfg.Logger.Warn("bus disconnected, going on without it", "error", err)
 	}

@@ -1,0 +1,13 @@
+package natsbus
+
+import "testing"
+
+// Stored returns how many events the stream holds, which nobody else can ask an embedded server.
+func (b *Bus) Stored(t *testing.T) int {
+	t.Helper()
+	stream, err := b.js.Stream(t.Context(), b.streamName())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(stream.CachedInfo().State.Msgs)
+}
