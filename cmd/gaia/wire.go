@@ -73,6 +73,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
+	sys.startRelay(&db, bus, log)
 	sys.announce(ctx, "starting", domain.SubjectServiceHealth)
 	cache, err := openCache(c, bus, sys, probes, log)
 	if err != nil {
@@ -130,6 +131,7 @@ type database struct {
 	marks         ports.Marks
 	budgets       ports.BudgetStore
 	answers       ports.AnswerStore
+	outbox        ports.Outbox
 }
 
 func openDatabase(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe) (database, error) {
@@ -147,7 +149,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		probes[app.PartDatabase] = store
 		return database{
 			personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
-			ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(),
+			ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
 		}, nil
 	}
 	sys.databaseKind = "postgresql"
@@ -162,7 +164,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 	probes[app.PartDatabase] = store
 	return database{
 		personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
-		ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(),
+		ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
 	}, nil
 }
 

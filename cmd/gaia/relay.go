@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"gaia/app"
+	"gaia/ports"
+)
+
+// startRelay sends stored events in the background, and forgets kept answers. It stops after the chats, which store events to their
+// end, and before the bus and the database.
+func (s *system) startRelay(db *database, sender ports.EventSender, log *slog.Logger) {
+	relay := app.NewRelay(app.RelayDeps{Outbox: db.outbox, Sender: sender, Changed: func(err error) {
+		if err != nil {
+			log.Warn("stored events can't be sent at the moment; they wait in the database", "error", err.Error())
+			return
+		}
+		log.Info("stored events are sent again")
+	}})
+	db.conversations = relay.Watch(db.conversations)
+	janitor := app.NewJanitor(db.answers, time.Now)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { relay.Run(ctx) })
+	running.Go(func() { janitor.Run(ctx) })
+	s.onClose(func() { cancel(); running.Wait() })
+}
