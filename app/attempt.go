@@ -33,6 +33,7 @@ func (r *route) choice() domain.Choice { return r.choices[r.at] }
 type attempt struct {
 	choice     domain.Choice
 	started    time.Time
+	accepted   time.Time // when the provider took the prompt; zero until then
 	firstToken time.Time // zero until then
 	upstream   ports.CompletionStream
 	answer     domain.AnswerBuilder
@@ -75,7 +76,7 @@ func (t *turn) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.attempt.upstream = upstream
+	t.attempt.upstream, t.attempt.accepted = upstream, t.chat.Now()
 	return nil
 }
 
@@ -107,6 +108,9 @@ func (t *turn) endAttempt(ctx context.Context, err error) domain.Usage {
 		PriceVersion: t.chat.Selector.Catalogue.Version(), Streamed: !t.whole, Timings: t.timings, Outcome: domain.OutcomeCompleted,
 	}
 	record.Timings.Provider = now.Sub(a.started)
+	if record.Streamed && !a.accepted.IsZero() {
+		record.Timings.StreamSetup = a.accepted.Sub(a.started)
+	}
 	measured := domain.Attempt{
 		Choice: a.choice, Started: a.started, Duration: now.Sub(a.started), OutputTokens: usage.Output, Tokens: usage.Total(), Cost: cost,
 		OK: err == nil,

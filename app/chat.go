@@ -31,7 +31,6 @@ type ChatDeps struct {
 	Budgets       ports.BudgetStore // needed with a DailyBudget
 	Answers       ports.AnswerStore // for requests with an Idempotency-Key
 	Events        ports.EventPublisher
-	Stored        func() // is told that events may wait in the outbox; must not block
 	Now           ports.Clock
 	NewID         ports.IDs
 	Config        ChatConfig
@@ -50,9 +49,6 @@ func NewChat(d ChatDeps) *Chat {
 	}
 	if d.Config.SaveTimeout == 0 {
 		d.Config.SaveTimeout = 5 * time.Second
-	}
-	if d.Stored == nil {
-		d.Stored = func() {}
 	}
 	return &Chat{ChatDeps: d, runs: runs{byKey: map[runKey]*run{}}}
 }

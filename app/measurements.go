@@ -169,22 +169,6 @@ func (s *modelMeasure) measure(a domain.Attempt, now time.Time) {
 	s.firstWord += (a.FirstToken - s.firstWord) / weight
 }
 
-// Seed takes attempts from before this process began, oldest first. They open no circuit.
-func (m *Measurements) Seed(attempts []domain.Attempt) {
-	for _, a := range attempts {
-		m.Record(a)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, w := range m.providers {
-		w.failures, w.openTill = 0, time.Time{}
-	}
-	for _, s := range m.models {
-		s.limitedTill = time.Time{}
-	}
-	m.shotAt = time.Time{}
-}
-
 // Snapshot computes the figures of this moment. While nothing is added it gives the same ones for a second: every selection asks.
 func (m *Measurements) Snapshot() domain.Measurements {
 	m.mu.Lock()

@@ -203,11 +203,7 @@ func (t *turn) leaves(now time.Time) domain.Turn {
 func (t *turn) save(ctx context.Context, leaving domain.Turn) (string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.chat.Config.SaveTimeout)
 	defer cancel()
-	id, err := t.chat.Conversations.CommitTurn(ctx, leaving)
-	if err == nil {
-		t.chat.Stored()
-	}
-	return id, err
+	return t.chat.Conversations.CommitTurn(ctx, leaving)
 }
 
 func (t *turn) modelDetails() map[string]any {

@@ -45,7 +45,7 @@ type Timings struct {
 	Authentication time.Duration
 	Validation     time.Duration
 	Selection      time.Duration // persona, history and model
-	StreamSetup    time.Duration // from the provider's acceptance to the first byte for the client
+	StreamSetup    time.Duration // of a stream: from the prompt to the provider's acceptance
 	FirstToken     time.Duration // from the prompt to the first piece of the answer
 	Provider       time.Duration // from the prompt to the end of the answer
 	Processing     time.Duration // everything after that, without the wait for the commit itself
