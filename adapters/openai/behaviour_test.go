@@ -14,6 +14,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"gaia/adapters/internal/upstreamtest"
 	"gaia/adapters/openai"
 	"gaia/domain"
 	"gaia/ports/portstest"
@@ -33,15 +34,15 @@ const (
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	for name, serve := range map[string]func(*testing.T, http.Handler) openai.Config{"HTTP/1.1": plain, "HTTP/2": encrypted} {
+	for name, serve := range upstreamtest.Protocols() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			portstest.Completer(t, func(t *testing.T) portstest.CompleterSetup {
 				return portstest.CompleterSetup{
 					Prompt:  domain.Prompt{Model: "gpt-4o-mini", Messages: []domain.PromptMessage{{Role: domain.RoleUser, Content: "Hi"}}},
-					Answers: completer(t, serve(t, send(hello, there, stop, cost, done))),
-					Stalls:  completer(t, serve(t, then(stall(t), hello))),
-					Breaks:  completer(t, serve(t, then(abort, hello))),
+					Answers: completer(t, over(t, serve, upstreamtest.Send(hello, there, stop, cost, done))),
+					Stalls:  completer(t, over(t, serve, upstreamtest.Then(upstreamtest.Stall(t), hello))),
+					Breaks:  completer(t, over(t, serve, upstreamtest.Then(upstreamtest.Abort, hello))),
 				}
 			})
 		})
@@ -51,7 +52,7 @@ func TestContract(t *testing.T) {
 // A client that leaves must not cost money: the provider has to see it at once.
 func TestProviderSeesTheEndAtOnce(t *testing.T) {
 	t.Parallel()
-	for name, serve := range map[string]func(*testing.T, http.Handler) openai.Config{"HTTP/1.1": plain, "HTTP/2": encrypted} {
+	for name, serve := range upstreamtest.Protocols() {
 		for how, end := range map[string]func(context.CancelFunc, io.Closer){
 			"cancel": func(cancel context.CancelFunc, _ io.Closer) { cancel() },
 			"close":  func(_ context.CancelFunc, st io.Closer) { _ = st.Close() },
@@ -59,7 +60,7 @@ func TestProviderSeesTheEndAtOnce(t *testing.T) {
 			t.Run(name+" "+how, func(t *testing.T) {
 				t.Parallel()
 				left := make(chan time.Time, 1)
-				c := completer(t, serve(t, then(func(_ http.ResponseWriter, r *http.Request) {
+				c := completer(t, over(t, serve, upstreamtest.Then(func(_ http.ResponseWriter, r *http.Request) {
 					<-r.Context().Done()
 					left <- time.Now()
 				}, hello)))
@@ -108,26 +109,26 @@ func TestTimeouts(t *testing.T) {
 		want        string
 	}{
 		"no status": {
-			short, long, func(t *testing.T) http.Handler { return stall(t) },
+			short, long, func(t *testing.T) http.Handler { return upstreamtest.Stall(t) },
 			"The provider openai did not begin to answer in time",
 		},
 		"no first token": {
 			short, long, func(t *testing.T) http.Handler {
-				return then(stall(t), `data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}`+"\n\n")
+				return upstreamtest.Then(upstreamtest.Stall(t), `data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}`+"\n\n")
 			},
 			"The provider openai did not begin to answer in time",
 		},
 		"signs of life are no token": {
-			2 * short, long, func(t *testing.T) http.Handler { return repeat(t, ": ping\n\n") },
+			2 * short, long, func(t *testing.T) http.Handler { return upstreamtest.Repeat(": ping\n\n") },
 			"The provider openai did not begin to answer in time",
 		},
 		"idle": {
-			long, short, func(t *testing.T) http.Handler { return then(stall(t), hello) },
+			long, short, func(t *testing.T) http.Handler { return upstreamtest.Then(upstreamtest.Stall(t), hello) },
 			"The provider openai stopped in the middle of its answer",
 		},
 		"idle while thinking aloud": {
 			long, short, func(t *testing.T) http.Handler {
-				return then(stall(t), `data: {"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}`+"\n\n")
+				return upstreamtest.Then(upstreamtest.Stall(t), `data: {"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}`+"\n\n")
 			},
 			"The provider openai stopped in the middle of its answer",
 		},
@@ -135,7 +136,7 @@ func TestTimeouts(t *testing.T) {
 			short, long, func(t *testing.T) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.WriteHeader(http.StatusBadRequest)
-					then(stall(t), "{").ServeHTTP(w, r)
+					upstreamtest.Then(upstreamtest.Stall(t), "{").ServeHTTP(w, r)
 				})
 			},
 			"The provider openai did not begin to answer in time",
@@ -155,11 +156,11 @@ func TestTimeouts(t *testing.T) {
 func TestSlowReaderIsNotIdle(t *testing.T) {
 	t.Parallel()
 	begun, sent := make(chan struct{}), make(chan struct{})
-	cfg := plain(t, then(func(w http.ResponseWriter, _ *http.Request) {
+	cfg := plain(t, upstreamtest.Then(func(w http.ResponseWriter, _ *http.Request) {
 		<-begun
-		write(w, there)
+		upstreamtest.Write(w, there)
 		<-begun
-		write(w, stop, cost, done)
+		upstreamtest.Write(w, stop, cost, done)
 		close(sent)
 	}, hello))
 	cfg.FirstToken, cfg.Idle = 10*short, 10*short
@@ -196,10 +197,10 @@ func TestSlowReaderIsNotIdle(t *testing.T) {
 func TestWholeAnswerSurvivesItsTrailer(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]http.Handler{
-		"reset after the finish reason":   then(abort, hello, stop),
-		"reset after the usage":           then(abort, hello, stop, cost),
-		"silence after the finish reason": then(stall(t), hello, stop),
-		"silence after the end mark":      then(stall(t), hello, stop, cost, done),
+		"reset after the finish reason":   upstreamtest.Then(upstreamtest.Abort, hello, stop),
+		"reset after the usage":           upstreamtest.Then(upstreamtest.Abort, hello, stop, cost),
+		"silence after the finish reason": upstreamtest.Then(upstreamtest.Stall(t), hello, stop),
+		"silence after the end mark":      upstreamtest.Then(upstreamtest.Stall(t), hello, stop, cost, done),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -220,7 +221,7 @@ func TestConnectionsStayWarm(t *testing.T) {
 	t.Parallel()
 	var opened atomic.Int32
 	endsLater := func(http.ResponseWriter, *http.Request) { <-time.After(time.Millisecond) } // after the end mark, as servers do
-	server := httptest.NewUnstartedServer(then(endsLater, hello, stop, cost, done))
+	server := httptest.NewUnstartedServer(upstreamtest.Then(endsLater, hello, stop, cost, done))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			opened.Add(1)
@@ -242,9 +243,9 @@ func TestConnectionsStayWarm(t *testing.T) {
 func TestHTTP2IsUsed(t *testing.T) {
 	t.Parallel()
 	protocol := make(chan string, 1)
-	c := completer(t, encrypted(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c := completer(t, over(t, upstreamtest.Encrypted, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		protocol <- r.Proto
-		write(w, hello, stop, done)
+		upstreamtest.Write(w, hello, stop, done)
 	})))
 	if _, err := answer(t, c); err != nil {
 		t.Fatal(err)
@@ -265,7 +266,7 @@ func TestNoConnection(t *testing.T) {
 	tests := map[string]openai.Config{
 		"nobody listens":         {BaseURL: "http://127.0.0.1:1"},
 		"no handshake":           {BaseURL: "https://" + listener.Addr().String(), Connect: short},
-		"closed without a word":  plain(t, http.HandlerFunc(abort)),
+		"closed without a word":  plain(t, http.HandlerFunc(upstreamtest.Abort)),
 		"address that is none":   {BaseURL: "http://[::1"},
 		"scheme that is none":    {BaseURL: "gopher://127.0.0.1:1"},
 		"key that is no header":  {BaseURL: "http://127.0.0.1:1", APIKey: key + "\x00"},
@@ -291,7 +292,7 @@ func TestNameOfTheProvider(t *testing.T) {
 
 func TestEndlessStreamIsBounded(t *testing.T) {
 	t.Parallel()
-	_, err := answer(t, openai.New(openai.Config{HTTPClient: &http.Client{Transport: canned{endless{}}}}))
+	_, err := answer(t, openai.New(openai.Config{HTTPClient: upstreamtest.Canned(endless{})}))
 	wantUnavailable(t, err, "The provider openai answered in a way that Gaia can't read")
 }
 
@@ -299,7 +300,7 @@ func TestEndlessStreamIsBounded(t *testing.T) {
 func TestWrappedEOFIsNoEnd(t *testing.T) {
 	t.Parallel()
 	body := io.MultiReader(strings.NewReader(hello), iotest.ErrReader(fmt.Errorf("reset: %w", io.EOF)))
-	st, err := openai.New(openai.Config{HTTPClient: &http.Client{Transport: canned{body}}}).Open(t.Context(), domain.Prompt{})
+	st, err := openai.New(openai.Config{HTTPClient: upstreamtest.Canned(body)}).Open(t.Context(), domain.Prompt{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,75 +360,14 @@ func answer(t *testing.T, c *openai.Completer) (domain.Answer, error) {
 	}
 }
 
-// plain serves a handler by HTTP/1.1, encrypted by HTTP/2; both give the configuration that finds it.
+// over serves a handler, and gives the configuration that finds it.
+func over(t *testing.T, serve upstreamtest.Serve, h http.Handler) openai.Config {
+	t.Helper()
+	url, client := serve(t, h)
+	return openai.Config{BaseURL: url, HTTPClient: client}
+}
+
 func plain(t *testing.T, h http.Handler) openai.Config {
 	t.Helper()
-	server := httptest.NewServer(h)
-	t.Cleanup(server.Close)
-	return openai.Config{BaseURL: server.URL}
+	return over(t, upstreamtest.Plain, h)
 }
-
-func encrypted(t *testing.T, h http.Handler) openai.Config {
-	t.Helper()
-	server := httptest.NewUnstartedServer(h)
-	server.EnableHTTP2 = true
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	transport := openai.NewTransport(time.Minute)
-	transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
-	return openai.Config{BaseURL: server.URL, HTTPClient: &http.Client{Transport: transport}}
-}
-
-func send(events ...string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { write(w, events...) })
-}
-
-// then sends events and goes on with a handler.
-func then(h http.HandlerFunc, events ...string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		takeBody(r)
-		write(w, events...)
-		h(w, r)
-	})
-}
-
-func write(w http.ResponseWriter, events ...string) {
-	w.Header().Set("Content-Type", "text/event-stream")
-	for _, event := range events {
-		_, _ = io.WriteString(w, event)
-		_ = http.NewResponseController(w).Flush()
-	}
-}
-
-// stall holds a request until its client leaves, at the latest until the end of the test.
-func stall(t *testing.T) http.HandlerFunc {
-	t.Helper()
-	over := make(chan struct{})
-	t.Cleanup(func() { close(over) })
-	return func(_ http.ResponseWriter, r *http.Request) {
-		takeBody(r)
-		select {
-		case <-r.Context().Done():
-		case <-over:
-		}
-	}
-}
-
-// takeBody reads the request: before that, an HTTP/1 server does not notice that its client left.
-func takeBody(r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
-
-func repeat(t *testing.T, event string) http.HandlerFunc {
-	t.Helper()
-	return func(w http.ResponseWriter, r *http.Request) {
-		takeBody(r)
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		for r.Context().Err() == nil {
-			write(w, event)
-			<-tick.C
-		}
-	}
-}
-
-// abort drops the connection in the middle of a response.
-func abort(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }

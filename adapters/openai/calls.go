@@ -3,6 +3,7 @@ package openai
 import (
 	"fmt"
 
+	"gaia/adapters/internal/upstream"
 	"gaia/domain"
 )
 
@@ -82,7 +83,7 @@ func (t *callTracker) place(f callFragment) (int, error) {
 
 func (t *callTracker) placeByIndex(index int, f callFragment) (int, error) {
 	if index < 0 || index >= maxCalls {
-		return 0, fmt.Errorf("%w: tool call index %d", errNotChunk, index)
+		return 0, fmt.Errorf("%w: tool call index %d", upstream.ErrUnreadable, index)
 	}
 	place, known := t.places[index]
 	if known {
@@ -106,7 +107,7 @@ func (t *callTracker) placeByIndex(index int, f callFragment) (int, error) {
 
 func (t *callTracker) grow() (int, error) {
 	if len(t.calls) == maxCalls {
-		return 0, fmt.Errorf("%w: more than %d tool calls", errNotChunk, maxCalls)
+		return 0, fmt.Errorf("%w: more than %d tool calls", upstream.ErrUnreadable, maxCalls)
 	}
 	t.calls = append(t.calls, trackedCall{})
 	return len(t.calls) - 1, nil

@@ -3,20 +3,18 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
+	"gaia/adapters/internal/upstream"
 	"gaia/domain"
 )
 
 // maxCalls bounds the tool calls of one answer: their places are kept in a slice, whose size a provider must not choose.
 const maxCalls = 128
 
-var (
-	errNotChunk  = errors.New("openai: not a chat completion chunk")
-	errBrokenOff = errors.New("openai: stream ended before the finish reason")
-)
+// endMark is what stands in the last event instead of JSON.
+const endMark = "[DONE]"
 
 // chunk is a chat.completion.chunk, as far as an answer depends on it.
 type chunk struct {
@@ -58,40 +56,41 @@ type chunkUsage struct {
 	} `json:"completion_tokens_details"`
 }
 
-// decoder turns the chunks of one answer into deltas.
+// decoder turns the chunks of one answer into deltas. It is the upstream.Format of one stream.
 type decoder struct {
-	calls    callTracker
-	begun    bool // the model has begun to answer, or to think aloud
-	finished bool
-	usage    *domain.Usage // told at the end: some providers count in every chunk, and only the last count is right
+	calls callTracker
 }
 
-// decode returns what an event adds to the answer, or what the provider said instead of going on.
-func (d *decoder) decode(ev event) (domain.Delta, *providerError, error) {
-	if ev.name == "error" {
-		said, _ := parseError(ev.data)
-		return domain.Delta{}, &said, nil
+// Decode returns what an event adds to the answer, or what the provider said instead of going on.
+func (d *decoder) Decode(name string, data []byte, p *upstream.Progress) (domain.Delta, *upstream.Said, error) {
+	if string(data) == endMark {
+		p.Ended = true
+		return domain.Delta{}, nil, nil
+	}
+	if name == "error" {
+		said, _ := parseError(data)
+		return domain.Delta{}, (*upstream.Said)(&said), nil
 	}
 	var c chunk
-	if err := json.Unmarshal(ev.data, &c); err != nil {
-		return domain.Delta{}, nil, fmt.Errorf("%w: %w", errNotChunk, withoutInput(err))
+	if err := upstream.Unmarshal(data, &c); err != nil {
+		return domain.Delta{}, nil, err
 	}
 	if c.Error != nil {
-		return domain.Delta{}, c.Error, nil
+		return domain.Delta{}, (*upstream.Said)(c.Error), nil
 	}
 	if c.Usage != nil && c.Usage.toDomain().Total() > 0 {
 		usage := c.Usage.toDomain()
-		d.usage = &usage
+		p.Usage = &usage
 	}
 	for _, choice := range c.Choices {
 		if choice.Index == 0 { // Gaia asks for one answer only
-			return d.choice(choice.Delta, choice.FinishReason)
+			return d.choice(choice.Delta, choice.FinishReason, p)
 		}
 	}
 	return domain.Delta{}, nil, nil
 }
 
-func (d *decoder) choice(in chunkDelta, finish string) (domain.Delta, *providerError, error) {
+func (d *decoder) choice(in chunkDelta, finish string, p *upstream.Progress) (domain.Delta, *upstream.Said, error) {
 	out := domain.Delta{Content: string(in.Content), Refusal: in.Refusal}
 	for _, fragment := range in.ToolCalls {
 		piece, err := d.calls.add(fragment)
@@ -103,18 +102,18 @@ func (d *decoder) choice(in chunkDelta, finish string) (domain.Delta, *providerE
 		}
 	}
 	if out.Content != "" || out.Refusal != "" || len(in.ToolCalls) > 0 || isSet(in.ReasoningContent) || isSet(in.Reasoning) {
-		d.begun = true
+		p.Begun = true
 	}
-	if finish == "" || d.finished {
+	if finish == "" || p.Finished {
 		return out, nil, nil
 	}
 	if finish == "error" || finish == "insufficient_system_resource" {
-		return domain.Delta{}, &providerError{Type: finish}, nil
+		return domain.Delta{}, &upstream.Said{Type: finish}, nil
 	}
 	if !d.calls.complete() {
-		return domain.Delta{}, nil, fmt.Errorf("%w: a tool call has no name", errNotChunk)
+		return domain.Delta{}, nil, fmt.Errorf("%w: a tool call has no name", upstream.ErrUnreadable)
 	}
-	d.begun, d.finished = true, true
+	p.Begun, p.Finished = true, true
 	out.Finish = finishReason(finish)
 	return out, nil, nil
 }
@@ -184,18 +183,4 @@ func (a *looseArguments) UnmarshalJSON(data []byte) error {
 
 func isSet(raw json.RawMessage) bool {
 	return len(raw) > 0 && string(raw) != "null" && string(raw) != `""`
-}
-
-// withoutInput drops the piece of input that a decoding error repeats: it may be a prompt.
-func withoutInput(err error) error {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		return fmt.Errorf("bad JSON at byte %d", syntax.Offset)
-	case errors.As(err, &kind):
-		return fmt.Errorf("wrong type for %s at byte %d", kind.Field, kind.Offset)
-	default:
-		return errors.New("unexpected JSON")
-	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"gaia/adapters/internal/eventstream"
+	"gaia/adapters/internal/upstream"
 	"gaia/domain"
 )
 
@@ -77,7 +79,7 @@ func TestToolCallFragments(t *testing.T) {
 
 func add(t *testing.T, d *decoder, a *domain.AnswerBuilder, data string) {
 	t.Helper()
-	delta, said, err := d.decode(event{data: []byte(data)})
+	delta, said, err := d.Decode("", []byte(data), &upstream.Progress{})
 	if said != nil || err != nil {
 		t.Fatalf("decode %s: %v, %v", data, said, err)
 	}
@@ -104,7 +106,7 @@ func TestTooManyToolCalls(t *testing.T) {
 		var a domain.AnswerBuilder
 		add(t, &d, &a, `{"choices":[{"delta":{"tool_calls":[{"id":"`+strconv.Itoa(i)+`","function":{"name":"f"}}]}}]}`)
 	}
-	if _, _, err := d.decode(event{data: []byte(`{"choices":[{"delta":{"tool_calls":[{"id":"x","function":{"name":"f"}}]}}]}`)}); err == nil {
+	if _, _, err := d.Decode("", []byte(`{"choices":[{"delta":{"tool_calls":[{"id":"x","function":{"name":"f"}}]}}]}`), &upstream.Progress{}); err == nil {
 		t.Error("one more call than there may be")
 	}
 }
@@ -130,7 +132,7 @@ func TestDecodingErrorsHoldNoInput(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{`{"choices":[{"delta":{"content":"secret`, `{"choices":"secret"}`, `{"choices":[{"delta":{"refusal":{"secret":1}}}]}`, `secret`} {
 		d := testDecoder()
-		if _, _, err := d.decode(event{data: []byte(data)}); err == nil || strings.Contains(err.Error(), "secret") {
+		if _, _, err := d.Decode("", []byte(data), &upstream.Progress{}); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("decode %s: %v", data, err)
 		}
 	}
@@ -149,15 +151,16 @@ func FuzzDecode(f *testing.F) {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		d, r := testDecoder(), newSSEReader(bytes.NewReader(stream))
+		d, r := testDecoder(), eventstream.New(bytes.NewReader(stream))
+		var p upstream.Progress
 		var answer domain.AnswerBuilder
 		named := map[int]bool{}
 		for {
-			ev, err := r.next()
+			ev, err := r.Next()
 			if err != nil {
 				return
 			}
-			delta, said, err := d.decode(ev)
+			delta, said, err := d.Decode(ev.Name, ev.Data, &p)
 			if said != nil {
 				checkRefusal(t, *said)
 			}
@@ -176,18 +179,19 @@ func FuzzDecode(f *testing.F) {
 				}
 				named[c.Index] = true
 			}
-			if d.usage != nil && (d.usage.Total() <= 0 || d.usage.Input < 0 || d.usage.Output < 0) {
-				t.Errorf("usage %+v", *d.usage)
+			if p.Usage != nil && (p.Usage.Total() <= 0 || p.Usage.Input < 0 || p.Usage.Output < 0) {
+				t.Errorf("usage %+v", *p.Usage)
 			}
 			answer.Add(delta)
 		}
 	})
 }
 
-func checkRefusal(t *testing.T, said providerError) {
+func checkRefusal(t *testing.T, said upstream.Said) {
 	t.Helper()
-	e := refused{provider: "openai", model: "m", said: said, readable: true}.err()
-	if e.Kind == domain.Internal || e.Message == "" || len(e.Message) > 8*maxProviderMessage {
+	d := testDecoder()
+	e := d.Refuse(upstream.Refusal{Said: said, Provider: "openai", Model: "m", Readable: true})
+	if e.Kind == domain.Internal || e.Message == "" || len(e.Message) > 4000 {
 		t.Errorf("%+v became %+v", said, e)
 	}
 }

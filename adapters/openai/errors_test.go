@@ -23,6 +23,7 @@ func TestRefusals(t *testing.T) {
 		noModel     = `The provider openai has no model "gpt-9"`
 		limited     = "The provider openai allows no more requests at the moment"
 		away        = "The provider openai is not available at the moment"
+		busy        = "The provider openai is overloaded at the moment"
 		refusedText = "The provider openai refused the messages"
 		tooLong     = "The messages are longer than the model's context window"
 		filtered    = "The provider's content filter refused the messages"
@@ -34,9 +35,9 @@ func TestRefusals(t *testing.T) {
 		code   string
 		want   string
 	}{
-		"bad key":            {401, `{"error":{"message":"Incorrect API key provided: sk-proj-****","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}`, domain.Unavailable, "", credentials},
-		"no permission":      {403, `{"error":{"message":"Country not supported","type":"request_forbidden","code":"unsupported_country_region_territory"}}`, domain.Unavailable, "", credentials},
-		"bad key, Gemini":    {401, `[{"error":{"code":401,"message":"x","status":"UNAUTHENTICATED"}}]`, domain.Unavailable, "", credentials},
+		"bad key":            {401, `{"error":{"message":"Incorrect API key provided: sk-proj-****","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}`, domain.Unavailable, "provider_credentials", credentials},
+		"no permission":      {403, `{"error":{"message":"Country not supported","type":"request_forbidden","code":"unsupported_country_region_territory"}}`, domain.Unavailable, "provider_credentials", credentials},
+		"bad key, Gemini":    {401, `[{"error":{"code":401,"message":"x","status":"UNAUTHENTICATED"}}]`, domain.Unavailable, "provider_credentials", credentials},
 		"model":              {404, `{"error":{"message":"The model does not exist","type":"invalid_request_error","param":null,"code":"model_not_found"}}`, domain.NotFound, "model_not_found", noModel},
 		"model, forbidden":   {403, `{"error":{"message":"no access","type":"invalid_request_error","code":"model_not_found"}}`, domain.NotFound, "model_not_found", noModel},
 		"model, Ollama":      {404, `{"error":{"message":"model \"gpt-9\" not found","type":"api_error","param":null,"code":null}}`, domain.NotFound, "model_not_found", noModel},
@@ -46,8 +47,8 @@ func TestRefusals(t *testing.T) {
 		"wrong address, 2":   {404, `{"detail":"Not Found"}`, domain.Unavailable, "", "The provider openai has no chat completions at its configured address"},
 		"rate limit":         {429, `{"error":{"message":"Rate limit reached","type":"tokens","param":null,"code":"rate_limit_exceeded"}}`, domain.Limited, "rate_limit_exceeded", limited},
 		"rate limit, silent": {429, ``, domain.Limited, "rate_limit_exceeded", limited},
-		"quota":              {429, `{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}`, domain.Unavailable, "", noQuota},
-		"no balance":         {402, `{"error":{"message":"Insufficient Balance","type":"unknown_error","code":"invalid_request_error"}}`, domain.Unavailable, "", noQuota},
+		"quota":              {429, `{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}`, domain.Unavailable, "insufficient_quota", noQuota},
+		"no balance":         {402, `{"error":{"message":"Insufficient Balance","type":"unknown_error","code":"invalid_request_error"}}`, domain.Unavailable, "insufficient_quota", noQuota},
 		"context":            {400, `{"error":{"message":"This model's maximum context length is 8192 tokens","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}`, domain.BadRequest, "context_length_exceeded", tooLong},
 		"content filter":     {400, `{"error":{"message":"filtered","type":null,"param":"prompt","code":"content_filter","status":400}}`, domain.BadRequest, "content_filter", filtered},
 		"content policy":     {400, `{"error":{"message":"policy","type":"invalid_request_error","code":"content_policy_violation"}}`, domain.BadRequest, "content_filter", filtered},
@@ -63,8 +64,8 @@ func TestRefusals(t *testing.T) {
 		"too large":          {413, ``, domain.BadRequest, "", refusedText},
 		"server":             {500, `{"error":{"message":"oops at db-7.internal","type":"server_error","code":null}}`, domain.Unavailable, "", away},
 		"gateway":            {502, `<html>nginx</html>`, domain.Unavailable, "", away},
-		"overloaded":         {503, `{"error":{"message":"The engine is currently overloaded","type":"server_error"}}`, domain.Unavailable, "", away},
-		"Cloudflare":         {529, ``, domain.Unavailable, "", away},
+		"overloaded":         {503, `{"error":{"message":"The engine is currently overloaded","type":"server_error"}}`, domain.Unavailable, "overloaded", busy},
+		"Cloudflare":         {529, ``, domain.Unavailable, "overloaded", busy},
 		"redirect":           {307, ``, domain.Unavailable, "", away},
 		"teapot":             {418, ``, domain.Unavailable, "", away},
 		"error with 200":     {200, `{"error":{"message":"bad","type":"invalid_request_error"}}`, domain.BadRequest, "", "bad"},

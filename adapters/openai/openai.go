@@ -8,35 +8,23 @@
 package openai
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
-	"mime"
-	"net"
 	"net/http"
 	"strings"
 	"time"
 
+	"gaia/adapters/internal/upstream"
 	"gaia/domain"
 	"gaia/ports"
 )
 
 // The defaults of Config.
 const (
-	DefaultBaseURL    = "https://api.openai.com/v1"
-	defaultProvider   = "openai"
-	defaultConnect    = 5 * time.Second
-	defaultFirstToken = 2 * time.Minute // models that think first are silent for long
-	defaultIdle       = 30 * time.Second
-)
-
-const (
-	maxErrorBody   = 64 << 10
-	connsPerHost   = 64 // idle connections kept warm; the default of two would make every third stream shake hands anew
-	idleConnection = 90 * time.Second
-	pingAfter      = 15 * time.Second // a pooled HTTP/2 connection that died unnoticed must not swallow the next prompt
+	DefaultBaseURL  = "https://api.openai.com/v1"
+	defaultProvider = "openai"
 )
 
 // Config says where the provider is and how long to wait for it. Zero values mean the defaults.
@@ -56,9 +44,7 @@ type Config struct {
 
 // Completer answers prompts with the models of one provider.
 type Completer struct {
-	cfg    Config
-	url    string
-	client *http.Client
+	client *upstream.Client
 	newID  func() string // for tool calls that come without one
 }
 
@@ -66,109 +52,36 @@ var _ ports.Completer = (*Completer)(nil)
 
 // New makes a client. It connects on the first prompt.
 func New(cfg Config) *Completer {
-	cfg = cfg.withDefaults()
-	client := &http.Client{}
-	if cfg.HTTPClient != nil {
-		*client = *cfg.HTTPClient
-	} else {
-		client.Transport = newTransport(cfg.Connect)
+	key := strings.TrimSpace(cfg.APIKey)
+	header := http.Header{}
+	if key != "" {
+		header.Set("Authorization", "Bearer "+key)
 	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // a redirect would carry the prompt to a host that nobody configured
+	if cfg.Organization != "" {
+		header.Set("OpenAI-Organization", cfg.Organization)
 	}
 	return &Completer{
-		cfg: cfg, url: cfg.BaseURL + "/chat/completions", client: client,
+		client: upstream.New(upstream.Config{
+			Provider: cmp.Or(cfg.Provider, defaultProvider), Key: key, Header: header,
+			URL:     strings.TrimRight(cmp.Or(cfg.BaseURL, DefaultBaseURL), "/") + "/chat/completions",
+			Connect: cfg.Connect, FirstToken: cfg.FirstToken, Idle: cfg.Idle, HTTPClient: cfg.HTTPClient,
+		}),
 		newID: func() string { return "call_" + rand.Text() },
 	}
 }
 
-func (cfg Config) withDefaults() Config {
-	setDefault(&cfg.Provider, defaultProvider)
-	setDefault(&cfg.BaseURL, DefaultBaseURL)
-	setDefault(&cfg.Connect, defaultConnect)
-	setDefault(&cfg.FirstToken, defaultFirstToken)
-	setDefault(&cfg.Idle, defaultIdle)
-	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
-	cfg.APIKey = strings.TrimSpace(cfg.APIKey)
-	return cfg
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-func newTransport(connect time.Duration) *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: connect, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   connect,
-		ForceAttemptHTTP2:     true,
-		HTTP2:                 &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter},
-		MaxIdleConns:          connsPerHost,
-		MaxIdleConnsPerHost:   connsPerHost,
-		IdleConnTimeout:       idleConnection,
-		ExpectContinueTimeout: time.Second,
-		DisableCompression:    true, // a compressed stream arrives in lumps
-	}
-}
-
 // CloseIdle closes the connections that no stream uses.
-func (c *Completer) CloseIdle() { c.client.CloseIdleConnections() }
+func (c *Completer) CloseIdle() { c.client.CloseIdle() }
 
 // Open sends the prompt and waits for the provider's status, not for its first word.
 func (c *Completer) Open(ctx context.Context, p domain.Prompt) (ports.CompletionStream, error) {
 	body, err := encodeRequest(p)
 	if err != nil {
-		return nil, fmt.Errorf("openai: encode the prompt: %w", err)
+		return nil, fmt.Errorf("openai: %w", err)
 	}
-	s := newStream(ctx, c.cfg, c.newID)
-	resp, err := c.send(s.ctx, body) //nolint:bodyclose // the stream closes it: s.start takes it, s.release ends it
-	if err == nil {
-		s.start(resp.Body)
-		err = c.refusal(resp, p.Model)
-	}
+	s, err := c.client.Open(ctx, p.Model, body, &decoder{calls: callTracker{newID: c.newID}})
 	if err != nil {
-		err = s.explain(err)
-		s.release()
-		return nil, err
+		return nil, err // not s: a nil stream in the interface would look like one
 	}
 	return s, nil
-}
-
-func (c *Completer) send(ctx context.Context, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "text/event-stream")
-	req.Header.Set("User-Agent", "gaia")
-	if c.cfg.APIKey != "" {
-		req.Header.Set("Authorization", "Bearer "+c.cfg.APIKey)
-	}
-	if c.cfg.Organization != "" {
-		req.Header.Set("OpenAI-Organization", c.cfg.Organization)
-	}
-	return c.client.Do(req)
-}
-
-// refusal returns what speaks against reading the response as an event stream, or nil.
-func (c *Completer) refusal(resp *http.Response, model string) error {
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if resp.StatusCode == http.StatusOK && kind != "application/json" {
-		return nil
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
-	if err != nil {
-		return err
-	}
-	r := refused{provider: c.cfg.Provider, model: model, key: c.cfg.APIKey, status: resp.StatusCode, retryAfter: retryAfter(resp.Header)}
-	r.said, r.readable = parseError(body)
-	if resp.StatusCode == http.StatusOK && !r.readable {
-		return unreadable(c.cfg.Provider, nil)
-	}
-	return r.err()
 }

@@ -1,11 +1,10 @@
 package openai
 
 import (
-	"bytes"
-	"encoding/json"
 	"regexp"
 	"strings"
 
+	"gaia/adapters/internal/upstream"
 	"gaia/domain"
 )
 
@@ -115,11 +114,7 @@ func encodeRequest(p domain.Prompt) ([]byte, error) {
 	} else {
 		r.MaxTokens = p.MaxTokens
 	}
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
-	encoder.SetEscapeHTML(false) // nobody shows a request as HTML, and code in prompts is full of < and &
-	err := encoder.Encode(r)
-	return body.Bytes(), err
+	return upstream.Marshal(r)
 }
 
 func messageFromDomain(m domain.PromptMessage) message {

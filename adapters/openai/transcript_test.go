@@ -6,16 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
-	"testing/iotest"
 
+	"gaia/adapters/internal/upstreamtest"
 	"gaia/adapters/openai"
 	"gaia/domain"
 )
@@ -61,75 +57,34 @@ func TestTranscripts(t *testing.T) {
 func TestAnyCutGivesTheSameDeltas(t *testing.T) {
 	t.Parallel()
 	for name, body := range transcripts(t) {
-		for ending, text := range map[string]string{
-			"LF": body, "CRLF": strings.ReplaceAll(body, "\n", "\r\n"), "CR": strings.ReplaceAll(body, "\n", "\r"), "BOM": "\uFEFF" + body,
-		} {
-			t.Run(name+" "+ending, func(t *testing.T) {
-				t.Parallel()
-				whole := fromReader(t, strings.NewReader(body))
-				same := func(what string, r io.Reader) {
-					t.Helper()
-					if got := fromReader(t, r); !reflect.DeepEqual(got, whole) {
-						t.Fatalf("%s: got %+v\nwant %+v", what, got, whole)
-					}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			upstreamtest.SameWhole(t, body, func(t *testing.T, r io.Reader) string {
+				t.Helper()
+				got, err := json.Marshal(read(t, openai.New(openai.Config{HTTPClient: upstreamtest.Canned(r)})))
+				if err != nil {
+					t.Fatal(err)
 				}
-				same("one byte at a time", iotest.OneByteReader(strings.NewReader(text)))
-				same("error with the last bytes", iotest.DataErrReader(strings.NewReader(text)))
-				for seed := range uint64(8) {
-					same(fmt.Sprintf("seed %d", seed), &choppy{rest: []byte(text), rng: rand.New(rand.NewPCG(seed, 1))})
-				}
-				if len(text) < 700 && strings.HasSuffix(ending, "LF") {
-					for i := range len(text) {
-						same(fmt.Sprintf("cut at %d", i), io.MultiReader(strings.NewReader(text[:i]), strings.NewReader(text[i:])))
-					}
-				}
+				return string(got)
 			})
-		}
+		})
 	}
 }
 
 func transcripts(t *testing.T) map[string]string {
 	t.Helper()
-	files, err := filepath.Glob("testdata/*.sse")
-	if err != nil || len(files) < 20 {
-		t.Fatalf("found %d transcripts: %v", len(files), err)
-	}
-	bodies := map[string]string{}
-	for _, file := range files {
-		body, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		bodies[strings.TrimSuffix(filepath.Base(file), ".sse")] = string(body)
+	bodies := upstreamtest.Files(t, "testdata/*.sse")
+	if len(bodies) < 20 {
+		t.Fatalf("found %d transcripts", len(bodies))
 	}
 	return bodies
 }
 
-func replay(t *testing.T, body string) *httptest.Server {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-		for _, event := range strings.SplitAfter(body, "\n\n") {
-			_, _ = io.WriteString(w, event)
-			_ = http.NewResponseController(w).Flush()
-		}
-	}))
-	t.Cleanup(server.Close)
-	return server
-}
-
 func overHTTP(t *testing.T, body string) outcome {
 	t.Helper()
-	c := openai.New(openai.Config{BaseURL: replay(t, body).URL + "/v1/"})
-	t.Cleanup(c.CloseIdle)
-	return read(t, c)
-}
-
-// fromReader reads a stream whose body comes from r, without a network.
-func fromReader(t *testing.T, r io.Reader) outcome {
-	t.Helper()
-	return read(t, openai.New(openai.Config{HTTPClient: &http.Client{Transport: canned{r}}}))
+	cfg := plain(t, upstreamtest.Send(strings.SplitAfter(body, "\n\n")...))
+	cfg.BaseURL += "/v1/"
+	return read(t, completer(t, cfg))
 }
 
 func read(t *testing.T, c *openai.Completer) outcome {
@@ -157,28 +112,4 @@ func read(t *testing.T, c *openai.Completer) outcome {
 		}
 		out.Deltas = append(out.Deltas, d)
 	}
-}
-
-// canned answers every request with the same body.
-type canned struct{ body io.Reader }
-
-func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
-	return &http.Response{
-		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: io.NopCloser(c.body), Request: r,
-	}, nil
-}
-
-// choppy gives its bytes in pieces of random size.
-type choppy struct {
-	rest []byte
-	rng  *rand.Rand
-}
-
-func (c *choppy) Read(p []byte) (int, error) {
-	if len(c.rest) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, c.rest[:1+c.rng.IntN(min(len(c.rest), 60))])
-	c.rest = c.rest[n:]
-	return n, nil
 }

@@ -3,14 +3,12 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
+
+	"gaia/adapters/internal/upstream"
 )
 
 // providerError is an error as a provider words it.
-type providerError struct {
-	Message string
-	Type    string
-	Code    string // OpenAI's word; others send the HTTP status as a number
-}
+type providerError upstream.Said
 
 type providerFields struct {
 	Message string          `json:"message"`

@@ -64,8 +64,13 @@ var rules = map[string]rule{
 	"adapters/sqlite":   storage("modernc.org/sqlite", "github.com/google/uuid", "github.com/pressly/goose"),
 	"adapters/rediskv":  outbound("github.com/redis/go-redis"),
 	"adapters/natsbus":  outbound("github.com/nats-io/nats.go", "github.com/nats-io/nats-server"),
-	"adapters/openai":   outbound(),
+	"adapters/openai":   streaming(),
 	"adapters/jwtauth":  outbound("github.com/golang-jwt/jwt"),
+
+	// What adapters of providers share: one reads events, one makes calls that answer with them.
+	"adapters/internal/eventstream":  {},
+	"adapters/internal/upstream":     {own: []string{"domain", "adapters/internal/eventstream"}, clock: true},
+	"adapters/internal/upstreamtest": {own: []string{"adapters/internal/upstream"}, clock: true},
 
 	"cmd": {own: []string{""}, others: []string{"*"}, clock: true, env: true},
 
@@ -89,6 +94,14 @@ func outbound(technology ...string) rule {
 	return rule{own: []string{"domain", "ports"}, others: technology, clock: true}
 }
 
+// streaming is for adapters of providers that answer with event streams.
+func streaming() rule {
+	r := outbound()
+	r.own = append(r.own, "adapters/internal/upstream")
+	r.tests = []string{"adapters/internal/eventstream", "adapters/internal/upstreamtest"}
+	return r
+}
+
 func storage(technology ...string) rule {
 	r := outbound(technology...)
 	r.own = append(r.own, "db")
@@ -101,8 +114,8 @@ var (
 	// onlyTestenv starts containers; everybody else asks testenv for a server.
 	onlyTestenv = []string{"github.com/testcontainers/testcontainers-go", "github.com/moby/moby"}
 	// testOnly is for test files, and for what lives to serve them.
-	testOnly = []string{"internal/testenv", "ports/portstest", "tests", "testing", "net/http/httptest"}
-	testers  = []string{"internal/testenv", "ports/portstest", "tests"}
+	testOnly = []string{"internal/testenv", "ports/portstest", "adapters/internal/upstreamtest", "tests", "testing", "net/http/httptest"}
+	testers  = []string{"internal/testenv", "ports/portstest", "adapters/internal/upstreamtest", "tests"}
 )
 
 // pkg is what the rules look at in a package.

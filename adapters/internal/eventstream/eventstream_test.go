@@ -1,4 +1,4 @@
-package openai
+package eventstream
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 
 type readEvent struct{ name, data string }
 
-func TestSSEReader(t *testing.T) {
+func TestReader(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		stream string
@@ -56,32 +56,32 @@ func TestSSEReader(t *testing.T) {
 }
 
 // An event counts as soon as its blank line is there: a reader that waited for the LF of the last CRLF would hold it back.
-func TestSSEReaderDoesNotWaitForLF(t *testing.T) {
+func TestReaderDoesNotWaitForLF(t *testing.T) {
 	t.Parallel()
-	r := newSSEReader(io.MultiReader(strings.NewReader("data: a\r\r"), iotest.ErrReader(errors.New("read too far"))))
-	if ev, err := r.next(); err != nil || string(ev.data) != "a" {
-		t.Errorf("got %q, %v", ev.data, err)
+	r := New(io.MultiReader(strings.NewReader("data: a\r\r"), iotest.ErrReader(errors.New("read too far"))))
+	if ev, err := r.Next(); err != nil || string(ev.Data) != "a" {
+		t.Errorf("got %q, %v", ev.Data, err)
 	}
 }
 
-func TestSSEReaderBounds(t *testing.T) {
+func TestReaderBounds(t *testing.T) {
 	t.Parallel()
 	line := strings.Repeat("x", maxLine)
 	tests := map[string]struct {
 		stream string
 		want   error
 	}{
-		"line without an end": {"data: " + strings.Repeat(line, 3), errTooLong},
-		"comment without end": {":" + strings.Repeat(line, 3), errTooLong},
-		"lines of one event":  {strings.Repeat("data: "+line[:maxLine/4]+"\n", 5), errTooLong},
+		"line without an end": {"data: " + strings.Repeat(line, 3), ErrTooLong},
+		"comment without end": {":" + strings.Repeat(line, 3), ErrTooLong},
+		"lines of one event":  {strings.Repeat("data: "+line[:maxLine/4]+"\n", 5), ErrTooLong},
 		"one long line":       {"data: " + line[:maxLine-16] + "\n\n", nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			source := strings.NewReader(test.stream)
-			r := newSSEReader(source)
-			if _, err := r.next(); !errors.Is(err, test.want) {
+			r := New(source)
+			if _, err := r.Next(); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			if len(r.buf) > 4*maxLine {
@@ -91,17 +91,17 @@ func TestSSEReaderBounds(t *testing.T) {
 	}
 }
 
-func TestSSEReaderPassesErrors(t *testing.T) {
+func TestReaderPassesErrors(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("reset")
-	r := newSSEReader(io.MultiReader(strings.NewReader("data: a\n\ndata: b\n"), iotest.ErrReader(broken)))
-	if ev, err := r.next(); err != nil || string(ev.data) != "a" {
-		t.Errorf("got %q, %v", ev.data, err)
+	r := New(io.MultiReader(strings.NewReader("data: a\n\ndata: b\n"), iotest.ErrReader(broken)))
+	if ev, err := r.Next(); err != nil || string(ev.Data) != "a" {
+		t.Errorf("got %q, %v", ev.Data, err)
 	}
-	if _, err := r.next(); !errors.Is(err, broken) {
+	if _, err := r.Next(); !errors.Is(err, broken) {
 		t.Errorf("got %v, want the error of the connection, not half an event", err)
 	}
-	if _, err := newSSEReader(nothing{}).next(); !errors.Is(err, io.ErrNoProgress) {
+	if _, err := New(nothing{}).Next(); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("got %v from a reader that never gets on", err)
 	}
 }
@@ -110,7 +110,7 @@ type nothing struct{}
 
 func (nothing) Read([]byte) (int, error) { return 0, nil }
 
-func FuzzSSEReader(f *testing.F) {
+func FuzzReader(f *testing.F) {
 	for _, seed := range []string{"data: a\n\ndata: b\r\n\r\n", "\uFEFFevent: x\rdata\r\r:c\n", "data: a\ndata:b", "\r\n\n\r\r"} {
 		f.Add(seed, uint64(1))
 	}
@@ -170,16 +170,16 @@ func (c *cutUp) Read(p []byte) (int, error) {
 }
 
 func readEvents(src io.Reader) ([]readEvent, error) {
-	r := newSSEReader(src)
+	r := New(src)
 	var events []readEvent
 	for {
-		ev, err := r.next()
+		ev, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return events, nil
 		}
 		if err != nil {
 			return events, err
 		}
-		events = append(events, readEvent{ev.name, string(ev.data)})
+		events = append(events, readEvent{ev.Name, string(ev.Data)})
 	}
 }

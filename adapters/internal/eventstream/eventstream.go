@@ -1,4 +1,7 @@
-package openai
+// Package eventstream reads server-sent events, as the HTML standard defines them, from a provider that may send anything.
+//
+// It must not know what the events say.
+package eventstream
 
 import (
 	"bytes"
@@ -15,16 +18,17 @@ const (
 	maxEmptyRead = 100
 )
 
-var errTooLong = errors.New("openai: event is too long")
+// ErrTooLong says that a line or an event has no end within the bounds.
+var ErrTooLong = errors.New("event is too long")
 
-// event is one server-sent event. data is valid until the next call of next.
-type event struct {
-	name string
-	data []byte
+// Event is one server-sent event. Data is valid until the next call of Next.
+type Event struct {
+	Name string
+	Data []byte
 }
 
-// sseReader cuts a byte stream into events, as the HTML standard defines them.
-type sseReader struct {
+// Reader cuts a byte stream into events, as the HTML standard defines them.
+type Reader struct {
 	src        io.Reader
 	buf        []byte
 	start, end int  // unread bytes are buf[start:end]
@@ -34,26 +38,27 @@ type sseReader struct {
 	data       []byte
 }
 
-func newSSEReader(src io.Reader) *sseReader {
-	return &sseReader{src: src, buf: make([]byte, firstBuffer)}
+// New reads events from src.
+func New(src io.Reader) *Reader {
+	return &Reader{src: src, buf: make([]byte, firstBuffer)}
 }
 
-// next returns the next event that has data, or io.EOF. What stands at the end without a blank line counts as an event too, since
+// Next returns the next event that has data, or io.EOF. What stands at the end without a blank line counts as an event too, since
 // some providers close the connection right after their last line.
-func (r *sseReader) next() (event, error) {
+func (r *Reader) Next() (Event, error) {
 	r.data = r.data[:0]
 	name, hasData := "", false
 	for {
 		line, err := r.line()
 		if err != nil {
 			if errors.Is(err, io.EOF) && hasData {
-				return event{name, r.data}, nil
+				return Event{name, r.data}, nil
 			}
-			return event{}, err
+			return Event{}, err
 		}
 		if len(line) == 0 {
 			if hasData {
-				return event{name, r.data}, nil
+				return Event{name, r.data}, nil
 			}
 			name = ""
 			continue
@@ -70,7 +75,7 @@ func (r *sseReader) next() (event, error) {
 			hasData = true
 			r.data = append(r.data, value...)
 			if len(r.data) > maxEvent {
-				return event{}, errTooLong
+				return Event{}, ErrTooLong
 			}
 		}
 	}
@@ -78,14 +83,14 @@ func (r *sseReader) next() (event, error) {
 
 // line returns the next line without its end; it is valid until the next call. After the last line comes io.EOF, or the error
 // that broke the stream.
-func (r *sseReader) line() ([]byte, error) {
+func (r *Reader) line() ([]byte, error) {
 	for {
 		if i := lineEnd(r.buf[r.scanned:r.end]); i >= 0 {
 			return r.take(r.scanned + i), nil
 		}
 		r.scanned = r.end
 		if r.end-r.start > maxLine {
-			return nil, errTooLong
+			return nil, ErrTooLong
 		}
 		err := r.fill()
 		if err == nil {
@@ -112,7 +117,7 @@ func lineEnd(b []byte) int {
 }
 
 // take returns the line that ends at buf[i] and steps over its end.
-func (r *sseReader) take(i int) []byte {
+func (r *Reader) take(i int) []byte {
 	line := r.buf[r.start:i]
 	r.skipLF = r.buf[i] == '\r'
 	r.start, r.scanned = i+1, i+1
@@ -121,7 +126,7 @@ func (r *sseReader) take(i int) []byte {
 }
 
 // fill reads once, after making room. It must not wait for the LF of a CRLF: the event is complete without it.
-func (r *sseReader) fill() error {
+func (r *Reader) fill() error {
 	r.makeRoom()
 	for range maxEmptyRead {
 		n, err := r.src.Read(r.buf[r.end:])
@@ -139,7 +144,7 @@ func (r *sseReader) fill() error {
 	return io.ErrNoProgress
 }
 
-func (r *sseReader) makeRoom() {
+func (r *Reader) makeRoom() {
 	if r.start > 0 {
 		copy(r.buf, r.buf[r.start:r.end])
 		r.end -= r.start
@@ -151,7 +156,7 @@ func (r *sseReader) makeRoom() {
 	}
 }
 
-func (r *sseReader) dropLF() {
+func (r *Reader) dropLF() {
 	if !r.skipLF || r.start == r.end {
 		return
 	}
@@ -162,7 +167,7 @@ func (r *sseReader) dropLF() {
 	}
 }
 
-func (r *sseReader) dropByteOrderMark() {
+func (r *Reader) dropByteOrderMark() {
 	const mark = "\uFEFF"
 	if r.begun {
 		return
