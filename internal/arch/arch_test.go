@@ -60,12 +60,13 @@ var rules = map[string]rule{
 		// It joins two other adapters behind their ports: its tests join the real ones.
 		tests: []string{"adapters/rediskv", "adapters/natsbus"},
 	},
-	"adapters/postgres": storage("github.com/jackc/pgx", "github.com/google/uuid", "github.com/pressly/goose"),
-	"adapters/sqlite":   storage("modernc.org/sqlite", "github.com/google/uuid", "github.com/pressly/goose"),
-	"adapters/rediskv":  outbound("github.com/redis/go-redis"),
-	"adapters/natsbus":  outbound("github.com/nats-io/nats.go", "github.com/nats-io/nats-server"),
-	"adapters/openai":   streaming(),
-	"adapters/jwtauth":  outbound("github.com/golang-jwt/jwt"),
+	"adapters/postgres":  storage("github.com/jackc/pgx", "github.com/google/uuid", "github.com/pressly/goose"),
+	"adapters/sqlite":    storage("modernc.org/sqlite", "github.com/google/uuid", "github.com/pressly/goose"),
+	"adapters/rediskv":   outbound("github.com/redis/go-redis"),
+	"adapters/natsbus":   outbound("github.com/nats-io/nats.go", "github.com/nats-io/nats-server"),
+	"adapters/openai":    streaming(),
+	"adapters/anthropic": streaming(),
+	"adapters/jwtauth":   outbound("github.com/golang-jwt/jwt"),
 
 	// What adapters of providers share: one reads events, one makes calls that answer with them.
 	"adapters/internal/eventstream":  {},
