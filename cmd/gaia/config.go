@@ -128,6 +128,7 @@ type config struct {
 	CompatibleKey    string  `env:"COMPATIBLE_API_KEY" secret:"true"`
 	CompatibleModels string  `env:"COMPATIBLE_MODELS" about:"model ids, comma-separated; the first is the default"`
 	AnthropicKey     string  `env:"ANTHROPIC_API_KEY" secret:"true"`
+	AnthropicURL     string  `env:"ANTHROPIC_BASE_URL" envDefault:"https://api.anthropic.com"`
 	GoogleKey        string  `env:"GOOGLE_API_KEY" secret:"true"`
 	GoogleProject    string  `env:"GOOGLE_PROJECT_ID"`
 	MistralKey       string  `env:"MISTRAL_API_KEY" secret:"true"`
@@ -271,6 +272,7 @@ func (c *config) validate() error {
 		{"SUPABASE_URL", c.SupabaseURL, []string{"http", "https"}},
 		{"OPENAI_BASE_URL", c.OpenAIURL, []string{"http", "https"}},
 		{"COMPATIBLE_BASE_URL", c.CompatibleURL, []string{"http", "https"}},
+		{"ANTHROPIC_BASE_URL", c.AnthropicURL, []string{"http", "https"}},
 	} {
 		if err := checkURL(u.value, u.schemes); err != nil {
 			fault("%s: %w", u.name, err)

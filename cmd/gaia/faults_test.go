@@ -207,7 +207,7 @@ func TestProviderFaults(t *testing.T) {
 		"no JSON, 502":  {script: upstream.Script{Fault: upstream.NotJSON, Status: 502}, status: 503, early: true, failure: "not available"},
 		"429":           {script: upstream.Script{Status: 429, Code: "rate_limit_exceeded", RetryAfter: "7"}, status: 429, early: true, failure: "no more requests"},
 		"500":           {script: upstream.Script{Status: 500}, status: 503, early: true, failure: "not available"},
-		"529":           {script: upstream.Script{Status: 529}, status: 503, early: true, failure: "not available"},
+		"529":           {script: upstream.Script{Status: 529}, status: 503, early: true, failure: "overloaded"},
 		"401":           {script: upstream.Script{Status: 401, Code: "invalid_api_key"}, status: 503, early: true, failure: "credentials"},
 		"quota":         {script: upstream.Script{Status: 429, Code: "insufficient_quota"}, status: 503, early: true, failure: "quota"},
 		"too long":      {script: upstream.Script{Status: 400, Code: "context_length_exceeded"}, status: 400, early: true, failure: "context window"},

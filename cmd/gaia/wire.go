@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"gaia/adapters/anthropic"
 	"gaia/adapters/echo"
 	"gaia/adapters/httpapi"
 	"gaia/adapters/jwtauth"
@@ -219,13 +220,13 @@ func wireModels(c config, log *slog.Logger) (models, error) {
 		return models{}, err
 	}
 	completers := openCompleters(c, log)
-	for name, key := range map[string]string{"ANTHROPIC_API_KEY": c.AnthropicKey, "GOOGLE_API_KEY": c.GoogleKey, "MISTRAL_API_KEY": c.MistralKey} {
+	for name, key := range map[string]string{"GOOGLE_API_KEY": c.GoogleKey, "MISTRAL_API_KEY": c.MistralKey} {
 		if key != "" {
 			log.Warn("this version can't use the provider of a key that is set", "setting", name)
 		}
 	}
 	if len(completers) == 0 {
-		log.Warn("chats can't be answered: no provider is configured; set OPENAI_API_KEY or COMPATIBLE_BASE_URL")
+		log.Warn("chats can't be answered: no provider is configured; set a key such as OPENAI_API_KEY, or COMPATIBLE_BASE_URL")
 	}
 	configured := make(map[string]string, len(completers))
 	for _, p := range domain.Providers() {
@@ -294,6 +295,12 @@ func openCompleters(c config, log *slog.Logger) map[string]ports.Completer {
 		cfg := client
 		cfg.BaseURL, cfg.APIKey, cfg.Organization = c.OpenAIURL, c.OpenAIKey, c.OpenAIOrg
 		completers[domain.ProviderOpenAI] = openai.New(cfg)
+	}
+	if c.AnthropicKey != "" {
+		completers[domain.ProviderClaude] = anthropic.New(anthropic.Config{
+			Provider: domain.ProviderClaude, BaseURL: c.AnthropicURL, APIKey: c.AnthropicKey,
+			Connect: client.Connect, FirstToken: client.FirstToken, Idle: client.Idle,
+		})
 	}
 	if c.CompatibleURL != "" {
 		cfg := client
