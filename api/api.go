@@ -1,4 +1,5 @@
-// Package api holds the contract, openapi.yaml, and what is generated from it. It must not hold anything else.
+// Package api holds the contracts, openapi.yaml for clients and asyncapi.yaml for services that listen, and what is generated from
+// them. It must not hold anything else.
 package api
 
 import _ "embed"
@@ -10,3 +11,8 @@ import _ "embed"
 //
 //go:embed openapi.yaml
 var Spec []byte
+
+// Events describes the events on the bus: AsyncAPI 3.0 in YAML.
+//
+//go:embed asyncapi.yaml
+var Events []byte

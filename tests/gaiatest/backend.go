@@ -76,5 +76,6 @@ func full(t testing.TB, f *Faults, settings Settings) Backend {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("gaiatest: gaia migrate up: %v\n%s", err, out)
 	}
+	checkEvents(t, settings["NATS_URL"], settings["NATS_SUBJECT_PREFIX"])
 	return b
 }

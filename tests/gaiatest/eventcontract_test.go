@@ -1,0 +1,100 @@
+package gaiatest_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"gaia/domain"
+	"gaia/tests/gaiatest"
+)
+
+const (
+	anID      = "0195935f-5fa5-7000-8000-3fb2f5a1f0c4"
+	someoneID = "7e8f5f1e-4f0a-4a52-9f59-0d1f6f4f4d11"
+)
+
+// TestEveryEventIsAsTheContractSays encodes each type of event as Gaia fills it.
+func TestEveryEventIsAsTheContractSays(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 14, 10, 26, 53, 589_793_000, time.FixedZone("elsewhere", 60*60))
+	persona := someoneID
+	stored := nats.Header{nats.MsgIdHdr: []string{anID}}
+	model := map[string]any{"provider": "openai", "model": "gpt-4o"}
+	for _, test := range []struct {
+		subject string
+		header  nats.Header
+		payload any
+	}{
+		{domain.SubjectServiceHealth, nil, domain.ServiceHealthEvent{
+			ServiceName: "gateway", Status: "starting", Timestamp: at, Details: map[string]any{"version": "dev"},
+		}},
+		{domain.SubjectServiceReady, nil, domain.ServiceHealthEvent{
+			ServiceName: "gateway", Status: "healthy", Timestamp: at, Details: map[string]any{"version": "dev"},
+		}},
+		{domain.SubjectChatStart, nil, domain.ChatMessageEvent{
+			MessageID: anID, UserID: someoneID, PersonaID: &persona, Status: "started", Timestamp: at,
+		}},
+		{domain.SubjectChatComplete, stored, domain.ChatMessageEvent{
+			MessageID: anID, UserID: "service", Status: "completed", Timestamp: at, Details: map[string]any{
+				"provider": "openai", "model": "gpt-4o", "input_tokens": 1, "output_tokens": 0, "response_time_ms": 12,
+			},
+		}},
+		{domain.SubjectChatFailed, stored, domain.ChatMessageEvent{
+			MessageID: anID, UserID: someoneID, Status: "failed", Timestamp: at, Details: model,
+		}},
+		{domain.SubjectChatFailed, nil, domain.ChatMessageEvent{
+			MessageID: anID, UserID: someoneID, Status: "failed", Timestamp: at, Details: model,
+		}},
+		{domain.SubjectUsageRecorded, stored, domain.UsageRecord{
+			RequestID: anID, Attempt: 2, Owner: someoneID, At: at, Provider: "openai", Model: "gpt-4o", Outcome: domain.OutcomeCanceled,
+			Cost: 1, Usage: domain.Usage{Input: 3, Source: domain.UsagePartial},
+		}.Event()},
+	} {
+		data, err := domain.Event{Subject: test.subject, Payload: test.payload}.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := gaiatest.CheckEvent(test.subject, test.header, data); err != nil {
+			t.Errorf("%s: %v\n%s", test.subject, err, data)
+		}
+	}
+}
+
+func TestEventsThatAreNotAsTheContractSays(t *testing.T) {
+	t.Parallel()
+	const (
+		failed = `{"message_id":"` + anID + `","user_id":"u","persona_id":null,"status":"failed","timestamp":"2026-03-14T09:26:53Z","details":{"provider":"p","model":"m"}}`
+		ready  = `{"service_name":"gateway","status":"healthy","timestamp":"2026-03-14T09:26:53Z","details":{"version":"dev"}}`
+	)
+	id := nats.Header{nats.MsgIdHdr: []string{anID}}
+	for name, test := range map[string]struct {
+		subject string
+		header  nats.Header
+		data    string
+		good    bool
+	}{
+		"as it should be":      {"gaia.chat.message.failed", id, failed, true},
+		"ready":                {"gaia.service.ready", nil, ready, true},
+		"unknown subject":      {"gaia.chat.message", id, failed, false},
+		"planned subject":      {"gaia.asset.generation.start", nil, failed, false},
+		"of another subject":   {"gaia.chat.message.complete", id, failed, false},
+		"no JSON":              {"gaia.chat.message.failed", id, `{`, false},
+		"encoded twice":        {"gaia.service.ready", nil, `"` + strings.ReplaceAll(ready, `"`, `\"`) + `"`, false},
+		"unknown key":          {"gaia.service.ready", nil, strings.Replace(ready, `{`, `{"a":1,`, 1), false},
+		"key missing":          {"gaia.service.ready", nil, strings.Replace(ready, `"service_name":"gateway",`, ``, 1), false},
+		"time not in UTC":      {"gaia.service.ready", nil, strings.Replace(ready, `53Z`, `53+01:00`, 1), false},
+		"no time":              {"gaia.service.ready", nil, strings.Replace(ready, `2026-03-14`, `yesterday`, 1), false},
+		"malformed id":         {"gaia.chat.message.failed", id, strings.Replace(failed, anID, "m1", 1), false},
+		"text in the details":  {"gaia.chat.message.failed", id, strings.Replace(failed, `"model"`, `"question":"why?","model"`, 1), false},
+		"header without sense": {"gaia.service.ready", id, ready, false},
+		"malformed event id":   {"gaia.chat.message.failed", nats.Header{nats.MsgIdHdr: []string{"1"}}, failed, false},
+		"stored without an id": {"gaia.usage.recorded", nil, `{}`, false},
+	} {
+		if err := gaiatest.CheckEvent(test.subject, test.header, []byte(test.data)); (err == nil) != test.good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
