@@ -46,7 +46,7 @@ test-deps: ## install the servers and Node that the tests need (Debian, as root)
 	@sh scripts/test-deps.sh
 
 bench: build ## measure the built program and print a table
-	@$(GO) run ./tests/bench -gaia bin/gaia
+	@sh scripts/bench.sh
 
 fuzz: ## run every fuzz target for FUZZTIME (1m)
 	@FUZZTIME=$(FUZZTIME) sh scripts/fuzz.sh
