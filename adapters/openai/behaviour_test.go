@@ -49,6 +49,29 @@ func TestContract(t *testing.T) {
 	}
 }
 
+// What the dialects send and accept is different; how they behave is not.
+func TestContractOfDialects(t *testing.T) {
+	t.Parallel()
+	for name, dialect := range map[string]openai.Dialect{"Gemini": openai.Gemini, "Mistral": openai.Mistral} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			speaking := func(h http.Handler) *openai.Completer {
+				cfg := plain(t, h)
+				cfg.Dialect = dialect
+				return completer(t, cfg)
+			}
+			portstest.Completer(t, func(t *testing.T) portstest.CompleterSetup {
+				return portstest.CompleterSetup{
+					Prompt:  domain.Prompt{Model: "m", Messages: []domain.PromptMessage{{Role: domain.RoleUser, Content: "Hi"}}},
+					Answers: speaking(upstreamtest.Send(hello, there, stop, cost, done)),
+					Stalls:  speaking(upstreamtest.Then(upstreamtest.Stall(t), hello)),
+					Breaks:  speaking(upstreamtest.Then(upstreamtest.Abort, hello)),
+				}
+			})
+		})
+	}
+}
+
 // A client that leaves must not cost money: the provider has to see it at once.
 func TestProviderSeesTheEndAtOnce(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"gaia/adapters/internal/upstream"
 	"gaia/domain"
@@ -58,7 +57,8 @@ type chunkUsage struct {
 
 // decoder turns the chunks of one answer into deltas. It is the upstream.Format of one stream.
 type decoder struct {
-	calls callTracker
+	dialect Dialect
+	calls   callTracker
 }
 
 // Decode returns what an event adds to the answer, or what the provider said instead of going on.
@@ -67,7 +67,7 @@ func (d *decoder) Decode(name string, data []byte, p *upstream.Progress) (domain
 		p.Ended = true
 		return domain.Delta{}, nil, nil
 	}
-	if name == "error" {
+	if name == "error" || bytes.HasPrefix(data, []byte("[")) { // Gemini puts errors into a list
 		said, _ := parseError(data)
 		return domain.Delta{}, (*upstream.Said)(&said), nil
 	}
@@ -82,6 +82,11 @@ func (d *decoder) Decode(name string, data []byte, p *upstream.Progress) (domain
 		usage := c.Usage.toDomain()
 		p.Usage = &usage
 	}
+	if len(c.Choices) == 0 && c.Usage == nil { // Mistral's errors have their fields at the top
+		if said, ok := parseError(data); ok {
+			return domain.Delta{}, (*upstream.Said)(&said), nil
+		}
+	}
 	for _, choice := range c.Choices {
 		if choice.Index == 0 { // Gaia asks for one answer only
 			return d.choice(choice.Delta, choice.FinishReason, p)
@@ -91,7 +96,7 @@ func (d *decoder) Decode(name string, data []byte, p *upstream.Progress) (domain
 }
 
 func (d *decoder) choice(in chunkDelta, finish string, p *upstream.Progress) (domain.Delta, *upstream.Said, error) {
-	out := domain.Delta{Content: string(in.Content), Refusal: in.Refusal}
+	out := domain.Delta{Content: in.Content.text, Refusal: in.Refusal}
 	for _, fragment := range in.ToolCalls {
 		piece, err := d.calls.add(fragment)
 		if err != nil {
@@ -101,31 +106,33 @@ func (d *decoder) choice(in chunkDelta, finish string, p *upstream.Progress) (do
 			out.ToolCalls = append(out.ToolCalls, piece)
 		}
 	}
-	if out.Content != "" || out.Refusal != "" || len(in.ToolCalls) > 0 || isSet(in.ReasoningContent) || isSet(in.Reasoning) {
+	if out.Content != "" || in.Content.parts || out.Refusal != "" || len(in.ToolCalls) > 0 || isSet(in.ReasoningContent) || isSet(in.Reasoning) {
 		p.Begun = true
 	}
 	if finish == "" || p.Finished {
 		return out, nil, nil
 	}
-	if finish == "error" || finish == "insufficient_system_resource" {
-		return domain.Delta{}, &upstream.Said{Type: finish}, nil
+	word := finishWord(finish)
+	switch word {
+	case "error", "insufficient_system_resource", "function_call_filter", "malformed_function_call", "unexpected_tool_call":
+		return domain.Delta{}, &upstream.Said{Type: word}, nil
 	}
 	if !d.calls.complete() {
 		return domain.Delta{}, nil, fmt.Errorf("%w: a tool call has no name", upstream.ErrUnreadable)
 	}
 	p.Begun, p.Finished = true, true
-	out.Finish = finishReason(finish)
+	out.Finish = d.dialect.finish(finishReason(word), len(d.calls.calls))
 	return out, nil, nil
 }
 
 // finishReason takes the words of OpenAI and those that compatible providers let through from their own formats.
-func finishReason(s string) domain.FinishReason {
-	switch strings.ToLower(s) {
+func finishReason(word string) domain.FinishReason {
+	switch word {
 	case "length", "max_tokens", "model_length":
 		return domain.FinishLength
 	case "tool_calls", "tool_use", "function_call":
 		return domain.FinishToolCalls
-	case "content_filter", "safety", "refusal":
+	case "content_filter", "safety", "refusal", "recitation", "blocklist", "prohibited_content", "spii", "image_safety":
 		return domain.FinishContentFilter
 	default:
 		return domain.FinishStop
@@ -143,7 +150,10 @@ func (u *chunkUsage) toDomain() domain.Usage {
 }
 
 // looseText is a text, or a list of parts whose texts belong together; null is no text.
-type looseText string
+type looseText struct {
+	text  string
+	parts bool // there were parts, be they only thoughts
+}
 
 // UnmarshalJSON takes all three.
 func (t *looseText) UnmarshalJSON(data []byte) error {
@@ -156,13 +166,14 @@ func (t *looseText) UnmarshalJSON(data []byte) error {
 			return err
 		}
 		for _, p := range parts {
+			t.parts = true
 			if p.Type == "text" {
-				*t += looseText(p.Text)
+				t.text += p.Text
 			}
 		}
 		return nil
 	}
-	return json.Unmarshal(data, (*string)(t))
+	return json.Unmarshal(data, &t.text)
 }
 
 // looseArguments is JSON as text, or the object itself; null is nothing.

@@ -116,7 +116,7 @@ func TestFinishReasons(t *testing.T) {
 	for word, want := range map[string]domain.FinishReason{
 		"stop": domain.FinishStop, "STOP": domain.FinishStop, "eos": domain.FinishStop, "length": domain.FinishLength,
 		"model_length": domain.FinishLength, "MAX_TOKENS": domain.FinishLength, "tool_calls": domain.FinishToolCalls,
-		"function_call": domain.FinishToolCalls, "content_filter": domain.FinishContentFilter, "SAFETY": domain.FinishContentFilter,
+		"function_call": domain.FinishToolCalls, "content_filter": domain.FinishContentFilter, "content_filter: SPII": domain.FinishContentFilter, "SAFETY": domain.FinishContentFilter,
 	} {
 		d := testDecoder()
 		var a domain.AnswerBuilder

@@ -60,7 +60,11 @@ func TestRefusals(t *testing.T) {
 		"body of 1 MB":       {400, strings.Repeat("x", 1<<20), domain.BadRequest, "", refusedText},
 		"not JSON":           {400, `<html>secret</html>`, domain.BadRequest, "", refusedText},
 		"empty list":         {400, `[]`, domain.BadRequest, "", refusedText},
-		"unprocessable":      {422, `{"detail":[{"msg":"x"}]}`, domain.BadRequest, "", refusedText},
+		"unprocessable":      {422, `{"detail":[{"msg":"x","input":"secret"}]}`, domain.BadRequest, "", "x"},
+		"no rules":           {422, `{"detail":{"msg":"secret"}}`, domain.BadRequest, "", refusedText},
+		"not of an error":    {400, `{"message":"secret"}`, domain.BadRequest, "", refusedText},
+		"context, vLLM":      {400, `{"object":"error","message":"This model's maximum context length is 8192 tokens. However, you requested 9000.","type":"BadRequestError","param":null,"code":400}`, domain.BadRequest, "context_length_exceeded", tooLong},
+		"context, llama.cpp": {400, `{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}`, domain.BadRequest, "context_length_exceeded", tooLong},
 		"too large":          {413, ``, domain.BadRequest, "", refusedText},
 		"server":             {500, `{"error":{"message":"oops at db-7.internal","type":"server_error","code":null}}`, domain.Unavailable, "", away},
 		"gateway":            {502, `<html>nginx</html>`, domain.Unavailable, "", away},
@@ -74,7 +78,7 @@ func TestRefusals(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := refusedWith(t, test.status, http.Header{"Location": {"http://127.0.0.1:1/"}}, test.body)
+			e := refusedWith(t, openai.Config{}, test.status, http.Header{"Location": {"http://127.0.0.1:1/"}}, test.body)
 			if e.Kind != test.kind || e.Code != test.code || e.Message != test.want {
 				t.Errorf("got kind %d, code %q, %q\nwant kind %d, code %q, %q", e.Kind, e.Code, e.Message, test.kind, test.code, test.want)
 			}
@@ -109,14 +113,14 @@ func TestRetryAfter(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if got := refusedWith(t, test.status, test.header, "").RetryAfter; got < test.least || got > test.most {
+			if got := refusedWith(t, openai.Config{}, test.status, test.header, "").RetryAfter; got < test.least || got > test.most {
 				t.Errorf("got %v, want %v to %v", got, test.least, test.most)
 			}
 		})
 	}
 }
 
-func refusedWith(t *testing.T, status int, header http.Header, body string) *domain.Error {
+func refusedWith(t *testing.T, cfg openai.Config, status int, header http.Header, body string) *domain.Error {
 	t.Helper()
 	calls := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -130,7 +134,8 @@ func refusedWith(t *testing.T, status int, header http.Header, body string) *dom
 		_, _ = io.WriteString(w, body)
 	}))
 	defer server.Close()
-	c := openai.New(openai.Config{BaseURL: server.URL, APIKey: key})
+	cfg.BaseURL, cfg.APIKey = server.URL, key
+	c := openai.New(cfg)
 	defer c.CloseIdle()
 	st, err := c.Open(t.Context(), domain.Prompt{Model: "gpt-9"})
 	if err == nil {

@@ -10,7 +10,6 @@ package openai
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net/http"
 	"strings"
@@ -33,6 +32,7 @@ type Config struct {
 	BaseURL      string // with the version, such as https://api.openai.com/v1
 	APIKey       string // sent as a Bearer token; none when empty
 	Organization string
+	Dialect      Dialect
 
 	Connect    time.Duration // to connect, and again for the TLS handshake
 	FirstToken time.Duration // from sending the prompt to the first piece of the answer
@@ -44,8 +44,9 @@ type Config struct {
 
 // Completer answers prompts with the models of one provider.
 type Completer struct {
-	client *upstream.Client
-	newID  func() string // for tool calls that come without one
+	client  *upstream.Client
+	dialect Dialect
+	newID   func() string // for tool calls that come without one
 }
 
 var _ ports.Completer = (*Completer)(nil)
@@ -66,7 +67,7 @@ func New(cfg Config) *Completer {
 			URL:     strings.TrimRight(cmp.Or(cfg.BaseURL, DefaultBaseURL), "/") + "/chat/completions",
 			Connect: cfg.Connect, FirstToken: cfg.FirstToken, Idle: cfg.Idle, HTTPClient: cfg.HTTPClient,
 		}),
-		newID: func() string { return "call_" + rand.Text() },
+		dialect: cfg.Dialect, newID: cfg.Dialect.newID,
 	}
 }
 
@@ -75,11 +76,11 @@ func (c *Completer) CloseIdle() { c.client.CloseIdle() }
 
 // Open sends the prompt and waits for the provider's status, not for its first word.
 func (c *Completer) Open(ctx context.Context, p domain.Prompt) (ports.CompletionStream, error) {
-	body, err := encodeRequest(p)
+	body, err := encodeRequest(p, c.dialect)
 	if err != nil {
 		return nil, fmt.Errorf("openai: %w", err)
 	}
-	s, err := c.client.Open(ctx, p.Model, body, &decoder{calls: callTracker{newID: c.newID}})
+	s, err := c.client.Open(ctx, p.Model, body, &decoder{dialect: c.dialect, calls: callTracker{newID: c.newID}})
 	if err != nil {
 		return nil, err // not s: a nil stream in the interface would look like one
 	}

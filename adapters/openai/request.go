@@ -15,13 +15,14 @@ type request struct {
 	Model               string          `json:"model"`
 	Messages            []message       `json:"messages"`
 	Stream              bool            `json:"stream"`
-	StreamOptions       streamOptions   `json:"stream_options"`
+	StreamOptions       *streamOptions  `json:"stream_options,omitempty"`
 	Temperature         *float64        `json:"temperature,omitempty"`
 	TopP                *float64        `json:"top_p,omitempty"`
 	MaxTokens           *int            `json:"max_tokens,omitempty"`
 	MaxCompletionTokens *int            `json:"max_completion_tokens,omitempty"`
 	Stop                []string        `json:"stop,omitempty"`
 	Seed                *int64          `json:"seed,omitempty"`
+	RandomSeed          *int64          `json:"random_seed,omitempty"`
 	PresencePenalty     *float64        `json:"presence_penalty,omitempty"`
 	FrequencyPenalty    *float64        `json:"frequency_penalty,omitempty"`
 	User                string          `json:"user,omitempty"`
@@ -55,9 +56,10 @@ type imageURL struct {
 }
 
 type messageCall struct {
-	ID       string       `json:"id"`
-	Type     string       `json:"type"`
-	Function callFunction `json:"function"`
+	ID       string        `json:"id"`
+	Type     string        `json:"type"`
+	Function callFunction  `json:"function"`
+	Extra    *extraContent `json:"extra_content,omitempty"`
 }
 
 type callFunction struct {
@@ -91,9 +93,9 @@ type responseFormat struct {
 
 // encodeRequest writes a prompt as the body of a streaming request. The usage is always asked for: without it, what an answer
 // cost can only be guessed.
-func encodeRequest(p domain.Prompt) ([]byte, error) {
+func encodeRequest(p domain.Prompt, dialect Dialect) ([]byte, error) {
 	r := request{
-		Model: p.Model, Stream: true, StreamOptions: streamOptions{IncludeUsage: true},
+		Model: p.Model, Stream: true, StreamOptions: &streamOptions{IncludeUsage: true},
 		Messages:    make([]message, 0, len(p.Messages)),
 		Temperature: p.Temperature, TopP: p.TopP, Stop: p.Stop, Seed: p.Seed,
 		PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty, User: p.User,
@@ -114,6 +116,7 @@ func encodeRequest(p domain.Prompt) ([]byte, error) {
 	} else {
 		r.MaxTokens = p.MaxTokens
 	}
+	dialect.adapt(&r, p)
 	return upstream.Marshal(r)
 }
 
@@ -123,7 +126,7 @@ func messageFromDomain(m domain.PromptMessage) message {
 		out.Content = partsFromDomain(m.Parts)
 	}
 	for _, c := range m.ToolCalls {
-		out.ToolCalls = append(out.ToolCalls, messageCall{c.ID, "function", callFunction{c.Name, c.Arguments}})
+		out.ToolCalls = append(out.ToolCalls, messageCall{ID: c.ID, Type: "function", Function: callFunction{c.Name, c.Arguments}})
 	}
 	if out.Content == "" && len(out.ToolCalls) > 0 {
 		out.Content = nil // the key has to be there, as null

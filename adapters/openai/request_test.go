@@ -21,6 +21,13 @@ func prompts() map[string]domain.Prompt {
 		Name: "weather", Description: "Weather <now>", Strict: new(true),
 		Parameters: map[string]any{"type": "object", "properties": map[string]any{"city": map[string]any{"type": "string"}}},
 	}
+	everything := []domain.PromptMessage{
+		{Role: domain.RoleDeveloper, Content: "Be brief."}, {Role: domain.RoleUser, Content: "Weather?", Name: "ada"},
+		{Role: domain.RoleAssistant, ToolCalls: []domain.ToolCall{
+			{ID: "call_abc", Name: "weather", Arguments: `{"city":"Bern"}`}, {ID: "abcDEF012", Name: "ping", Arguments: "{}"},
+		}},
+		{Role: domain.RoleTool, ToolCallID: "call_abc", Content: "Rain"}, {Role: domain.RoleTool, ToolCallID: "abcDEF012", Content: "pong"},
+	}
 	return map[string]domain.Prompt{
 		"plain": {Model: "gpt-4o-mini", Messages: []domain.PromptMessage{
 			{Role: domain.RoleSystem, Content: "You are Mu."}, {Role: domain.RoleDeveloper, Content: "Be brief."},
@@ -46,7 +53,19 @@ func prompts() map[string]domain.Prompt {
 			},
 		},
 		"tools_required": {Model: "gpt-4o", Messages: say, Tools: []domain.Tool{city}, ToolChoice: domain.ToolChoice{Mode: "required"}},
-		"json_object":    {Model: "gpt-4o", Messages: say, ResponseFormat: &domain.ResponseFormat{Type: "json_object"}},
+		"gemini": {
+			Model: "gemini-2.5-flash", Messages: everything, Temperature: new(1.7), TopP: new(0.5), MaxTokens: new(7), Stop: []string{"a"}, Seed: new(int64(42)),
+			PresencePenalty: new(-1.5), FrequencyPenalty: new(0.25), User: "u-1", Tools: []domain.Tool{city, {Name: "ping"}},
+			ToolChoice: domain.ToolChoice{Mode: "required"}, ParallelToolCalls: new(false),
+		},
+		"gemini_signed": {Model: "gemini-3-pro-preview", Messages: everything, Tools: []domain.Tool{city}},
+		"mistral": {
+			Model: "mistral-small-latest", Messages: everything, Temperature: new(1.7), TopP: new(0.5), MaxTokens: new(7), Stop: []string{"a"}, Seed: new(int64(42)),
+			PresencePenalty: new(-1.5), FrequencyPenalty: new(0.25), User: "u-1", Tools: []domain.Tool{city, {Name: "ping"}},
+			ToolChoice: domain.ToolChoice{Mode: "required"}, ParallelToolCalls: new(false),
+		},
+		"mistral_tool": {Model: "mistral-small-latest", Messages: say, Temperature: new(0.3), Tools: []domain.Tool{city}, ToolChoice: domain.ToolChoice{Name: "weather"}},
+		"json_object":  {Model: "gpt-4o", Messages: say, ResponseFormat: &domain.ResponseFormat{Type: "json_object"}},
 		"json_schema": {Model: "gpt-4o", Messages: say, ResponseFormat: &domain.ResponseFormat{Type: "json_schema", Schema: map[string]any{
 			"name": "answer", "strict": true, "schema": map[string]any{"type": "object"},
 		}}},
@@ -58,7 +77,7 @@ func TestRequestBodies(t *testing.T) {
 	for name, prompt := range prompts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, body := capture(t, openai.Config{}, prompt)
+			_, body := capture(t, openai.Config{Dialect: dialect(name)}, prompt)
 			var indented bytes.Buffer
 			if err := json.Indent(&indented, body, "", "  "); err != nil {
 				t.Fatal(err)

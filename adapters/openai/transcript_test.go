@@ -29,7 +29,7 @@ func TestTranscripts(t *testing.T) {
 	for name, body := range transcripts(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := json.MarshalIndent(overHTTP(t, body), "", "  ")
+			got, err := json.MarshalIndent(overHTTP(t, dialect(name), body), "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func TestAnyCutGivesTheSameDeltas(t *testing.T) {
 			t.Parallel()
 			upstreamtest.SameWhole(t, body, func(t *testing.T, r io.Reader) string {
 				t.Helper()
-				got, err := json.Marshal(read(t, openai.New(openai.Config{HTTPClient: upstreamtest.Canned(r)})))
+				got, err := json.Marshal(read(t, openai.New(openai.Config{Dialect: dialect(name), HTTPClient: upstreamtest.Canned(r)})))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -80,10 +80,24 @@ func transcripts(t *testing.T) map[string]string {
 	return bodies
 }
 
-func overHTTP(t *testing.T, body string) outcome {
+// dialect is whose transcript or request a file holds, by its name.
+func dialect(name string) openai.Dialect {
+	name = strings.TrimPrefix(name, "fail_")
+	switch {
+	case strings.HasPrefix(name, "gemini"):
+		return openai.Gemini
+	case strings.HasPrefix(name, "mistral"):
+		return openai.Mistral
+	default:
+		return openai.Standard
+	}
+}
+
+func overHTTP(t *testing.T, dialect openai.Dialect, body string) outcome {
 	t.Helper()
 	cfg := plain(t, upstreamtest.Send(strings.SplitAfter(body, "\n\n")...))
 	cfg.BaseURL += "/v1/"
+	cfg.Dialect = dialect
 	return read(t, completer(t, cfg))
 }
 
