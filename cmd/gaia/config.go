@@ -129,9 +129,11 @@ type config struct {
 	CompatibleModels string  `env:"COMPATIBLE_MODELS" about:"model ids, comma-separated; the first is the default"`
 	AnthropicKey     string  `env:"ANTHROPIC_API_KEY" secret:"true"`
 	AnthropicURL     string  `env:"ANTHROPIC_BASE_URL" envDefault:"https://api.anthropic.com"`
-	GoogleKey        string  `env:"GOOGLE_API_KEY" secret:"true"`
+	GoogleKey        string  `env:"GOOGLE_API_KEY" secret:"true" about:"for Gemini"`
+	GeminiURL        string  `env:"GEMINI_BASE_URL" envDefault:"https://generativelanguage.googleapis.com/v1beta/openai"`
 	GoogleProject    string  `env:"GOOGLE_PROJECT_ID"`
 	MistralKey       string  `env:"MISTRAL_API_KEY" secret:"true"`
+	MistralURL       string  `env:"MISTRAL_BASE_URL" envDefault:"https://api.mistral.ai/v1"`
 	LLMConnect       seconds `env:"LLM_CONNECT_TIMEOUT" envDefault:"5" about:"of providers: to connect, and again for the TLS handshake"`
 	LLMFirstToken    seconds `env:"LLM_FIRST_TOKEN_TIMEOUT" envDefault:"120" about:"of providers: from the prompt to the first piece of the answer"`
 	LLMIdle          seconds `env:"LLM_IDLE_TIMEOUT" envDefault:"30" about:"of providers: between two pieces"`
@@ -273,6 +275,8 @@ func (c *config) validate() error {
 		{"OPENAI_BASE_URL", c.OpenAIURL, []string{"http", "https"}},
 		{"COMPATIBLE_BASE_URL", c.CompatibleURL, []string{"http", "https"}},
 		{"ANTHROPIC_BASE_URL", c.AnthropicURL, []string{"http", "https"}},
+		{"GEMINI_BASE_URL", c.GeminiURL, []string{"http", "https"}},
+		{"MISTRAL_BASE_URL", c.MistralURL, []string{"http", "https"}},
 	} {
 		if err := checkURL(u.value, u.schemes); err != nil {
 			fault("%s: %w", u.name, err)

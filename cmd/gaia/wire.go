@@ -220,11 +220,6 @@ func wireModels(c config, log *slog.Logger) (models, error) {
 		return models{}, err
 	}
 	completers := openCompleters(c, log)
-	for name, key := range map[string]string{"GOOGLE_API_KEY": c.GoogleKey, "MISTRAL_API_KEY": c.MistralKey} {
-		if key != "" {
-			log.Warn("this version can't use the provider of a key that is set", "setting", name)
-		}
-	}
 	if len(completers) == 0 {
 		log.Warn("chats can't be answered: no provider is configured; set a key such as OPENAI_API_KEY, or COMPATIBLE_BASE_URL")
 	}
@@ -290,22 +285,25 @@ func loadCatalogue(path string) (domain.Catalogue, error) {
 // client can be tried without one.
 func openCompleters(c config, log *slog.Logger) map[string]ports.Completer {
 	completers := map[string]ports.Completer{}
-	client := openai.Config{Connect: c.LLMConnect.duration(), FirstToken: c.LLMFirstToken.duration(), Idle: c.LLMIdle.duration()}
-	if c.OpenAIKey != "" {
-		cfg := client
-		cfg.BaseURL, cfg.APIKey, cfg.Organization = c.OpenAIURL, c.OpenAIKey, c.OpenAIOrg
-		completers[domain.ProviderOpenAI] = openai.New(cfg)
-	}
+	connect, first, idle := c.LLMConnect.duration(), c.LLMFirstToken.duration(), c.LLMIdle.duration()
 	if c.AnthropicKey != "" {
 		completers[domain.ProviderClaude] = anthropic.New(anthropic.Config{
-			Provider: domain.ProviderClaude, BaseURL: c.AnthropicURL, APIKey: c.AnthropicKey,
-			Connect: client.Connect, FirstToken: client.FirstToken, Idle: client.Idle,
+			Provider: domain.ProviderClaude, BaseURL: c.AnthropicURL, APIKey: c.AnthropicKey, Connect: connect, FirstToken: first, Idle: idle,
 		})
 	}
-	if c.CompatibleURL != "" {
-		cfg := client
-		cfg.Provider, cfg.BaseURL, cfg.APIKey = domain.ProviderCompatible, c.CompatibleURL, c.CompatibleKey
-		completers[domain.ProviderCompatible] = openai.New(cfg)
+	for _, p := range []struct {
+		configured string // the setting that switches it on
+		cfg        openai.Config
+	}{
+		{c.OpenAIKey, openai.Config{Provider: domain.ProviderOpenAI, BaseURL: c.OpenAIURL, APIKey: c.OpenAIKey, Organization: c.OpenAIOrg}},
+		{c.GoogleKey, openai.Config{Provider: domain.ProviderGemini, BaseURL: c.GeminiURL, APIKey: c.GoogleKey, Dialect: openai.Gemini}},
+		{c.MistralKey, openai.Config{Provider: domain.ProviderMistral, BaseURL: c.MistralURL, APIKey: c.MistralKey, Dialect: openai.Mistral}},
+		{c.CompatibleURL, openai.Config{Provider: domain.ProviderCompatible, BaseURL: c.CompatibleURL, APIKey: c.CompatibleKey}},
+	} {
+		if p.configured != "" {
+			p.cfg.Connect, p.cfg.FirstToken, p.cfg.Idle = connect, first, idle
+			completers[p.cfg.Provider] = openai.New(p.cfg)
+		}
 	}
 	if !c.production() {
 		completers[domain.ProviderEcho] = echo.New(echo.Config{WordDelay: c.EchoWordDelay.duration()})
