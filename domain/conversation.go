@@ -3,6 +3,7 @@ package domain
 import (
 	"strings"
 	"time"
+	"unicode"
 )
 
 // MaxHistory is how many stored messages at most go back to a model with a new one.
@@ -42,21 +43,41 @@ func TitleFrom(question string) string {
 // PreviewFrom is how a message begins.
 func PreviewFrom(content string) string { return shorten(content, maxPreview) }
 
-// shorten puts a text on one line of at most so many characters, cut between words where there are any.
+// shorten puts a text on one line of at most so many characters, cut between words where there are any. It reads no more of the text
+// than it needs: answers may be as long as a book.
 func shorten(text string, most int) string {
-	if len(text) > 8*most { // more than enough bytes, and no reason to look at a whole book
-		text = strings.ToValidUTF8(text[:8*most], "")
+	var line strings.Builder
+	count, room := 0, 0 // room: bytes of what leaves room for the sign of a cut
+	add := func(r rune) bool {
+		if count == most {
+			return false
+		}
+		line.WriteRune(r)
+		if count++; count < most {
+			room = line.Len()
+		}
+		return true
 	}
-	text = strings.Join(strings.Fields(text), " ")
-	runes := []rune(text)
-	if len(runes) <= most {
-		return text
+	gap := false
+	for _, r := range text {
+		if unicode.IsSpace(r) {
+			gap = count > 0
+			continue
+		}
+		if gap && !add(' ') || !add(r) {
+			return cutAtWord(line.String()[:room]) + "…"
+		}
+		gap = false
 	}
-	cut := string(runes[:most-1])
-	if space := strings.LastIndexByte(cut, ' '); space > len(cut)/2 {
-		cut = cut[:space]
+	return line.String()
+}
+
+// cutAtWord drops a word that was cut in two, unless little would be left.
+func cutAtWord(line string) string {
+	if space := strings.LastIndexByte(line, ' '); space > len(line)/2 {
+		return line[:space]
 	}
-	return cut + "…"
+	return line
 }
 
 // Message is one stored utterance of a conversation.

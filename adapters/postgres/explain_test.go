@@ -90,6 +90,26 @@ func TestHistoryUsesItsIndex(t *testing.T) {
 	}
 }
 
+// Pages of the list of conversations come in order from their index, also for who has a hundred thousand.
+func TestConversationsUseTheirIndex(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	conn := connect(t, url)
+	exec(t, conn, `INSERT INTO conversations (id, principal, updated_at)
+		SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'owner 0' ELSE 'owner ' || n END, timestamptz '2024-01-01' + n % 1000 * interval '1 minute'
+		FROM generate_series(1, 100000) AS n`)
+	exec(t, conn, `VACUUM ANALYZE conversations`)
+	statement := traced(t, url, "ORDER BY updated_at DESC", func(s *postgres.Store) {
+		if _, _, err := s.Conversations().List(t.Context(), "owner 0", 20, 0); err != nil {
+			t.Fatal(err)
+		}
+	})
+	plan := explain(t, conn, statement, "owner 0", 0, 20)
+	if !strings.Contains(plan, "idx_conversations_principal") || strings.Contains(plan, "Sort") {
+		t.Errorf("conversations do not come in order from their index:\n%s", plan)
+	}
+}
+
 func fillPersonas(t *testing.T, conn *pgx.Conn, n, activePercent, words int) {
 	t.Helper()
 	exec(t, conn, `TRUNCATE personas CASCADE`)

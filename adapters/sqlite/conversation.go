@@ -27,11 +27,12 @@ func (s *ConversationStore) History(ctx context.Context, owner, conversationID s
 	if err != nil {
 		return nil, err
 	}
+	read := s.db.readFew
 	if limit <= 0 {
-		limit = math.MaxInt64
+		read, limit = s.db.read, math.MaxInt64
 	}
 	var messages []domain.Message
-	err = s.db.read(ctx, "read history", func(ctx context.Context, q *sqlcgen.Queries) error {
+	err = read(ctx, "read history", func(ctx context.Context, q *sqlcgen.Queries) error {
 		rows, err := lastMessages(ctx, q, owner, id, int64(limit))
 		if err != nil {
 			return err
@@ -91,7 +92,7 @@ func (s *ConversationStore) Count(ctx context.Context, owner, conversationID str
 		return 0, err
 	}
 	var count int64
-	err = s.db.read(ctx, "count messages", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+	err = s.db.readFew(ctx, "count messages", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
 		if id == "" {
 			count, err = q.GetDefaultMessageCount(ctx, owner)
 		} else {
@@ -168,7 +169,7 @@ func (s *ConversationStore) List(ctx context.Context, owner string, limit, offse
 // Get implements ports.ConversationDirectory.
 func (s *ConversationStore) Get(ctx context.Context, owner, id string) (domain.Conversation, error) {
 	var row sqlcgen.GetConversationRow
-	err := s.db.read(ctx, "get conversation", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+	err := s.db.readFew(ctx, "get conversation", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
 		row, err = oneConversation(ctx, q, owner, id)
 		return err
 	})

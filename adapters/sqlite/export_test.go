@@ -28,3 +28,23 @@ func (s *Store) ExplainRead(ctx context.Context, query string) (string, error) {
 	}
 	return plan, rows.Err()
 }
+
+// Alone does something while nobody writes.
+func (s *Store) Alone(ctx context.Context, do func() error) error { return s.group.alone(ctx, do) }
+
+// Waiting is how many want to write together and wait.
+func (s *Store) Waiting() int { return s.group.waits() }
+
+// Commits is how many transactions have been committed together.
+func (s *Store) Commits() int64 { return s.group.commits.Load() }
+
+// Wrote counts pages of the log.
+func (s *Store) Wrote(pages int) { s.checkpoints.wrote(pages) }
+
+// WriterPragma returns a setting of the connection that writes.
+func (s *Store) WriterPragma(ctx context.Context, name string) (value string, err error) {
+	err = s.group.alone(ctx, func() error {
+		return s.group.conn.QueryRowContext(ctx, "PRAGMA "+name).Scan(&value)
+	})
+	return value, err
+}

@@ -188,10 +188,20 @@ func TestListsUseTheirIndexes(t *testing.T) {
 		"idx_personas_active_created_at":     "SELECT * FROM personas WHERE is_active = TRUE ORDER BY created_at DESC, id DESC",
 		"idx_chat_messages_conversation_seq": "SELECT * FROM chat_messages WHERE conversation_id = 'x' ORDER BY seq DESC LIMIT 50",
 		"conversations_default_key":          "SELECT id FROM conversations WHERE principal = 'x' AND is_default",
+		"idx_conversations_principal":        "SELECT * FROM conversations WHERE principal = 'x' AND is_active ORDER BY updated_at DESC, id DESC LIMIT 20",
 	} {
-		if plan, err := s.ExplainRead(t.Context(), query); err != nil || !strings.Contains(plan, index) {
+		if plan, err := s.ExplainRead(t.Context(), query); err != nil || !strings.Contains(plan, index) || strings.Contains(plan, "TEMP B-TREE FOR ORDER BY") {
 			t.Errorf("%s: the plan does not use %s: %s %v", query, index, plan, err)
 		}
+	}
+}
+
+// Pages of conversations need no sorting at all: there may be many of one time.
+func TestConversationsComeInOrder(t *testing.T) {
+	t.Parallel()
+	const query = "SELECT * FROM conversations WHERE principal = 'x' AND is_active ORDER BY updated_at DESC, id DESC LIMIT 20"
+	if plan, err := open(t, newFile(t)).ExplainRead(t.Context(), query); err != nil || strings.Contains(plan, "TEMP B-TREE") {
+		t.Errorf("%s %v", plan, err)
 	}
 }
 

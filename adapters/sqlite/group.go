@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"gaia/adapters/sqlite/internal/sqlcgen"
 )
@@ -24,6 +25,7 @@ type group struct {
 	ended chan struct{} // is closed when nobody may come any more
 	wrote func(pages int)
 
+	commits atomic.Int64
 	mu      sync.Mutex
 	waiting []*job
 	closed  bool
@@ -89,6 +91,12 @@ func (g *group) leave(j *job) bool {
 	return true
 }
 
+func (g *group) waits() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.waiting)
+}
+
 // take returns the jobs of the next transaction. Those whose caller has left are not among them.
 func (g *group) take() []*job {
 	g.mu.Lock()
@@ -110,24 +118,31 @@ func (g *group) take() []*job {
 // nobody's work has begun then.
 func (g *group) commitWaiting() error {
 	defer func() { g.lead <- struct{}{} }()
+	if g.waits() == 0 { // another has written for everybody, and the token came before its word of that
+		return nil
+	}
 	if err := g.begin(context.Background()); err != nil {
 		return err
 	}
-	defer g.rollback() // without effect after a commit
 	jobs := g.take()
 	outcome := slices.Repeat([]error{errPanic}, len(jobs)) // unless something better is known
+	ended := false
 	defer func() {
+		if !ended {
+			g.rollback()
+		}
 		for i, j := range jobs {
 			j.done <- outcome[i]
 		}
 	}()
-	if g.commitAll(jobs) {
+	if ended = g.commitAll(jobs); ended {
 		clear(outcome)
 	} else {
 		g.rollback()
-		g.commitEach(jobs, outcome)
+		ended = g.commitEach(jobs, outcome)
 	}
 	g.wrote(pagesOf(len(jobs)))
+	g.commits.Add(1)
 	return nil
 }
 
@@ -143,8 +158,8 @@ func (g *group) commitAll(jobs []*job) bool {
 	return g.commit() == nil
 }
 
-// commitEach finds out whose work fails, and commits that of the others.
-func (g *group) commitEach(jobs []*job, outcome []error) {
+// commitEach finds out whose work fails, and commits that of the others. It reports whether it came to a commit.
+func (g *group) commitEach(jobs []*job, outcome []error) bool {
 	ctx := context.Background()
 	err := g.begin(ctx)
 	for i := 0; i < len(jobs) && err == nil; i++ {
@@ -154,13 +169,14 @@ func (g *group) commitEach(jobs []*job, outcome []error) {
 		err = g.commit()
 	}
 	if err == nil {
-		return
+		return true
 	}
 	for i := range outcome {
 		if outcome[i] == nil || errors.Is(outcome[i], errPanic) {
 			outcome[i] = err
 		}
 	}
+	return false
 }
 
 // pagesOf guesses how many pages of the log a transaction takes: the pages of all indexes once, and a few for each job.
@@ -190,10 +206,7 @@ func (g *group) close() error {
 	close(g.ended)
 	for {
 		<-g.lead
-		g.mu.Lock()
-		left := len(g.waiting)
-		g.mu.Unlock()
-		if left == 0 {
+		if g.waits() == 0 {
 			return g.conn.Close() // and keeps the token: nobody may write any more
 		}
 		if err := g.commitWaiting(); err != nil {

@@ -57,7 +57,7 @@ func (s *PersonaStore) one(
 	ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) (sqlcgen.Persona, error),
 ) (domain.Persona, error) {
 	var p domain.Persona
-	err := s.db.read(ctx, op, func(ctx context.Context, q *sqlcgen.Queries) error {
+	err := s.db.readFew(ctx, op, func(ctx context.Context, q *sqlcgen.Queries) error {
 		row, err := query(ctx, q)
 		if err != nil {
 			return err
@@ -139,7 +139,7 @@ func (s *PersonaStore) Update(ctx context.Context, id string, edit func(*domain.
 // ChosenPersona implements ports.PreferenceStore.
 func (s *PersonaStore) ChosenPersona(ctx context.Context, owner string) (string, error) {
 	var id string
-	err := s.db.read(ctx, "get preference", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+	err := s.db.readFew(ctx, "get preference", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
 		id, err = q.GetPreference(ctx, owner)
 		return err
 	})

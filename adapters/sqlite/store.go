@@ -59,6 +59,7 @@ func (c Config) withDefaults() Config {
 type Store struct {
 	writer, reader *sql.DB
 	reads          *sqlcgen.Queries // compiled once: SQLite would spend more time on compiling than on running
+	reading        chan struct{}    // has room for as many as may read at a time
 	group          *group
 	checkpoints    *checkpointer
 	config         Config
@@ -81,7 +82,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, writer.Close())
 	}
-	s := &Store{writer: writer, reader: reader, config: c}
+	s := &Store{writer: writer, reader: reader, reading: make(chan struct{}, c.Readers), config: c}
 	// The first connection switches the file to write-ahead logging, which a reader may not do.
 	if err := s.use(ctx, "open", s.prepare); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -176,7 +177,32 @@ func (s *Store) Check(ctx context.Context) domain.PartHealth {
 
 // read runs queries that change nothing.
 func (s *Store) read(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {
-	return s.use(ctx, op, func(ctx context.Context) error { return query(ctx, s.reads) })
+	return s.use(ctx, op, func(ctx context.Context) error {
+		if err := s.enterReading(ctx); err != nil {
+			return err
+		}
+		defer func() { <-s.reading }()
+		return query(ctx, s.reads)
+	})
+}
+
+// readFew is read for queries that an index answers with a few rows. Once such a query runs nothing ends it: the driver would need a
+// goroutine for that, which takes as long as the query.
+func (s *Store) readFew(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {
+	return s.read(ctx, op, func(ctx context.Context, q *sqlcgen.Queries) error { return query(context.WithoutCancel(ctx), q) })
+}
+
+// enterReading waits for a connection, so that a query need not.
+func (s *Store) enterReading(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case s.reading <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // write runs queries in one transaction, which holds the file's only write lock from its start.

@@ -61,14 +61,21 @@ func (w *writer) transaction(ctx context.Context, work func(context.Context, *sq
 	if err := w.begin(ctx); err != nil {
 		return err
 	}
-	defer w.rollback()
+	committed := false
+	defer func() {
+		if !committed {
+			w.rollback()
+		}
+	}()
 	if err := work(ctx, w.queries); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return w.commit()
+	err := w.commit()
+	committed = err == nil
+	return err
 }
 
 // inSavepoint takes back what work did when it fails. broken says that this could not be done.
