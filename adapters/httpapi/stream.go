@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -96,6 +97,9 @@ func (r streamReply) send(out *sse, step app.ChatStep, begun bool) bool {
 	return true
 }
 
+// unknownModel stands where a stream fails before anybody knows who would have answered.
+const unknownModel = "unknown"
+
 // openAIStream encodes chunks as OpenAI clients read them.
 type openAIStream struct {
 	id, model    string
@@ -104,7 +108,7 @@ type openAIStream struct {
 }
 
 func (e *openAIStream) begin(out *sse, info app.ChatInfo) {
-	e.id, e.model, e.created = completionID(info), info.Choice.Model, info.Created.Unix()
+	e.id, e.model, e.created = completionID(info), cmp.Or(info.Choice.Model, unknownModel), info.Created.Unix()
 	role, empty := oapi.ChunkDeltaRole("assistant"), ""
 	out.event(e.chunk(oapi.ChunkDelta{Role: &role, Content: &empty}, ""))
 }
@@ -165,6 +169,9 @@ func (e *typedStream) begin(out *sse, info app.ChatInfo) {
 		Type: "ready", Timestamp: timestamp(e.now()), ParallelFetchMs: float64(info.FetchTime.Microseconds()) / 1000,
 		CacheHits: oapi.StreamCacheHits{Persona: info.PersonaHit},
 	})
+	if info.Choice == (domain.Choice{}) {
+		return
+	}
 	out.event(oapi.StreamModelSelectionEvent{
 		Type: "model_selection", Model: info.Choice.Model, Provider: info.Choice.Provider, Reasoning: &reasoning,
 	})

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -37,7 +38,7 @@ type uiCall struct {
 }
 
 func (e *uiStream) begin(out *sse, info app.ChatInfo) {
-	e.metadata = oapi.UIMessageMetadata{Model: info.Choice.Model, Provider: info.Choice.Provider}
+	e.metadata = oapi.UIMessageMetadata{Model: cmp.Or(info.Choice.Model, unknownModel), Provider: cmp.Or(info.Choice.Provider, unknownModel)}
 	out.event(oapi.UIStartChunk{Type: "start", MessageId: completionID(info), MessageMetadata: e.metadata})
 	out.event(oapi.UIStartStepChunk{Type: "start-step"})
 }
