@@ -34,6 +34,12 @@ func TestOpenAI(t *testing.T) {
 	runNode(t, "openai.test.js")
 }
 
+// TestOpenAIModels is what the `openai` package reads of the catalogue.
+func TestOpenAIModels(t *testing.T) {
+	t.Parallel()
+	runNode(t, "models.test.js")
+}
+
 // TestVercel is `ai` with `@ai-sdk/openai-compatible`, and the transport that `ai` has for chats in a browser.
 func TestVercel(t *testing.T) {
 	t.Parallel()
