@@ -169,7 +169,7 @@ func SameWhole(t *testing.T, body string, read func(t *testing.T, r io.Reader) s
 		for seed := range uint64(8) {
 			same(ending+", choppy", Choppy(text, seed))
 		}
-		if len(text) < 1500 && strings.HasSuffix(ending, "LF") {
+		if len(text) < 700 && strings.HasSuffix(ending, "LF") {
 			for i := range len(text) {
 				same(ending+", cut in two", io.MultiReader(strings.NewReader(text[:i]), strings.NewReader(text[i:])))
 			}
