@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // chatWorkers is how many connections chats come over, in turn.
@@ -31,6 +33,7 @@ type chatRow struct {
 	gaia    throughput
 	// Medians over the rounds of what gaia adds to the direct way in the same round, and of its share of the proxy's requests per second.
 	addedP50, addedP99, share float64
+	proxyP50, proxyP99        float64       // what the proxy adds
 	commitP50, commitP99      time.Duration // the part of it that waits for the store, as gaia tells
 }
 
@@ -40,7 +43,31 @@ type firstTokenRow struct {
 	direct, proxy, gaia time.Duration // medians
 }
 
-var chatStarter = request{method: http.MethodPost, path: "/api/v1/chat", body: []byte(`{"message":"` + question + `"}`)}
+// conversations are chats of their own for each connection, as different users have them.
+func conversations(n int) []request {
+	requests := make([]request, n)
+	for i := range requests {
+		body := fmt.Sprintf(`{"message":%q,"conversation_id":"00000000-0000-4000-8000-%012x"}`, question, i+1)
+		requests[i] = request{method: http.MethodPost, path: "/api/v1/chat", body: []byte(body)}
+	}
+	return requests
+}
+
+// fillHistories makes every conversation so long that from then on every prompt is as long as prompts get.
+func fillHistories(ctx context.Context, c *client, requests []request) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, r := range requests {
+		group.Go(func() error {
+			for range fullHistory {
+				if _, err := c.expect(ctx, r, http.StatusOK); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
 
 // measureChats puts the three ways under load, on each store.
 func measureChats(ctx context.Context, o options, dir string) (rows []chatRow, firsts []firstTokenRow, err error) {
@@ -136,14 +163,12 @@ func compareChats(ctx context.Context, o options, w ways, workers int) (chatRow,
 	defer proxy.close()
 	upstream := load{request: request{method: http.MethodPost, path: "/v1/chat/completions", body: upstreamPrompt()}, check: wantStream}
 	var commits []time.Duration
-	chat := load{request: chatStarter, check: func(a answer) error { return wantAnswer(a) }}
-	for range fullHistory { // from then on every prompt is as long as prompts get
-		if _, err := gaia.expect(ctx, chatStarter, http.StatusOK); err != nil {
-			return row, err
-		}
+	chat := load{requests: conversations(workers), check: wantAnswer}
+	if err := fillHistories(ctx, gaia, chat.requests); err != nil {
+		return row, err
 	}
 	var ours, straight, proxied []throughput
-	var p50, p99, share []float64
+	var p50, p99, proxyP50, proxyP99, share []float64
 	for round := range o.rounds + 1 {
 		length := o.round
 		if round == 0 {
@@ -164,11 +189,12 @@ func compareChats(ctx context.Context, o options, w ways, workers int) (chatRow,
 		if round > 0 {
 			ours, straight, proxied = append(ours, g), append(straight, d), append(proxied, p)
 			p50, p99 = append(p50, float64(g.p50-d.p50)), append(p99, float64(g.p99-d.p99))
+			proxyP50, proxyP99 = append(proxyP50, float64(p.p50-d.p50)), append(proxyP99, float64(p.p99-d.p99))
 			share = append(share, ratio(g.perSecond, p.perSecond))
 		}
 	}
 	for range 200 {
-		a, err := gaia.expect(ctx, chatStarter, http.StatusOK)
+		a, err := gaia.expect(ctx, chat.requests[0], http.StatusOK)
 		if err != nil {
 			return row, err
 		}
@@ -178,6 +204,7 @@ func compareChats(ctx context.Context, o options, w ways, workers int) (chatRow,
 	}
 	row.gaia, row.direct, row.proxy = medianOf(ours), medianOf(straight), medianOf(proxied)
 	row.addedP50, row.addedP99, row.share = median(p50), median(p99), median(share)
+	row.proxyP50, row.proxyP99 = median(proxyP50), median(proxyP99)
 	row.commitP50, row.commitP99 = percentile(commits, 50), percentile(commits, 99)
 	return row, nil
 }

@@ -103,8 +103,12 @@ func oneRound(ctx context.Context, c *client, l load, workers int, length time.D
 	for i := range workers {
 		group.Go(func() error {
 			var body bytes.Buffer
+			r := l.request
+			if l.requests != nil {
+				r = l.requests[i]
+			}
 			for time.Since(begun) < length {
-				a, err := c.sendInto(ctx, l.request, &body)
+				a, err := c.sendInto(ctx, r, &body)
 				if err != nil {
 					return err
 				}

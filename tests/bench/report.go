@@ -68,8 +68,8 @@ func (r report) measures(part string) bool { return r.only == "" || r.only == pa
 
 func (r report) chatTable() table {
 	t := table{head: []string{
-		"store", "provider", "at once", "direct req/s", "proxy req/s", "gaia req/s", "gaia/proxy", "goal", "", "direct p50", "gaia p50", "added p50",
-		"direct p99", "gaia p99", "added p99", "goal", "", "commit p50", "commit p99",
+		"store", "provider", "at once", "direct req/s", "proxy req/s", "gaia req/s", "gaia/proxy", "goal", "", "direct p50", "proxy adds", "gaia adds",
+		"direct p99", "proxy adds", "gaia adds", "goal", "", "commit p50", "commit p99",
 	}}
 	for _, c := range r.chats {
 		shareGoal, shareMet, addedGoal, addedMet := "", "", "", ""
@@ -80,7 +80,8 @@ func (r report) chatTable() table {
 			addedGoal, addedMet = "≤ "+ms(goalAdded), atMost(c.addedP99, float64(goalAdded))
 		}
 		t.add(c.store, ms(c.delay), strconv.Itoa(c.workers), perSecond(c.direct), perSecond(c.proxy), perSecond(c.gaia), factor(c.share), shareGoal, shareMet,
-			ms(c.direct.p50), ms(c.gaia.p50), ms(time.Duration(c.addedP50)), ms(c.direct.p99), ms(c.gaia.p99), ms(time.Duration(c.addedP99)),
+			ms(c.direct.p50), ms(time.Duration(c.proxyP50)), ms(time.Duration(c.addedP50)),
+			ms(c.direct.p99), ms(time.Duration(c.proxyP99)), ms(time.Duration(c.addedP99)),
 			addedGoal, addedMet, ms(c.commitP50), ms(c.commitP99))
 	}
 	return t

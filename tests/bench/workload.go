@@ -19,6 +19,7 @@ const (
 type load struct {
 	name     string
 	request  request
+	requests []request // one for each worker, instead
 	stream   bool
 	recorded answer // gaia's, which the bare server repeats
 	check    func(answer) error
