@@ -23,7 +23,7 @@ func TestBudgetHoldsAcrossReplicas(t *testing.T) {
 	replicas := []*gaiatest.Client{b.Start(t, settings, more).As(user), b.Start(t, settings, more).As(user)}
 	ask := func(c *gaiatest.Client) int {
 		r, err := c.Try(gaiatest.Request{Method: http.MethodPost, Path: "/api/v1/chat", Body: map[string]any{
-			"messages": []any{message2("Hi")}, "max_tokens": tokens,
+			"messages": []any{userMessage("Hi")}, "max_tokens": tokens,
 		}})
 		if err != nil {
 			t.Error(err)
@@ -71,5 +71,5 @@ func TestBudgetHoldsAcrossReplicas(t *testing.T) {
 		t.Errorf("the provider served %d requests, %d were answered", served, answered)
 	}
 	// Somebody else's budget is whole.
-	b.Start(t, settings, more).As(uuid.NewString()).Post("/api/v1/chat", map[string]any{"messages": []any{message2("Hi")}, "max_tokens": tokens}).Want(http.StatusOK)
+	b.Start(t, settings, more).As(uuid.NewString()).Post("/api/v1/chat", map[string]any{"messages": []any{userMessage("Hi")}, "max_tokens": tokens}).Want(http.StatusOK)
 }

@@ -53,13 +53,13 @@ func TestAnotherProviderAnswers(t *testing.T) {
 	// Who says no gets the error, and so does an OpenAI client that names a model.
 	no := server.As(uuid.NewString())
 	no.Post("/api/v0.2/chat", with(message("Hi"), "enable_fallback", false)).Want(http.StatusServiceUnavailable)
-	no.Post("/api/v1/chat/completions", map[string]any{"model": "gpt-4o-mini", "messages": []any{message2("Hi")}}).Want(http.StatusServiceUnavailable)
+	no.Post("/api/v1/chat/completions", map[string]any{"model": "gpt-4o-mini", "messages": []any{userMessage("Hi")}}).Want(http.StatusServiceUnavailable)
 	if n := len(second.Books()); n != 3 {
 		t.Errorf("the second provider served %d requests", n)
 	}
 }
 
-func message2(text string) map[string]any { return map[string]any{"role": "user", "content": text} }
+func userMessage(text string) map[string]any { return map[string]any{"role": "user", "content": text} }
 
 // TestLateFallbackIsTold: a client that has heard of the first model hears of its failure and of the change.
 func TestLateFallbackIsTold(t *testing.T) {
@@ -128,7 +128,7 @@ func TestUIMessageStream(t *testing.T) {
 		}
 	}
 	events := server.Client().With("Accept", "text/x-vercel-ai-ui-message-stream").Stream(t.Context(), "/api/v1/chat/completions", map[string]any{
-		"model": "tools", "provider": "openai", "messages": []any{message2("Look.")},
+		"model": "tools", "provider": "openai", "messages": []any{userMessage("Look.")},
 		"tools": []any{map[string]any{"type": "function", "function": map[string]any{"name": "look"}}},
 	}).All()
 	found := false
