@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -205,6 +207,11 @@ func (r *run) add(steps ...ChatStep) {
 // work brings the answer about: by asking a provider when this run wins the key, else by waiting for the run that has it.
 func (r *run) work(ctx context.Context) {
 	defer r.stopLingering()
+	defer func() { // here, outside of the goroutine of a request, a panic would end the process
+		if p := recover(); p != nil {
+			r.add(ChatStep{Err: fmt.Errorf("chat run: panic: %v\n%s", p, debug.Stack())})
+		}
+	}()
 	runID := r.chat.NewID()
 	for {
 		now := r.chat.Now()

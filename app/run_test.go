@@ -10,6 +10,7 @@ import (
 	"gaia/adapters/memory"
 	"gaia/app"
 	"gaia/domain"
+	"gaia/ports"
 )
 
 // newKept makes a Chat that keeps answers. replica makes another one on the same stores: another process, or this one after a restart.
@@ -226,5 +227,20 @@ func TestCloseWaitsForRuns(t *testing.T) {
 		_, err := b.chat.Stream(t.Context(), ada, repeatable("new", "f"))
 		wantKind(t, err, domain.Unavailable)
 		_ = replica
+	})
+}
+
+// panickingAnswers is a store that panics: it has no store behind it.
+type panickingAnswers struct{ ports.AnswerStore }
+
+func TestPanicOfARunIsAnError(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, ask way) {
+		b := newChat(t, says("one"))
+		deps := b.chat.ChatDeps
+		deps.Answers = panickingAnswers{}
+		chat := app.NewChat(deps)
+		_, _, err := ask(chat, t.Context(), ada, repeatable("k", "f"))
+		wantKind(t, err, domain.Internal)
 	})
 }
