@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -334,4 +335,30 @@ func TestMeasurements(t *testing.T) {
 	if p := m.Snapshot().Providers["openai"]; p.Requests != 0 {
 		t.Errorf("an hour later: %+v", p)
 	}
+}
+
+// Names of models come from clients: those that nobody has must not take the room of others.
+func TestUnknownModelsAreNotMeasured(t *testing.T) {
+	t.Parallel()
+	m := app.NewMeasurements(func() time.Time { return noon })
+	for i := range 5000 {
+		m.Record(domain.Attempt{Choice: domain.Choice{Provider: "openai", Model: fmt.Sprint(i)}, Started: noon, Failure: domain.NotFound})
+	}
+	m.Record(domain.Attempt{Choice: domain.Choice{Provider: "openai", Model: "real"}, Started: noon, OK: true, Duration: time.Second})
+	if models := m.Snapshot().Models; len(models) != 1 {
+		t.Errorf("%d models are measured", len(models))
+	}
+}
+
+// An answer that the store refuses was paid for all the same.
+func TestRefusedTurnKeepsItsUsage(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, ask way) {
+		b := newChat(t, says("one"))
+		b.turns.FailNext("CommitTurn", domain.NewError(domain.NotFound, "Conversation not found"))
+		_, _, err := ask(b.chat, t.Context(), ada, message("hi"))
+		wantKind(t, err, domain.NotFound)
+		wantWords(t, "ledger", b.rows(), []string{"openai completed estimated "})
+		wantWords(t, "history", b.history(t, ada, ""), []string{})
+	})
 }

@@ -107,7 +107,7 @@ func (c *Chat) Complete(ctx context.Context, who domain.Principal, req ChatReque
 	}
 	defer t.close()
 	for {
-		switch step := t.next(ctx); {
+		switch step := t.safely(ctx, t.next); {
 		case step.Err != nil:
 			return ChatInfo{}, ChatResult{}, step.Err
 		case step.Result != nil:
@@ -187,6 +187,11 @@ func (t *turn) reserve(ctx context.Context) error {
 		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: t.started, Amount: most, Limit: limit, Expires: t.started.Add(reservationTime),
 	}
 	if err := t.chat.Budgets.Reserve(ctx, r); err != nil {
+		if domain.KindOf(err) != domain.PaymentRequired { // it may be there all the same: the answer was lost
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.chat.Config.SaveTimeout)
+			defer cancel()
+			_ = t.chat.Budgets.Release(ctx, r.ID) // else it expires
+		}
 		return err
 	}
 	t.reservation = r.ID
@@ -294,6 +299,15 @@ func lastQuestion(messages []domain.PromptMessage) string {
 		}
 	}
 	return ""
+}
+
+// validCalls makes tool calls storable.
+func validCalls(calls []domain.ToolCall) []domain.ToolCall {
+	var valid []domain.ToolCall
+	for _, c := range calls {
+		valid = append(valid, domain.ToolCall{ID: validText(c.ID), Name: validText(c.Name), Arguments: validText(c.Arguments)})
+	}
+	return valid
 }
 
 // validText makes text storable: a model or client may send bytes that no database takes.

@@ -108,6 +108,9 @@ func (m *Measurements) Record(a domain.Attempt) {
 	w.n++
 	w.lastAttempt = a.Started
 	w.judge(a, m.now())
+	if worth := a.OK || a.Failure == domain.Limited && a.RetryAfter > 0; !worth {
+		return // names of models come from clients: those that nobody has must not take the room
+	}
 	if s := m.model(a.Choice); s != nil {
 		s.measure(a, m.now())
 	}

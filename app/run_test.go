@@ -244,3 +244,25 @@ func TestPanicOfARunIsAnError(t *testing.T) {
 		wantKind(t, err, domain.Internal)
 	})
 }
+
+// TestInterruptedAnswerInOnePieceFreesTheKey: nobody has seen any of it.
+func TestInterruptedAnswerInOnePieceFreesTheKey(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, replica := newKept(t, live("one"))
+		failed := make(chan error, 1)
+		go func() {
+			_, _, err := b.chat.Complete(t.Context(), ada, repeatable("k", "f"))
+			failed <- err
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		b.chat.Close(ctx)
+		wantKind(t, <-failed, domain.Unavailable)
+		close(b.provider.live)
+		if _, result, err := replica().Complete(t.Context(), ada, repeatable("k", "f")); err != nil || result.Content != "one" {
+			t.Errorf("got %+v, %v", result, err)
+		}
+	})
+}

@@ -84,11 +84,11 @@ func (t *turn) finish(ctx context.Context) ChatStep {
 	switch {
 	case err == nil:
 		return ChatStep{Result: &result}
-	case domain.KindOf(err) == domain.Conflict: // another run has the key: this answer is none, but was paid for
-		return ChatStep{Err: t.giveUp(ctx, err)}
-	default: // the store is away, and so is its outbox
+	case domain.KindOf(err) == domain.Unavailable: // the store is away, and so is its outbox
 		t.publish(ctx, domain.SubjectChatFailed, "failed", t.modelDetails())
 		return ChatStep{Err: err}
+	default: // another run has the key, or the conversation is not the caller's: this answer is none, but was paid for
+		return ChatStep{Err: t.giveUp(ctx, err)}
 	}
 }
 
@@ -105,7 +105,8 @@ func (t *turn) fail(ctx context.Context, cause error) error {
 		return t.giveUp(ctx, cause)
 	}
 	cause = context.Cause(ctx)
-	if answer.Content == "" && answer.Refusal == "" {
+	delivered := !t.whole || t.kept == nil // else nobody has seen any of it, and the same request may begin anew
+	if !delivered || answer.Content == "" && answer.Refusal == "" {
 		return t.giveUp(ctx, cause)
 	}
 	t.kept.failure(cause)
@@ -113,10 +114,10 @@ func (t *turn) fail(ctx context.Context, cause error) error {
 	switch {
 	case err == nil:
 		return cause
-	case domain.KindOf(err) == domain.Conflict:
-		return t.giveUp(ctx, cause)
-	default:
+	case domain.KindOf(err) == domain.Unavailable:
 		return errors.Join(cause, err)
+	default:
+		return t.giveUp(ctx, cause)
 	}
 }
 
@@ -140,7 +141,7 @@ func (t *turn) commit(ctx context.Context, answer domain.Answer, usage domain.Us
 	leaving.Title = domain.TitleFrom(t.question)
 	leaving.User = domain.Message{ID: t.chat.NewID(), Role: domain.RoleUser, Content: t.question, CreatedAt: now}
 	leaving.Assistant = domain.Message{
-		ID: t.info.MessageID, Role: domain.RoleAssistant, Content: validText(answer.Content + answer.Refusal), ToolCalls: answer.ToolCalls,
+		ID: t.info.MessageID, Role: domain.RoleAssistant, Content: validText(answer.Content + answer.Refusal), ToolCalls: validCalls(answer.ToolCalls),
 		Model: t.info.Choice.Model, Provider: t.info.Choice.Provider, Tokens: usage.Total(), UsageSource: usage.Source, CreatedAt: now,
 	}
 	if t.personaID != nil {

@@ -63,6 +63,9 @@ func DefaultChoice(c Catalogue, configured map[string]string, wish ModelRequest)
 // Choose finds the model for a request that names a model, a provider, both or nothing. What is named is used or refused: NotFound for
 // a model that nobody knows, Unavailable for a provider that is not configured.
 func (s ModelSelector) Choose(r ModelRequest) (Choice, error) {
+	if strings.ContainsRune(r.Model, 0) { // no database takes it
+		return Choice{}, modelNotFound("Model not found: its name has a null character")
+	}
 	_, known := s.Catalogue.Model(r.Model)
 	if provider, model, ok := strings.Cut(r.Model, "/"); ok && !known && model != "" && r.Provider == "" && providerByID(provider).ID != "" {
 		r.Provider, r.Model = provider, model

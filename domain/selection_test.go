@@ -57,6 +57,7 @@ func TestChoose(t *testing.T) {
 		"nothing, default not usable":    {domain.ModelRequest{}, []string{"openai"}, domain.Choice{}, domain.Unavailable, "ANTHROPIC_API_KEY"},
 		"known model":                    {domain.ModelRequest{Model: "gpt-4o"}, []string{"openai"}, domain.Choice{Provider: "openai", Model: "gpt-4o"}, 0, ""},
 		"known model, not configured":    {domain.ModelRequest{Model: "gpt-4o"}, []string{"claude"}, domain.Choice{}, domain.Unavailable, "OPENAI_API_KEY"},
+		"a null character":               {domain.ModelRequest{Provider: "openai", Model: "x\x00"}, []string{"openai"}, domain.Choice{}, domain.NotFound, "null character"},
 		"unknown model":                  {domain.ModelRequest{Model: "gpt-9"}, []string{"openai"}, domain.Choice{}, domain.NotFound, "Model not found: gpt-9"},
 		"echo by its model":              {domain.ModelRequest{Model: "echo"}, []string{"echo"}, domain.Choice{Provider: "echo", Model: "echo"}, 0, ""},
 		"echo in production":             {domain.ModelRequest{Model: "echo"}, nil, domain.Choice{}, domain.Unavailable, "echo"},

@@ -78,3 +78,19 @@ func TestUIMessagesOfMixedAnswers(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// Pieces of several calls may come in turn.
+func TestUIMessagesOfInterleavedCalls(t *testing.T) {
+	t.Parallel()
+	piece := func(index int, id, name, arguments string) app.ChatStep {
+		return app.ChatStep{Delta: domain.Delta{ToolCalls: []domain.ToolCallDelta{{Index: index, ID: id, Name: name, Arguments: arguments}}}}
+	}
+	lines := encodedSteps(&uiStream{}, app.ChatInfo{}, piece(0, "a", "one", `{"x":`), piece(1, "b", "two", `{"y":`), piece(0, "", "", "1}"), piece(1, "", "", "2}"),
+		app.ChatStep{Result: &app.ChatResult{}})
+	all := strings.Join(lines, "\n")
+	for _, want := range []string{`"input":{"x":1}`, `"input":{"y":2}`} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %s in %s", want, all)
+		}
+	}
+}

@@ -28,7 +28,7 @@ type uiStream struct {
 	metadata oapi.UIMessageMetadata
 	texts    int
 	inText   bool
-	calls    []uiCall
+	calls    []*uiCall
 }
 
 // uiCall is a tool call whose input is on its way.
@@ -63,11 +63,11 @@ func (e *uiStream) call(out *sse, c domain.ToolCallDelta) {
 		return
 	}
 	if c.Index == len(e.calls) {
-		e.calls = append(e.calls, uiCall{id: c.ID, name: c.Name})
+		e.calls = append(e.calls, &uiCall{id: c.ID, name: c.Name})
 		out.event(oapi.UIToolInputStartChunk{Type: "tool-input-start", ToolCallId: c.ID, ToolName: c.Name})
 	}
 	if c.Arguments != "" {
-		call := &e.calls[c.Index]
+		call := e.calls[c.Index]
 		call.arguments.WriteString(c.Arguments)
 		out.event(oapi.UIToolInputDeltaChunk{Type: "tool-input-delta", ToolCallId: call.id, InputTextDelta: c.Arguments})
 	}
@@ -79,8 +79,7 @@ func (e *uiStream) fallback(_ *sse, f *app.Fallback) {
 
 func (e *uiStream) finish(out *sse, r *app.ChatResult) {
 	e.endText(out)
-	for i := range e.calls {
-		call := &e.calls[i]
+	for _, call := range e.calls {
 		out.event(oapi.UIToolInputAvailableChunk{
 			Type: "tool-input-available", ToolCallId: call.id, ToolName: call.name, Input: toolInput(call.arguments.String()),
 		})

@@ -285,3 +285,21 @@ func aTurn(answer string) domain.Turn {
 		Assistant: domain.Message{ID: uuid.NewString(), Role: domain.RoleAssistant, Content: answer, CreatedAt: now},
 	}
 }
+
+// TestCallersWhoLeaveLeaveNoTransaction: however early somebody leaves, others can write.
+func TestCallersWhoLeaveLeaveNoTransaction(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "gaia.db")
+	if err := sqlite.MigrateUp(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
+	for i := range 400 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*time.Microsecond)
+		_ = s.Marks().SetMark(ctx, "mark", time.Now()) // may or may not get through
+		cancel()
+	}
+	if err := s.Marks().SetMark(t.Context(), "mark", time.Now()); err != nil {
+		t.Errorf("after callers who left: %v", err)
+	}
+}

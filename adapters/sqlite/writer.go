@@ -41,7 +41,8 @@ func newWriter(ctx context.Context, pool *sql.DB) (_ *writer, err error) {
 	return w, err
 }
 
-// begin takes the file's only write lock. It waits for other processes no longer than the connection's busy timeout.
+// begin takes the file's only write lock. It waits for other processes no longer than the connection's busy timeout. Its ctx must not end:
+// the driver may then report an error although the transaction has begun, and nobody would end it.
 func (w *writer) begin(ctx context.Context) error {
 	_, err := w.beginStmt.ExecContext(ctx)
 	return err
@@ -58,7 +59,7 @@ func (w *writer) rollback() { _, _ = w.rollbackStmt.ExecContext(context.Backgrou
 
 // transaction runs work in a transaction of its own.
 func (w *writer) transaction(ctx context.Context, work func(context.Context, *sqlcgen.Queries) error) error {
-	if err := w.begin(ctx); err != nil {
+	if err := w.begin(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
 	committed := false
