@@ -1,0 +1,50 @@
+package ports
+
+import (
+	"context"
+	"time"
+
+	"gaia/domain"
+)
+
+// Accounts is an identity provider. No call may share a session with another: each carries its own token.
+//
+// What the provider refuses must be domain.Invalid with a sentence for the client, which must not tell whether an account exists. A token
+// that is not good must be domain.Unauthenticated, too many tries domain.Limited, a provider that is away or can't answer
+// domain.Unavailable.
+type Accounts interface {
+	// Register opens an account. session is nil while the address has to be confirmed.
+	Register(ctx context.Context, email, password string) (domain.Account, *domain.AccountSession, error)
+	// Login opens a session. A wrong password and an unknown address must read the same.
+	Login(ctx context.Context, email, password string) (domain.AccountSession, error)
+	// Refresh renews the session of a refresh token, which is used up by it.
+	Refresh(ctx context.Context, refreshToken string) (domain.AccountSession, error)
+	// Logout ends the session of an access token, and no other. A session that has ended before is no error.
+	Logout(ctx context.Context, accessToken string) error
+	// Account returns whose access token it is, as the provider knows them now.
+	Account(ctx context.Context, accessToken string) (domain.Account, error)
+	// ResendVerification sends the mail again that confirms an address. Unknown and confirmed addresses must look the same.
+	ResendVerification(ctx context.Context, email string) error
+	// Recover sends a mail to somebody who has lost the password. Unknown addresses must look the same.
+	Recover(ctx context.Context, email string) error
+}
+
+// AccountStore keeps local accounts and their sessions. Refresh tokens are known by their SHA-256 in lower-case hexadecimal.
+type AccountStore interface {
+	// CreateAccount stores an account. An address that exists must be domain.Conflict, also when two race.
+	CreateAccount(ctx context.Context, a domain.StoredAccount) error
+	// AccountByEmail returns an account; domain.NotFound when there is none.
+	AccountByEmail(ctx context.Context, email string) (domain.StoredAccount, error)
+	// Account returns an account by id; domain.NotFound when there is none.
+	Account(ctx context.Context, id string) (domain.StoredAccount, error)
+	// SetPasswordHash replaces a hash.
+	SetPasswordHash(ctx context.Context, accountID, hash string, now time.Time) error
+	// OpenSession stores a session with its first refresh token, notes the sign-in, and ends the account's oldest sessions beyond keep.
+	OpenSession(ctx context.Context, s domain.StoredSession, refreshHash string, keep int) error
+	// Session returns a session that has not ended at now; domain.NotFound otherwise.
+	Session(ctx context.Context, id string, now time.Time) (domain.StoredSession, error)
+	// EndSession ends a session with all its tokens; ending what has ended is no error.
+	EndSession(ctx context.Context, id string) error
+	// Expire forgets sessions that ended before a time, and returns how many.
+	Expire(ctx context.Context, before time.Time) (int, error)
+}
