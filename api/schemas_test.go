@@ -14,12 +14,13 @@ var (
 	// freeFormSchemas are the objects whose keys the contract does not know.
 	freeFormSchemas = []string{
 		"PersonaTraits", "PersonaCapabilities", "JSONSchemaObject", "ToolArguments", "EventDetails", "AssetAttributes",
-		"WorkflowInput", "WebhookPayload", "ValidationContext", "UsageMetadata", "ProviderOptions",
+		"WorkflowInput", "WebhookPayload", "ValidationContext", "UsageMetadata", "ProviderOptions", "AuthAppMetadata", "AuthUserMetadata",
+		"AuthFactor",
 	}
 	// anything names the one place where every JSON value may stand.
 	anything = []string{"ValidationFault.input"}
 	// optionalAnswers are objects in answers of which every part may be missing.
-	optionalAnswers = []string{"ChunkDelta", "ToolCallDeltaFunction", "UsageLimitsByProvider", "AuthAppMetadata", "AuthUserMetadata"}
+	optionalAnswers = []string{"ChunkDelta", "ToolCallDeltaFunction", "UsageLimitsByProvider"}
 	boundedFormats  = []string{"uuid", "date", "date-time", "binary"}
 
 	operationSuffixes = []string{

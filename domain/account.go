@@ -12,6 +12,7 @@ type Account struct {
 	AppMetadata        map[string]any // what the provider records
 	UserMetadata       map[string]any // what users say about themselves: nothing may be decided by it
 	Identities         []AccountIdentity
+	Factors            []map[string]any // second factors, as the provider words them
 	Anonymous          bool
 	CreatedAt          time.Time
 	UpdatedAt          time.Time // this and the times below are zero when they did not happen
@@ -41,6 +42,7 @@ type AccountIdentity struct {
 
 // AccountSession is what a sign-in opens.
 type AccountSession struct {
+	ID           string // of the session, the same after a renewal; empty when the provider does not tell
 	AccessToken  string // a JWT
 	RefreshToken string // good for one renewal
 	ExpiresIn    int    // seconds

@@ -70,6 +70,16 @@ const (
 	CodeCredentials   = "provider_credentials"    // Unavailable: the provider rejected Gaia's key
 	CodeOverloaded    = "overloaded"              // Unavailable: the provider has too much to do
 	CodeQuota         = "insufficient_quota"      // PaymentRequired: the caller's budget; Unavailable: Gaia's account at the provider
+
+	// Of identity providers.
+	CodeBadCredentials   = "invalid_credentials"   // BadRequest: no account has this address and password
+	CodeWeakPassword     = "weak_password"         // BadRequest: the password breaks the provider's rules
+	CodeNotRegistered    = "registration_refused"  // BadRequest: no account can be opened like this
+	CodeNotConfirmed     = "email_not_confirmed"   // BadRequest: the password is right, the address waits to be confirmed
+	CodeBadRefreshToken  = "invalid_refresh_token" //nolint:gosec // a word, not a credential; BadRequest: unknown, used up or revoked
+	CodeSwitchedOff      = "provider_disabled"     // BadRequest: the identity provider does not offer this
+	CodeAccountSuspended = "account_suspended"     // Forbidden, BadRequest when a session is renewed
+	CodeSessionEnded     = "session_ended"         // Unauthenticated: the token was good, its session is over
 )
 
 // NewError makes an error of a kind with a message for clients.

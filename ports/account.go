@@ -7,21 +7,28 @@ import (
 	"gaia/domain"
 )
 
-// Accounts is an identity provider. No call may share a session with another: each carries its own token.
+// Accounts is an identity provider. No call may share a session with another: each carries its own token. domain.OriginFrom tells whose
+// calls may be counted together.
 //
-// What the provider refuses must be domain.Invalid with a sentence for the client, which must not tell whether an account exists. A token
-// that is not good must be domain.Unauthenticated, too many tries domain.Limited, a provider that is away or can't answer
-// domain.Unavailable.
+// What the provider refuses must be domain.BadRequest with a sentence for the client and one of the account codes of domain, an access
+// token that is not good domain.Unauthenticated, a suspended account domain.Forbidden, too many tries domain.Limited, and a provider
+// that is away or can't answer domain.Unavailable. Neither the error nor the time that it takes may tell whether an account exists,
+// unless the caller has proved to own it.
 type Accounts interface {
-	// Register opens an account. session is nil while the address has to be confirmed.
+	// Register opens an account. session is nil while the address has to be confirmed. A password that is too weak must be
+	// domain.CodeWeakPassword, an address that has an account domain.CodeNotRegistered, as whatever else can't be registered.
 	Register(ctx context.Context, email, password string) (domain.Account, *domain.AccountSession, error)
-	// Login opens a session. A wrong password and an unknown address must read the same.
+	// Login opens a session. The case of an address must not matter. A wrong password, an unknown address and a suspended account must
+	// all be domain.CodeBadCredentials with the same message.
 	Login(ctx context.Context, email, password string) (domain.AccountSession, error)
-	// Refresh renews the session of a refresh token, which is used up by it.
+	// Refresh renews the session of a refresh token, which is used up by it. Sending the same token again right away, as one does
+	// after an answer was lost, must go well; once the token that came of it was used, it must end the session. Any token that is
+	// not good must be domain.CodeBadRefreshToken.
 	Refresh(ctx context.Context, refreshToken string) (domain.AccountSession, error)
-	// Logout ends the session of an access token, and no other. A session that has ended before is no error.
+	// Logout ends the session of an access token with its refresh tokens, and no other. A session that has ended must be no error.
 	Logout(ctx context.Context, accessToken string) error
-	// Account returns whose access token it is, as the provider knows them now.
+	// Account returns whose access token it is, as the provider knows them now. The token of a session that has ended must be
+	// domain.Unauthenticated.
 	Account(ctx context.Context, accessToken string) (domain.Account, error)
 	// ResendVerification sends the mail again that confirms an address. Unknown and confirmed addresses must look the same.
 	ResendVerification(ctx context.Context, email string) error

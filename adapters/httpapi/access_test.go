@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gaia/adapters/httpapi/internal/intake"
+	"gaia/domain"
 )
 
 // guarded puts an operation behind identify, limitRate and authorize.
@@ -159,5 +160,52 @@ func TestAccessLogNamesThePatternAndNoSecrets(t *testing.T) {
 	}
 	if err := json.NewDecoder(strings.NewReader(log)).Decode(&line); err != nil || line.Duration <= 0 || line.Duration > 10_000 {
 		t.Errorf("duration %v, error %v in %s", line.Duration, err, log)
+	}
+}
+
+func TestOriginOfARequest(t *testing.T) {
+	t.Parallel()
+	e := newTestEdge(t)
+	trusted := proxies{netip.MustParsePrefix("192.0.2.1/32")}
+	e.router.Method("GET", "/", noteOrigin(trusted)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o := domain.OriginFrom(r.Context())
+		_, _ = w.Write([]byte(o.Address + " " + o.RequestID))
+	})))
+	for _, c := range []struct{ peer, forwarded, want string }{
+		{"192.0.2.1:1234", "203.0.113.7", "203.0.113.7 id-1"},
+		{"192.0.2.1:1234", "10.0.0.1, 203.0.113.7", "203.0.113.7 id-1"},
+		{"198.51.100.9:1234", "203.0.113.7", "198.51.100.9 id-1"},
+		{"unknown", "203.0.113.7", " id-1"},
+	} {
+		r := request(t, http.MethodGet, "/", "X-Forwarded-For", c.forwarded)
+		r.RemoteAddr = c.peer
+		if got := text(t, e.serve(r).Body); got != c.want {
+			t.Errorf("%s for %s: %q, want %q", c.peer, c.forwarded, got, c.want)
+		}
+	}
+}
+
+func TestAccessTokenOfARequest(t *testing.T) {
+	t.Parallel()
+	e := newTestEdge(t)
+	op := &intake.Operation{Method: "GET", Path: "/"}
+	who := func(_ context.Context, authorization, apiKey string) (domain.Principal, error) {
+		if authorization == "" || apiKey != "" {
+			return domain.ServicePrincipal(), nil
+		}
+		return domain.Principal{Type: domain.AuthJWT, UserID: "u1"}, nil
+	}
+	e.router.Method("GET", "/", identify(op, who)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(accessTokenFrom(r.Context())))
+	})))
+	for _, c := range []struct{ authorization, key, want string }{
+		{"Bearer a.b.c", "", "a.b.c"},
+		{"bearer   a.b.c ", "", "a.b.c"},
+		{"Bearer a.b.c", "key", ""}, // known by the key
+		{"", "", ""},
+	} {
+		if got := text(t, e.serve(request(t, http.MethodGet, "/", "Authorization", c.authorization, "X-API-Key", c.key)).Body); got != c.want {
+			t.Errorf("%q with key %q: %q, want %q", c.authorization, c.key, got, c.want)
+		}
 	}
 }

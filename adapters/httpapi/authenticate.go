@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"gaia/adapters/httpapi/internal/intake"
@@ -16,8 +17,9 @@ type identityKey struct{}
 
 // identity is what is known about a caller, or why nothing is.
 type identity struct {
-	who domain.Principal
-	err error
+	who   domain.Principal
+	token string // the access token, when that is what told who it is
+	err   error
 }
 
 // identify finds out who calls an operation, and goes on either way: the rate limiter has to see callers who fail, too. authorize
@@ -33,7 +35,12 @@ func identify(op *intake.Operation, authenticate authenticateFunc) func(http.Han
 			if rec := recorderFrom(r.Context()); rec != nil && err == nil {
 				rec.principal, rec.authentication = who.Type, time.Since(begun)
 			}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, identity{who, err})))
+			id := identity{who: who, err: err}
+			if err == nil && who.Type == domain.AuthJWT {
+				_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+				id.token = strings.TrimSpace(token)
+			}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, id)))
 		})
 	}
 }
@@ -64,4 +71,10 @@ func authorize(op *intake.Operation, fail failFunc) func(http.Handler) http.Hand
 func principalFrom(ctx context.Context) domain.Principal {
 	id, _ := ctx.Value(identityKey{}).(identity)
 	return id.who
+}
+
+// accessTokenFrom is the token that the caller is known by; empty for callers with a key.
+func accessTokenFrom(ctx context.Context) string {
+	id, _ := ctx.Value(identityKey{}).(identity)
+	return id.token
 }

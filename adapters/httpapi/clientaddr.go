@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"gaia/domain"
 )
 
 // proxies are the addresses whose word about the client is taken.
@@ -55,4 +57,17 @@ func (p proxies) scheme(r *http.Request) string {
 		return "https"
 	}
 	return "http"
+}
+
+// noteOrigin tells use cases where a request comes from.
+func noteOrigin(trusted proxies) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			o := domain.Origin{RequestID: requestIDFrom(r.Context())}
+			if addr := trusted.client(r); addr.IsValid() {
+				o.Address = addr.String()
+			}
+			next.ServeHTTP(w, r.WithContext(domain.WithOrigin(r.Context(), o)))
+		})
+	}
 }

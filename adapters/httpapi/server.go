@@ -107,7 +107,7 @@ func (c Config) edge(fail failFunc) func(*intake.Operation, http.Handler) http.H
 	concurrency := limitConcurrency(c.MaxConcurrent, fail)
 	return func(op *intake.Operation, handler http.Handler) http.Handler {
 		chain := chi.Middlewares{
-			identify(op, c.Identity.Authenticate), limitRate(op, c.Limiter, c.TrustedProxies, fail), authorize(op, fail),
+			noteOrigin(c.TrustedProxies), identify(op, c.Identity.Authenticate), limitRate(op, c.Limiter, c.TrustedProxies, fail), authorize(op, fail),
 			limitBody(c.MaxBodyBytes, fail), validate(op, fail), implemented(op, fail),
 		}
 		if op.Limited {

@@ -3167,23 +3167,23 @@ type AssetUploaded struct {
 type AssetUploadedStatus string
 
 // AuthAppMetadata What the identity provider records about the account.
-type AuthAppMetadata struct {
-	Provider  *string  `json:"provider,omitempty"`
-	Providers []string `json:"providers,omitempty"`
-}
+type AuthAppMetadata map[string]interface{}
+
+// AuthFactor A second factor of the account, as the identity provider tells it.
+type AuthFactor map[string]interface{}
 
 // AuthIdentity A way in which the user can sign in.
 type AuthIdentity struct {
-	CreatedAt *time.Time `json:"created_at,omitempty"`
+	CreatedAt *time.Time `json:"created_at"`
 	Id        string     `json:"id"`
 
-	// IdentityData What the user says about themselves. Nothing is decided by it.
-	IdentityData *AuthUserMetadata `json:"identity_data,omitempty"`
-	IdentityId   *string           `json:"identity_id,omitempty"`
-	LastSignInAt *time.Time        `json:"last_sign_in_at,omitempty"`
-	Provider     string            `json:"provider"`
-	UpdatedAt    *time.Time        `json:"updated_at,omitempty"`
-	UserId       string            `json:"user_id"`
+	// IdentityData What the user says about themselves, in any vocabulary. Nothing is decided by it.
+	IdentityData AuthUserMetadata `json:"identity_data"`
+	IdentityId   *string          `json:"identity_id"`
+	LastSignInAt *time.Time       `json:"last_sign_in_at"`
+	Provider     string           `json:"provider"`
+	UpdatedAt    *time.Time       `json:"updated_at"`
+	UserId       string           `json:"user_id"`
 }
 
 // AuthMessage A sentence for people.
@@ -3196,7 +3196,7 @@ type AuthResponse struct {
 	// Session Tokens of a session; null while the address waits to be confirmed.
 	Session *AuthSession `json:"session"`
 
-	// User An account.
+	// User An account. What is not known of it is null.
 	User AuthUser `json:"user"`
 }
 
@@ -3206,18 +3206,20 @@ type AuthSession struct {
 	AccessToken string `json:"access_token"`
 
 	// ExpiresAt When that is, in Unix seconds.
-	ExpiresAt *int64 `json:"expires_at,omitempty"`
+	ExpiresAt *int64 `json:"expires_at"`
 
 	// ExpiresIn Seconds until the access token expires.
 	ExpiresIn            int     `json:"expires_in"`
-	ProviderRefreshToken *string `json:"provider_refresh_token,omitempty"`
-	ProviderToken        *string `json:"provider_token,omitempty"`
+	ProviderRefreshToken *string `json:"provider_refresh_token"`
+
+	// ProviderToken Of a sign-in through somebody else; always null here.
+	ProviderToken *string `json:"provider_token"`
 
 	// RefreshToken Good for one renewal.
 	RefreshToken string               `json:"refresh_token"`
 	TokenType    AuthSessionTokenType `json:"token_type"`
 
-	// User An account.
+	// User An account. What is not known of it is null.
 	User AuthUser `json:"user"`
 }
 
@@ -3227,46 +3229,43 @@ type AuthSessionTokenType string
 // AuthType How a caller has proved who it is.
 type AuthType string
 
-// AuthUser An account.
+// AuthUser An account. What is not known of it is null.
 type AuthUser struct {
+	ActionLink *string `json:"action_link"`
+
 	// AppMetadata What the identity provider records about the account.
 	AppMetadata        AuthAppMetadata    `json:"app_metadata"`
 	Aud                string             `json:"aud"`
-	ConfirmationSentAt *time.Time         `json:"confirmation_sent_at,omitempty"`
-	ConfirmedAt        *time.Time         `json:"confirmed_at,omitempty"`
+	ConfirmationSentAt *time.Time         `json:"confirmation_sent_at"`
+	ConfirmedAt        *time.Time         `json:"confirmed_at"`
 	CreatedAt          time.Time          `json:"created_at"`
-	Email              *string            `json:"email,omitempty"`
-	EmailChangeSentAt  *time.Time         `json:"email_change_sent_at,omitempty"`
-	EmailConfirmedAt   *time.Time         `json:"email_confirmed_at,omitempty"`
+	Email              *string            `json:"email"`
+	EmailChangeSentAt  *time.Time         `json:"email_change_sent_at"`
+	EmailConfirmedAt   *time.Time         `json:"email_confirmed_at"`
+	Factors            []AuthFactor       `json:"factors"`
 	Id                 openapi_types.UUID `json:"id"`
-	Identities         []AuthIdentity     `json:"identities,omitempty"`
-	InvitedAt          *time.Time         `json:"invited_at,omitempty"`
-	IsAnonymous        *bool              `json:"is_anonymous,omitempty"`
-	LastSignInAt       *time.Time         `json:"last_sign_in_at,omitempty"`
-	NewEmail           *string            `json:"new_email,omitempty"`
-	NewPhone           *string            `json:"new_phone,omitempty"`
-	Phone              *string            `json:"phone,omitempty"`
-	PhoneConfirmedAt   *time.Time         `json:"phone_confirmed_at,omitempty"`
-	RecoverySentAt     *time.Time         `json:"recovery_sent_at,omitempty"`
-	Role               *string            `json:"role,omitempty"`
-	UpdatedAt          *time.Time         `json:"updated_at,omitempty"`
+	Identities         []AuthIdentity     `json:"identities"`
+	InvitedAt          *time.Time         `json:"invited_at"`
+	IsAnonymous        bool               `json:"is_anonymous"`
+	LastSignInAt       *time.Time         `json:"last_sign_in_at"`
+	NewEmail           *string            `json:"new_email"`
+	NewPhone           *string            `json:"new_phone"`
+	Phone              *string            `json:"phone"`
+	PhoneConfirmedAt   *time.Time         `json:"phone_confirmed_at"`
+	RecoverySentAt     *time.Time         `json:"recovery_sent_at"`
+	Role               *string            `json:"role"`
+	UpdatedAt          *time.Time         `json:"updated_at"`
 
-	// UserMetadata What the user says about themselves. Nothing is decided by it.
+	// UserMetadata What the user says about themselves, in any vocabulary. Nothing is decided by it.
 	UserMetadata AuthUserMetadata `json:"user_metadata"`
 }
 
-// AuthUserMetadata What the user says about themselves. Nothing is decided by it.
-type AuthUserMetadata struct {
-	Email         *string `json:"email,omitempty"`
-	EmailVerified *bool   `json:"email_verified,omitempty"`
-	FullName      *string `json:"full_name,omitempty"`
-	PhoneVerified *bool   `json:"phone_verified,omitempty"`
-	Sub           *string `json:"sub,omitempty"`
-}
+// AuthUserMetadata What the user says about themselves, in any vocabulary. Nothing is decided by it.
+type AuthUserMetadata map[string]interface{}
 
 // AuthUserResult The account of the caller.
 type AuthUserResult struct {
-	// User An account.
+	// User An account. What is not known of it is null.
 	User AuthUser `json:"user"`
 }
 
@@ -3918,8 +3917,10 @@ type CostMeshyPackagesProvider string
 
 // Credentials What an account is opened or signed in with.
 type Credentials struct {
-	Email    EmailAddress `json:"email"`
-	Password string       `json:"password,omitempty"`
+	Email EmailAddress `json:"email"`
+
+	// Password Which passwords are good enough is for the identity provider to say.
+	Password string `json:"password,omitempty"`
 }
 
 // DatabaseHealth Health of the database.

@@ -91,6 +91,7 @@ type config struct {
 	APIKey           string  `env:"API_KEY" secret:"true" section:"Identity" about:"the global key; made on the first start when empty outside production"`
 	SupabaseURL      string  `env:"SUPABASE_URL"`
 	SupabaseAnonKey  string  `env:"SUPABASE_ANON_KEY" secret:"true"`
+	SupabaseAuthPath string  `env:"SUPABASE_AUTH_PATH" envDefault:"/auth/v1" about:"where Supabase Auth is below SUPABASE_URL; / when that is the server itself, with no gateway before it"`
 	JWTSecret        string  `env:"SUPABASE_JWT_SECRET" secret:"true" about:"verifies HS256 access tokens"`
 	DatabaseURL      string  `env:"DATABASE_URL" section:"Database (empty: SQLite in the data folder)" about:"postgresql://user:password@host:5432/name"`
 	DatabaseSync     string  `env:"DATABASE_SYNCHRONOUS" envDefault:"normal" about:"of SQLite: full also survives a power cut without losing the last moments, and every write waits for the disk"`
@@ -237,6 +238,9 @@ func (c *config) validate() error {
 	}
 	if c.ServicePort < 0 || c.ServicePort > 65535 {
 		fault("SERVICE_PORT: %d is no port", c.ServicePort)
+	}
+	if !strings.HasPrefix(c.SupabaseAuthPath, "/") {
+		fault("SUPABASE_AUTH_PATH: does not start with /")
 	}
 	if c.DatabaseSync != syncNormal && c.DatabaseSync != syncFull {
 		fault("DATABASE_SYNCHRONOUS: %q is neither normal nor full", c.DatabaseSync)
