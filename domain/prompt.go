@@ -43,7 +43,10 @@ func leadingSystem(messages []PromptMessage) int {
 // fitHistory keeps the newest messages that fit. It starts with a question and has no empty messages, since some providers refuse an
 // answer in front or a message without text.
 func fitHistory(history []Message, budget int, bounded bool) []Message {
-	history = slices.DeleteFunc(slices.Clone(history), func(m Message) bool { return strings.TrimSpace(m.Content) == "" })
+	empty := func(m Message) bool { return strings.TrimSpace(m.Content) == "" }
+	if slices.ContainsFunc(history, empty) {
+		history = slices.DeleteFunc(slices.Clone(history), empty)
+	}
 	first := len(history)
 	for first > 0 {
 		cost := EstimateTokens(utf8.RuneCountInString(history[first-1].Content))

@@ -77,6 +77,15 @@ func twoProcesses(t *testing.T, database string) (a, b *postgres.Store, commit f
 	}
 }
 
+func TestConversationReplicas(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.ConversationReplicas(t, func(t *testing.T) (_, _ portstest.Replica) {
+		a, b, _ := twoProcesses(t, database)
+		return a.Conversations(), b.Conversations()
+	})
+}
+
 func TestBudgetStore(t *testing.T) {
 	t.Parallel()
 	database := testenv.Postgres(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"gaia/adapters/internal/history"
 	"gaia/adapters/postgres/internal/sqlcgen"
 	"gaia/domain"
 	"gaia/ports"
@@ -29,33 +30,53 @@ func (s *ConversationStore) History(ctx context.Context, owner, conversationID s
 	if err != nil {
 		return nil, err
 	}
-	if limit <= 0 {
-		limit = math.MaxInt32
+	if limit <= 0 || limit > domain.MaxHistory {
+		if limit <= 0 {
+			limit = math.MaxInt32
+		}
+		messages, _, err := s.lastMessages(ctx, owner, id, 0, limit)
+		slices.Reverse(messages)
+		return messages, err
 	}
-	var messages []domain.Message
+	key := history.Key{Owner: owner}
+	if id != nil {
+		key.Conversation = id.String()
+	}
+	return s.db.history.Last(key, limit, func(since int64, limit int) ([]domain.Message, int64, error) {
+		return s.lastMessages(ctx, owner, id, since, limit)
+	})
+}
+
+// lastMessages is a history.Load.
+func (s *ConversationStore) lastMessages(
+	ctx context.Context, owner string, id *uuid.UUID, since int64, limit int,
+) (messages []domain.Message, newest int64, err error) {
 	err = s.db.read(ctx, "read history", func(ctx context.Context, q *sqlcgen.Queries) error {
-		rows, err := lastMessages(ctx, q, owner, id, atMost(limit))
+		rows, err := lastRows(ctx, q, owner, id, since, atMost(limit))
 		if err != nil {
 			return err
 		}
-		if len(rows) == 0 && id != nil {
+		if len(rows) > 0 {
+			newest = rows[0].Seq
+		} else if id != nil {
 			return othersAre(ctx, q, owner, *id)
 		}
 		messages, err = messagesFromRows(rows)
-		slices.Reverse(messages)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return messages, nil
+	return messages, newest, nil
 }
 
-func lastMessages(ctx context.Context, q *sqlcgen.Queries, owner string, id *uuid.UUID, limit int32) ([]sqlcgen.ListLastMessagesRow, error) {
+func lastRows(
+	ctx context.Context, q *sqlcgen.Queries, owner string, id *uuid.UUID, since int64, limit int32,
+) ([]sqlcgen.ListLastMessagesRow, error) {
 	if id != nil {
-		return q.ListLastMessages(ctx, sqlcgen.ListLastMessagesParams{ID: *id, Principal: owner, MaxMessages: limit})
+		return q.ListLastMessages(ctx, sqlcgen.ListLastMessagesParams{ID: *id, Principal: owner, Since: since, MaxMessages: limit})
 	}
-	found, err := q.ListLastDefaultMessages(ctx, sqlcgen.ListLastDefaultMessagesParams{Principal: owner, MaxMessages: limit})
+	found, err := q.ListLastDefaultMessages(ctx, sqlcgen.ListLastDefaultMessagesParams{Principal: owner, Since: since, MaxMessages: limit})
 	rows := make([]sqlcgen.ListLastMessagesRow, len(found))
 	for i, row := range found {
 		rows[i] = sqlcgen.ListLastMessagesRow(row)

@@ -75,8 +75,8 @@ func TestHistoryUsesItsIndex(t *testing.T) {
 		named string
 		args  []any
 	}{
-		"named":   {conversation, []any{conversation, "owner 7", 50}},
-		"default": {"", []any{"owner 7", 50}},
+		"named":   {conversation, []any{conversation, "owner 7", 0, 50}},
+		"default": {"", []any{"owner 7", 0, 50}},
 	} {
 		statement := traced(t, url, "FROM chat_messages", func(s *postgres.Store) {
 			if _, err := s.Conversations().History(t.Context(), "owner 7", c.named, 50); err != nil {

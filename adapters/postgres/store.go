@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"gaia/adapters/internal/history"
 	"gaia/adapters/postgres/internal/sqlcgen"
 	"gaia/domain"
 	"gaia/ports"
@@ -55,8 +56,9 @@ func setDefault[T int | time.Duration](v *T, otherwise T) {
 
 // Store is a pool of connections to one database. It probes it, and carries the stores of the ports.
 type Store struct {
-	pool   *pgxpool.Pool
-	config Config
+	pool    *pgxpool.Pool
+	config  Config
+	history *history.Cache
 }
 
 // Open makes a store. It doesn't wait for the database and succeeds while it is away; only a malformed URL is an error.
@@ -74,7 +76,7 @@ func open(ctx context.Context, c Config, pc *pgxpool.Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres open: %w", err)
 	}
-	return &Store{pool: pool, config: c}, nil
+	return &Store{pool: pool, config: c, history: history.New(0)}, nil
 }
 
 func poolConfig(c Config) (*pgxpool.Config, error) {

@@ -68,6 +68,14 @@ func twoProcesses(t *testing.T) (a, b *sqlite.Store, commit func(context.Context
 	}
 }
 
+func TestConversationReplicas(t *testing.T) {
+	t.Parallel()
+	portstest.ConversationReplicas(t, func(t *testing.T) (_, _ portstest.Replica) {
+		a, b, _ := twoProcesses(t)
+		return a.Conversations(), b.Conversations()
+	})
+}
+
 func TestBudgetStore(t *testing.T) {
 	t.Parallel()
 	portstest.BudgetStore(t, func(t *testing.T) portstest.BudgetSetup {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"gaia/adapters/internal/history"
 	"gaia/adapters/sqlite/internal/sqlcgen"
 	"gaia/domain"
 	"gaia/ports"
@@ -27,34 +28,47 @@ func (s *ConversationStore) History(ctx context.Context, owner, conversationID s
 	if err != nil {
 		return nil, err
 	}
-	read := s.db.readFew
-	if limit <= 0 {
-		read, limit = s.db.read, math.MaxInt64
+	if limit <= 0 || limit > domain.MaxHistory {
+		if limit <= 0 {
+			limit = math.MaxInt64
+		}
+		messages, _, err := s.lastMessages(ctx, s.db.read, owner, id, 0, limit)
+		slices.Reverse(messages)
+		return messages, err
 	}
-	var messages []domain.Message
+	return s.db.history.Last(history.Key{Owner: owner, Conversation: id}, limit, func(since int64, limit int) ([]domain.Message, int64, error) {
+		return s.lastMessages(ctx, s.db.readFew, owner, id, since, limit)
+	})
+}
+
+// lastMessages is a history.Load.
+func (s *ConversationStore) lastMessages(
+	ctx context.Context, read readFunc, owner, id string, since int64, limit int,
+) (messages []domain.Message, newest int64, err error) {
 	err = read(ctx, "read history", func(ctx context.Context, q *sqlcgen.Queries) error {
-		rows, err := lastMessages(ctx, q, owner, id, int64(limit))
+		rows, err := lastRows(ctx, q, owner, id, since, int64(limit))
 		if err != nil {
 			return err
 		}
-		if len(rows) == 0 && id != "" {
+		if len(rows) > 0 {
+			newest = rows[0].Seq
+		} else if id != "" {
 			return othersAre(ctx, q, owner, id)
 		}
 		messages, err = messagesFromRows(rows)
-		slices.Reverse(messages)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return messages, nil
+	return messages, newest, nil
 }
 
-func lastMessages(ctx context.Context, q *sqlcgen.Queries, owner, id string, limit int64) ([]sqlcgen.ListLastMessagesRow, error) {
+func lastRows(ctx context.Context, q *sqlcgen.Queries, owner, id string, since, limit int64) ([]sqlcgen.ListLastMessagesRow, error) {
 	if id != "" {
-		return q.ListLastMessages(ctx, sqlcgen.ListLastMessagesParams{ID: id, Principal: owner, MaxMessages: limit})
+		return q.ListLastMessages(ctx, sqlcgen.ListLastMessagesParams{ID: id, Principal: owner, Since: since, MaxMessages: limit})
 	}
-	found, err := q.ListLastDefaultMessages(ctx, sqlcgen.ListLastDefaultMessagesParams{Principal: owner, MaxMessages: limit})
+	found, err := q.ListLastDefaultMessages(ctx, sqlcgen.ListLastDefaultMessagesParams{Principal: owner, Since: since, MaxMessages: limit})
 	rows := make([]sqlcgen.ListLastMessagesRow, len(found))
 	for i, row := range found {
 		rows[i] = sqlcgen.ListLastMessagesRow(row)

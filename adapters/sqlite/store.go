@@ -15,6 +15,7 @@ import (
 
 	_ "modernc.org/sqlite" // the driver
 
+	"gaia/adapters/internal/history"
 	"gaia/adapters/sqlite/internal/sqlcgen"
 	"gaia/domain"
 	"gaia/ports"
@@ -64,6 +65,7 @@ type Store struct {
 	checkpoints    *checkpointer
 	config         Config
 	relaying       sync.Mutex // held by who sends events
+	history        *history.Cache
 }
 
 // Open opens a file that MigrateUp has made, readable for its owner only.
@@ -82,7 +84,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, writer.Close())
 	}
-	s := &Store{writer: writer, reader: reader, reading: make(chan struct{}, c.Readers), config: c}
+	s := &Store{writer: writer, reader: reader, reading: make(chan struct{}, c.Readers), config: c, history: history.New(0)}
 	// The first connection switches the file to write-ahead logging, which a reader may not do.
 	if err := s.use(ctx, "open", s.prepare); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -174,6 +176,9 @@ func (s *Store) Check(ctx context.Context) domain.PartHealth {
 	}
 	return health
 }
+
+// readFunc is read or readFew.
+type readFunc func(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error
 
 // read runs queries that change nothing.
 func (s *Store) read(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {

@@ -68,6 +68,9 @@ var rules = map[string]rule{
 	"adapters/anthropic": streaming(),
 	"adapters/jwtauth":   outbound("github.com/golang-jwt/jwt"),
 
+	// What the adapters of databases share.
+	"adapters/internal/history": {own: []string{"domain"}},
+
 	// What adapters of providers share: one reads events, one makes calls that answer with them.
 	"adapters/internal/eventstream":  {},
 	"adapters/internal/upstream":     {own: []string{"domain", "adapters/internal/eventstream"}, clock: true},
@@ -105,7 +108,7 @@ func streaming() rule {
 
 func storage(technology ...string) rule {
 	r := outbound(technology...)
-	r.own = append(r.own, "db")
+	r.own = append(r.own, "db", "adapters/internal/history")
 	return r
 }
 

@@ -1,17 +1,17 @@
 -- name: ListLastMessages :many
 -- None also when the conversation is someone else's.
-SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+SELECT seq, id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
 FROM chat_messages
 WHERE conversation_id = (SELECT c.id FROM conversations AS c WHERE c.id = sqlc.arg(id) AND c.principal = sqlc.arg(principal))
-    AND role IN ('user', 'assistant')
+    AND role IN ('user', 'assistant') AND seq >= sqlc.arg(since)
 ORDER BY seq DESC
 LIMIT sqlc.arg(max_messages);
 
 -- name: ListLastDefaultMessages :many
-SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+SELECT seq, id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
 FROM chat_messages
 WHERE conversation_id = (SELECT c.id FROM conversations AS c WHERE c.principal = sqlc.arg(principal) AND c.is_default)
-    AND role IN ('user', 'assistant')
+    AND role IN ('user', 'assistant') AND seq >= sqlc.arg(since)
 ORDER BY seq DESC
 LIMIT sqlc.arg(max_messages);
 
@@ -69,14 +69,14 @@ DELETE FROM conversations
 WHERE id = ?1 AND principal = ?2 AND is_active;
 
 -- name: ListMessages :many
-SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+SELECT seq, id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
 FROM chat_messages
 WHERE conversation_id = sqlc.arg(conversation_id) AND role IN ('user', 'assistant')
 ORDER BY seq
 LIMIT sqlc.arg(max_messages) OFFSET sqlc.arg(skip);
 
 -- name: ListMessagesDown :many
-SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+SELECT seq, id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
 FROM chat_messages
 WHERE conversation_id = sqlc.arg(conversation_id) AND role IN ('user', 'assistant')
 ORDER BY seq DESC

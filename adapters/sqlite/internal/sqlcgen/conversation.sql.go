@@ -239,20 +239,22 @@ func (q *Queries) ListConversations(ctx context.Context, arg ListConversationsPa
 }
 
 const listLastDefaultMessages = `-- name: ListLastDefaultMessages :many
-SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+SELECT seq, id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
 FROM chat_messages
 WHERE conversation_id = (SELECT c.id FROM conversations AS c WHERE c.principal = ?1 AND c.is_default)
-    AND role IN ('user', 'assistant')
+    AND role IN ('user', 'assistant') AND seq >= ?2
 ORDER BY seq DESC
-LIMIT ?2
+LIMIT ?3
 `
 
 type ListLastDefaultMessagesParams struct {
 	Principal   string
+	Since       int64
 	MaxMessages int64
 }
 
 type ListLastDefaultMessagesRow struct {
+	Seq         int64
 	ID          string
 	Role        string
 	Content     string
@@ -266,7 +268,7 @@ type ListLastDefaultMessagesRow struct {
 }
 
 func (q *Queries) ListLastDefaultMessages(ctx context.Context, arg ListLastDefaultMessagesParams) ([]ListLastDefaultMessagesRow, error) {
-	rows, err := q.query(ctx, q.listLastDefaultMessagesStmt, listLastDefaultMessages, arg.Principal, arg.MaxMessages)
+	rows, err := q.query(ctx, q.listLastDefaultMessagesStmt, listLastDefaultMessages, arg.Principal, arg.Since, arg.MaxMessages)
 	if err != nil {
 		return nil, err
 	}
@@ -275,6 +277,7 @@ func (q *Queries) ListLastDefaultMessages(ctx context.Context, arg ListLastDefau
 	for rows.Next() {
 		var i ListLastDefaultMessagesRow
 		if err := rows.Scan(
+			&i.Seq,
 			&i.ID,
 			&i.Role,
 			&i.Content,
@@ -300,21 +303,23 @@ func (q *Queries) ListLastDefaultMessages(ctx context.Context, arg ListLastDefau
 }
 
 const listLastMessages = `-- name: ListLastMessages :many
-SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+SELECT seq, id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
 FROM chat_messages
 WHERE conversation_id = (SELECT c.id FROM conversations AS c WHERE c.id = ?1 AND c.principal = ?2)
-    AND role IN ('user', 'assistant')
+    AND role IN ('user', 'assistant') AND seq >= ?3
 ORDER BY seq DESC
-LIMIT ?3
+LIMIT ?4
 `
 
 type ListLastMessagesParams struct {
 	ID          string
 	Principal   string
+	Since       int64
 	MaxMessages int64
 }
 
 type ListLastMessagesRow struct {
+	Seq         int64
 	ID          string
 	Role        string
 	Content     string
@@ -329,7 +334,12 @@ type ListLastMessagesRow struct {
 
 // None also when the conversation is someone else's.
 func (q *Queries) ListLastMessages(ctx context.Context, arg ListLastMessagesParams) ([]ListLastMessagesRow, error) {
-	rows, err := q.query(ctx, q.listLastMessagesStmt, listLastMessages, arg.ID, arg.Principal, arg.MaxMessages)
+	rows, err := q.query(ctx, q.listLastMessagesStmt, listLastMessages,
+		arg.ID,
+		arg.Principal,
+		arg.Since,
+		arg.MaxMessages,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -338,6 +348,7 @@ func (q *Queries) ListLastMessages(ctx context.Context, arg ListLastMessagesPara
 	for rows.Next() {
 		var i ListLastMessagesRow
 		if err := rows.Scan(
+			&i.Seq,
 			&i.ID,
 			&i.Role,
 			&i.Content,
@@ -363,7 +374,7 @@ func (q *Queries) ListLastMessages(ctx context.Context, arg ListLastMessagesPara
 }
 
 const listMessages = `-- name: ListMessages :many
-SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+SELECT seq, id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
 FROM chat_messages
 WHERE conversation_id = ?1 AND role IN ('user', 'assistant')
 ORDER BY seq
@@ -377,6 +388,7 @@ type ListMessagesParams struct {
 }
 
 type ListMessagesRow struct {
+	Seq         int64
 	ID          string
 	Role        string
 	Content     string
@@ -399,6 +411,7 @@ func (q *Queries) ListMessages(ctx context.Context, arg ListMessagesParams) ([]L
 	for rows.Next() {
 		var i ListMessagesRow
 		if err := rows.Scan(
+			&i.Seq,
 			&i.ID,
 			&i.Role,
 			&i.Content,
@@ -424,7 +437,7 @@ func (q *Queries) ListMessages(ctx context.Context, arg ListMessagesParams) ([]L
 }
 
 const listMessagesDown = `-- name: ListMessagesDown :many
-SELECT id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
+SELECT seq, id, role, content, persona_id, model, provider, tokens_used, usage_source, tool_calls, created_at
 FROM chat_messages
 WHERE conversation_id = ?1 AND role IN ('user', 'assistant')
 ORDER BY seq DESC
@@ -438,6 +451,7 @@ type ListMessagesDownParams struct {
 }
 
 type ListMessagesDownRow struct {
+	Seq         int64
 	ID          string
 	Role        string
 	Content     string
@@ -460,6 +474,7 @@ func (q *Queries) ListMessagesDown(ctx context.Context, arg ListMessagesDownPara
 	for rows.Next() {
 		var i ListMessagesDownRow
 		if err := rows.Scan(
+			&i.Seq,
 			&i.ID,
 			&i.Role,
 			&i.Content,
