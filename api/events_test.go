@@ -82,7 +82,7 @@ func TestEventDocumentIsWellFormed(t *testing.T) {
 		if c.Title == "" || len(c.Messages) != 1 || c.Messages[name] != want || senders[name] != 1 {
 			t.Errorf("channel %s has %d senders and messages %v, not one %s", name, senders[name], c.Messages, want)
 		}
-		if address := "gaia." + strings.ToLower(strings.ReplaceAll(c.Address, ".", "")); strings.ToLower("gaia.gaia"+name) != address {
+		if address := "gaia." + strings.ToLower(strings.NewReplacer(".", "", "_", "").Replace(c.Address)); strings.ToLower("gaia.gaia"+name) != address {
 			t.Errorf("channel %s has the address %s", name, c.Address)
 		}
 		if _, there := doc.Components.Messages[name]; !there {

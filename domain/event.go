@@ -14,7 +14,17 @@ const (
 	SubjectChatFailed    = "gaia.chat.message.failed"
 	SubjectUsageRecorded = "gaia.usage.recorded"
 	SubjectCacheInvalid  = "gaia.cache.invalidate"
+
+	SubjectAuthLogin            = "gaia.auth.login"
+	SubjectAuthLogout           = "gaia.auth.logout"
+	SubjectAuthRefresh          = "gaia.auth.refresh"
+	SubjectAuthValidationFailed = "gaia.auth.validation_failed"
+	SubjectAuthKeyCreated       = "gaia.auth.key_created"
+	SubjectAuthKeyRevoked       = "gaia.auth.key_revoked"
 )
+
+// subjectAuth stands before the action of an audit entry.
+const subjectAuth = "gaia.auth."
 
 // Event is a fact that other services may want to know.
 type Event struct {
@@ -34,6 +44,9 @@ func (e Event) Data() ([]byte, error) {
 		return json.Marshal(p)
 	case UsageRecordedEvent:
 		p.Timestamp = p.Timestamp.UTC()
+		return json.Marshal(p)
+	case AuthEvent:
+		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
 		return json.Marshal(p)
 	default:
 		return json.Marshal(p)
@@ -78,4 +91,15 @@ type UsageRecordedEvent struct {
 	UsageSource  UsageSource `json:"usage_source"`
 	Outcome      Outcome     `json:"outcome"`
 	Timestamp    time.Time   `json:"timestamp"`
+}
+
+// AuthEvent tells about one entry of the audit log, and has its id. It never holds a secret.
+type AuthEvent struct {
+	Action    AuditAction       `json:"action"`
+	UserID    *string           `json:"user_id"` // Principal.OwnerID
+	Subject   *string           `json:"subject"` // what it was done to
+	Address   *string           `json:"address"` // of the client
+	RequestID *string           `json:"request_id"`
+	Timestamp time.Time         `json:"timestamp"`
+	Details   map[string]string `json:"details"`
 }

@@ -76,6 +76,14 @@ func TestOutbox(t *testing.T) {
 	})
 }
 
+func TestAuditLog(t *testing.T) {
+	t.Parallel()
+	portstest.AuditLog(t, func(*testing.T) portstest.AuditSetup {
+		log := &memory.AuditLog{Outbox: &memory.Outbox{}}
+		return portstest.AuditSetup{A: log, B: log, Outbox: log.Outbox}
+	})
+}
+
 func TestTurns(t *testing.T) {
 	t.Parallel()
 	portstest.Turns(t, func(*testing.T) portstest.TurnSetup {

@@ -112,3 +112,12 @@ func TestOutbox(t *testing.T) {
 		return portstest.OutboxSetup{A: a.Outbox(), B: b.Outbox(), Commit: commit}
 	})
 }
+
+func TestAuditLog(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.AuditLog(t, func(t *testing.T) portstest.AuditSetup {
+		a, b, _ := twoProcesses(t, database)
+		return portstest.AuditSetup{A: a.Audit(), B: b.Audit(), Outbox: b.Outbox()}
+	})
+}

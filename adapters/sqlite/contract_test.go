@@ -100,6 +100,14 @@ func TestOutbox(t *testing.T) {
 	})
 }
 
+func TestAuditLog(t *testing.T) {
+	t.Parallel()
+	portstest.AuditLog(t, func(t *testing.T) portstest.AuditSetup {
+		a, b, _ := twoProcesses(t)
+		return portstest.AuditSetup{A: a.Audit(), B: b.Audit(), Outbox: a.Outbox()}
+	})
+}
+
 // newFile returns the path of a migrated database.
 func newFile(t *testing.T) string {
 	t.Helper()

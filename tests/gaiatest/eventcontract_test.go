@@ -52,6 +52,19 @@ func TestEveryEventIsAsTheContractSays(t *testing.T) {
 			RequestID: anID, Attempt: 2, Owner: someoneID, At: at, Provider: "openai", Model: "gpt-4o", Outcome: domain.OutcomeCanceled,
 			Cost: 1, Usage: domain.Usage{Input: 3, Source: domain.UsagePartial},
 		}.Event()},
+		{domain.SubjectAuthLogin, stored, authEvent(domain.AuditLogin, at, nil)},
+		{domain.SubjectAuthLogout, stored, authEvent(domain.AuditLogout, at, nil)},
+		{domain.SubjectAuthRefresh, stored, authEvent(domain.AuditRefresh, at, nil)},
+		{domain.SubjectAuthValidationFailed, stored, domain.AuditEntry{
+			ID: anID, At: at, Action: domain.AuditValidationFailed, Details: map[string]string{domain.DetailReason: "bad_token"},
+		}.Event().Payload},
+		{domain.SubjectAuthKeyCreated, stored, authEvent(domain.AuditKeyCreated, at, map[string]string{
+			domain.DetailAuthType: string(domain.AuthJWT), domain.DetailName: "headset", domain.DetailPrefix: "gaia_live_0123",
+			domain.DetailExpiresAt: "2026-04-14T09:26:53Z", domain.DetailReplaces: anID,
+		})},
+		{domain.SubjectAuthKeyRevoked, stored, authEvent(domain.AuditKeyRevoked, at, map[string]string{
+			domain.DetailReason: "revoked", domain.DetailCount: "2", domain.DetailSince: "2026-03-14T09:26:53Z",
+		})},
 	} {
 		data, err := domain.Event{Subject: test.subject, Payload: test.payload}.Data()
 		if err != nil {
@@ -61,6 +74,12 @@ func TestEveryEventIsAsTheContractSays(t *testing.T) {
 			t.Errorf("%s: %v\n%s", test.subject, err, data)
 		}
 	}
+}
+
+func authEvent(action domain.AuditAction, at time.Time, details map[string]string) any {
+	return domain.AuditEntry{
+		ID: anID, At: at, Action: action, Principal: someoneID, Subject: anID, Address: "192.0.2.7", RequestID: anID, Details: details,
+	}.Event().Payload
 }
 
 func TestEventsThatAreNotAsTheContractSays(t *testing.T) {

@@ -11,6 +11,17 @@ import (
 	"github.com/google/uuid"
 )
 
+type AuditLog struct {
+	ID        uuid.UUID
+	At        time.Time
+	Action    string
+	Principal string
+	Subject   string
+	Address   string
+	RequestID string
+	Details   json.RawMessage
+}
+
 type Outbox struct {
 	Seq     int64
 	ID      uuid.UUID

@@ -69,6 +69,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.expireAnswersStmt, err = db.PrepareContext(ctx, expireAnswers); err != nil {
 		return nil, fmt.Errorf("error preparing query ExpireAnswers: %w", err)
 	}
+	if q.expireAuditStmt, err = db.PrepareContext(ctx, expireAudit); err != nil {
+		return nil, fmt.Errorf("error preparing query ExpireAudit: %w", err)
+	}
 	if q.getBudgetStmt, err = db.PrepareContext(ctx, getBudget); err != nil {
 		return nil, fmt.Errorf("error preparing query GetBudget: %w", err)
 	}
@@ -123,6 +126,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listActivePersonasStmt, err = db.PrepareContext(ctx, listActivePersonas); err != nil {
 		return nil, fmt.Errorf("error preparing query ListActivePersonas: %w", err)
 	}
+	if q.listAuditStmt, err = db.PrepareContext(ctx, listAudit); err != nil {
+		return nil, fmt.Errorf("error preparing query ListAudit: %w", err)
+	}
 	if q.listConversationsStmt, err = db.PrepareContext(ctx, listConversations); err != nil {
 		return nil, fmt.Errorf("error preparing query ListConversations: %w", err)
 	}
@@ -152,6 +158,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.openBudgetStmt, err = db.PrepareContext(ctx, openBudget); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenBudget: %w", err)
+	}
+	if q.recordAuditStmt, err = db.PrepareContext(ctx, recordAudit); err != nil {
+		return nil, fmt.Errorf("error preparing query RecordAudit: %w", err)
 	}
 	if q.renewClaimStmt, err = db.PrepareContext(ctx, renewClaim); err != nil {
 		return nil, fmt.Errorf("error preparing query RenewClaim: %w", err)
@@ -260,6 +269,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing expireAnswersStmt: %w", cerr)
 		}
 	}
+	if q.expireAuditStmt != nil {
+		if cerr := q.expireAuditStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing expireAuditStmt: %w", cerr)
+		}
+	}
 	if q.getBudgetStmt != nil {
 		if cerr := q.getBudgetStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getBudgetStmt: %w", cerr)
@@ -350,6 +364,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listActivePersonasStmt: %w", cerr)
 		}
 	}
+	if q.listAuditStmt != nil {
+		if cerr := q.listAuditStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listAuditStmt: %w", cerr)
+		}
+	}
 	if q.listConversationsStmt != nil {
 		if cerr := q.listConversationsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listConversationsStmt: %w", cerr)
@@ -398,6 +417,11 @@ func (q *Queries) Close() error {
 	if q.openBudgetStmt != nil {
 		if cerr := q.openBudgetStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing openBudgetStmt: %w", cerr)
+		}
+	}
+	if q.recordAuditStmt != nil {
+		if cerr := q.recordAuditStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing recordAuditStmt: %w", cerr)
 		}
 	}
 	if q.renewClaimStmt != nil {
@@ -499,6 +523,7 @@ type Queries struct {
 	endReservationStmt            *sql.Stmt
 	enterConversationStmt         *sql.Stmt
 	expireAnswersStmt             *sql.Stmt
+	expireAuditStmt               *sql.Stmt
 	getBudgetStmt                 *sql.Stmt
 	getClaimStmt                  *sql.Stmt
 	getConversationStmt           *sql.Stmt
@@ -517,6 +542,7 @@ type Queries struct {
 	insertUsageRecordStmt         *sql.Stmt
 	keepTurnStmt                  *sql.Stmt
 	listActivePersonasStmt        *sql.Stmt
+	listAuditStmt                 *sql.Stmt
 	listConversationsStmt         *sql.Stmt
 	listEventsStmt                *sql.Stmt
 	listLastDefaultMessagesStmt   *sql.Stmt
@@ -527,6 +553,7 @@ type Queries struct {
 	listRecentUsageStmt           *sql.Stmt
 	listRecentUsageOfStmt         *sql.Stmt
 	openBudgetStmt                *sql.Stmt
+	recordAuditStmt               *sql.Stmt
 	renewClaimStmt                *sql.Stmt
 	setMarkStmt                   *sql.Stmt
 	setPreferenceStmt             *sql.Stmt
@@ -557,6 +584,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		endReservationStmt:            q.endReservationStmt,
 		enterConversationStmt:         q.enterConversationStmt,
 		expireAnswersStmt:             q.expireAnswersStmt,
+		expireAuditStmt:               q.expireAuditStmt,
 		getBudgetStmt:                 q.getBudgetStmt,
 		getClaimStmt:                  q.getClaimStmt,
 		getConversationStmt:           q.getConversationStmt,
@@ -575,6 +603,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		insertUsageRecordStmt:         q.insertUsageRecordStmt,
 		keepTurnStmt:                  q.keepTurnStmt,
 		listActivePersonasStmt:        q.listActivePersonasStmt,
+		listAuditStmt:                 q.listAuditStmt,
 		listConversationsStmt:         q.listConversationsStmt,
 		listEventsStmt:                q.listEventsStmt,
 		listLastDefaultMessagesStmt:   q.listLastDefaultMessagesStmt,
@@ -585,6 +614,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listRecentUsageStmt:           q.listRecentUsageStmt,
 		listRecentUsageOfStmt:         q.listRecentUsageOfStmt,
 		openBudgetStmt:                q.openBudgetStmt,
+		recordAuditStmt:               q.recordAuditStmt,
 		renewClaimStmt:                q.renewClaimStmt,
 		setMarkStmt:                   q.setMarkStmt,
 		setPreferenceStmt:             q.setPreferenceStmt,

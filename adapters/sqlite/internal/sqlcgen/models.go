@@ -4,6 +4,17 @@
 
 package sqlcgen
 
+type AuditLog struct {
+	ID        string
+	At        int64
+	Action    string
+	Principal string
+	Subject   string
+	Address   string
+	RequestID string
+	Details   string
+}
+
 type Outbox struct {
 	Seq     int64
 	ID      string
