@@ -68,3 +68,59 @@ type StoredSession struct {
 	CreatedAt time.Time
 	EndsAt    time.Time // when it ends without a renewal
 }
+
+// Ended reports whether the session is over.
+func (s StoredSession) Ended(at time.Time) bool { return !s.EndsAt.After(at) }
+
+// Renewal uses up a refresh token of a local session. Tokens are known by their SHA-256 in lower-case hexadecimal.
+type Renewal struct {
+	TokenHash string
+	NextHash  string        // of the token that follows, which is the same each time
+	At        time.Time     // now
+	EndsAt    time.Time     // when the session ends without a further renewal
+	Grace     time.Duration // how long a used token may be sent again in any case
+	MaxTokens int           // more than so many a session can't have
+}
+
+// RenewalResult is what became of a renewal.
+type RenewalResult uint8
+
+const (
+	// RenewalDone: the next token is the session's newest. It may have been made by an earlier renewal whose answer got lost.
+	RenewalDone RenewalResult = iota + 1
+	// RenewalPassed: the next token has been used as well, but this one not long ago. What comes after the next one is to be asked for.
+	RenewalPassed
+	// RenewalReused: the token was used long ago by somebody who went on from there. One of the two is a thief; the session has ended.
+	RenewalReused
+)
+
+// StoredToken is a refresh token as renewals see it.
+type StoredToken struct {
+	UsedAt time.Time // zero: not used
+	// Of the token that was made from it; NextHash is empty when there is none.
+	NextHash   string
+	NextUsedAt time.Time
+}
+
+// OldestToken is since when used tokens are remembered: as long as a session may rest.
+func (r Renewal) OldestToken() time.Time { return r.At.Add(r.At.Sub(r.EndsAt)) }
+
+// Judge says what a renewal with a token of a session may do; store tells whether the next token has still to be stored.
+func (r Renewal) Judge(t StoredToken) (result RenewalResult, store bool) {
+	switch {
+	case t.UsedAt.IsZero():
+		return RenewalDone, true
+	case t.NextUsedAt.IsZero():
+		// Under another signing key the next token is another one. It takes the place of what nobody can make again.
+		return RenewalDone, t.NextHash != r.NextHash
+	case r.At.Before(t.UsedAt.Add(r.Grace)):
+		return RenewalPassed, false
+	default:
+		return RenewalReused, false
+	}
+}
+
+// RenewedTooOften says that a session has had as many refresh tokens as one may have.
+func RenewedTooOften() *Error {
+	return NewError(Limited, "This session has been renewed too often; log in again")
+}

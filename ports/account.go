@@ -36,22 +36,33 @@ type Accounts interface {
 	Recover(ctx context.Context, email string) error
 }
 
-// AccountStore keeps local accounts and their sessions. Refresh tokens are known by their SHA-256 in lower-case hexadecimal.
+// AccountStore keeps local accounts. A store that is away must be domain.Unavailable.
 type AccountStore interface {
-	// CreateAccount stores an account. An address that exists must be domain.Conflict, also when two race.
-	CreateAccount(ctx context.Context, a domain.StoredAccount) error
-	// AccountByEmail returns an account; domain.NotFound when there is none.
-	AccountByEmail(ctx context.Context, email string) (domain.StoredAccount, error)
-	// Account returns an account by id; domain.NotFound when there is none.
-	Account(ctx context.Context, id string) (domain.StoredAccount, error)
-	// SetPasswordHash replaces a hash.
+	// Create stores an account. An address that exists must be domain.Conflict, also when two race.
+	Create(ctx context.Context, a domain.StoredAccount) error
+	// ByEmail returns an account; domain.NotFound when there is none.
+	ByEmail(ctx context.Context, email string) (domain.StoredAccount, error)
+	// Get returns an account by id; domain.NotFound when there is none.
+	Get(ctx context.Context, id string) (domain.StoredAccount, error)
+	// SetPasswordHash replaces a hash; domain.NotFound when there is no such account.
 	SetPasswordHash(ctx context.Context, accountID, hash string, now time.Time) error
-	// OpenSession stores a session with its first refresh token, notes the sign-in, and ends the account's oldest sessions beyond keep.
-	OpenSession(ctx context.Context, s domain.StoredSession, refreshHash string, keep int) error
-	// Session returns a session that has not ended at now; domain.NotFound otherwise.
-	Session(ctx context.Context, id string, now time.Time) (domain.StoredSession, error)
-	// EndSession ends a session with all its tokens; ending what has ended is no error.
-	EndSession(ctx context.Context, id string) error
+}
+
+// SessionStore keeps sessions of local accounts. A store that is away must be domain.Unavailable.
+type SessionStore interface {
+	// Open stores a session with its first refresh token, notes the sign-in, and ends those of the account's sessions beyond keep
+	// that would end first. An account that is not there must be domain.NotFound.
+	Open(ctx context.Context, s domain.StoredSession, tokenHash string, keep int) error
+	// Get returns a session that has not ended at now; domain.NotFound otherwise.
+	Get(ctx context.Context, id string, now time.Time) (domain.StoredSession, error)
+	// Renew uses up a refresh token, as Renewal.Judge says; renewals of one session must happen one after the other. A reused token
+	// must end the session. A token that is unknown or whose session has ended must be domain.NotFound, one beyond Renewal.MaxTokens
+	// domain.Limited. Done renewals set when the session ends, and forget tokens that were used longer ago than the session may rest.
+	Renew(ctx context.Context, r domain.Renewal) (domain.StoredSession, domain.RenewalResult, error)
+	// End ends a session with all its tokens; ending what has ended is no error.
+	End(ctx context.Context, id string) error
+	// EndAll ends all sessions of an account.
+	EndAll(ctx context.Context, accountID string) error
 	// Expire forgets sessions that ended before a time, and returns how many.
 	Expire(ctx context.Context, before time.Time) (int, error)
 }

@@ -102,6 +102,22 @@ func TestConversationDirectory(t *testing.T) {
 	})
 }
 
+func accounts(*testing.T) portstest.AccountSetup {
+	a := memory.NewAccountStore()
+	s := memory.NewSessionStore(a)
+	return portstest.AccountSetup{A: a, B: a, SessionsA: s, SessionsB: s}
+}
+
+func TestAccountStore(t *testing.T) {
+	t.Parallel()
+	portstest.AccountStore(t, accounts)
+}
+
+func TestSessionStore(t *testing.T) {
+	t.Parallel()
+	portstest.SessionStore(t, accounts)
+}
+
 func TestFailNextFailsOneCallAndDoesNothing(t *testing.T) {
 	t.Parallel()
 	s := memory.NewPersonaStore()

@@ -121,3 +121,21 @@ func TestAuditLog(t *testing.T) {
 		return portstest.AuditSetup{A: a.Audit(), B: b.Audit(), Outbox: b.Outbox()}
 	})
 }
+
+func TestAccountStore(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.AccountStore(t, func(t *testing.T) portstest.AccountSetup { return accounts(t, database) })
+}
+
+func TestSessionStore(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.SessionStore(t, func(t *testing.T) portstest.AccountSetup { return accounts(t, database) })
+}
+
+func accounts(t *testing.T, database string) portstest.AccountSetup {
+	t.Helper()
+	a, b, _ := twoProcesses(t, database)
+	return portstest.AccountSetup{A: a.Accounts(), B: b.Accounts(), SessionsA: a.Sessions(), SessionsB: b.Sessions()}
+}

@@ -108,6 +108,22 @@ func TestAuditLog(t *testing.T) {
 	})
 }
 
+func TestAccountStore(t *testing.T) {
+	t.Parallel()
+	portstest.AccountStore(t, func(t *testing.T) portstest.AccountSetup { return accounts(t) })
+}
+
+func TestSessionStore(t *testing.T) {
+	t.Parallel()
+	portstest.SessionStore(t, func(t *testing.T) portstest.AccountSetup { return accounts(t) })
+}
+
+func accounts(t *testing.T) portstest.AccountSetup {
+	t.Helper()
+	a, b, _ := twoProcesses(t)
+	return portstest.AccountSetup{A: a.Accounts(), B: b.Accounts(), SessionsA: a.Sessions(), SessionsB: b.Sessions()}
+}
+
 // newFile returns the path of a migrated database.
 func newFile(t *testing.T) string {
 	t.Helper()

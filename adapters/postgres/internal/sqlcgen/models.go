@@ -11,6 +11,23 @@ import (
 	"github.com/google/uuid"
 )
 
+type Account struct {
+	ID           uuid.UUID
+	Email        string
+	PasswordHash string
+	UserMetadata json.RawMessage
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	LastSignInAt *time.Time
+}
+
+type AccountSession struct {
+	ID        uuid.UUID
+	AccountID uuid.UUID
+	CreatedAt time.Time
+	EndsAt    time.Time
+}
+
 type AuditLog struct {
 	ID        uuid.UUID
 	At        time.Time

@@ -39,6 +39,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.countEventsStmt, err = db.PrepareContext(ctx, countEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query CountEvents: %w", err)
 	}
+	if q.countTokensStmt, err = db.PrepareContext(ctx, countTokens); err != nil {
+		return nil, fmt.Errorf("error preparing query CountTokens: %w", err)
+	}
 	if q.countUsageStmt, err = db.PrepareContext(ctx, countUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query CountUsage: %w", err)
 	}
@@ -57,6 +60,18 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteReservationStmt, err = db.PrepareContext(ctx, deleteReservation); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteReservation: %w", err)
 	}
+	if q.deleteSessionStmt, err = db.PrepareContext(ctx, deleteSession); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteSession: %w", err)
+	}
+	if q.deleteSessionsBeyondStmt, err = db.PrepareContext(ctx, deleteSessionsBeyond); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteSessionsBeyond: %w", err)
+	}
+	if q.deleteSessionsOfStmt, err = db.PrepareContext(ctx, deleteSessionsOf); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteSessionsOf: %w", err)
+	}
+	if q.deleteTokenStmt, err = db.PrepareContext(ctx, deleteToken); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteToken: %w", err)
+	}
 	if q.emptyConversationStmt, err = db.PrepareContext(ctx, emptyConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query EmptyConversation: %w", err)
 	}
@@ -71,6 +86,21 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.expireAuditStmt, err = db.PrepareContext(ctx, expireAudit); err != nil {
 		return nil, fmt.Errorf("error preparing query ExpireAudit: %w", err)
+	}
+	if q.expireSessionsStmt, err = db.PrepareContext(ctx, expireSessions); err != nil {
+		return nil, fmt.Errorf("error preparing query ExpireSessions: %w", err)
+	}
+	if q.extendSessionStmt, err = db.PrepareContext(ctx, extendSession); err != nil {
+		return nil, fmt.Errorf("error preparing query ExtendSession: %w", err)
+	}
+	if q.forgetTokensStmt, err = db.PrepareContext(ctx, forgetTokens); err != nil {
+		return nil, fmt.Errorf("error preparing query ForgetTokens: %w", err)
+	}
+	if q.getAccountStmt, err = db.PrepareContext(ctx, getAccount); err != nil {
+		return nil, fmt.Errorf("error preparing query GetAccount: %w", err)
+	}
+	if q.getAccountByEmailStmt, err = db.PrepareContext(ctx, getAccountByEmail); err != nil {
+		return nil, fmt.Errorf("error preparing query GetAccountByEmail: %w", err)
 	}
 	if q.getBudgetStmt, err = db.PrepareContext(ctx, getBudget); err != nil {
 		return nil, fmt.Errorf("error preparing query GetBudget: %w", err)
@@ -105,6 +135,18 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getPreferenceStmt, err = db.PrepareContext(ctx, getPreference); err != nil {
 		return nil, fmt.Errorf("error preparing query GetPreference: %w", err)
 	}
+	if q.getSessionStmt, err = db.PrepareContext(ctx, getSession); err != nil {
+		return nil, fmt.Errorf("error preparing query GetSession: %w", err)
+	}
+	if q.getSessionOfTokenStmt, err = db.PrepareContext(ctx, getSessionOfToken); err != nil {
+		return nil, fmt.Errorf("error preparing query GetSessionOfToken: %w", err)
+	}
+	if q.getTokenStmt, err = db.PrepareContext(ctx, getToken); err != nil {
+		return nil, fmt.Errorf("error preparing query GetToken: %w", err)
+	}
+	if q.insertAccountStmt, err = db.PrepareContext(ctx, insertAccount); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertAccount: %w", err)
+	}
 	if q.insertConversationStmt, err = db.PrepareContext(ctx, insertConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertConversation: %w", err)
 	}
@@ -113,6 +155,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.insertReservationStmt, err = db.PrepareContext(ctx, insertReservation); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertReservation: %w", err)
+	}
+	if q.insertSessionStmt, err = db.PrepareContext(ctx, insertSession); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertSession: %w", err)
+	}
+	if q.insertTokenStmt, err = db.PrepareContext(ctx, insertToken); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertToken: %w", err)
 	}
 	if q.insertTurnStmt, err = db.PrepareContext(ctx, insertTurn); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertTurn: %w", err)
@@ -156,6 +204,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listRecentUsageOfStmt, err = db.PrepareContext(ctx, listRecentUsageOf); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRecentUsageOf: %w", err)
 	}
+	if q.noteSignInStmt, err = db.PrepareContext(ctx, noteSignIn); err != nil {
+		return nil, fmt.Errorf("error preparing query NoteSignIn: %w", err)
+	}
 	if q.openBudgetStmt, err = db.PrepareContext(ctx, openBudget); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenBudget: %w", err)
 	}
@@ -167,6 +218,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.setMarkStmt, err = db.PrepareContext(ctx, setMark); err != nil {
 		return nil, fmt.Errorf("error preparing query SetMark: %w", err)
+	}
+	if q.setPasswordHashStmt, err = db.PrepareContext(ctx, setPasswordHash); err != nil {
+		return nil, fmt.Errorf("error preparing query SetPasswordHash: %w", err)
 	}
 	if q.setPreferenceStmt, err = db.PrepareContext(ctx, setPreference); err != nil {
 		return nil, fmt.Errorf("error preparing query SetPreference: %w", err)
@@ -188,6 +242,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.updatePersonaStmt, err = db.PrepareContext(ctx, updatePersona); err != nil {
 		return nil, fmt.Errorf("error preparing query UpdatePersona: %w", err)
+	}
+	if q.useTokenStmt, err = db.PrepareContext(ctx, useToken); err != nil {
+		return nil, fmt.Errorf("error preparing query UseToken: %w", err)
 	}
 	return &q, nil
 }
@@ -217,6 +274,11 @@ func (q *Queries) Close() error {
 	if q.countEventsStmt != nil {
 		if cerr := q.countEventsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countEventsStmt: %w", cerr)
+		}
+	}
+	if q.countTokensStmt != nil {
+		if cerr := q.countTokensStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countTokensStmt: %w", cerr)
 		}
 	}
 	if q.countUsageStmt != nil {
@@ -249,6 +311,26 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing deleteReservationStmt: %w", cerr)
 		}
 	}
+	if q.deleteSessionStmt != nil {
+		if cerr := q.deleteSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteSessionStmt: %w", cerr)
+		}
+	}
+	if q.deleteSessionsBeyondStmt != nil {
+		if cerr := q.deleteSessionsBeyondStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteSessionsBeyondStmt: %w", cerr)
+		}
+	}
+	if q.deleteSessionsOfStmt != nil {
+		if cerr := q.deleteSessionsOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteSessionsOfStmt: %w", cerr)
+		}
+	}
+	if q.deleteTokenStmt != nil {
+		if cerr := q.deleteTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteTokenStmt: %w", cerr)
+		}
+	}
 	if q.emptyConversationStmt != nil {
 		if cerr := q.emptyConversationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing emptyConversationStmt: %w", cerr)
@@ -272,6 +354,31 @@ func (q *Queries) Close() error {
 	if q.expireAuditStmt != nil {
 		if cerr := q.expireAuditStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing expireAuditStmt: %w", cerr)
+		}
+	}
+	if q.expireSessionsStmt != nil {
+		if cerr := q.expireSessionsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing expireSessionsStmt: %w", cerr)
+		}
+	}
+	if q.extendSessionStmt != nil {
+		if cerr := q.extendSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing extendSessionStmt: %w", cerr)
+		}
+	}
+	if q.forgetTokensStmt != nil {
+		if cerr := q.forgetTokensStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing forgetTokensStmt: %w", cerr)
+		}
+	}
+	if q.getAccountStmt != nil {
+		if cerr := q.getAccountStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getAccountStmt: %w", cerr)
+		}
+	}
+	if q.getAccountByEmailStmt != nil {
+		if cerr := q.getAccountByEmailStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getAccountByEmailStmt: %w", cerr)
 		}
 	}
 	if q.getBudgetStmt != nil {
@@ -329,6 +436,26 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getPreferenceStmt: %w", cerr)
 		}
 	}
+	if q.getSessionStmt != nil {
+		if cerr := q.getSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getSessionStmt: %w", cerr)
+		}
+	}
+	if q.getSessionOfTokenStmt != nil {
+		if cerr := q.getSessionOfTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getSessionOfTokenStmt: %w", cerr)
+		}
+	}
+	if q.getTokenStmt != nil {
+		if cerr := q.getTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getTokenStmt: %w", cerr)
+		}
+	}
+	if q.insertAccountStmt != nil {
+		if cerr := q.insertAccountStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertAccountStmt: %w", cerr)
+		}
+	}
 	if q.insertConversationStmt != nil {
 		if cerr := q.insertConversationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertConversationStmt: %w", cerr)
@@ -342,6 +469,16 @@ func (q *Queries) Close() error {
 	if q.insertReservationStmt != nil {
 		if cerr := q.insertReservationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertReservationStmt: %w", cerr)
+		}
+	}
+	if q.insertSessionStmt != nil {
+		if cerr := q.insertSessionStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertSessionStmt: %w", cerr)
+		}
+	}
+	if q.insertTokenStmt != nil {
+		if cerr := q.insertTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertTokenStmt: %w", cerr)
 		}
 	}
 	if q.insertTurnStmt != nil {
@@ -414,6 +551,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listRecentUsageOfStmt: %w", cerr)
 		}
 	}
+	if q.noteSignInStmt != nil {
+		if cerr := q.noteSignInStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing noteSignInStmt: %w", cerr)
+		}
+	}
 	if q.openBudgetStmt != nil {
 		if cerr := q.openBudgetStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing openBudgetStmt: %w", cerr)
@@ -432,6 +574,11 @@ func (q *Queries) Close() error {
 	if q.setMarkStmt != nil {
 		if cerr := q.setMarkStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setMarkStmt: %w", cerr)
+		}
+	}
+	if q.setPasswordHashStmt != nil {
+		if cerr := q.setPasswordHashStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing setPasswordHashStmt: %w", cerr)
 		}
 	}
 	if q.setPreferenceStmt != nil {
@@ -467,6 +614,11 @@ func (q *Queries) Close() error {
 	if q.updatePersonaStmt != nil {
 		if cerr := q.updatePersonaStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing updatePersonaStmt: %w", cerr)
+		}
+	}
+	if q.useTokenStmt != nil {
+		if cerr := q.useTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing useTokenStmt: %w", cerr)
 		}
 	}
 	return err
@@ -513,17 +665,27 @@ type Queries struct {
 	claimAnswerStmt               *sql.Stmt
 	countConversationsStmt        *sql.Stmt
 	countEventsStmt               *sql.Stmt
+	countTokensStmt               *sql.Stmt
 	countUsageStmt                *sql.Stmt
 	deleteConversationStmt        *sql.Stmt
 	deleteEventsStmt              *sql.Stmt
 	deleteExpiredReservationsStmt *sql.Stmt
 	deleteMessagesStmt            *sql.Stmt
 	deleteReservationStmt         *sql.Stmt
+	deleteSessionStmt             *sql.Stmt
+	deleteSessionsBeyondStmt      *sql.Stmt
+	deleteSessionsOfStmt          *sql.Stmt
+	deleteTokenStmt               *sql.Stmt
 	emptyConversationStmt         *sql.Stmt
 	endReservationStmt            *sql.Stmt
 	enterConversationStmt         *sql.Stmt
 	expireAnswersStmt             *sql.Stmt
 	expireAuditStmt               *sql.Stmt
+	expireSessionsStmt            *sql.Stmt
+	extendSessionStmt             *sql.Stmt
+	forgetTokensStmt              *sql.Stmt
+	getAccountStmt                *sql.Stmt
+	getAccountByEmailStmt         *sql.Stmt
 	getBudgetStmt                 *sql.Stmt
 	getClaimStmt                  *sql.Stmt
 	getConversationStmt           *sql.Stmt
@@ -535,9 +697,15 @@ type Queries struct {
 	getPersonaStmt                *sql.Stmt
 	getPersonaOfStmt              *sql.Stmt
 	getPreferenceStmt             *sql.Stmt
+	getSessionStmt                *sql.Stmt
+	getSessionOfTokenStmt         *sql.Stmt
+	getTokenStmt                  *sql.Stmt
+	insertAccountStmt             *sql.Stmt
 	insertConversationStmt        *sql.Stmt
 	insertPersonaStmt             *sql.Stmt
 	insertReservationStmt         *sql.Stmt
+	insertSessionStmt             *sql.Stmt
+	insertTokenStmt               *sql.Stmt
 	insertTurnStmt                *sql.Stmt
 	insertUsageRecordStmt         *sql.Stmt
 	keepTurnStmt                  *sql.Stmt
@@ -552,10 +720,12 @@ type Queries struct {
 	listPersonasStmt              *sql.Stmt
 	listRecentUsageStmt           *sql.Stmt
 	listRecentUsageOfStmt         *sql.Stmt
+	noteSignInStmt                *sql.Stmt
 	openBudgetStmt                *sql.Stmt
 	recordAuditStmt               *sql.Stmt
 	renewClaimStmt                *sql.Stmt
 	setMarkStmt                   *sql.Stmt
+	setPasswordHashStmt           *sql.Stmt
 	setPreferenceStmt             *sql.Stmt
 	settleBudgetStmt              *sql.Stmt
 	storeEventStmt                *sql.Stmt
@@ -563,6 +733,7 @@ type Queries struct {
 	sumReservationsStmt           *sql.Stmt
 	sumUsageStmt                  *sql.Stmt
 	updatePersonaStmt             *sql.Stmt
+	useTokenStmt                  *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
@@ -574,17 +745,27 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		claimAnswerStmt:               q.claimAnswerStmt,
 		countConversationsStmt:        q.countConversationsStmt,
 		countEventsStmt:               q.countEventsStmt,
+		countTokensStmt:               q.countTokensStmt,
 		countUsageStmt:                q.countUsageStmt,
 		deleteConversationStmt:        q.deleteConversationStmt,
 		deleteEventsStmt:              q.deleteEventsStmt,
 		deleteExpiredReservationsStmt: q.deleteExpiredReservationsStmt,
 		deleteMessagesStmt:            q.deleteMessagesStmt,
 		deleteReservationStmt:         q.deleteReservationStmt,
+		deleteSessionStmt:             q.deleteSessionStmt,
+		deleteSessionsBeyondStmt:      q.deleteSessionsBeyondStmt,
+		deleteSessionsOfStmt:          q.deleteSessionsOfStmt,
+		deleteTokenStmt:               q.deleteTokenStmt,
 		emptyConversationStmt:         q.emptyConversationStmt,
 		endReservationStmt:            q.endReservationStmt,
 		enterConversationStmt:         q.enterConversationStmt,
 		expireAnswersStmt:             q.expireAnswersStmt,
 		expireAuditStmt:               q.expireAuditStmt,
+		expireSessionsStmt:            q.expireSessionsStmt,
+		extendSessionStmt:             q.extendSessionStmt,
+		forgetTokensStmt:              q.forgetTokensStmt,
+		getAccountStmt:                q.getAccountStmt,
+		getAccountByEmailStmt:         q.getAccountByEmailStmt,
 		getBudgetStmt:                 q.getBudgetStmt,
 		getClaimStmt:                  q.getClaimStmt,
 		getConversationStmt:           q.getConversationStmt,
@@ -596,9 +777,15 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getPersonaStmt:                q.getPersonaStmt,
 		getPersonaOfStmt:              q.getPersonaOfStmt,
 		getPreferenceStmt:             q.getPreferenceStmt,
+		getSessionStmt:                q.getSessionStmt,
+		getSessionOfTokenStmt:         q.getSessionOfTokenStmt,
+		getTokenStmt:                  q.getTokenStmt,
+		insertAccountStmt:             q.insertAccountStmt,
 		insertConversationStmt:        q.insertConversationStmt,
 		insertPersonaStmt:             q.insertPersonaStmt,
 		insertReservationStmt:         q.insertReservationStmt,
+		insertSessionStmt:             q.insertSessionStmt,
+		insertTokenStmt:               q.insertTokenStmt,
 		insertTurnStmt:                q.insertTurnStmt,
 		insertUsageRecordStmt:         q.insertUsageRecordStmt,
 		keepTurnStmt:                  q.keepTurnStmt,
@@ -613,10 +800,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listPersonasStmt:              q.listPersonasStmt,
 		listRecentUsageStmt:           q.listRecentUsageStmt,
 		listRecentUsageOfStmt:         q.listRecentUsageOfStmt,
+		noteSignInStmt:                q.noteSignInStmt,
 		openBudgetStmt:                q.openBudgetStmt,
 		recordAuditStmt:               q.recordAuditStmt,
 		renewClaimStmt:                q.renewClaimStmt,
 		setMarkStmt:                   q.setMarkStmt,
+		setPasswordHashStmt:           q.setPasswordHashStmt,
 		setPreferenceStmt:             q.setPreferenceStmt,
 		settleBudgetStmt:              q.settleBudgetStmt,
 		storeEventStmt:                q.storeEventStmt,
@@ -624,5 +813,6 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		sumReservationsStmt:           q.sumReservationsStmt,
 		sumUsageStmt:                  q.sumUsageStmt,
 		updatePersonaStmt:             q.updatePersonaStmt,
+		useTokenStmt:                  q.useTokenStmt,
 	}
 }

@@ -4,6 +4,23 @@
 
 package sqlcgen
 
+type Account struct {
+	ID           string
+	Email        string
+	PasswordHash string
+	UserMetadata string
+	CreatedAt    int64
+	UpdatedAt    int64
+	LastSignInAt *int64
+}
+
+type AccountSession struct {
+	ID        string
+	AccountID string
+	CreatedAt int64
+	EndsAt    int64
+}
+
 type AuditLog struct {
 	ID        string
 	At        int64

@@ -1,0 +1,176 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gaia/adapters/sqlite/internal/sqlcgen"
+	"gaia/domain"
+	"gaia/ports"
+)
+
+var _ ports.SessionStore = (*SessionStore)(nil)
+
+// SessionStore keeps sessions of local accounts.
+type SessionStore struct{ db *Store }
+
+// Sessions returns the store of sessions.
+func (s *Store) Sessions() *SessionStore { return &SessionStore{db: s} }
+
+// Open implements ports.SessionStore.
+func (s *SessionStore) Open(ctx context.Context, session domain.StoredSession, tokenHash string, keep int) error {
+	id, ok := domain.ParseID(session.ID)
+	account, known := domain.ParseID(session.AccountID)
+	if !ok || !known {
+		return fmt.Errorf("sqlite open session: %q or %q is no id", session.ID, session.AccountID)
+	}
+	at := asStored(session.CreatedAt)
+	return s.db.writeTogether(ctx, "open session", func(ctx context.Context, q *sqlcgen.Queries) error {
+		rows, err := q.NoteSignIn(ctx, sqlcgen.NoteSignInParams{ID: account, At: at})
+		if err == nil && rows == 0 {
+			err = errNotFound()
+		}
+		if err != nil {
+			return err
+		}
+		row := sqlcgen.InsertSessionParams{ID: id, AccountID: account, CreatedAt: at, EndsAt: asStored(session.EndsAt)}
+		if err := q.InsertSession(ctx, row); err != nil {
+			return err
+		}
+		token := sqlcgen.InsertTokenParams{TokenHash: tokenHash, SessionID: id, CreatedAt: at}
+		if err := q.InsertToken(ctx, token); err != nil {
+			return err
+		}
+		beyond := sqlcgen.DeleteSessionsBeyondParams{AccountID: account, NewID: id, KeepOthers: int64(max(keep-1, 0))}
+		return q.DeleteSessionsBeyond(ctx, beyond)
+	})
+}
+
+// Get implements ports.SessionStore.
+func (s *SessionStore) Get(ctx context.Context, id string, now time.Time) (session domain.StoredSession, err error) {
+	key, ok := domain.ParseID(id)
+	if !ok {
+		return domain.StoredSession{}, errNotFound()
+	}
+	err = s.db.readFew(ctx, "get session", func(ctx context.Context, q *sqlcgen.Queries) error {
+		row, err := q.GetSession(ctx, sqlcgen.GetSessionParams{ID: key, Now: asStored(now)})
+		session = sessionFromRow(row)
+		return err
+	})
+	if err != nil {
+		return domain.StoredSession{}, err
+	}
+	return session, nil
+}
+
+// Renew implements ports.SessionStore. Its transaction has the only write lock from its start, so renewals come one after the other.
+func (s *SessionStore) Renew(ctx context.Context, r domain.Renewal) (session domain.StoredSession, result domain.RenewalResult, err error) {
+	r.At, r.EndsAt = timeFrom(asStored(r.At)), timeFrom(asStored(r.EndsAt))
+	err = s.db.writeTogether(ctx, "renew session", func(ctx context.Context, q *sqlcgen.Queries) error {
+		row, err := q.GetSessionOfToken(ctx, r.TokenHash)
+		if err != nil {
+			return err
+		}
+		if session = sessionFromRow(row); session.Ended(r.At) {
+			return errNotFound()
+		}
+		token, err := q.GetToken(ctx, r.TokenHash)
+		if err != nil {
+			return err
+		}
+		seen := domain.StoredToken{
+			UsedAt: timeOrZero(token.UsedAt), NextHash: orEmpty(token.NextHash), NextUsedAt: timeOrZero(token.NextUsedAt),
+		}
+		var store bool
+		switch result, store = r.Judge(seen); {
+		case result == domain.RenewalReused:
+			return q.DeleteSession(ctx, session.ID)
+		case store:
+			err = passOn(ctx, q, session.ID, r, seen)
+		}
+		if err == nil && result == domain.RenewalDone {
+			session.EndsAt = r.EndsAt
+			err = q.ExtendSession(ctx, sqlcgen.ExtendSessionParams{ID: session.ID, EndsAt: asStored(r.EndsAt)})
+		}
+		return err
+	})
+	if err != nil {
+		return domain.StoredSession{}, 0, err
+	}
+	return session, result, nil
+}
+
+// passOn stores the next token of a session.
+func passOn(ctx context.Context, q *sqlcgen.Queries, sessionID string, r domain.Renewal, seen domain.StoredToken) error {
+	oldest := asStored(r.OldestToken())
+	if err := q.ForgetTokens(ctx, sqlcgen.ForgetTokensParams{SessionID: sessionID, Before: &oldest}); err != nil {
+		return err
+	}
+	many, err := q.CountTokens(ctx, sessionID)
+	if err == nil && many >= int64(r.MaxTokens) {
+		err = domain.RenewedTooOften()
+	}
+	if err != nil {
+		return err
+	}
+	if seen.NextHash != "" {
+		if err := q.DeleteToken(ctx, seen.NextHash); err != nil {
+			return err
+		}
+	}
+	at := asStored(r.At)
+	if err := q.UseToken(ctx, sqlcgen.UseTokenParams{TokenHash: r.TokenHash, UsedAt: &at}); err != nil {
+		return err
+	}
+	return q.InsertToken(ctx, sqlcgen.InsertTokenParams{
+		TokenHash: r.NextHash, SessionID: sessionID, ParentHash: &r.TokenHash, CreatedAt: at,
+	})
+}
+
+// End implements ports.SessionStore.
+func (s *SessionStore) End(ctx context.Context, id string) error {
+	key, ok := domain.ParseID(id)
+	if !ok {
+		return ctx.Err()
+	}
+	return s.db.writeTogether(ctx, "end session", func(ctx context.Context, q *sqlcgen.Queries) error {
+		return q.DeleteSession(ctx, key)
+	})
+}
+
+// EndAll implements ports.SessionStore.
+func (s *SessionStore) EndAll(ctx context.Context, accountID string) error {
+	key, ok := domain.ParseID(accountID)
+	if !ok {
+		return ctx.Err()
+	}
+	return s.db.writeTogether(ctx, "end sessions", func(ctx context.Context, q *sqlcgen.Queries) error {
+		return q.DeleteSessionsOf(ctx, key)
+	})
+}
+
+// Expire implements ports.SessionStore.
+func (s *SessionStore) Expire(ctx context.Context, before time.Time) (int, error) {
+	total := 0
+	for {
+		var rows int64
+		err := s.db.write(ctx, "expire sessions", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+			rows, err = q.ExpireSessions(ctx, sqlcgen.ExpireSessionsParams{Before: asStored(before), MaxSessions: expireBatch})
+			return err
+		})
+		if err != nil {
+			return total, err
+		}
+		total += int(rows)
+		if rows < expireBatch {
+			return total, nil
+		}
+	}
+}
+
+func sessionFromRow(row sqlcgen.AccountSession) domain.StoredSession {
+	return domain.StoredSession{
+		ID: row.ID, AccountID: row.AccountID, CreatedAt: timeFrom(row.CreatedAt), EndsAt: timeFrom(row.EndsAt),
+	}
+}
