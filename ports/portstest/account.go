@@ -56,7 +56,7 @@ func createAccount(t *testing.T, s ports.AccountStore, a domain.StoredAccount) d
 	return a
 }
 
-func wantAccount(t *testing.T, s ports.AccountStore, want domain.StoredAccount) {
+func wantStoredAccount(t *testing.T, s ports.AccountStore, want domain.StoredAccount) {
 	t.Helper()
 	byID, err := s.Get(t.Context(), want.ID)
 	if err != nil || !reflect.DeepEqual(byID, want) {
@@ -73,13 +73,13 @@ func accountStored(t *testing.T, s AccountSetup) {
 	signedIn := anAccount("bob@example.com")
 	signedIn.LastSignInAt = accountTime.Add(time.Hour)
 	createAccount(t, s.A, signedIn)
-	wantAccount(t, s.B, a)
-	wantAccount(t, s.B, signedIn)
+	wantStoredAccount(t, s.B, a)
+	wantStoredAccount(t, s.B, signedIn)
 	plain := anAccount("eve@example.com")
 	plain.UserMetadata = nil
 	createAccount(t, s.A, plain)
 	plain.UserMetadata = map[string]any{}
-	wantAccount(t, s.B, plain)
+	wantStoredAccount(t, s.B, plain)
 }
 
 func accountTwice(t *testing.T, s AccountSetup) {
@@ -88,7 +88,7 @@ func accountTwice(t *testing.T, s AccountSetup) {
 	other := anAccount("bob@example.com")
 	other.ID = a.ID
 	wantKind(t, s.B.Create(t.Context(), other), domain.Conflict, "the same id")
-	wantAccount(t, s.A, a)
+	wantStoredAccount(t, s.A, a)
 }
 
 func accountRace(t *testing.T, s AccountSetup) {
@@ -144,8 +144,8 @@ func accountPassword(t *testing.T, s AccountSetup) {
 	if err := s.B.SetPasswordHash(t.Context(), a.ID, a.PasswordHash, a.UpdatedAt); err != nil {
 		t.Fatal(err)
 	}
-	wantAccount(t, s.A, a)
-	wantAccount(t, s.A, b)
+	wantStoredAccount(t, s.A, a)
+	wantStoredAccount(t, s.A, b)
 }
 
 func accountOdd(t *testing.T, s AccountSetup) {
@@ -172,7 +172,7 @@ func accountCanceled(t *testing.T, s AccountSetup) {
 	_, err = s.A.ByEmail(gone, a.Email)
 	wantCanceled(t, "ByEmail", err)
 	wantCanceled(t, "SetPasswordHash", s.A.SetPasswordHash(gone, a.ID, "another", accountTime))
-	wantAccount(t, s.A, a)
+	wantStoredAccount(t, s.A, a)
 	_, err = s.A.Get(t.Context(), b.ID)
 	wantKind(t, err, domain.NotFound, "the account of a caller who left")
 }

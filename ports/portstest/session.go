@@ -76,7 +76,7 @@ func signIn(t *testing.T, s AccountSetup) (domain.StoredSession, string) {
 	return openSession(t, s.SessionsA, a.ID, accountTime)
 }
 
-func wantSession(t *testing.T, s ports.SessionStore, want domain.StoredSession, at time.Time) {
+func wantStoredSession(t *testing.T, s ports.SessionStore, want domain.StoredSession, at time.Time) {
 	t.Helper()
 	if got, err := s.Get(t.Context(), want.ID, at); err != nil || got != want {
 		t.Errorf("Get: got %+v, %v, want %+v", got, err, want)
@@ -91,8 +91,8 @@ func wantEnded(t *testing.T, s ports.SessionStore, id string) {
 
 func sessionStored(t *testing.T, s AccountSetup) {
 	session, _ := signIn(t, s)
-	wantSession(t, s.SessionsB, session, session.CreatedAt)
-	wantSession(t, s.SessionsB, session, session.EndsAt.Add(-time.Microsecond))
+	wantStoredSession(t, s.SessionsB, session, session.CreatedAt)
+	wantStoredSession(t, s.SessionsB, session, session.EndsAt.Add(-time.Microsecond))
 	for _, id := range []string{session.ID, newID(), "", "no id"} {
 		_, err := s.SessionsB.Get(t.Context(), id, session.EndsAt)
 		wantKind(t, err, domain.NotFound, "Get %q", id)
@@ -104,7 +104,7 @@ func sessionSignIn(t *testing.T, s AccountSetup) {
 	at := accountTime.Add(time.Hour)
 	openSession(t, s.SessionsA, a.ID, at)
 	a.LastSignInAt, a.UpdatedAt = at, at
-	wantAccount(t, s.B, a)
+	wantStoredAccount(t, s.B, a)
 }
 
 func sessionOfNobody(t *testing.T, s AccountSetup) {
@@ -198,7 +198,7 @@ func renewProlongs(t *testing.T, s AccountSetup) {
 	if got != session {
 		t.Errorf("got %+v, want %+v", got, session)
 	}
-	wantSession(t, s.SessionsB, session, session.EndsAt.Add(-time.Microsecond))
+	wantStoredSession(t, s.SessionsB, session, session.EndsAt.Add(-time.Microsecond))
 }
 
 func renewUnknown(t *testing.T, s AccountSetup) {
@@ -265,19 +265,19 @@ func renewReusedOthers(t *testing.T, s AccountSetup) {
 	other, token := openSession(t, s.SessionsA, session.AccountID, accountTime)
 	second, _ := reuse(t, s, first)
 	renew(t, s.SessionsB, aRenewal(first, second, grace), domain.RenewalReused)
-	wantSession(t, s.SessionsA, other, accountTime)
+	wantStoredSession(t, s.SessionsA, other, accountTime)
 	renew(t, s.SessionsA, aRenewal(token, aHash(), 0), domain.RenewalDone)
 }
 
-type renewed struct {
+type renewOutcome struct {
 	session domain.StoredSession
 	result  domain.RenewalResult
 	err     error
 }
 
-func renewTogether(t *testing.T, s AccountSetup, many int, r func(i int) domain.Renewal) []renewed {
+func renewTogether(t *testing.T, s AccountSetup, many int, r func(i int) domain.Renewal) []renewOutcome {
 	t.Helper()
-	return together(many, func(i int) (out renewed) {
+	return together(many, func(i int) (out renewOutcome) {
 		out.session, out.result, out.err = []ports.SessionStore{s.SessionsA, s.SessionsB}[i%2].Renew(t.Context(), r(i))
 		return out
 	})
@@ -355,7 +355,7 @@ func renewForgets(t *testing.T, s AccountSetup) {
 	r := aRenewal(third, aHash(), day)
 	renew(t, s.SessionsA, r, domain.RenewalDone)
 	wantNoRenewal(t, s.SessionsA, aRenewal(first, second, day), domain.NotFound, "a forgotten token")
-	wantSession(t, s.SessionsA, domain.StoredSession{
+	wantStoredSession(t, s.SessionsA, domain.StoredSession{
 		ID: session.ID, AccountID: session.AccountID, CreatedAt: session.CreatedAt, EndsAt: r.EndsAt,
 	}, r.At)
 	renew(t, s.SessionsA, aRenewal(second, third, day), domain.RenewalReused) // this one is still known
@@ -371,7 +371,7 @@ func sessionEnd(t *testing.T, s AccountSetup) {
 	}
 	wantEnded(t, s.SessionsA, session.ID)
 	wantNoRenewal(t, s.SessionsA, aRenewal(token, aHash(), 0), domain.NotFound, "a token of a session that was ended")
-	wantSession(t, s.SessionsA, other, accountTime)
+	wantStoredSession(t, s.SessionsA, other, accountTime)
 }
 
 func sessionEndAll(t *testing.T, s AccountSetup) {
@@ -385,7 +385,7 @@ func sessionEndAll(t *testing.T, s AccountSetup) {
 	}
 	wantEnded(t, s.SessionsA, session.ID)
 	wantEnded(t, s.SessionsA, second.ID)
-	wantSession(t, s.SessionsA, others, accountTime)
+	wantStoredSession(t, s.SessionsA, others, accountTime)
 }
 
 func sessionExpire(t *testing.T, s AccountSetup) {
@@ -398,7 +398,7 @@ func sessionExpire(t *testing.T, s AccountSetup) {
 	}
 	wantEnded(t, s.SessionsA, session.ID)
 	wantNoRenewal(t, s.SessionsA, aRenewal(token, aHash(), 0), domain.NotFound, "a token of an expired session")
-	wantSession(t, s.SessionsA, later, accountTime)
+	wantStoredSession(t, s.SessionsA, later, accountTime)
 }
 
 func sessionCanceled(t *testing.T, s AccountSetup) {
@@ -415,7 +415,7 @@ func sessionCanceled(t *testing.T, s AccountSetup) {
 	wantCanceled(t, "EndAll", s.SessionsA.EndAll(gone, session.AccountID))
 	_, err = s.SessionsA.Expire(gone, session.EndsAt.Add(time.Hour))
 	wantCanceled(t, "Expire", err)
-	wantSession(t, s.SessionsA, session, accountTime)
+	wantStoredSession(t, s.SessionsA, session, accountTime)
 	wantEnded(t, s.SessionsA, another.ID)
 	next := aHash()
 	renew(t, s.SessionsA, aRenewal(token, next, 0), domain.RenewalDone)
