@@ -67,6 +67,7 @@ var rules = map[string]rule{
 	"adapters/openai":    streaming(),
 	"adapters/anthropic": streaming(),
 	"adapters/jwtauth":   outbound("github.com/golang-jwt/jwt"),
+	"adapters/supabase":  outbound("golang.org/x/sync"),
 
 	// What the adapters of databases share.
 	"adapters/internal/history": {own: []string{"domain"}},
