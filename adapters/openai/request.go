@@ -38,7 +38,7 @@ type streamOptions struct {
 
 type message struct {
 	Role       domain.Role   `json:"role"`
-	Content    any           `json:"content"` // a string, parts, or null
+	Content    any           `json:"content"` // a *string, parts, or null
 	Name       string        `json:"name,omitempty"`
 	ToolCalls  []messageCall `json:"tool_calls,omitempty"`
 	ToolCallID string        `json:"tool_call_id,omitempty"`
@@ -101,8 +101,8 @@ func encodeRequest(p domain.Prompt, dialect Dialect) ([]byte, error) {
 		PresencePenalty: p.PresencePenalty, FrequencyPenalty: p.FrequencyPenalty, User: p.User,
 		ToolChoice: toolChoiceFromDomain(p.ToolChoice), ParallelToolCalls: p.ParallelToolCalls,
 	}
-	for _, m := range p.Messages {
-		r.Messages = append(r.Messages, messageFromDomain(m))
+	for i := range p.Messages {
+		r.Messages = append(r.Messages, messageFromDomain(&p.Messages[i]))
 	}
 	for _, t := range p.Tools {
 		r.Tools = append(r.Tools, tool{"function", toolFunction{t.Name, t.Description, t.Parameters, t.Strict}})
@@ -120,15 +120,16 @@ func encodeRequest(p domain.Prompt, dialect Dialect) ([]byte, error) {
 	return upstream.Marshal(r)
 }
 
-func messageFromDomain(m domain.PromptMessage) message {
-	out := message{Role: m.Role, Content: m.Content, Name: m.Name, ToolCallID: m.ToolCallID}
+// messageFromDomain keeps a reference to the text, which costs no memory: a prompt may have fifty.
+func messageFromDomain(m *domain.PromptMessage) message {
+	out := message{Role: m.Role, Content: &m.Content, Name: m.Name, ToolCallID: m.ToolCallID}
 	if len(m.Parts) > 0 {
 		out.Content = partsFromDomain(m.Parts)
 	}
 	for _, c := range m.ToolCalls {
 		out.ToolCalls = append(out.ToolCalls, messageCall{ID: c.ID, Type: "function", Function: callFunction{c.Name, c.Arguments}})
 	}
-	if out.Content == "" && len(out.ToolCalls) > 0 {
+	if m.Content == "" && len(m.Parts) == 0 && len(out.ToolCalls) > 0 {
 		out.Content = nil // the key has to be there, as null
 	}
 	return out

@@ -38,9 +38,6 @@ func (s *Store) Waiting() int { return s.group.waits() }
 // Commits is how many transactions have been committed together.
 func (s *Store) Commits() int64 { return s.group.commits.Load() }
 
-// Wrote counts pages of the log.
-func (s *Store) Wrote(pages int) { s.checkpoints.wrote(pages) }
-
 // WriterPragma returns a setting of the connection that writes.
 func (s *Store) WriterPragma(ctx context.Context, name string) (value string, err error) {
 	err = s.group.alone(ctx, func() error {

@@ -21,9 +21,9 @@ var errClosed = errors.New("the database is closed")
 // is alone writes at once.
 type group struct {
 	*writer
-	lead  chan struct{} // holds one token: who has it has the writer
-	ended chan struct{} // is closed when nobody may come any more
-	wrote func(pages int)
+	checkpoints *checkpointer
+	lead        chan struct{} // holds one token: who has it has the writer
+	ended       chan struct{} // is closed when nobody may come any more
 
 	commits atomic.Int64
 	mu      sync.Mutex
@@ -34,12 +34,13 @@ type group struct {
 // job is what one caller wants to write.
 type job struct {
 	ctx  context.Context //nolint:containedctx // who writes for another must know whether that one has left
+	size int             // bytes that it writes, when they may be many
 	work func(context.Context, *sqlcgen.Queries) error
 	done chan error // takes the outcome, once
 }
 
-func newGroup(w *writer) *group {
-	g := &group{writer: w, lead: make(chan struct{}, 1), ended: make(chan struct{}), wrote: func(int) {}}
+func newGroup(w *writer, c *checkpointer) *group {
+	g := &group{writer: w, checkpoints: c, lead: make(chan struct{}, 1), ended: make(chan struct{})}
 	g.lead <- struct{}{}
 	return g
 }
@@ -47,8 +48,8 @@ func newGroup(w *writer) *group {
 // run returns when the work is committed or has failed. Work must change nothing but the database: it runs again when another one in
 // the same transaction fails. It gets a context that never ends, because watching one costs more than a statement. A caller that leaves
 // before its work has begun has written nothing; later it waits for the outcome.
-func (g *group) run(ctx context.Context, work func(context.Context, *sqlcgen.Queries) error) error {
-	j := &job{ctx: ctx, work: work, done: make(chan error, 1)}
+func (g *group) run(ctx context.Context, size int, work func(context.Context, *sqlcgen.Queries) error) error {
+	j := &job{ctx: ctx, size: size, work: work, done: make(chan error, 1)}
 	if err := g.enter(j); err != nil {
 		return err
 	}
@@ -121,6 +122,7 @@ func (g *group) commitWaiting() error {
 	if g.waits() == 0 { // another has written for everybody, and the token came before its word of that
 		return nil
 	}
+	g.checkpoints.catchUp()
 	if err := g.begin(context.Background()); err != nil {
 		return err
 	}
@@ -141,7 +143,11 @@ func (g *group) commitWaiting() error {
 		g.rollback()
 		ended = g.commitEach(jobs, outcome)
 	}
-	g.wrote(pagesOf(len(jobs)))
+	size := 0
+	for _, j := range jobs {
+		size += j.size
+	}
+	g.checkpoints.wrote(pagesOf(len(jobs), size))
 	g.commits.Add(1)
 	return nil
 }
@@ -179,8 +185,9 @@ func (g *group) commitEach(jobs []*job, outcome []error) bool {
 	return false
 }
 
-// pagesOf guesses how many pages of the log a transaction takes: the pages of all indexes once, and a few for each job.
-func pagesOf(jobs int) int { return 9 + 3*jobs }
+// pagesOf guesses how many pages of the log a transaction takes: the pages of all indexes once, a few for each job, and those that long
+// texts fill.
+func pagesOf(jobs, size int) int { return 9 + 3*jobs + size/4000 }
 
 // alone does something while nobody else writes, or returns why it could not wait for that.
 func (g *group) alone(ctx context.Context, do func() error) error {
@@ -195,6 +202,7 @@ func (g *group) alone(ctx context.Context, do func() error) error {
 		return ctx.Err()
 	}
 	defer func() { g.lead <- struct{}{} }()
+	g.checkpoints.catchUp()
 	return do()
 }
 

@@ -97,15 +97,12 @@ func (s *Store) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.group = newGroup(w)
-	if s.reads, err = sqlcgen.Prepare(ctx, s.reader); err != nil {
-		return err
+	if s.checkpoints, err = startCheckpoints(s.config); err != nil {
+		return errors.Join(err, w.conn.Close())
 	}
-	if s.checkpoints, err = startCheckpoints(s.config, s.group.alone); err != nil {
-		return err
-	}
-	s.group.wrote = s.checkpoints.wrote
-	return nil
+	s.group = newGroup(w, s.checkpoints)
+	s.reads, err = sqlcgen.Prepare(ctx, s.reader)
+	return err
 }
 
 func openPool(c Config, connections int, more url.Values) (*sql.DB, error) {
@@ -148,11 +145,11 @@ func touch(path string) error {
 // Close waits for running calls and closes the file.
 func (s *Store) Close() error {
 	var err error
-	if s.checkpoints != nil {
-		err = s.checkpoints.close() // before the group, whose token it may need
-	}
 	if s.group != nil {
-		err = errors.Join(err, s.group.close())
+		err = s.group.close()
+	}
+	if s.checkpoints != nil {
+		err = errors.Join(err, s.checkpoints.close())
 	}
 	return errors.Join(err, s.reader.Close(), s.writer.Close())
 }
@@ -215,16 +212,16 @@ func (s *Store) write(ctx context.Context, op string, query func(context.Context
 	return s.use(ctx, op, func(ctx context.Context) error {
 		err := s.group.alone(ctx, func() error { return s.group.transaction(ctx, query) })
 		if err == nil {
-			s.group.wrote(pagesOf(1))
+			s.checkpoints.wrote(pagesOf(1, 0))
 		}
 		return err
 	})
 }
 
 // writeTogether is write for what many callers do at the same time: they share transactions. Work that fails takes only its own
-// changes back. It must change nothing but the database, and may run more than once.
-func (s *Store) writeTogether(ctx context.Context, op string, work func(context.Context, *sqlcgen.Queries) error) error {
-	return s.use(ctx, op, func(ctx context.Context) error { return s.group.run(ctx, work) })
+// changes back. It must change nothing but the database, and may run more than once. size is how many bytes it writes, when they may be many.
+func (s *Store) writeTogether(ctx context.Context, op string, size int, work func(context.Context, *sqlcgen.Queries) error) error {
+	return s.use(ctx, op, func(ctx context.Context) error { return s.group.run(ctx, size, work) })
 }
 
 func (s *Store) use(ctx context.Context, op string, work func(context.Context) error) error {

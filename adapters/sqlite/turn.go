@@ -17,7 +17,7 @@ func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (s
 	if err != nil {
 		return "", err
 	}
-	if err := s.db.writeTogether(ctx, "commit turn", t.write); err != nil {
+	if err := s.db.writeTogether(ctx, "commit turn", t.size(), t.write); err != nil {
 		return "", err
 	}
 	return t.messages.ConversationID, nil
@@ -72,6 +72,18 @@ func turnToRows(turn domain.Turn) (*turnRows, error) {
 		t.kept = &sqlcgen.KeepTurnParams{Answer: &answer, Principal: turn.Owner, IdempotencyKey: k.Key, RunID: run}
 	}
 	return t, nil
+}
+
+// size is how many bytes of text there are, about.
+func (t *turnRows) size() int {
+	n := len(t.messages.Question) + len(t.messages.Answer)
+	if t.messages.ToolCalls != nil {
+		n += len(*t.messages.ToolCalls)
+	}
+	if t.kept != nil {
+		n += len(*t.kept.Answer)
+	}
+	return n
 }
 
 // addMessages prepares question, answer and their conversation.

@@ -1,15 +1,20 @@
 package main
 
 import (
-	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"gaia/domain"
 )
 
 // BenchmarkChat answers stored chats through the whole program on the embedded default: routing, validation, persona, history, a provider at
@@ -40,8 +45,8 @@ func BenchmarkChat(b *testing.B) {
 	server := httptest.NewServer(sys.handler)
 	defer server.Close()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-	chat := func() {
-		req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, server.URL+"/api/v1/chat", bytes.NewReader([]byte(`{"message":"Is it there?"}`)))
+	chat := func(body string) {
+		req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, server.URL+"/api/v1/chat", strings.NewReader(body))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -57,21 +62,28 @@ func BenchmarkChat(b *testing.B) {
 			b.Errorf("status %d, %v", resp.StatusCode, err)
 		}
 	}
-	for range 30 { // then the history is as long as it gets
-		chat()
+	const atOnce = 64
+	var bodies [atOnce]string // each with a conversation of its own, as different users have them
+	for i := range bodies {
+		bodies[i] = fmt.Sprintf(`{"message":"Is it there?","conversation_id":"00000000-0000-4000-8000-%012x"}`, i+1)
+		for range domain.MaxHistory / 2 { // then the history is as long as it gets
+			chat(bodies[i])
+		}
 	}
 	b.Run("one at a time", func(b *testing.B) {
 		defer reportProcessor(b)()
 		for b.Loop() {
-			chat()
+			chat(bodies[0])
 		}
 	})
 	b.Run("64 at once", func(b *testing.B) {
 		defer reportProcessor(b)()
-		b.SetParallelism(32)
+		b.SetParallelism(max(1, atOnce/runtime.GOMAXPROCS(0)))
+		var users atomic.Int64
 		b.RunParallel(func(pb *testing.PB) {
+			body := bodies[users.Add(1)%atOnce]
 			for pb.Next() {
-				chat()
+				chat(body)
 			}
 		})
 	})
