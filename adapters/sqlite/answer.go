@@ -26,7 +26,7 @@ func (s *AnswerStore) Claim(ctx context.Context, c domain.Claim) (result domain.
 	if !ok {
 		return domain.ClaimResult{}, fmt.Errorf("sqlite claim: %q is no id", c.RunID)
 	}
-	err = s.db.writeTogether(ctx, "claim", 0, func(ctx context.Context, q *sqlcgen.Queries) error {
+	err = s.db.writeTogether(ctx, "claim", func(ctx context.Context, q *sqlcgen.Queries) error {
 		rows, err := q.ClaimAnswer(ctx, sqlcgen.ClaimAnswerParams{
 			Principal: c.Owner, IdempotencyKey: c.Key, Fingerprint: c.Fingerprint, RunID: run,
 			LeaseUntil: asStored(c.LeaseUntil), CreatedAt: asStored(c.At),
@@ -84,7 +84,7 @@ func (s *AnswerStore) Renew(ctx context.Context, owner, key, runID string, until
 	if !ok {
 		return fmt.Errorf("sqlite renew: %q is no id", runID)
 	}
-	return s.db.writeTogether(ctx, "renew claim", 0, func(ctx context.Context, q *sqlcgen.Queries) error {
+	return s.db.writeTogether(ctx, "renew claim", func(ctx context.Context, q *sqlcgen.Queries) error {
 		rows, err := q.RenewClaim(ctx, sqlcgen.RenewClaimParams{
 			Principal: owner, IdempotencyKey: key, RunID: run, LeaseUntil: asStored(until),
 		})
@@ -101,7 +101,7 @@ func (s *AnswerStore) Abandon(ctx context.Context, owner, key, runID string) err
 	if !ok {
 		return fmt.Errorf("sqlite abandon: %q is no id", runID)
 	}
-	return s.db.writeTogether(ctx, "abandon claim", 0, func(ctx context.Context, q *sqlcgen.Queries) error {
+	return s.db.writeTogether(ctx, "abandon claim", func(ctx context.Context, q *sqlcgen.Queries) error {
 		return q.AbandonClaim(ctx, sqlcgen.AbandonClaimParams{Principal: owner, IdempotencyKey: key, RunID: run})
 	})
 }

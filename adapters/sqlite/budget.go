@@ -27,7 +27,7 @@ func (s *BudgetStore) Reserve(ctx context.Context, r domain.Reservation) error {
 	if !ok {
 		return fmt.Errorf("sqlite reserve: %q is no id", r.ID)
 	}
-	return s.db.writeTogether(ctx, "reserve", 0, func(ctx context.Context, q *sqlcgen.Queries) error {
+	return s.db.writeTogether(ctx, "reserve", func(ctx context.Context, q *sqlcgen.Queries) error {
 		left, err := available(ctx, q, r)
 		if err != nil {
 			return err
@@ -67,7 +67,7 @@ func (s *BudgetStore) Release(ctx context.Context, id string) error {
 	if !ok {
 		return fmt.Errorf("sqlite release: %q is no id", id)
 	}
-	return s.db.writeTogether(ctx, "release", 0, func(ctx context.Context, q *sqlcgen.Queries) error {
+	return s.db.writeTogether(ctx, "release", func(ctx context.Context, q *sqlcgen.Queries) error {
 		return q.DeleteReservation(ctx, key)
 	})
 }

@@ -51,7 +51,7 @@ func (o *Outbox) list(ctx context.Context, limit int) (rows []sqlcgen.Outbox, er
 
 // forget removes events up to a number.
 func (o *Outbox) forget(ctx context.Context, seq int64) error {
-	return o.db.writeTogether(ctx, "forget events", 0, func(ctx context.Context, q *sqlcgen.Queries) error {
+	return o.db.writeTogether(ctx, "forget events", func(ctx context.Context, q *sqlcgen.Queries) error {
 		return q.DeleteEvents(ctx, seq)
 	})
 }

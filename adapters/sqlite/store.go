@@ -219,8 +219,13 @@ func (s *Store) write(ctx context.Context, op string, query func(context.Context
 }
 
 // writeTogether is write for what many callers do at the same time: they share transactions. Work that fails takes only its own
-// changes back. It must change nothing but the database, and may run more than once. size is how many bytes it writes, when they may be many.
-func (s *Store) writeTogether(ctx context.Context, op string, size int, work func(context.Context, *sqlcgen.Queries) error) error {
+// changes back. It must change nothing but the database, and may run more than once.
+func (s *Store) writeTogether(ctx context.Context, op string, work func(context.Context, *sqlcgen.Queries) error) error {
+	return s.writeTexts(ctx, op, 0, work)
+}
+
+// writeTexts is writeTogether for what may be long: size is how many bytes of text it writes.
+func (s *Store) writeTexts(ctx context.Context, op string, size int, work func(context.Context, *sqlcgen.Queries) error) error {
 	return s.use(ctx, op, func(ctx context.Context) error { return s.group.run(ctx, size, work) })
 }
 

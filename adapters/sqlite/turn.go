@@ -17,7 +17,7 @@ func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (s
 	if err != nil {
 		return "", err
 	}
-	if err := s.db.writeTogether(ctx, "commit turn", t.size(), t.write); err != nil {
+	if err := s.db.writeTexts(ctx, "commit turn", t.size(), t.write); err != nil {
 		return "", err
 	}
 	return t.messages.ConversationID, nil
