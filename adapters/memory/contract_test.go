@@ -134,3 +134,12 @@ func TestFailNextFailsOneCallAndDoesNothing(t *testing.T) {
 		t.Errorf("the call after it: %v", err)
 	}
 }
+
+func TestAPIKeyStore(t *testing.T) {
+	t.Parallel()
+	portstest.APIKeyStore(t, func(*testing.T) portstest.APIKeySetup {
+		outbox := &memory.Outbox{}
+		s := &memory.APIKeyStore{Audit: &memory.AuditLog{Outbox: outbox}}
+		return portstest.APIKeySetup{A: s, B: s, Audit: s.Audit, Outbox: outbox}
+	})
+}

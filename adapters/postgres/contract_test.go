@@ -139,3 +139,12 @@ func accounts(t *testing.T, database string) portstest.AccountSetup {
 	a, b, _ := twoProcesses(t, database)
 	return portstest.AccountSetup{A: a.Accounts(), B: b.Accounts(), SessionsA: a.Sessions(), SessionsB: b.Sessions()}
 }
+
+func TestAPIKeyStore(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.APIKeyStore(t, func(t *testing.T) portstest.APIKeySetup {
+		a, b, _ := twoProcesses(t, database)
+		return portstest.APIKeySetup{A: a.APIKeys(), B: b.APIKeys(), Audit: a.Audit(), Outbox: a.Outbox()}
+	})
+}

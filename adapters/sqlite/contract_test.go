@@ -152,3 +152,11 @@ func openWith(t *testing.T, c sqlite.Config) *sqlite.Store {
 	})
 	return s
 }
+
+func TestAPIKeyStore(t *testing.T) {
+	t.Parallel()
+	portstest.APIKeyStore(t, func(t *testing.T) portstest.APIKeySetup {
+		a, b, _ := twoProcesses(t)
+		return portstest.APIKeySetup{A: a.APIKeys(), B: b.APIKeys(), Audit: a.Audit(), Outbox: a.Outbox()}
+	})
+}

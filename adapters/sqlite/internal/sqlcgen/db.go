@@ -33,11 +33,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.claimAnswerStmt, err = db.PrepareContext(ctx, claimAnswer); err != nil {
 		return nil, fmt.Errorf("error preparing query ClaimAnswer: %w", err)
 	}
+	if q.countAllKeysStmt, err = db.PrepareContext(ctx, countAllKeys); err != nil {
+		return nil, fmt.Errorf("error preparing query CountAllKeys: %w", err)
+	}
 	if q.countConversationsStmt, err = db.PrepareContext(ctx, countConversations); err != nil {
 		return nil, fmt.Errorf("error preparing query CountConversations: %w", err)
 	}
 	if q.countEventsStmt, err = db.PrepareContext(ctx, countEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query CountEvents: %w", err)
+	}
+	if q.countKeysStmt, err = db.PrepareContext(ctx, countKeys); err != nil {
+		return nil, fmt.Errorf("error preparing query CountKeys: %w", err)
 	}
 	if q.countTokensStmt, err = db.PrepareContext(ctx, countTokens); err != nil {
 		return nil, fmt.Errorf("error preparing query CountTokens: %w", err)
@@ -120,6 +126,15 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getDefaultMessageCountStmt, err = db.PrepareContext(ctx, getDefaultMessageCount); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDefaultMessageCount: %w", err)
 	}
+	if q.getKeyStmt, err = db.PrepareContext(ctx, getKey); err != nil {
+		return nil, fmt.Errorf("error preparing query GetKey: %w", err)
+	}
+	if q.getKeyByHashStmt, err = db.PrepareContext(ctx, getKeyByHash); err != nil {
+		return nil, fmt.Errorf("error preparing query GetKeyByHash: %w", err)
+	}
+	if q.getKeyToChangeStmt, err = db.PrepareContext(ctx, getKeyToChange); err != nil {
+		return nil, fmt.Errorf("error preparing query GetKeyToChange: %w", err)
+	}
 	if q.getMarkStmt, err = db.PrepareContext(ctx, getMark); err != nil {
 		return nil, fmt.Errorf("error preparing query GetMark: %w", err)
 	}
@@ -150,6 +165,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.insertConversationStmt, err = db.PrepareContext(ctx, insertConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertConversation: %w", err)
 	}
+	if q.insertKeyStmt, err = db.PrepareContext(ctx, insertKey); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertKey: %w", err)
+	}
 	if q.insertPersonaStmt, err = db.PrepareContext(ctx, insertPersona); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertPersona: %w", err)
 	}
@@ -174,6 +192,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listActivePersonasStmt, err = db.PrepareContext(ctx, listActivePersonas); err != nil {
 		return nil, fmt.Errorf("error preparing query ListActivePersonas: %w", err)
 	}
+	if q.listAllKeysStmt, err = db.PrepareContext(ctx, listAllKeys); err != nil {
+		return nil, fmt.Errorf("error preparing query ListAllKeys: %w", err)
+	}
 	if q.listAuditStmt, err = db.PrepareContext(ctx, listAudit); err != nil {
 		return nil, fmt.Errorf("error preparing query ListAudit: %w", err)
 	}
@@ -182,6 +203,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.listEventsStmt, err = db.PrepareContext(ctx, listEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListEvents: %w", err)
+	}
+	if q.listKeysStmt, err = db.PrepareContext(ctx, listKeys); err != nil {
+		return nil, fmt.Errorf("error preparing query ListKeys: %w", err)
 	}
 	if q.listLastDefaultMessagesStmt, err = db.PrepareContext(ctx, listLastDefaultMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query ListLastDefaultMessages: %w", err)
@@ -216,6 +240,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.renewClaimStmt, err = db.PrepareContext(ctx, renewClaim); err != nil {
 		return nil, fmt.Errorf("error preparing query RenewClaim: %w", err)
 	}
+	if q.replaceKeyStmt, err = db.PrepareContext(ctx, replaceKey); err != nil {
+		return nil, fmt.Errorf("error preparing query ReplaceKey: %w", err)
+	}
+	if q.revokeKeyStmt, err = db.PrepareContext(ctx, revokeKey); err != nil {
+		return nil, fmt.Errorf("error preparing query RevokeKey: %w", err)
+	}
 	if q.setMarkStmt, err = db.PrepareContext(ctx, setMark); err != nil {
 		return nil, fmt.Errorf("error preparing query SetMark: %w", err)
 	}
@@ -239,6 +269,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.sumUsageStmt, err = db.PrepareContext(ctx, sumUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query SumUsage: %w", err)
+	}
+	if q.touchKeysStmt, err = db.PrepareContext(ctx, touchKeys); err != nil {
+		return nil, fmt.Errorf("error preparing query TouchKeys: %w", err)
 	}
 	if q.updatePersonaStmt, err = db.PrepareContext(ctx, updatePersona); err != nil {
 		return nil, fmt.Errorf("error preparing query UpdatePersona: %w", err)
@@ -266,6 +299,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing claimAnswerStmt: %w", cerr)
 		}
 	}
+	if q.countAllKeysStmt != nil {
+		if cerr := q.countAllKeysStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countAllKeysStmt: %w", cerr)
+		}
+	}
 	if q.countConversationsStmt != nil {
 		if cerr := q.countConversationsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countConversationsStmt: %w", cerr)
@@ -274,6 +312,11 @@ func (q *Queries) Close() error {
 	if q.countEventsStmt != nil {
 		if cerr := q.countEventsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countEventsStmt: %w", cerr)
+		}
+	}
+	if q.countKeysStmt != nil {
+		if cerr := q.countKeysStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countKeysStmt: %w", cerr)
 		}
 	}
 	if q.countTokensStmt != nil {
@@ -411,6 +454,21 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getDefaultMessageCountStmt: %w", cerr)
 		}
 	}
+	if q.getKeyStmt != nil {
+		if cerr := q.getKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getKeyStmt: %w", cerr)
+		}
+	}
+	if q.getKeyByHashStmt != nil {
+		if cerr := q.getKeyByHashStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getKeyByHashStmt: %w", cerr)
+		}
+	}
+	if q.getKeyToChangeStmt != nil {
+		if cerr := q.getKeyToChangeStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getKeyToChangeStmt: %w", cerr)
+		}
+	}
 	if q.getMarkStmt != nil {
 		if cerr := q.getMarkStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getMarkStmt: %w", cerr)
@@ -461,6 +519,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing insertConversationStmt: %w", cerr)
 		}
 	}
+	if q.insertKeyStmt != nil {
+		if cerr := q.insertKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertKeyStmt: %w", cerr)
+		}
+	}
 	if q.insertPersonaStmt != nil {
 		if cerr := q.insertPersonaStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertPersonaStmt: %w", cerr)
@@ -501,6 +564,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listActivePersonasStmt: %w", cerr)
 		}
 	}
+	if q.listAllKeysStmt != nil {
+		if cerr := q.listAllKeysStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listAllKeysStmt: %w", cerr)
+		}
+	}
 	if q.listAuditStmt != nil {
 		if cerr := q.listAuditStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listAuditStmt: %w", cerr)
@@ -514,6 +582,11 @@ func (q *Queries) Close() error {
 	if q.listEventsStmt != nil {
 		if cerr := q.listEventsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listEventsStmt: %w", cerr)
+		}
+	}
+	if q.listKeysStmt != nil {
+		if cerr := q.listKeysStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listKeysStmt: %w", cerr)
 		}
 	}
 	if q.listLastDefaultMessagesStmt != nil {
@@ -571,6 +644,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing renewClaimStmt: %w", cerr)
 		}
 	}
+	if q.replaceKeyStmt != nil {
+		if cerr := q.replaceKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing replaceKeyStmt: %w", cerr)
+		}
+	}
+	if q.revokeKeyStmt != nil {
+		if cerr := q.revokeKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing revokeKeyStmt: %w", cerr)
+		}
+	}
 	if q.setMarkStmt != nil {
 		if cerr := q.setMarkStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setMarkStmt: %w", cerr)
@@ -609,6 +692,11 @@ func (q *Queries) Close() error {
 	if q.sumUsageStmt != nil {
 		if cerr := q.sumUsageStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sumUsageStmt: %w", cerr)
+		}
+	}
+	if q.touchKeysStmt != nil {
+		if cerr := q.touchKeysStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing touchKeysStmt: %w", cerr)
 		}
 	}
 	if q.updatePersonaStmt != nil {
@@ -663,8 +751,10 @@ type Queries struct {
 	abandonClaimStmt              *sql.Stmt
 	beginConversationStmt         *sql.Stmt
 	claimAnswerStmt               *sql.Stmt
+	countAllKeysStmt              *sql.Stmt
 	countConversationsStmt        *sql.Stmt
 	countEventsStmt               *sql.Stmt
+	countKeysStmt                 *sql.Stmt
 	countTokensStmt               *sql.Stmt
 	countUsageStmt                *sql.Stmt
 	deleteConversationStmt        *sql.Stmt
@@ -692,6 +782,9 @@ type Queries struct {
 	getConversationPrincipalStmt  *sql.Stmt
 	getDefaultConversationStmt    *sql.Stmt
 	getDefaultMessageCountStmt    *sql.Stmt
+	getKeyStmt                    *sql.Stmt
+	getKeyByHashStmt              *sql.Stmt
+	getKeyToChangeStmt            *sql.Stmt
 	getMarkStmt                   *sql.Stmt
 	getMessageCountStmt           *sql.Stmt
 	getPersonaStmt                *sql.Stmt
@@ -702,6 +795,7 @@ type Queries struct {
 	getTokenStmt                  *sql.Stmt
 	insertAccountStmt             *sql.Stmt
 	insertConversationStmt        *sql.Stmt
+	insertKeyStmt                 *sql.Stmt
 	insertPersonaStmt             *sql.Stmt
 	insertReservationStmt         *sql.Stmt
 	insertSessionStmt             *sql.Stmt
@@ -710,9 +804,11 @@ type Queries struct {
 	insertUsageRecordStmt         *sql.Stmt
 	keepTurnStmt                  *sql.Stmt
 	listActivePersonasStmt        *sql.Stmt
+	listAllKeysStmt               *sql.Stmt
 	listAuditStmt                 *sql.Stmt
 	listConversationsStmt         *sql.Stmt
 	listEventsStmt                *sql.Stmt
+	listKeysStmt                  *sql.Stmt
 	listLastDefaultMessagesStmt   *sql.Stmt
 	listLastMessagesStmt          *sql.Stmt
 	listMessagesStmt              *sql.Stmt
@@ -724,6 +820,8 @@ type Queries struct {
 	openBudgetStmt                *sql.Stmt
 	recordAuditStmt               *sql.Stmt
 	renewClaimStmt                *sql.Stmt
+	replaceKeyStmt                *sql.Stmt
+	revokeKeyStmt                 *sql.Stmt
 	setMarkStmt                   *sql.Stmt
 	setPasswordHashStmt           *sql.Stmt
 	setPreferenceStmt             *sql.Stmt
@@ -732,6 +830,7 @@ type Queries struct {
 	storeTwoEventsStmt            *sql.Stmt
 	sumReservationsStmt           *sql.Stmt
 	sumUsageStmt                  *sql.Stmt
+	touchKeysStmt                 *sql.Stmt
 	updatePersonaStmt             *sql.Stmt
 	useTokenStmt                  *sql.Stmt
 }
@@ -743,8 +842,10 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		abandonClaimStmt:              q.abandonClaimStmt,
 		beginConversationStmt:         q.beginConversationStmt,
 		claimAnswerStmt:               q.claimAnswerStmt,
+		countAllKeysStmt:              q.countAllKeysStmt,
 		countConversationsStmt:        q.countConversationsStmt,
 		countEventsStmt:               q.countEventsStmt,
+		countKeysStmt:                 q.countKeysStmt,
 		countTokensStmt:               q.countTokensStmt,
 		countUsageStmt:                q.countUsageStmt,
 		deleteConversationStmt:        q.deleteConversationStmt,
@@ -772,6 +873,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getConversationPrincipalStmt:  q.getConversationPrincipalStmt,
 		getDefaultConversationStmt:    q.getDefaultConversationStmt,
 		getDefaultMessageCountStmt:    q.getDefaultMessageCountStmt,
+		getKeyStmt:                    q.getKeyStmt,
+		getKeyByHashStmt:              q.getKeyByHashStmt,
+		getKeyToChangeStmt:            q.getKeyToChangeStmt,
 		getMarkStmt:                   q.getMarkStmt,
 		getMessageCountStmt:           q.getMessageCountStmt,
 		getPersonaStmt:                q.getPersonaStmt,
@@ -782,6 +886,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getTokenStmt:                  q.getTokenStmt,
 		insertAccountStmt:             q.insertAccountStmt,
 		insertConversationStmt:        q.insertConversationStmt,
+		insertKeyStmt:                 q.insertKeyStmt,
 		insertPersonaStmt:             q.insertPersonaStmt,
 		insertReservationStmt:         q.insertReservationStmt,
 		insertSessionStmt:             q.insertSessionStmt,
@@ -790,9 +895,11 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		insertUsageRecordStmt:         q.insertUsageRecordStmt,
 		keepTurnStmt:                  q.keepTurnStmt,
 		listActivePersonasStmt:        q.listActivePersonasStmt,
+		listAllKeysStmt:               q.listAllKeysStmt,
 		listAuditStmt:                 q.listAuditStmt,
 		listConversationsStmt:         q.listConversationsStmt,
 		listEventsStmt:                q.listEventsStmt,
+		listKeysStmt:                  q.listKeysStmt,
 		listLastDefaultMessagesStmt:   q.listLastDefaultMessagesStmt,
 		listLastMessagesStmt:          q.listLastMessagesStmt,
 		listMessagesStmt:              q.listMessagesStmt,
@@ -804,6 +911,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		openBudgetStmt:                q.openBudgetStmt,
 		recordAuditStmt:               q.recordAuditStmt,
 		renewClaimStmt:                q.renewClaimStmt,
+		replaceKeyStmt:                q.replaceKeyStmt,
+		revokeKeyStmt:                 q.revokeKeyStmt,
 		setMarkStmt:                   q.setMarkStmt,
 		setPasswordHashStmt:           q.setPasswordHashStmt,
 		setPreferenceStmt:             q.setPreferenceStmt,
@@ -812,6 +921,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		storeTwoEventsStmt:            q.storeTwoEventsStmt,
 		sumReservationsStmt:           q.sumReservationsStmt,
 		sumUsageStmt:                  q.sumUsageStmt,
+		touchKeysStmt:                 q.touchKeysStmt,
 		updatePersonaStmt:             q.updatePersonaStmt,
 		useTokenStmt:                  q.useTokenStmt,
 	}
