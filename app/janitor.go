@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"gaia/ports"
@@ -13,15 +14,24 @@ const (
 	janitorTimeout  = time.Minute
 )
 
-// Janitor forgets kept answers that are too old.
+// Kept is something that is stored for a while.
+type Kept struct {
+	For    time.Duration // not above 0: for ever
+	Expire func(ctx context.Context, before time.Time) (int, error)
+}
+
+// KeptAnswers are the answers for requests that are repeated.
+func KeptAnswers(answers ports.AnswerStore) Kept { return Kept{keptFor, answers.Expire} }
+
+// Janitor forgets what was kept long enough.
 type Janitor struct {
-	answers ports.AnswerStore
-	now     func() time.Time
+	now  func() time.Time
+	kept []Kept
 }
 
 // NewJanitor makes the use case.
-func NewJanitor(answers ports.AnswerStore, now func() time.Time) *Janitor {
-	return &Janitor{answers, now}
+func NewJanitor(now func() time.Time, kept ...Kept) *Janitor {
+	return &Janitor{now, kept}
 }
 
 // Run cleans up now and then until ctx ends. What fails is tried again the next time.
@@ -34,9 +44,20 @@ func (j *Janitor) Run(ctx context.Context) {
 	}
 }
 
-// Clean forgets once, and returns how many answers were forgotten.
+// Clean forgets once, and returns how much was forgotten. One kind that fails does not stop the others.
 func (j *Janitor) Clean(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, janitorTimeout)
-	defer cancel()
-	return j.answers.Expire(ctx, j.now().Add(-keptFor))
+	var (
+		total int
+		errs  []error
+	)
+	for _, k := range j.kept {
+		if k.For <= 0 {
+			continue
+		}
+		bounded, cancel := context.WithTimeout(ctx, janitorTimeout)
+		n, err := k.Expire(bounded, j.now().Add(-k.For))
+		cancel()
+		total, errs = total+n, append(errs, err)
+	}
+	return total, errors.Join(errs...)
 }

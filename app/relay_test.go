@@ -218,7 +218,7 @@ func TestJanitorForgetsAfterADay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	j := app.NewJanitor(&answers, func() time.Time { return noon })
+	j := app.NewJanitor(func() time.Time { return noon }, app.KeptAnswers(&answers))
 	if n, err := j.Clean(t.Context()); n != 2 || err != nil {
 		t.Errorf("Clean = %d, %v, want 2", n, err)
 	}

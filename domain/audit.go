@@ -65,7 +65,7 @@ func (e AuditEntry) Tidy() AuditEntry {
 
 // auditSecret finds what has the shape of a whole key, a token or a hash. Nothing should bring one here; a user who names a key after
 // itself does.
-var auditSecret = regexp.MustCompile(`gaia_[A-Za-z0-9]+_[A-Za-z0-9]{32}(?:_[A-Za-z0-9]{6})?|[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}|\$argon2[a-z]*\$\S+|[0-9A-Fa-f]{64}`)
+var auditSecret = regexp.MustCompile(`gaia_[A-Za-z0-9-]+_[A-Za-z0-9]{32}(?:_[A-Za-z0-9]{6})?|[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}|\$argon2[a-z]*\$\S+|[0-9A-Fa-f]{64}`)
 
 func tidyAudit(s string) string {
 	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD") // PostgreSQL keeps neither

@@ -24,6 +24,7 @@ type Config struct {
 	Usage         *app.Usage
 	Performance   *app.Performance
 	Identity      *app.Identity
+	Audit         *app.Audit // records who is refused
 	Health        *app.Health
 
 	Build          string // version of the program
@@ -104,10 +105,10 @@ func newServer(c Config) *server {
 // read, and only what obeys the contract reaches a handler. Probes stay out of the limits, so that a busy process is not taken for a
 // dead one.
 func (c Config) edge(fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
-	concurrency := limitConcurrency(c.MaxConcurrent, fail)
+	concurrency, authenticate := limitConcurrency(c.MaxConcurrent, fail), c.Audit.Watch(c.Identity.Authenticate)
 	return func(op *intake.Operation, handler http.Handler) http.Handler {
 		chain := chi.Middlewares{
-			noteOrigin(c.TrustedProxies), identify(op, c.Identity.Authenticate), limitRate(op, c.Limiter, c.TrustedProxies, fail), authorize(op, fail),
+			noteOrigin(c.TrustedProxies), identify(op, authenticate), limitRate(op, c.Limiter, c.TrustedProxies, fail), authorize(op, fail),
 			limitBody(c.MaxBodyBytes, fail), validate(op, fail), implemented(op, fail),
 		}
 		if op.Limited {

@@ -93,6 +93,7 @@ type config struct {
 	SupabaseAnonKey  string  `env:"SUPABASE_ANON_KEY" secret:"true"`
 	SupabaseAuthPath string  `env:"SUPABASE_AUTH_PATH" envDefault:"/auth/v1" about:"where Supabase Auth is below SUPABASE_URL; / when that is the server itself, with no gateway before it"`
 	JWTSecret        string  `env:"SUPABASE_JWT_SECRET" secret:"true" about:"verifies HS256 access tokens"`
+	AuditDays        int     `env:"AUDIT_RETENTION_DAYS" envDefault:"365" about:"for how long it is kept who logged in, was refused, made or revoked a key; 0: for ever"`
 	DatabaseURL      string  `env:"DATABASE_URL" section:"Database (empty: SQLite in the data folder)" about:"postgresql://user:password@host:5432/name"`
 	DatabaseSync     string  `env:"DATABASE_SYNCHRONOUS" envDefault:"normal" about:"of SQLite: full also survives a power cut without losing the last moments, and every write waits for the disk"`
 	DatabaseEcho     bool    `env:"DATABASE_ECHO" envDefault:"false"`
@@ -254,7 +255,7 @@ func (c *config) validate() error {
 	}{
 		{"RATE_LIMIT_REQUESTS", c.RateLimit, 0}, {"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
 		{"DATABASE_POOL_SIZE", c.DatabasePool, 1}, {"DATABASE_MAX_OVERFLOW", c.DatabaseOverflow, 0},
-		{"LLM_MAX_RETRIES", c.LLMRetries, 0},
+		{"LLM_MAX_RETRIES", c.LLMRetries, 0}, {"AUDIT_RETENTION_DAYS", c.AuditDays, 0},
 	} {
 		if n.value < n.min {
 			fault("%s: %d is below %d", n.name, n.value, n.min)

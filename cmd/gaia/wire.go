@@ -74,7 +74,8 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	sys.startRelay(&db, bus, log)
+	relay := sys.startRelay(&db, bus, log, keptAudit(c, db))
+	audit := sys.startAudit(db, relay, log)
 	sys.announce(ctx, "starting", domain.SubjectServiceHealth)
 	cache, err := openCache(c, bus, sys, probes, log)
 	if err != nil {
@@ -106,7 +107,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	sys.health = app.NewHealth(probes)
 	sys.handler, err = httpapi.New(httpapi.Config{
 		Personas: personas, Chat: chat, Conversations: conversations,
-		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity,
+		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, Audit: audit,
 		Health: sys.health, Build: build, DatabaseKind: sys.databaseKind,
 		Usage: app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID}),
 		Performance: app.NewPerformance(app.PerformanceDeps{
@@ -133,6 +134,7 @@ type database struct {
 	budgets       ports.BudgetStore
 	answers       ports.AnswerStore
 	outbox        ports.Outbox
+	audit         ports.AuditLog
 }
 
 func openDatabase(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe) (database, error) {
@@ -151,6 +153,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		return database{
 			personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 			ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
+			audit: store.Audit(),
 		}, nil
 	}
 	sys.databaseKind = "postgresql"
@@ -166,6 +169,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 	return database{
 		personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 		ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
+		audit: store.Audit(),
 	}, nil
 }
 
