@@ -161,6 +161,9 @@ func (t *turn) again(ctx context.Context, err error) (again bool, fallback *Fall
 	if asked {
 		took = t.chat.Now().Sub(t.attempt.started)
 		t.endAttempt(ctx, err)
+		if !t.reserveMore(ctx, t.records[len(t.records)-1].Cost) {
+			return false, nil
+		}
 	}
 	last := t.route.at == len(t.route.choices)-1
 	if asked && t.route.retries < t.chat.Config.Retries && took < slowAttempt && worthWaiting(err, last) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"gaia/adapters/memory"
 	"gaia/app"
 	"gaia/domain"
 	"gaia/ports"
@@ -165,6 +167,70 @@ func TestBrokenAnswers(t *testing.T) {
 			wantWords(t, "history", b.history(t, ada, ""), []string{})
 		})
 	})
+}
+
+// What a broken attempt has cost is set aside before the next one, so that both together can't be more than the budget allows.
+func TestRepeatedAttemptsStayWithinTheBudget(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("word ", 2000)
+	for name, test := range map[string]struct {
+		budget func(most, broken domain.Money) domain.Money
+		asked  int
+	}{
+		"there is enough for both": {func(most, broken domain.Money) domain.Money { return most + broken }, 2},
+		"there is not":             {func(most, broken domain.Money) domain.Money { return most + broken - 1 }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newRoute(t, plays(breaksAfter(errAway, long)), nil)
+				_, _, err := b.chat.Complete(t.Context(), ada, message("hi")) // without a budget, to see what it costs
+				wantKind(t, err, domain.Unavailable)
+				broken := b.turns.usage()[0].Cost
+				recorder := &recordingBudgets{BudgetStore: memory.NewBudgetStore(memory.NewLedger())}
+				deps := b.chat.ChatDeps
+				deps.Budgets, deps.Config.DailyBudget = recorder, domain.FromDollars(1)
+				deps.Measurements = app.NewMeasurements(time.Now)
+				chat := app.NewChat(deps)
+				_, _, _ = chat.Complete(t.Context(), bob, message("hi"))
+				most := recorder.amounts[0]
+
+				provider := plays(breaksAfter(errAway, long), says("whole"))
+				recorder = &recordingBudgets{BudgetStore: memory.NewBudgetStore(memory.NewLedger())}
+				deps.Completers = map[string]ports.Completer{domain.ProviderClaude: provider}
+				deps.Budgets, deps.Config.DailyBudget = recorder, test.budget(most, broken)
+				deps.Measurements = app.NewMeasurements(time.Now)
+				chat = app.NewChat(deps)
+				_, result, err := chat.Complete(t.Context(), ada, message("hi"))
+				if test.asked == 2 && (err != nil || result.Content != "whole") || test.asked == 1 && domain.KindOf(err) != domain.Unavailable {
+					t.Errorf("got %q, %v", result.Content, err)
+				}
+				if provider.asked != test.asked || test.asked == 2 && recorder.released != 1 {
+					t.Errorf("asked %d times, want %d; %d reservations were released", provider.asked, test.asked, recorder.released)
+				}
+			})
+		})
+	}
+}
+
+// recordingBudgets remembers what was reserved and released.
+type recordingBudgets struct {
+	ports.BudgetStore
+	amounts  []domain.Money
+	released int
+}
+
+func (b *recordingBudgets) Reserve(ctx context.Context, r domain.Reservation) error {
+	err := b.BudgetStore.Reserve(ctx, r)
+	if err == nil {
+		b.amounts = append(b.amounts, r.Amount)
+	}
+	return err
+}
+
+func (b *recordingBudgets) Release(ctx context.Context, id string) error {
+	b.released++
+	return b.BudgetStore.Release(ctx, id)
 }
 
 // TestLateFallback: a client that has heard of the first model hears of the change, too.

@@ -56,8 +56,8 @@ func NewChat(d ChatDeps) *Chat {
 // defaultMaxTokens bounds an answer when a client of the message form names no limit. Clients of the OpenAI form get the provider's.
 const defaultMaxTokens = 2000
 
-// reservationTime is how long money stays set aside for a request whose process has died.
-const reservationTime = 15 * time.Minute
+// reservationTime is how long money stays set aside for a request whose process has died, and more than an answer takes.
+const reservationTime = time.Hour
 
 // ChatRequest is a question. With Message the server keeps the history; with Messages the client does, unless it names a conversation.
 type ChatRequest struct {
@@ -158,7 +158,7 @@ func (c *Chat) prepare(ctx context.Context, who domain.Principal, req ChatReques
 	}
 	t.timings.Selection = fetched
 	if req.Fallback {
-		t.route.choices = append(t.route.choices, selection.Alternatives...)
+		t.route.choices = append(t.route.choices, c.Selector.Fallbacks(selection)...)
 	}
 	if persona != nil {
 		t.personaID = &persona.ID
@@ -198,11 +198,27 @@ func (t *turn) reserve(ctx context.Context) error {
 	return nil
 }
 
-// mostUsage bounds what a model can count: two tokens for each that is expected in the prompt, and the longest answer.
+// reserveMore sets aside once more what a failed attempt has cost, so that the next one can cost as much as was thought. It reports whether
+// the budget allows that.
+func (t *turn) reserveMore(ctx context.Context, cost domain.Money) bool {
+	if t.reservation == "" || cost == 0 {
+		return true
+	}
+	now := t.chat.Now()
+	r := domain.Reservation{
+		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: now, Amount: cost, Limit: t.chat.Config.DailyBudget, Expires: now.Add(reservationTime),
+	}
+	if t.chat.Budgets.Reserve(ctx, r) != nil {
+		return false
+	}
+	t.more = append(t.more, r.ID)
+	return true
+}
+
+// mostUsage bounds what a model can count: the prompt, and the longest answer.
 func (t *turn) mostUsage(choice domain.Choice) domain.Usage {
 	prompt := t.promptFor(choice)
-	usage := domain.EstimateUsage(prompt.Messages, domain.Answer{})
-	usage.Input *= 2
+	usage := domain.Usage{Input: prompt.MostTokens()}
 	model, _ := t.chat.Selector.Catalogue.Model(choice.Model)
 	usage.Output = model.MaxTokens
 	if usage.Output == 0 {

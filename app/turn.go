@@ -48,6 +48,7 @@ type turn struct {
 	attempt      *attempt // nil between two attempts
 	records      []domain.UsageRecord
 	reservation  string
+	more         []string // reservations for repeated attempts
 	fallbackUsed bool
 	kept         *keeper // of a request with an Idempotency-Key
 	active       *ActiveRequest
@@ -204,7 +205,13 @@ func (t *turn) leaves(now time.Time) domain.Turn {
 func (t *turn) save(ctx context.Context, leaving domain.Turn) (string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.chat.Config.SaveTimeout)
 	defer cancel()
-	return t.chat.Conversations.CommitTurn(ctx, leaving)
+	id, err := t.chat.Conversations.CommitTurn(ctx, leaving)
+	for _, reservation := range t.more { // what they stood for is in the ledger by now
+		if err == nil {
+			_ = t.chat.Budgets.Release(ctx, reservation) // else it expires
+		}
+	}
+	return id, err
 }
 
 func (t *turn) modelDetails() map[string]any {

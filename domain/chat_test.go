@@ -2,6 +2,7 @@ package domain_test
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"gaia/domain"
@@ -54,6 +55,29 @@ func TestEstimateTokens(t *testing.T) {
 	for chars, want := range map[int]int{0: 0, 1: 1, 4: 1, 5: 2, 400: 100, 401: 101} {
 		if got := domain.EstimateTokens(chars); got != want {
 			t.Errorf("%d characters gave %d tokens, want %d", chars, got, want)
+		}
+	}
+}
+
+func TestMostTokens(t *testing.T) {
+	t.Parallel()
+	text := domain.PromptMessage{Role: domain.RoleUser, Content: strings.Repeat("word", 100)}
+	image := domain.PromptMessage{Role: domain.RoleUser, Parts: []domain.ContentPart{{Text: "What?"}, {ImageURL: "https://example.com/a.png"}}}
+	tool := domain.Tool{Name: "look", Description: strings.Repeat("long", 50), Parameters: map[string]any{"type": "object", "about": strings.Repeat("deep", 80)}}
+	schema := &domain.ResponseFormat{Type: "json_schema", Schema: map[string]any{"about": strings.Repeat("deep", 60)}}
+	for name, c := range map[string]struct {
+		prompt domain.Prompt
+		least  int
+		most   int
+	}{
+		"nothing": {domain.Prompt{}, 0, 0},
+		"text":    {domain.Prompt{Messages: []domain.PromptMessage{text}}, 200, 200},
+		"image":   {domain.Prompt{Messages: []domain.PromptMessage{image}}, 5004, 5004},
+		"tools":   {domain.Prompt{Tools: []domain.Tool{tool, tool}}, 2 * 2 * (51 + 80), 2 * 2 * (51 + 80 + 20)},
+		"schema":  {domain.Prompt{ResponseFormat: schema}, 120, 140},
+	} {
+		if got := c.prompt.MostTokens(); got < c.least || got > c.most {
+			t.Errorf("%s: got %d, want %d to %d", name, got, c.least, c.most)
 		}
 	}
 }

@@ -184,6 +184,18 @@ func (s ModelSelector) others(than Choice) []Choice {
 	return others[:min(len(others), maxAlternatives)]
 }
 
+// Fallbacks are who may answer when the chosen one can't: the alternatives of the selection, then the default models of the providers that
+// are not among them, which may meet fewer demands and are better than no answer.
+func (s ModelSelector) Fallbacks(of Selection) []Choice {
+	list := slices.Clone(of.Alternatives)
+	for _, other := range s.others(of.Choice) {
+		if !slices.ContainsFunc(list, func(c Choice) bool { return c.Provider == other.Provider }) {
+			list = append(list, other)
+		}
+	}
+	return list
+}
+
 // demands are what a selection has to meet.
 type demands struct {
 	context, priority string

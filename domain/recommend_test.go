@@ -91,6 +91,29 @@ func TestRecommend(t *testing.T) {
 	}
 }
 
+func TestFallbacksReachOtherProviders(t *testing.T) {
+	t.Parallel()
+	s := selector("claude", "openai", "mistral", "echo")
+	selected, err := s.Recommend(domain.ModelRequest{RequiredCapabilities: []string{"long_context"}, PreferredProvider: "claude"}, domain.Measurements{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := map[string]int{selected.Provider: 0}
+	for _, choice := range s.Fallbacks(selected) {
+		if choice == selected.Choice {
+			t.Errorf("%v falls back to itself", choice)
+		}
+		asked[choice.Provider]++
+	}
+	if len(asked) != 3 || asked["openai"] == 0 || asked["mistral"] != 1 {
+		t.Errorf("%v falls back to %v", selected.Choice, s.Fallbacks(selected))
+	}
+	named, err := s.Select(domain.ModelRequest{Model: "gpt-4o"}, nil)
+	if err != nil || len(s.Fallbacks(named)) != 2 {
+		t.Errorf("got %v, %v", s.Fallbacks(named), err)
+	}
+}
+
 func TestRecommendWithoutProviders(t *testing.T) {
 	t.Parallel()
 	if _, err := selector().Recommend(domain.ModelRequest{AutoSelect: true}, domain.Measurements{}); domain.KindOf(err) != domain.Unavailable {

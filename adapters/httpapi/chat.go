@@ -191,7 +191,9 @@ func (s *server) streamReply(ctx context.Context, req app.ChatRequest, after int
 	if err != nil {
 		return streamReply{}, err
 	}
-	return streamReply{ctx: ctx, stream: stream, ping: s.pingInterval, enc: enc, header: header, ids: req.Repeat != nil, after: after}, nil
+	return streamReply{
+		ctx: ctx, stream: stream, ping: s.pingInterval, log: s.log, enc: enc, header: header, ids: req.Repeat != nil, after: after,
+	}, nil
 }
 
 func explicitReasoning(info app.ChatInfo) string {

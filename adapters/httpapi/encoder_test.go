@@ -1,6 +1,9 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -16,7 +19,7 @@ func encodedSteps(enc encoder, info app.ChatInfo, steps ...app.ChatStep) []strin
 	out := newSSE(w, false, 0)
 	enc.begin(out, info)
 	for _, s := range steps {
-		streamReply{ctx: httptest.NewRequest("GET", "/", nil).Context(), enc: enc}.send(out, s, true)
+		streamReply{ctx: httptest.NewRequest("GET", "/", nil).Context(), log: slog.New(slog.DiscardHandler), enc: enc}.send(out, s, true)
 	}
 	var lines []string
 	for line := range strings.SplitSeq(w.Body.String(), "\n") {
@@ -92,5 +95,41 @@ func TestUIMessagesOfInterleavedCalls(t *testing.T) {
 		if !strings.Contains(all, want) {
 			t.Errorf("no %s in %s", want, all)
 		}
+	}
+}
+
+// A stream that fails late has status 200 in the access log: a line of its own tells what went wrong, unless the client has left.
+func TestLateFailuresAreLogged(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("connection reset")
+	for name, test := range map[string]struct {
+		err  error
+		left bool
+		want []string
+	}{
+		"a part is away":   {domain.MissingPart("The provider broke off", cause), false, []string{"level=WARN", "would_be=503", "connection reset"}},
+		"Gaia is at fault": {cause, false, []string{"level=ERROR", "would_be=500", "connection reset"}},
+		"the prompt is":    {domain.NewError(domain.BadRequest, "too long"), false, []string{"level=INFO", "would_be=400", "too long"}},
+		"the client left":  {cause, true, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if test.left {
+				cancel()
+			}
+			var log strings.Builder
+			r := streamReply{ctx: ctx, log: slog.New(slog.NewTextHandler(&log, nil)), enc: &openAIStream{}}
+			r.send(newSSE(httptest.NewRecorder(), false, 0), app.ChatStep{Err: test.err}, true)
+			if test.want == nil && log.Len() > 0 {
+				t.Errorf("logged %s", log.String())
+			}
+			for _, want := range test.want {
+				if !strings.Contains(log.String(), want) {
+					t.Errorf("no %s in %s", want, log.String())
+				}
+			}
+		})
 	}
 }

@@ -181,17 +181,34 @@ func (e *errorWriter) writeError(w http.ResponseWriter, r *http.Request, err err
 }
 
 func (e *errorWriter) logFailure(r *http.Request, f failure, err error) {
-	level := slog.LevelError
-	switch f.status {
-	case http.StatusInternalServerError:
-	case http.StatusServiceUnavailable:
-		level = slog.LevelWarn
-	default: // the access log has it
-		return
+	if level, worth := logLevel(f.status); worth {
+		e.log.LogAttrs(context.WithoutCancel(r.Context()), level, "request failed",
+			slog.String("request_id", requestIDFrom(r.Context())), slog.String("method", r.Method), slog.String("path", pathPattern(r)),
+			slog.Int("status", f.status), slog.Any("error", err))
 	}
-	e.log.LogAttrs(context.WithoutCancel(r.Context()), level, "request failed",
-		slog.String("request_id", requestIDFrom(r.Context())), slog.String("method", r.Method), slog.String("path", pathPattern(r)),
-		slog.Int("status", f.status), slog.Any("error", err))
+}
+
+// logLate tells of a failure that only the end of a stream tells: its status, which the access log has, was sent long before.
+func logLate(ctx context.Context, log *slog.Logger, err error) {
+	status := failureOf(err).status
+	level, worth := logLevel(status)
+	if !worth {
+		level = slog.LevelInfo // no other line has it
+	}
+	log.LogAttrs(context.WithoutCancel(ctx), level, "stream failed",
+		slog.String("request_id", requestIDFrom(ctx)), slog.Int("would_be", status), slog.Any("error", err))
+}
+
+// logLevel is how a failure of this status is logged, if it is: for others the line of the access log is enough.
+func logLevel(status int) (level slog.Level, worth bool) {
+	switch status {
+	case http.StatusInternalServerError:
+		return slog.LevelError, true
+	case http.StatusServiceUnavailable:
+		return slog.LevelWarn, true
+	default:
+		return 0, false
+	}
 }
 
 // forOpenAI reports whether the answer has to carry OpenAI's error object: OpenAI clients call more paths below /api/v1 than there are.

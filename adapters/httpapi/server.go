@@ -59,6 +59,7 @@ type server struct {
 	build, databaseKind, supabaseURL string
 	pingInterval                     time.Duration
 	now                              func() time.Time
+	log                              *slog.Logger
 }
 
 // New makes the handler of the whole API.
@@ -97,7 +98,7 @@ func newServer(c Config) *server {
 	return &server{
 		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, performance: c.Performance,
 		health: c.Health,
-		build:  c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now,
+		build:  c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now, log: c.Log,
 	}
 }
 

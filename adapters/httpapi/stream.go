@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"net/http"
 	"time"
 	"unicode/utf8"
@@ -27,6 +28,7 @@ type streamReply struct {
 	ctx    context.Context
 	stream *app.ChatStream
 	ping   time.Duration
+	log    *slog.Logger
 	enc    encoder
 	header http.Header
 	ids    bool // events carry ids: the request may be sent again
@@ -82,6 +84,9 @@ func (r streamReply) send(out *sse, step app.ChatStep, begun bool) bool {
 			r.enc.begin(out, app.ChatInfo{MessageID: requestIDFrom(r.ctx), Created: time.Now()})
 		}
 		r.enc.fail(out, step.Err)
+		if r.ctx.Err() == nil { // else the client left
+			logLate(r.ctx, r.log, step.Err)
+		}
 	case step.Result != nil:
 		r.enc.finish(out, step.Result)
 	case step.Fallback != nil:
