@@ -33,16 +33,30 @@ func NewIdentity(apiKey string, tokens ports.TokenVerifier) *Identity {
 }
 
 // Authenticate judges the two headers that can carry credentials. A valid token wins over any key; an invalid one is ignored when
-// there is a key. OpenAI clients send their key as a bearer token, so a bearer value that looks like a key is one when there is no
+// there is a key, and so is one that can't be judged now: without a good key that is the answer, because the caller must not read that
+// the token is bad. OpenAI clients send their key as a bearer token, so a bearer value that looks like a key is one when there is no
 // other key.
 func (i *Identity) Authenticate(ctx context.Context, authorization, apiKey string) (domain.Principal, error) {
 	bearer := bearerToken(authorization)
-	if bearer != "" && i.tokens != nil {
-		who, err := i.tokens.Verify(ctx, bearer)
-		if err == nil || domain.KindOf(err) != domain.Unauthenticated {
-			return who, err
+	if bearer == "" || i.tokens == nil {
+		return i.withoutToken(bearer, apiKey)
+	}
+	who, err := i.tokens.Verify(ctx, bearer)
+	switch {
+	case err == nil:
+		return who, nil
+	case domain.KindOf(err) == domain.Unauthenticated:
+		return i.withoutToken(bearer, apiKey)
+	case domain.KindOf(err) == domain.Unavailable:
+		if who, keyErr := i.withoutToken(bearer, apiKey); keyErr == nil {
+			return who, nil
 		}
 	}
+	return domain.Principal{}, err
+}
+
+// withoutToken judges what is left when the bearer value is no token.
+func (i *Identity) withoutToken(bearer, apiKey string) (domain.Principal, error) {
 	switch {
 	case apiKey != "":
 		return i.byKey(apiKey)
@@ -71,5 +85,5 @@ func bearerToken(authorization string) string {
 	if !strings.EqualFold(scheme, "bearer") {
 		return ""
 	}
-	return strings.TrimSpace(token)
+	return strings.Trim(token, " \t") // and no other spaces: they belong to no token
 }

@@ -46,6 +46,9 @@ func TestAuthenticate(t *testing.T) {
 		"scheme in capitals":                  {"BEARER " + goodToken, "", asUser},
 		"spaces around the token":             {"Bearer   " + goodToken + " ", "", asUser},
 		"bad token":                           {"Bearer bad", "", no},
+		"another space before the token":      {"Bearer \u00a0" + goodToken, "", no},
+		"another space behind the token":      {"Bearer " + goodToken + "\u2003", "", no},
+		"a tab between":                       {"Bearer\t" + goodToken, "", no},
 		"empty bearer":                        {"Bearer ", "", no},
 		"scheme alone":                        {"Bearer", "", no},
 		"token without a scheme":              {goodToken, "", no},
@@ -123,12 +126,29 @@ func TestAuthenticateWithoutGlobalKey(t *testing.T) {
 	}
 }
 
-// A verifier that can't judge is no verdict: the caller must not read that the token is bad.
+// A verifier that can't judge is no verdict: the caller must not read that the token is bad. A good key needs no verdict.
 func TestAuthenticateWhenTheVerifierIsAway(t *testing.T) {
 	t.Parallel()
 	away := domain.MissingPart("The key server is not available", errAny)
-	_, err := app.NewIdentity(globalKey, tokens{trouble: away}).Authenticate(t.Context(), "Bearer "+goodToken, "")
-	if !errors.Is(err, away) {
+	identity := app.NewIdentity(globalKey, tokens{trouble: away})
+	for _, apiKey := range []string{"", "unknown", newKey} {
+		if who, err := identity.Authenticate(t.Context(), "Bearer "+goodToken, apiKey); !errors.Is(err, away) || who.OwnerID() != (domain.Principal{}).OwnerID() {
+			t.Errorf("with the key %q: got %+v, %v", apiKey, who, err)
+		}
+	}
+	who, err := identity.Authenticate(t.Context(), "Bearer "+goodToken, globalKey)
+	checkIdentity(t, who, err, "service")
+	who, err = identity.Authenticate(t.Context(), "Bearer "+globalKey, "")
+	checkIdentity(t, who, err, "service")
+	who, err = identity.Authenticate(t.Context(), "", "unknown")
+	checkIdentity(t, who, err, "403")
+}
+
+// Who leaves while a token is judged is not let in with the key instead.
+func TestAuthenticateWhenTheCallerLeaves(t *testing.T) {
+	t.Parallel()
+	_, err := app.NewIdentity(globalKey, tokens{trouble: context.Canceled}).Authenticate(t.Context(), "Bearer "+goodToken, globalKey)
+	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

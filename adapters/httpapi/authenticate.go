@@ -31,7 +31,7 @@ func identify(op *intake.Operation, authenticate authenticateFunc) func(http.Han
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			begun := time.Now()
-			who, err := authenticate(r.Context(), r.Header.Get("Authorization"), r.Header.Get("X-API-Key"))
+			who, err := authenticate(r.Context(), credential(r.Header, "Authorization"), credential(r.Header, "X-Api-Key"))
 			if rec := recorderFrom(r.Context()); rec != nil && err == nil {
 				rec.principal, rec.authentication = who.Type, time.Since(begun)
 			}
@@ -43,6 +43,15 @@ func identify(op *intake.Operation, authenticate authenticateFunc) func(http.Han
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, id)))
 		})
 	}
+}
+
+// credential is the value of a header that holds credentials. One that comes twice is as good as none: a proxy in front may have looked
+// at the other one.
+func credential(h http.Header, name string) string {
+	if values := h[name]; len(values) == 1 {
+		return values[0]
+	}
+	return ""
 }
 
 // authorize lets nobody through to an operation who is unknown or whose key lacks the scope.

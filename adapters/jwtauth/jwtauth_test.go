@@ -71,6 +71,10 @@ func TestVerifyAccepts(t *testing.T) {
 		"plain":                    hs256(t, nil),
 		"one of several audiences": hs256(t, jwt.MapClaims{"aud": []string{"other", "authenticated"}}),
 		"nbf reached":              hs256(t, jwt.MapClaims{"nbf": now.Unix()}),
+		"nbf nearly reached":       hs256(t, jwt.MapClaims{"nbf": now.Add(5 * time.Second).Unix()}), // clocks differ
+		"exp with a fraction":      hs256(t, jwt.MapClaims{"exp": float64(now.Add(time.Hour).Unix()) + 0.5}),
+		"exp in the year 5138":     hs256(t, jwt.MapClaims{"exp": int64(99999999999)}),
+		"longest subject":          hs256(t, jwt.MapClaims{"sub": strings.Repeat("x", 255)}),
 		"one second left":          hs256(t, jwt.MapClaims{"exp": now.Add(time.Second).Unix()}),
 		"claims of a provider":     hs256(t, jwt.MapClaims{"role": "authenticated", "email": "a@b.c", "app_metadata": map[string]any{"x": 1}}),
 		"issued in the future":     hs256(t, jwt.MapClaims{"iat": now.Add(time.Minute).Unix()}), // clocks differ
@@ -83,7 +87,7 @@ func TestVerifyAccepts(t *testing.T) {
 			if err != nil {
 				t.Fatalf("refused: %v", err)
 			}
-			if who.Type != domain.AuthJWT || who.UserID != subject || who.KeyID != "" || who.Scopes != nil {
+			if who.Type != domain.AuthJWT || who.UserID != subject && len(who.UserID) != 255 || who.KeyID != "" || who.Scopes != nil {
 				t.Errorf("got %+v", who)
 			}
 		})
@@ -114,8 +118,22 @@ func TestVerifyRefusesClaims(t *testing.T) {
 		"wrong audiences":         {"aud": []string{"anon", "service_role"}},
 		"audience is a number":    {"aud": 1},
 		"audience in other case":  {"aud": "Authenticated"},
-		"nbf in the future":       {"nbf": now.Add(time.Second).Unix()},
+		"nbf in the future":       {"nbf": now.Add(6 * time.Second).Unix()},
+		"nbf far in the future":   {"nbf": 1e300},
 		"nbf is text":             {"nbf": "now"},
+		"nbf is null":             {"nbf": json.RawMessage("null")},
+		"exp is negative":         {"exp": -1},
+		"exp is a list":           {"exp": []int64{now.Add(time.Hour).Unix()}},
+		"exp is true":             {"exp": true},
+		"exp is no date any more": {"exp": json.RawMessage("253402300800")},
+		"exp is a huge number":    {"exp": 1e300},
+		"sub with NUL":            {"sub": "a\x00b"},
+		"sub with a line break":   {"sub": "a\nb"},
+		"sub with a space before": {"sub": " service"},
+		"sub with a wide space":   {"sub": subject + "\u2003"},
+		"sub longer than any id":  {"sub": strings.Repeat("x", 256)},
+		"audience is a mixture":   {"aud": []any{"authenticated", 1}},
+		"audience is an object":   {"aud": map[string]any{"authenticated": true}},
 		"longer than any token":   {"pad": strings.Repeat("x", 8<<10)},
 		"prefix of good audience": {"aud": "auth"},
 	}
@@ -148,7 +166,12 @@ func TestVerifyRefusesForms(t *testing.T) {
 		"RS256 in the header of HS256":  sign(t, jwt.SigningMethodHS256, key, map[string]any{"alg": "RS256"}, goodClaims(nil)),
 		"hs256 in lower case":           sign(t, jwt.SigningMethodHS256, key, map[string]any{"alg": "hs256"}, goodClaims(nil)),
 		"alg is a number":               sign(t, jwt.SigningMethodHS256, key, map[string]any{"alg": 1}, goodClaims(nil)),
+		"ES256":                         encode([]byte(`{"alg":"ES256","kid":"k1"}`)) + "." + parts[1] + "." + encode(make([]byte, 64)),
 		"critical extension":            sign(t, jwt.SigningMethodHS256, key, map[string]any{"crit": []string{"exp"}}, goodClaims(nil)),
+		"key of its own":                sign(t, jwt.SigningMethodHS256, key, map[string]any{"jwk": map[string]any{"kty": "oct", "k": "AAAA"}}, goodClaims(nil)),
+		"address of a key":              sign(t, jwt.SigningMethodHS256, key, map[string]any{"jku": "http://127.0.0.1/keys"}, goodClaims(nil)),
+		"address of a certificate":      sign(t, jwt.SigningMethodHS256, key, map[string]any{"x5u": "http://127.0.0.1/cert"}, goodClaims(nil)),
+		"certificate of its own":        sign(t, jwt.SigningMethodHS256, key, map[string]any{"x5c": []string{"AAAA"}}, goodClaims(nil)),
 		"another secret":                sign(t, jwt.SigningMethodHS256, []byte("another secret"), nil, goodClaims(nil)),
 		"empty secret":                  sign(t, jwt.SigningMethodHS256, []byte{}, nil, goodClaims(nil)),
 		"signature cut short":           good[:len(good)-2],
@@ -258,10 +281,34 @@ func TestRealClockByDefault(t *testing.T) {
 	}
 }
 
-func TestNewNeedsASecret(t *testing.T) {
+func TestNewNeedsSomethingToVerifyWith(t *testing.T) {
 	t.Parallel()
-	if _, err := jwtauth.New(jwtauth.Config{}); err == nil {
-		t.Error("a verifier without a secret was made")
+	for name, cfg := range map[string]jwtauth.Config{
+		"nothing": {}, "no address": {KeysURL: "keys.json"}, "a file": {KeysURL: "file:///etc/keys.json"}, "no host": {Secret: secret, KeysURL: "https:///keys"},
+	} {
+		if _, err := jwtauth.New(cfg); err == nil {
+			t.Errorf("%s: a verifier was made", name)
+		}
+	}
+}
+
+func TestIssuerCountsWhenConfigured(t *testing.T) {
+	t.Parallel()
+	const issuer = "https://project.example/auth/v1"
+	v, err := jwtauth.New(jwtauth.Config{Secret: secret, Issuer: issuer, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Verify(t.Context(), hs256(t, jwt.MapClaims{"iss": issuer})); err != nil {
+		t.Errorf("the configured issuer was refused: %v", err)
+	}
+	for name, iss := range map[string]any{"none": nil, "another": "https://other.example/auth/v1", "a slash more": issuer + "/", "a list": []string{issuer}, "empty": ""} {
+		if _, err := v.Verify(t.Context(), hs256(t, jwt.MapClaims{"iss": iss})); domain.KindOf(err) != domain.Unauthenticated {
+			t.Errorf("%s gave %v", name, err)
+		}
+	}
+	if _, err := newVerifier(t).Verify(t.Context(), hs256(t, jwt.MapClaims{"iss": "anybody"})); err != nil {
+		t.Errorf("without a configured issuer: %v", err)
 	}
 }
 

@@ -93,6 +93,8 @@ type config struct {
 	SupabaseAnonKey  string  `env:"SUPABASE_ANON_KEY" secret:"true"`
 	SupabaseAuthPath string  `env:"SUPABASE_AUTH_PATH" envDefault:"/auth/v1" about:"where Supabase Auth is below SUPABASE_URL; / when that is the server itself, with no gateway before it"`
 	JWTSecret        string  `env:"SUPABASE_JWT_SECRET" secret:"true" about:"verifies HS256 access tokens"`
+	JWKSURL          string  `env:"SUPABASE_JWKS_URL" about:"the public keys that verify ES256 and RS256 access tokens; empty: /.well-known/jwks.json below Supabase Auth"`
+	JWTIssuer        string  `env:"SUPABASE_JWT_ISSUER" about:"what iss of access tokens must be, such as https://project.supabase.co/auth/v1; empty: anything"`
 	AuditDays        int     `env:"AUDIT_RETENTION_DAYS" envDefault:"365" about:"for how long it is kept who logged in, was refused, made or revoked a key; 0: for ever"`
 	DatabaseURL      string  `env:"DATABASE_URL" section:"Database (empty: SQLite in the data folder)" about:"postgresql://user:password@host:5432/name"`
 	DatabaseSync     string  `env:"DATABASE_SYNCHRONOUS" envDefault:"normal" about:"of SQLite: full also survives a power cut without losing the last moments, and every write waits for the disk"`
@@ -108,7 +110,7 @@ type config struct {
 	RedisConnect     seconds `env:"REDIS_CONNECT_TIMEOUT" envDefault:"5"`
 	RedisHealth      seconds `env:"REDIS_HEALTH_CHECK_INTERVAL" envDefault:"30"`
 	DefaultCacheTTL  seconds `env:"DEFAULT_CACHE_TTL_SECONDS" envDefault:"3600"`
-	AuthTTL          seconds `env:"AUTH_CACHE_TTL" envDefault:"1800"`
+	AuthTTL          seconds `env:"AUTH_CACHE_TTL" envDefault:"1800" about:"how long a verified access token is not verified again, at most until it expires; 0: verified each time"`
 	APIKeyTTL        seconds `env:"API_KEY_CACHE_TTL" envDefault:"1200"`
 	PersonaTTL       seconds `env:"PERSONA_CACHE_TTL" envDefault:"3600"`
 	PersonaListTTL   seconds `env:"PERSONA_LIST_CACHE_TTL" envDefault:"1800" about:"lists of active personas"`
@@ -277,6 +279,7 @@ func (c *config) validate() error {
 		{"DATABASE_URL", c.DatabaseURL, []string{"postgres", "postgresql"}},
 		{"REDIS_URL", c.RedisURL, []string{"redis", "rediss"}},
 		{"SUPABASE_URL", c.SupabaseURL, []string{"http", "https"}},
+		{"SUPABASE_JWKS_URL", c.JWKSURL, []string{"http", "https"}},
 		{"OPENAI_BASE_URL", c.OpenAIURL, []string{"http", "https"}},
 		{"COMPATIBLE_BASE_URL", c.CompatibleURL, []string{"http", "https"}},
 		{"ANTHROPIC_BASE_URL", c.AnthropicURL, []string{"http", "https"}},

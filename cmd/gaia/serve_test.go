@@ -32,19 +32,19 @@ func TestProductionSaysWhatItLacks(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	c := config{Environment: "production"}
-	if _, err := wireIdentity(c, "", log); err != nil {
+	if _, err := wireIdentity(c, "", &system{}, log); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := wireModels(c, log); err != nil {
 		t.Fatal(err)
 	}
-	for _, setting := range []string{"API_KEY nor SUPABASE_JWT_SECRET", "OPENAI_API_KEY"} {
+	for _, setting := range []string{"API_KEY, SUPABASE_JWT_SECRET and SUPABASE_URL", "OPENAI_API_KEY"} {
 		if !strings.Contains(out.String(), setting) {
 			t.Errorf("no word about %s in %s", setting, out.String())
 		}
 	}
 	out.Reset()
-	if _, err := wireIdentity(c, "key", log); err != nil || out.Len() > 0 {
+	if _, err := wireIdentity(c, "key", &system{}, log); err != nil || out.Len() > 0 {
 		t.Errorf("with a key: %s, %v", out.String(), err)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"gaia/adapters/anthropic"
 	"gaia/adapters/echo"
 	"gaia/adapters/httpapi"
-	"gaia/adapters/jwtauth"
 	"gaia/adapters/natsbus"
 	"gaia/adapters/openai"
 	"gaia/adapters/postgres"
@@ -96,7 +95,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	active := app.NewActiveRequests()
 	chat := wireChat(c, models, personas, db, active, sys)
 	conversations := app.NewConversations(app.ConversationDeps{Directory: db.directory, Personas: personas, Now: time.Now, NewID: newID})
-	identity, err := wireIdentity(c, apiKey, log)
+	identity, err := wireIdentity(c, apiKey, sys, log)
 	if err != nil {
 		return nil, err
 	}
@@ -318,18 +317,17 @@ func openCompleters(c config, log *slog.Logger) map[string]ports.Completer {
 	return completers
 }
 
-func wireIdentity(c config, apiKey string, log *slog.Logger) (*app.Identity, error) {
-	if c.JWTSecret == "" {
-		if apiKey == "" {
-			log.Warn("nobody can log in: neither API_KEY nor SUPABASE_JWT_SECRET is set")
-		}
-		return app.NewIdentity(apiKey, nil), nil
+func wireIdentity(c config, apiKey string, sys *system, log *slog.Logger) (*app.Identity, error) {
+	verifier, err := openVerifier(c, sys, log)
+	switch {
+	case err != nil:
+		return nil, err
+	case verifier != nil:
+		return app.NewIdentity(apiKey, verifier), nil
+	case apiKey == "":
+		log.Warn("nobody can log in: none of API_KEY, SUPABASE_JWT_SECRET and SUPABASE_URL is set")
 	}
-	verifier, err := jwtauth.New(jwtauth.Config{Secret: c.JWTSecret, Now: time.Now})
-	if err != nil {
-		return nil, fmt.Errorf("SUPABASE_JWT_SECRET: %w", err)
-	}
-	return app.NewIdentity(apiKey, verifier), nil
+	return app.NewIdentity(apiKey, nil), nil
 }
 
 // Tries to make the default persona while the database is away.

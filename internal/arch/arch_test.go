@@ -66,7 +66,7 @@ var rules = map[string]rule{
 	"adapters/natsbus":   outbound("github.com/nats-io/nats.go", "github.com/nats-io/nats-server"),
 	"adapters/openai":    streaming(),
 	"adapters/anthropic": streaming(),
-	"adapters/jwtauth":   outbound("github.com/golang-jwt/jwt"),
+	"adapters/jwtauth":   outbound("github.com/golang-jwt/jwt", "github.com/maypok86/otter"),
 	"adapters/supabase":  outbound("golang.org/x/sync"),
 
 	// What the adapters of databases share.
