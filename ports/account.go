@@ -44,8 +44,9 @@ type AccountStore interface {
 	ByEmail(ctx context.Context, email string) (domain.StoredAccount, error)
 	// Get returns an account by id; domain.NotFound when there is none.
 	Get(ctx context.Context, id string) (domain.StoredAccount, error)
-	// SetPasswordHash replaces a hash; domain.NotFound when there is no such account.
-	SetPasswordHash(ctx context.Context, accountID, hash string, now time.Time) error
+	// SetPasswordHash replaces the hash old of an account. An account that has another one, or is not there, must be domain.Conflict:
+	// whoever checked a password must not undo that it was changed meanwhile.
+	SetPasswordHash(ctx context.Context, accountID, old, hash string, now time.Time) error
 }
 
 // SessionStore keeps sessions of local accounts. A store that is away must be domain.Unavailable.

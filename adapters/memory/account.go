@@ -92,11 +92,20 @@ func (s *AccountStore) Get(ctx context.Context, id string) (domain.StoredAccount
 }
 
 // SetPasswordHash implements ports.AccountStore.
-func (s *AccountStore) SetPasswordHash(ctx context.Context, accountID, hash string, now time.Time) error {
+func (s *AccountStore) SetPasswordHash(ctx context.Context, accountID, old, hash string, now time.Time) error {
 	if err := s.enter(ctx, "SetPasswordHash"); err != nil {
 		return err
 	}
-	return s.edit(accountID, func(a *domain.StoredAccount) { a.PasswordHash, a.UpdatedAt = hash, asStored(now) })
+	changed := false
+	err := s.edit(accountID, func(a *domain.StoredAccount) {
+		if changed = a.PasswordHash == old; changed {
+			a.PasswordHash, a.UpdatedAt = hash, asStored(now)
+		}
+	})
+	if err != nil || !changed {
+		return domain.NewError(domain.Conflict, "The password was changed meanwhile")
+	}
+	return nil
 }
 
 // noteSignIn does what SessionStore.Open of a database does with the account.

@@ -69,15 +69,15 @@ func (s *AccountStore) one(
 }
 
 // SetPasswordHash implements ports.AccountStore.
-func (s *AccountStore) SetPasswordHash(ctx context.Context, accountID, hash string, now time.Time) error {
+func (s *AccountStore) SetPasswordHash(ctx context.Context, accountID, old, hash string, now time.Time) error {
 	id, err := parseID(accountID)
 	if err != nil {
-		return errNotFound()
+		return errOtherHash()
 	}
 	return s.db.once(ctx, "set password hash", func(ctx context.Context, q *sqlcgen.Queries) error {
-		rows, err := q.SetPasswordHash(ctx, sqlcgen.SetPasswordHashParams{ID: id, PasswordHash: hash, UpdatedAt: asStored(now)})
+		rows, err := q.SetPasswordHash(ctx, sqlcgen.SetPasswordHashParams{ID: id, PasswordHash: hash, Old: old, UpdatedAt: asStored(now)})
 		if err == nil && rows == 0 {
-			err = errNotFound()
+			err = errOtherHash()
 		}
 		return err
 	})
@@ -110,3 +110,7 @@ func timeOrZero(t *time.Time) time.Time {
 }
 
 func errNotFound() error { return domain.NewError(domain.NotFound, "Not found") }
+
+func errOtherHash() error {
+	return domain.NewError(domain.Conflict, "The password was changed meanwhile")
+}

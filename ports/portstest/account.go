@@ -134,16 +134,18 @@ func accountUnknown(t *testing.T, s AccountSetup) {
 	for _, id := range []string{newID(), "", "no id"} {
 		_, err = s.A.Get(t.Context(), id)
 		wantKind(t, err, domain.NotFound, "Get %q", id)
-		wantKind(t, s.A.SetPasswordHash(t.Context(), id, "hash", accountTime), domain.NotFound, "SetPasswordHash %q", id)
+		wantKind(t, s.A.SetPasswordHash(t.Context(), id, "", "hash", accountTime), domain.Conflict, "SetPasswordHash %q", id)
 	}
 }
 
 func accountPassword(t *testing.T, s AccountSetup) {
 	a, b := createAccount(t, s.A, anAccount("ada@example.com")), createAccount(t, s.A, anAccount("bob@example.com"))
+	old := a.PasswordHash
 	a.PasswordHash, a.UpdatedAt = "another", accountTime.Add(time.Minute)
-	if err := s.B.SetPasswordHash(t.Context(), a.ID, a.PasswordHash, a.UpdatedAt); err != nil {
+	if err := s.B.SetPasswordHash(t.Context(), a.ID, old, a.PasswordHash, a.UpdatedAt); err != nil {
 		t.Fatal(err)
 	}
+	wantKind(t, s.A.SetPasswordHash(t.Context(), a.ID, old, "a third", accountTime), domain.Conflict, "a hash that is not there any more")
 	wantStoredAccount(t, s.A, a)
 	wantStoredAccount(t, s.A, b)
 }
@@ -171,7 +173,7 @@ func accountCanceled(t *testing.T, s AccountSetup) {
 	wantCanceled(t, "Get", err)
 	_, err = s.A.ByEmail(gone, a.Email)
 	wantCanceled(t, "ByEmail", err)
-	wantCanceled(t, "SetPasswordHash", s.A.SetPasswordHash(gone, a.ID, "another", accountTime))
+	wantCanceled(t, "SetPasswordHash", s.A.SetPasswordHash(gone, a.ID, a.PasswordHash, "another", accountTime))
 	wantStoredAccount(t, s.A, a)
 	_, err = s.A.Get(t.Context(), b.ID)
 	wantKind(t, err, domain.NotFound, "the account of a caller who left")

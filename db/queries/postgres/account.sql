@@ -14,7 +14,7 @@ WHERE email = $1;
 
 -- name: SetPasswordHash :execrows
 UPDATE accounts SET password_hash = $2, updated_at = $3
-WHERE id = $1;
+WHERE id = $1 AND password_hash = sqlc.arg(old);
 
 -- name: NoteSignIn :execrows
 -- Locks the account, so that two sign-ins can't both leave too many sessions.

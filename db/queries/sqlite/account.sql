@@ -13,8 +13,8 @@ FROM accounts
 WHERE email = ?1;
 
 -- name: SetPasswordHash :execrows
-UPDATE accounts SET password_hash = ?2, updated_at = ?3
-WHERE id = ?1;
+UPDATE accounts SET password_hash = sqlc.arg(password_hash), updated_at = sqlc.arg(updated_at)
+WHERE id = sqlc.arg(id) AND password_hash = sqlc.arg(old);
 
 -- name: NoteSignIn :execrows
 UPDATE accounts SET last_sign_in_at = CAST(sqlc.arg(at) AS INTEGER), updated_at = CAST(sqlc.arg(at) AS INTEGER)

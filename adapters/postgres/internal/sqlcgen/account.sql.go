@@ -329,17 +329,23 @@ func (q *Queries) NoteSignIn(ctx context.Context, arg NoteSignInParams) (int64, 
 
 const setPasswordHash = `-- name: SetPasswordHash :execrows
 UPDATE accounts SET password_hash = $2, updated_at = $3
-WHERE id = $1
+WHERE id = $1 AND password_hash = $4
 `
 
 type SetPasswordHashParams struct {
 	ID           uuid.UUID
 	PasswordHash string
 	UpdatedAt    time.Time
+	Old          string
 }
 
 func (q *Queries) SetPasswordHash(ctx context.Context, arg SetPasswordHashParams) (int64, error) {
-	result, err := q.db.Exec(ctx, setPasswordHash, arg.ID, arg.PasswordHash, arg.UpdatedAt)
+	result, err := q.db.Exec(ctx, setPasswordHash,
+		arg.ID,
+		arg.PasswordHash,
+		arg.UpdatedAt,
+		arg.Old,
+	)
 	if err != nil {
 		return 0, err
 	}

@@ -321,18 +321,24 @@ func (q *Queries) NoteSignIn(ctx context.Context, arg NoteSignInParams) (int64, 
 }
 
 const setPasswordHash = `-- name: SetPasswordHash :execrows
-UPDATE accounts SET password_hash = ?2, updated_at = ?3
-WHERE id = ?1
+UPDATE accounts SET password_hash = ?1, updated_at = ?2
+WHERE id = ?3 AND password_hash = ?4
 `
 
 type SetPasswordHashParams struct {
-	ID           string
 	PasswordHash string
 	UpdatedAt    int64
+	ID           string
+	Old          string
 }
 
 func (q *Queries) SetPasswordHash(ctx context.Context, arg SetPasswordHashParams) (int64, error) {
-	result, err := q.exec(ctx, q.setPasswordHashStmt, setPasswordHash, arg.ID, arg.PasswordHash, arg.UpdatedAt)
+	result, err := q.exec(ctx, q.setPasswordHashStmt, setPasswordHash,
+		arg.PasswordHash,
+		arg.UpdatedAt,
+		arg.ID,
+		arg.Old,
+	)
 	if err != nil {
 		return 0, err
 	}
