@@ -32,7 +32,8 @@ type Accounts interface {
 	Account(ctx context.Context, accessToken string) (domain.Account, error)
 	// ResendVerification sends the mail again that confirms an address. Unknown and confirmed addresses must look the same.
 	ResendVerification(ctx context.Context, email string) error
-	// Recover sends a mail to somebody who has lost the password. Unknown addresses must look the same.
+	// Recover sends a mail to somebody who has lost the password. Unknown addresses must look the same. A provider that can't send mail
+	// must be domain.Unavailable, whoever asks.
 	Recover(ctx context.Context, email string) error
 }
 
