@@ -60,6 +60,11 @@ var rules = map[string]rule{
 		// It joins two other adapters behind their ports: its tests join the real ones.
 		tests: []string{"adapters/rediskv", "adapters/natsbus"},
 	},
+	"adapters/gcra": {
+		own: []string{"domain", "ports"}, clock: true,
+		// Its tests join it with the shared limiter that it goes with.
+		tests: []string{"adapters/rediskv"},
+	},
 	"adapters/postgres":  storage("github.com/jackc/pgx", "github.com/google/uuid", "github.com/pressly/goose"),
 	"adapters/sqlite":    storage("modernc.org/sqlite", "github.com/google/uuid", "github.com/pressly/goose"),
 	"adapters/rediskv":   outbound("github.com/redis/go-redis"),
