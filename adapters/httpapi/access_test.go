@@ -3,32 +3,45 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"gaia/adapters/gcra"
 	"gaia/adapters/httpapi/internal/intake"
+	"gaia/app"
 	"gaia/domain"
 )
 
 // guarded puts an operation behind identify, limitRate and authorize.
-func guarded(e *testEdge, op *intake.Operation, take RateLimiter) {
+func guarded(e *testEdge, op *intake.Operation, limits *app.Limits) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(principalFrom(r.Context()).OwnerID()))
 	})
 	trusted := proxies{netip.MustParsePrefix("192.0.2.1/32")}
 	e.router.Method(op.Method, op.Path,
-		identify(op, known)(limitRate(op, take, trusted, e.errs.writeError)(authorize(op, e.errs.writeError)(h))))
+		identify(op, known, limits, trusted)(limitRate(op, limits, trusted, e.errs.writeError)(authorize(op, e.errs.writeError)(h))))
+}
+
+// unlimited limits nothing.
+func unlimited() *app.Limits { return app.NewLimits(nil, app.LimitsConfig{}, time.Now) }
+
+// limited counts in memory, at a time that stands still.
+func limited(c app.LimitsConfig) *app.Limits {
+	now := func() time.Time { return time.Unix(1_800_000_000, 500) }
+	return app.NewLimits(gcra.NewLocal(now, 0), c, now)
 }
 
 func TestWhoMayCall(t *testing.T) {
 	t.Parallel()
 	e := newTestEdge(t)
-	guarded(e, &intake.Operation{Method: "GET", Path: "/private", Scope: "chat:write"}, nil)
-	guarded(e, &intake.Operation{Method: "GET", Path: "/readable", Scope: "chat:read"}, nil)
-	guarded(e, &intake.Operation{Method: "GET", Path: "/public", Public: true}, nil)
+	guarded(e, &intake.Operation{Method: "GET", Path: "/private", Scope: "chat:write"}, unlimited())
+	guarded(e, &intake.Operation{Method: "GET", Path: "/readable", Scope: "chat:read"}, unlimited())
+	guarded(e, &intake.Operation{Method: "GET", Path: "/public", Public: true}, unlimited())
 	for _, c := range []struct {
 		path, key string
 		status    int
@@ -59,44 +72,154 @@ func TestNobodyGetsInWhenIdentifyIsMissing(t *testing.T) {
 	}
 }
 
+// wantStanding checks the headers about limits.
+func wantStanding(t *testing.T, about string, res *http.Response, limit, remaining, reset string) {
+	t.Helper()
+	for name, want := range map[string]string{"X-RateLimit-Limit": limit, "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset} {
+		if got := res.Header.Get(name); got != want {
+			t.Errorf("%s: %s is %q, want %q", about, name, got, want)
+		}
+	}
+}
+
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
-	reset := time.Unix(1_800_000_000, 0)
-	left := map[string]int{}
-	take := func(_ context.Context, id string) RateDecision {
-		n, seen := left[id]
-		if !seen {
-			n = 1
-		}
-		left[id] = n - 1
-		return RateDecision{Allowed: n > 0, Limit: 60, Remaining: n - 1, Reset: reset, RetryAfter: 2 * time.Second, Rule: "60 per 1 minute"}
-	}
+	limits := limited(app.LimitsConfig{Requests: 2, Period: time.Minute})
 	e := newTestEdge(t)
-	guarded(e, &intake.Operation{Method: "GET", Path: "/private", Limited: true}, take)
-	guarded(e, &intake.Operation{Method: "GET", Path: "/probe", Public: true}, take)
-	first := e.serve(request(t, http.MethodGet, "/private", "X-API-Key", "good"))
-	if first.StatusCode != 200 || first.Header.Get("X-RateLimit-Limit") != "60" || first.Header.Get("X-RateLimit-Remaining") != "0" ||
-		first.Header.Get("X-RateLimit-Reset") != "1800000000" {
-		t.Errorf("first: %d %v", first.StatusCode, first.Header)
+	guarded(e, &intake.Operation{Method: "GET", Path: "/private", Limited: true, Scope: "chat:write"}, limits)
+	guarded(e, &intake.Operation{Method: "GET", Path: "/probe", Public: true}, limits)
+	ask := func(key, addr string) *http.Response {
+		r := request(t, http.MethodGet, "/private", "X-API-Key", key)
+		r.RemoteAddr = addr + ":1"
+		return e.serve(r)
 	}
-	second := e.serve(request(t, http.MethodGet, "/private", "X-API-Key", "good"))
-	body := failureBody(t, second, "RateLimitError")
-	if second.StatusCode != 429 || body["error"] != "Rate limit exceeded: 60 per 1 minute" || second.Header.Get("Retry-After") != "2" ||
-		second.Header.Get("X-RateLimit-Remaining") != "0" {
-		t.Errorf("second: %d %v %v", second.StatusCode, second.Header, body)
+	// A principal is the same at every address.
+	for i, addr := range []string{"203.0.113.1", "203.0.113.2"} {
+		res := ask("good", addr)
+		if res.StatusCode != http.StatusOK {
+			t.Errorf("request %d: %d", i, res.StatusCode)
+		}
+		wantStanding(t, "good", res, "2", []string{"1", "0"}[i], []string{"1800000031", "1800000061"}[i])
 	}
-	// Callers who can't say who they are share the limit of their address, or they could guess keys without end.
-	for i, want := range []int{401, 429} {
-		r := request(t, http.MethodGet, "/private", "X-API-Key", "guess")
-		r.RemoteAddr = "203.0.113.9:1"
-		if res := e.serve(r); res.StatusCode != want {
-			t.Errorf("guess %d: %d", i, res.StatusCode)
+	third := ask("good", "203.0.113.3")
+	body := failureBody(t, third, "RateLimitError")
+	if third.StatusCode != 429 || body["error"] != "Rate limit exceeded: 2 per 1 minute" || body["detail"] != body["error"] || third.Header.Get("Retry-After") != "30" {
+		t.Errorf("third: %d %v %v", third.StatusCode, third.Header, body)
+	}
+	wantStanding(t, "third", third, "2", "0", "1800000061")
+	// Whoever is nobody, or may not do this, is told where they stand too.
+	for key, want := range map[string]int{"": 401, "guess": 401, "reader": 403} {
+		res := ask(key, "198.51.100."+strconv.Itoa(len(key)))
+		if res.StatusCode != want {
+			t.Errorf("%q: %d, want %d", key, res.StatusCode, want)
+		}
+		wantStanding(t, key, res, "2", "1", "1800000031")
+	}
+	for i, want := range []int{401, 401, 429} {
+		if res := ask("", "203.0.113.9"); res.StatusCode != want {
+			t.Errorf("nobody %d: %d", i, res.StatusCode)
 		}
 	}
 	for range 3 {
-		if res := e.serve(request(t, http.MethodGet, "/probe")); res.StatusCode != 200 || res.Header.Get("X-RateLimit-Limit") != "" {
-			t.Errorf("probe: %d %v", res.StatusCode, res.Header)
+		res := e.serve(request(t, http.MethodGet, "/probe"))
+		if res.StatusCode != 200 {
+			t.Errorf("probe: %d", res.StatusCode)
 		}
+		wantStanding(t, "probe", res, "", "", "")
+	}
+}
+
+// Keys can't be guessed, and nobody is locked out by a neighbour who tries.
+func TestGuessingKeys(t *testing.T) {
+	t.Parallel()
+	limits := limited(app.LimitsConfig{Requests: 1000, Period: time.Minute, Failures: 3})
+	e := newTestEdge(t)
+	guarded(e, &intake.Operation{Method: "GET", Path: "/private", Limited: true}, limits)
+	ask := func(key string) *http.Response {
+		return e.serve(request(t, http.MethodGet, "/private", "X-API-Key", key))
+	}
+	if res := ask("good"); res.StatusCode != http.StatusOK { // which costs one try
+		t.Fatalf("status %d", res.StatusCode)
+	}
+	for i, want := range []int{401, 401, 429, 429} {
+		if res := ask("guess" + strconv.Itoa(i)); res.StatusCode != want {
+			t.Errorf("guess %d: %d, want %d", i, res.StatusCode, want)
+		}
+	}
+	if res := ask("reader"); res.StatusCode != http.StatusTooManyRequests { // a right guess
+		t.Errorf("a right guess over the limit: %d", res.StatusCode)
+	}
+	for range 5 {
+		if res := ask("good"); res.StatusCode != http.StatusOK {
+			t.Errorf("the neighbour: %d", res.StatusCode)
+		}
+	}
+	res := ask("guess")
+	failureBody(t, res, "RateLimitError")
+	wantStanding(t, "guess", res, "3", "0", "1800000061")
+	if res.Header.Get("Retry-After") != "20" {
+		t.Errorf("Retry-After %q", res.Header.Get("Retry-After"))
+	}
+}
+
+func TestSurfacesAreOperations(t *testing.T) {
+	t.Parallel()
+	contract := loadContract(t)
+	for path := range surfaces {
+		if op := contract["POST "+path]; op == nil || !op.Limited {
+			t.Errorf("%s is no operation with limits", path)
+		}
+	}
+}
+
+func TestAccountsAreLimitedWhereverOneComesFrom(t *testing.T) {
+	t.Parallel()
+	limits := limited(app.LimitsConfig{Requests: 1000, Period: time.Minute, SignIns: 4, Account: 3})
+	e := newTestEdge(t)
+	for _, path := range []string{"/api/v1/auth/login", "/api/v1/auth/recover", "/api/v1/auth/refresh"} {
+		op := contractOperation(t, "POST "+path)
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(w, r.Body) // has to be there still
+		})
+		e.router.Method(op.Method, op.Path, limitRate(op, limits, nil, e.errs.writeError)(validate(op, e.errs.writeError)(limitAccount(op, limits, e.errs.writeError)(h))))
+	}
+	ask := func(path, addr, body string) *http.Response {
+		r := post(t, "/api/v1/auth/"+path, "application/json", body)
+		r.RemoteAddr = addr + ":1"
+		return e.serve(r)
+	}
+	body := func(email string) string { return `{"email": "` + email + `", "password": "x"}` }
+	for i, email := range []string{"ada@example.com", "Ada@Example.com", "ADA@EXAMPLE.COM"} {
+		res := ask("login", "203.0.113."+strconv.Itoa(i), body(email))
+		if got := text(t, res.Body); res.StatusCode != http.StatusOK || got != body(email) {
+			t.Errorf("login %d: %d %s", i, res.StatusCode, got)
+		}
+		wantStanding(t, "login", res, "4", "3", "1800000016")
+	}
+	res := ask("login", "203.0.113.77", body("ada@example.com"))
+	if b := failureBody(t, res, "RateLimitError"); res.StatusCode != 429 || b["detail"] != "Rate limit exceeded: 3 per 15 minutes" || res.Header.Get("Retry-After") != "300" {
+		t.Errorf("%d %v %v", res.StatusCode, res.Header, b)
+	}
+	wantStanding(t, "login", res, "3", "0", "1800000901")
+	// Who is locked out of logging in can still have a mail sent, and others can log in.
+	for path, email := range map[string]string{"recover": "ada@example.com", "login": "bob@example.com"} {
+		if res := ask(path, "203.0.113.77", body(email)); res.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", path, res.StatusCode)
+		}
+	}
+	// One address against many accounts: three were let through above.
+	if res := ask("login", "203.0.113.77", body("eve@example.com")); res.StatusCode != http.StatusOK {
+		t.Errorf("the fourth: %d", res.StatusCode)
+	}
+	if res := ask("recover", "203.0.113.77", body("zoe@example.com")); res.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("the fifth: %d", res.StatusCode)
+	}
+	if res := ask("refresh", "203.0.113.77", `{"refresh_token": "x"}`); res.StatusCode != http.StatusOK {
+		t.Errorf("refresh: %d", res.StatusCode)
+	}
+	// What is no request at all uses up nothing of an account.
+	if res := ask("login", "203.0.113.78", `{"email": 5}`); res.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("invalid: %d", res.StatusCode)
 	}
 }
 
@@ -122,11 +245,6 @@ func TestAddressOfTheClient(t *testing.T) {
 		if got := trusted.client(r).String(); got != c.want {
 			t.Errorf("%s for %q: %s, want %s", c.remote, c.forwarded, got, c.want)
 		}
-	}
-	a, b := request(t, http.MethodGet, "/"), request(t, http.MethodGet, "/")
-	a.RemoteAddr, b.RemoteAddr = "[2001:db8:0:1::7]:1", "[2001:db8:0:1:ffff::8]:1"
-	if limitedID(a, nil) != limitedID(b, nil) {
-		t.Error("two addresses of one IPv6 network count apart")
 	}
 }
 
@@ -195,7 +313,7 @@ func TestAccessTokenOfARequest(t *testing.T) {
 		}
 		return domain.Principal{Type: domain.AuthJWT, UserID: "u1"}, nil
 	}
-	e.router.Method("GET", "/", identify(op, who)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	e.router.Method("GET", "/", identify(op, who, unlimited(), nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(accessTokenFrom(r.Context())))
 	})))
 	for _, c := range []struct{ authorization, key, want string }{

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gaia/adapters/httpapi/internal/intake"
+	"gaia/app"
 	"gaia/domain"
 )
 
@@ -23,15 +24,16 @@ type identity struct {
 }
 
 // identify finds out who calls an operation, and goes on either way: the rate limiter has to see callers who fail, too. authorize
-// decides later.
-func identify(op *intake.Operation, authenticate authenticateFunc) func(http.Handler) http.Handler {
+// decides later. limits sees to it that nobody can try one key after the other.
+func identify(op *intake.Operation, authenticate authenticateFunc, limits *app.Limits, trusted proxies) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		if op.Public {
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			begun := time.Now()
-			who, err := authenticate(r.Context(), credential(r.Header, "Authorization"), credential(r.Header, "X-Api-Key"))
+			who, err := limits.Authenticate(
+				r.Context(), trusted.client(r), credential(r.Header, "Authorization"), credential(r.Header, "X-Api-Key"), authenticate)
 			if rec := recorderFrom(r.Context()); rec != nil && err == nil {
 				rec.principal, rec.authentication = who.Type, time.Since(begun)
 			}

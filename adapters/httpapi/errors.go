@@ -15,6 +15,7 @@ import (
 
 	"gaia/adapters/httpapi/internal/intake"
 	"gaia/adapters/httpapi/internal/oapi"
+	"gaia/app"
 	"gaia/domain"
 )
 
@@ -170,6 +171,10 @@ func (e *errorWriter) writeError(w http.ResponseWriter, r *http.Request, err err
 		h.Set("WWW-Authenticate", "Bearer")
 	case f.status == http.StatusRequestEntityTooLarge, f.status == http.StatusRequestTimeout:
 		h.Set("Connection", "close") // what is left of the body is not wanted
+	}
+	var exceeded *app.RateExceeded
+	if errors.As(err, &exceeded) {
+		setStanding(h, exceeded.Standing)
 	}
 	if f.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))

@@ -1,58 +1,89 @@
 package httpapi
 
 import (
-	"context"
+	"bytes"
+	"encoding/json"
+	"io"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 
 	"gaia/adapters/httpapi/internal/intake"
-	"gaia/domain"
+	"gaia/app"
 )
 
-// RateDecision is what a limiter says about one request.
-type RateDecision struct {
-	Allowed    bool
-	Limit      int       // requests in a period
-	Remaining  int       // of them, after this one
-	Reset      time.Time // when the period ends
-	RetryAfter time.Duration
-	Rule       string // for people: "60 per 1 minute"
+// surfaces are the operations, by their paths, with limits of their own.
+var surfaces = map[string]app.Surface{
+	"/api/v1/auth/login":               app.SignIn,
+	"/api/v1/auth/register":            app.Mail,
+	"/api/v1/auth/recover":             app.Mail,
+	"/api/v1/auth/resend-verification": app.Mail,
+	"/api/v1/auth/refresh":             app.Refresh,
+	"/api/v1/auth/validate":            app.Validation,
 }
 
-// RateLimiter counts a request of somebody and decides about it. It must not wait for anything that can be away.
-type RateLimiter func(ctx context.Context, id string) RateDecision
-
-// limitRate counts requests of an operation by caller, or by address when the caller is unknown. A nil limiter limits nothing.
-func limitRate(op *intake.Operation, take RateLimiter, trusted proxies, fail failFunc) func(http.Handler) http.Handler {
+// limitRate counts requests of an operation by caller, or by address when the caller is unknown.
+func limitRate(op *intake.Operation, limits *app.Limits, trusted proxies, fail failFunc) func(http.Handler) http.Handler {
+	surface := surfaces[op.Path]
 	return func(next http.Handler) http.Handler {
-		if take == nil || !op.Limited {
+		if !op.Limited {
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			d := take(r.Context(), limitedID(r, trusted))
-			h := w.Header()
-			h.Set("X-RateLimit-Limit", strconv.Itoa(d.Limit))
-			h.Set("X-RateLimit-Remaining", strconv.Itoa(max(d.Remaining, 0)))
-			h.Set("X-RateLimit-Reset", strconv.FormatInt(d.Reset.Unix(), 10))
-			if !d.Allowed {
-				fail(w, r, &domain.Error{Kind: domain.Limited, Message: "Rate limit exceeded: " + d.Rule, RetryAfter: d.RetryAfter})
+			standing, err := limits.Request(r.Context(), callerOf(r, trusted), surface)
+			if err != nil {
+				fail(w, r, err)
 				return
 			}
+			setStanding(w.Header(), standing)
 			next.ServeHTTP(w, r)
 		})
 	}
 }
 
-// limitedID names whose requests are counted together.
-func limitedID(r *http.Request, trusted proxies) string {
+// limitAccount counts attempts at the account that a request names. It has to come after validate: the address is in the body.
+func limitAccount(op *intake.Operation, limits *app.Limits, fail failFunc) func(http.Handler) http.Handler {
+	surface := surfaces[op.Path]
+	return func(next http.Handler) http.Handler {
+		if surface != app.SignIn && surface != app.Mail {
+			return next
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body) // validate has it in memory
+			var named struct {
+				Email string `json:"email"`
+			}
+			if err == nil {
+				err = json.Unmarshal(body, &named)
+			}
+			if err == nil {
+				err = limits.Account(r.Context(), surface, named.Email)
+			}
+			if err != nil {
+				fail(w, r, err)
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// callerOf is whose requests are counted together.
+func callerOf(r *http.Request, trusted proxies) app.Caller {
+	who := app.Caller{Address: trusted.client(r)}
 	if id, known := r.Context().Value(identityKey{}).(identity); known && id.err == nil {
-		return "owner:" + id.who.OwnerID()
+		who.Owner = id.who.OwnerID()
 	}
-	addr := trusted.client(r)
-	if addr.Is6() { // whoever has one address has the 2^64 of its network
-		return "net:" + netip.PrefixFrom(addr, 64).Masked().String()
+	return who
+}
+
+// setStanding tells callers how much they have left. Where nothing is limited there is nothing to tell.
+func setStanding(h http.Header, s app.Standing) {
+	if s.Limit == 0 {
+		return
 	}
-	return "addr:" + addr.String()
+	h.Set("X-RateLimit-Limit", strconv.Itoa(s.Limit))
+	h.Set("X-RateLimit-Remaining", strconv.Itoa(s.Remaining))
+	h.Set("X-RateLimit-Reset", strconv.FormatInt(s.Reset.Add(time.Second-1).Unix(), 10)) // not a moment too early
 }

@@ -26,6 +26,7 @@ type Config struct {
 	Identity      *app.Identity
 	Audit         *app.Audit // records who is refused
 	Health        *app.Health
+	Limits        *app.Limits
 
 	Build          string // version of the program
 	DatabaseKind   string // "postgresql" or "sqlite"
@@ -34,7 +35,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	MaxBodyBytes   int64
 	MaxConcurrent  int
-	Limiter        RateLimiter   // nil: no limit of requests over time
+	LimitsShared   bool          // whether replicas count requests together as long as all is well
 	PingInterval   time.Duration // silence after which a stream sends a comment
 	Now            func() time.Time
 	NewRequestID   func() string
@@ -54,6 +55,7 @@ type server struct {
 	usage         *app.Usage
 	performance   *app.Performance
 	health        *app.Health
+	limitsShared  bool
 	personaLists  personaLists
 
 	build, databaseKind, supabaseURL string
@@ -97,8 +99,8 @@ func New(c Config) (http.Handler, error) {
 func newServer(c Config) *server {
 	return &server{
 		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, performance: c.Performance,
-		health: c.Health,
-		build:  c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now, log: c.Log,
+		health: c.Health, limitsShared: c.LimitsShared,
+		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now, log: c.Log,
 	}
 }
 
@@ -109,8 +111,9 @@ func (c Config) edge(fail failFunc) func(*intake.Operation, http.Handler) http.H
 	concurrency, authenticate := limitConcurrency(c.MaxConcurrent, fail), c.Audit.Watch(c.Identity.Authenticate)
 	return func(op *intake.Operation, handler http.Handler) http.Handler {
 		chain := chi.Middlewares{
-			noteOrigin(c.TrustedProxies), identify(op, authenticate), limitRate(op, c.Limiter, c.TrustedProxies, fail), authorize(op, fail),
-			limitBody(c.MaxBodyBytes, fail), validate(op, fail), implemented(op, fail),
+			noteOrigin(c.TrustedProxies), identify(op, authenticate, c.Limits, c.TrustedProxies),
+			limitRate(op, c.Limits, c.TrustedProxies, fail), authorize(op, fail),
+			limitBody(c.MaxBodyBytes, fail), validate(op, fail), limitAccount(op, c.Limits, fail), implemented(op, fail),
 		}
 		if op.Limited {
 			chain = append(chi.Middlewares{concurrency}, chain...)

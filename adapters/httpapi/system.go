@@ -27,6 +27,7 @@ func (s *server) GetHealth(ctx context.Context, _ oapi.GetHealthRequestObject) (
 	r := s.health.Report(ctx)
 	service := oapi.ServiceHealth{Status: oapi.ComponentStatus(domain.Healthy), ResponseTime: new(float64)}
 	database, cache, bus, identity := r.Part(app.PartDatabase), r.Part(app.PartCache), r.Part(app.PartBus), r.Part(app.PartIdentity)
+	limits := r.Part(app.PartLimiter)
 	return oapi.GetHealth200JSONResponse{
 		Status: oapi.HealthStatus(r.Status), Timestamp: timestamp(s.now()), Version: apiVersion, Build: s.build,
 		Services: oapi.ServicesHealth{Auth: service, Asset: service, Chat: service},
@@ -38,7 +39,9 @@ func (s *server) GetHealth(ctx context.Context, _ oapi.GetHealthRequestObject) (
 		Supabase: oapi.SupabaseHealth{
 			Status: componentToAPI(identity), Service: "supabase", Url: nilIfEmpty(s.supabaseURL), Responsive: works(identity), Error: nilIfEmpty(identity.Detail),
 		},
-		RateLimit: oapi.RateLimitHealth{Status: componentToAPI(r.Part(app.PartLimiter)), Shared: false},
+		RateLimit: oapi.RateLimitHealth{
+			Status: componentToAPI(limits), Shared: s.limitsShared && limits.Status == domain.Healthy, Error: nilIfEmpty(limits.Detail),
+		},
 	}, nil
 }
 

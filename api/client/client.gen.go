@@ -5241,6 +5241,8 @@ type RateLimitErrorStatusCode int
 
 // RateLimitHealth How requests are counted.
 type RateLimitHealth struct {
+	Error *string `json:"error,omitempty"`
+
 	// Shared True when all replicas count together, false when each counts alone.
 	Shared bool `json:"shared"`
 

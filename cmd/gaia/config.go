@@ -70,8 +70,14 @@ type config struct {
 	MaxBodyMB        int     `env:"MAX_REQUEST_BODY_MB" envDefault:"10"`
 	WorkerPoolSize   int     `env:"WORKER_POOL_SIZE" envDefault:"4"`
 	ShutdownTimeout  seconds `env:"SHUTDOWN_TIMEOUT" envDefault:"25" about:"how long running answers may take to finish when the process stops"`
-	RateLimit        int     `env:"RATE_LIMIT_REQUESTS" envDefault:"60" about:"requests per period and caller; 0 turns the limit off"`
+	RateLimit        int     `env:"RATE_LIMIT_REQUESTS" envDefault:"60" about:"requests per period and caller; 0 turns this and all RATE_LIMIT_ settings below off"`
 	RateLimitPeriod  string  `env:"RATE_LIMIT_PERIOD" envDefault:"minute" about:"second, minute, hour or day"`
+	RateBurst        int     `env:"RATE_LIMIT_BURST" envDefault:"10" about:"requests per second and caller, or as many as the limit above comes to on average; 0: no such limit"`
+	RateSignIn       int     `env:"RATE_LIMIT_SIGN_IN" envDefault:"10" about:"of one address in a minute: login, register, recover and resend-verification together; 0: no such limit, here and below"`
+	RateAccount      int     `env:"RATE_LIMIT_ACCOUNT" envDefault:"10" about:"attempts at one e-mail address in 15 minutes, wherever they come from: logins, and apart from them mails"`
+	RateRefresh      int     `env:"RATE_LIMIT_REFRESH" envDefault:"30" about:"of one address in a minute"`
+	RateValidate     int     `env:"RATE_LIMIT_VALIDATE" envDefault:"20" about:"of one address in a minute"`
+	RateFailures     int     `env:"RATE_LIMIT_FAILURES" envDefault:"10" about:"wrong credentials of one address in a minute, on any operation"`
 	FirstEventWait   seconds `env:"STREAM_FIRST_EVENT_WAIT" envDefault:"5" about:"how long a stream's status waits for the provider's first event"`
 	PingInterval     seconds `env:"STREAM_PING_INTERVAL" envDefault:"15" about:"silence after which a stream sends a comment"`
 	HealthInterval   seconds `env:"HEALTH_CHECK_INTERVAL" envDefault:"30"`
@@ -248,19 +254,31 @@ func (c *config) validate() error {
 	if c.DatabaseSync != syncNormal && c.DatabaseSync != syncFull {
 		fault("DATABASE_SYNCHRONOUS: %q is neither normal nor full", c.DatabaseSync)
 	}
-	if !slices.Contains([]string{"second", "minute", "hour", "day"}, c.RateLimitPeriod) {
+	if periods[c.RateLimitPeriod] == 0 {
 		fault("RATE_LIMIT_PERIOD: %q is none of second, minute, hour, day", c.RateLimitPeriod)
 	}
 	for _, n := range []struct {
 		name       string
 		value, min int
 	}{
-		{"RATE_LIMIT_REQUESTS", c.RateLimit, 0}, {"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
+		{"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
 		{"DATABASE_POOL_SIZE", c.DatabasePool, 1}, {"DATABASE_MAX_OVERFLOW", c.DatabaseOverflow, 0},
 		{"LLM_MAX_RETRIES", c.LLMRetries, 0}, {"AUDIT_RETENTION_DAYS", c.AuditDays, 0},
 	} {
 		if n.value < n.min {
 			fault("%s: %d is below %d", n.name, n.value, n.min)
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"RATE_LIMIT_REQUESTS", c.RateLimit}, {"RATE_LIMIT_BURST", c.RateBurst}, {"RATE_LIMIT_SIGN_IN", c.RateSignIn},
+		{"RATE_LIMIT_ACCOUNT", c.RateAccount}, {"RATE_LIMIT_REFRESH", c.RateRefresh}, {"RATE_LIMIT_VALIDATE", c.RateValidate},
+		{"RATE_LIMIT_FAILURES", c.RateFailures},
+	} {
+		if n.value < 0 || n.value > maxRateLimit {
+			fault("%s: %d is not between 0 and %d", n.name, n.value, maxRateLimit)
 		}
 	}
 	if c.LLMConnect == 0 || c.LLMFirstToken == 0 || c.LLMIdle == 0 {

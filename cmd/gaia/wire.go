@@ -76,10 +76,15 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	relay := sys.startRelay(&db, bus, log, keptAudit(c, db))
 	audit := sys.startAudit(db, relay, log)
 	sys.announce(ctx, "starting", domain.SubjectServiceHealth)
-	cache, err := openCache(c, bus, sys, probes, log)
+	redis, err := openRedis(c, sys, probes, log)
 	if err != nil {
 		return nil, err
 	}
+	cache, err := openCache(c, bus, redis, sys, log)
+	if err != nil {
+		return nil, err
+	}
+	limits := wireLimits(c, redis, probes, log)
 	personas := app.NewPersonas(app.PersonaDeps{
 		Store: db.personas, Preferences: db.preferences, Cache: cache, Now: time.Now, NewID: newID,
 		TTLs: app.PersonaTTLs{
@@ -112,6 +117,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 		Performance: app.NewPerformance(app.PerformanceDeps{
 			Ledger: db.ledger, Marks: db.marks, Active: active, Selector: models.selector, Load: sys.load.read, Now: time.Now,
 		}),
+		Limits: limits, LimitsShared: redis != nil,
 		SupabaseURL: c.SupabaseURL, AllowedOrigins: splitList(c.AllowedOrigins), TrustedProxies: proxies,
 		MaxBodyBytes: int64(c.MaxBodyMB) << 20, MaxConcurrent: c.MaxConcurrent, PingInterval: c.PingInterval.duration(), Now: time.Now,
 		NewRequestID: newID, Log: log, AccessLevel: logging.LevelNetwork,
@@ -186,21 +192,29 @@ func openBus(ctx context.Context, c config, dataDir string, sys *system, probes 
 	return bus, nil
 }
 
-func openCache(c config, bus *natsbus.Bus, sys *system, probes map[string]ports.Probe, log *slog.Logger) (ports.Cache, error) {
+// openRedis gives nil when there is none.
+func openRedis(c config, sys *system, probes map[string]ports.Probe, log *slog.Logger) (*rediskv.Client, error) {
+	if c.RedisURL == "" {
+		return nil, nil
+	}
+	client, err := rediskv.Open(rediskv.Config{
+		URL: c.RedisURL, Password: c.RedisPassword, Prefix: c.RedisPrefix, ConnectTimeout: c.RedisConnect.duration(), Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	sys.onClose(func() { _ = client.Close() })
+	probes[app.PartCache] = client
+	return client, nil
+}
+
+func openCache(c config, bus *natsbus.Bus, redis *rediskv.Client, sys *system, log *slog.Logger) (ports.Cache, error) {
 	config := tiercache.Config{Shared: c.DatabaseURL != "", Logger: log}
 	if c.NATSURL != "" { // a bus inside the process reaches nobody else
 		config.Bus = bus
 	}
-	if c.RedisURL != "" {
-		remote, err := rediskv.Open(rediskv.Config{
-			URL: c.RedisURL, Password: c.RedisPassword, Prefix: c.RedisPrefix, ConnectTimeout: c.RedisConnect.duration(), Logger: log,
-		})
-		if err != nil {
-			return nil, err
-		}
-		sys.onClose(func() { _ = remote.Close() })
-		probes[app.PartCache] = remote
-		config.Remote = remote
+	if redis != nil {
+		config.Remote = redis
 	}
 	cache, err := tiercache.New(config)
 	if err != nil {
