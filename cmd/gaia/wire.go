@@ -73,7 +73,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	relay := sys.startRelay(&db, bus, log, keptAudit(c, db))
+	relay := sys.startRelay(&db, bus, log, keptAudit(c, db), keptSessions(db))
 	audit := sys.startAudit(db, relay, log)
 	sys.announce(ctx, "starting", domain.SubjectServiceHealth)
 	redis, err := openRedis(c, sys, probes, log)
@@ -140,6 +140,8 @@ type database struct {
 	answers       ports.AnswerStore
 	outbox        ports.Outbox
 	audit         ports.AuditLog
+	accounts      ports.AccountStore
+	sessions      ports.SessionStore
 }
 
 func openDatabase(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe) (database, error) {
@@ -158,6 +160,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		return database{
 			personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 			ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
+			accounts: store.Accounts(), sessions: store.Sessions(),
 			audit: store.Audit(),
 		}, nil
 	}
@@ -174,6 +177,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 	return database{
 		personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 		ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
+		accounts: store.Accounts(), sessions: store.Sessions(),
 		audit: store.Audit(),
 	}, nil
 }
