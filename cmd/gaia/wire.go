@@ -273,7 +273,7 @@ const chatsWait = 5 * time.Second
 
 func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, sys *system) *app.Chat {
 	chat := app.NewChat(app.ChatDeps{
-		Personas: personas, Conversations: db.conversations, Directory: db.directory, Completers: m.completers, Selector: m.selector,
+		Personas: personas, Conversations: db.conversations, Completers: m.completers, Selector: m.selector,
 		Measurements: m.measurements, Active: active, Budgets: db.budgets, Answers: db.answers, Events: sys.events, Now: time.Now, NewID: newID,
 		Config: app.ChatConfig{
 			FirstEventWait: c.FirstEventWait.duration(), Retries: c.LLMRetries, DailyBudget: domain.FromDollars(c.DailyBudget),
