@@ -25,6 +25,7 @@ type Config struct {
 	Performance   *app.Performance
 	Identity      *app.Identity
 	Audit         *app.Audit // records who is refused
+	Accounts      *app.Accounts
 	Health        *app.Health
 	Limits        *app.Limits
 
@@ -54,6 +55,7 @@ type server struct {
 	models        *app.Models
 	usage         *app.Usage
 	performance   *app.Performance
+	accounts      *app.Accounts
 	health        *app.Health
 	limitsShared  bool
 	personaLists  personaLists
@@ -99,7 +101,7 @@ func New(c Config) (http.Handler, error) {
 func newServer(c Config) *server {
 	return &server{
 		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, performance: c.Performance,
-		health: c.Health, limitsShared: c.LimitsShared,
+		accounts: c.Accounts, health: c.Health, limitsShared: c.LimitsShared,
 		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now, log: c.Log,
 	}
 }

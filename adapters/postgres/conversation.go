@@ -25,24 +25,24 @@ var (
 type ConversationStore struct{ db *Store }
 
 // History implements ports.ConversationStore.
-func (s *ConversationStore) History(ctx context.Context, owner, conversationID string, limit int) ([]domain.Message, string, error) {
+func (s *ConversationStore) History(ctx context.Context, owner, conversationID string, limit int) ([]domain.Message, error) {
 	id, err := conversationKey(conversationID)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if limit <= 0 || limit > domain.MaxHistory {
 		if limit <= 0 {
 			limit = math.MaxInt32
 		}
-		all, err := s.lastMessages(ctx, owner, id, 0, limit)
-		slices.Reverse(all.Messages)
-		return all.Messages, all.PersonaID, err
+		messages, _, err := s.lastMessages(ctx, owner, id, 0, limit)
+		slices.Reverse(messages)
+		return messages, err
 	}
 	key := history.Key{Owner: owner}
 	if id != nil {
 		key.Conversation = id.String()
 	}
-	return s.db.history.Last(key, limit, func(since int64, limit int) (history.Part, error) {
+	return s.db.history.Last(key, limit, func(since int64, limit int) ([]domain.Message, int64, error) {
 		return s.lastMessages(ctx, owner, id, since, limit)
 	})
 }
@@ -50,27 +50,24 @@ func (s *ConversationStore) History(ctx context.Context, owner, conversationID s
 // lastMessages is a history.Load.
 func (s *ConversationStore) lastMessages(
 	ctx context.Context, owner string, id *uuid.UUID, since int64, limit int,
-) (part history.Part, err error) {
-	err = s.db.read(ctx, "read history", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
-		if id != nil && since == 0 {
-			if part.PersonaID, err = personaOf(ctx, q, owner, *id); err != nil {
-				return err
-			}
-		}
+) (messages []domain.Message, newest int64, err error) {
+	err = s.db.read(ctx, "read history", func(ctx context.Context, q *sqlcgen.Queries) error {
 		rows, err := lastRows(ctx, q, owner, id, since, atMost(limit))
 		if err != nil {
 			return err
 		}
 		if len(rows) > 0 {
-			part.Newest = rows[0].Seq
+			newest = rows[0].Seq
+		} else if id != nil {
+			return othersAre(ctx, q, owner, *id)
 		}
-		part.Messages, err = messagesFromRows(rows)
+		messages, err = messagesFromRows(rows)
 		return err
 	})
 	if err != nil {
-		return history.Part{}, err
+		return nil, 0, err
 	}
-	return part, nil
+	return messages, newest, nil
 }
 
 func lastRows(
@@ -87,16 +84,16 @@ func lastRows(
 	return rows, err
 }
 
-// personaOf returns who answers in a conversation, and refuses one that belongs to someone else. Nobody's is no error.
-func personaOf(ctx context.Context, q *sqlcgen.Queries, owner string, id uuid.UUID) (string, error) {
-	row, err := q.GetConversationOwner(ctx, id)
+// othersAre refuses a conversation that belongs to someone else. Nobody's is no error.
+func othersAre(ctx context.Context, q *sqlcgen.Queries, owner string, id uuid.UUID) error {
+	principal, err := q.GetConversationPrincipal(ctx, id)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return "", nil
-	case err == nil && row.Principal != owner:
-		return "", errNoConversation(nil)
+		return nil
+	case err == nil && principal != owner:
+		return errNoConversation(nil)
 	}
-	return orEmpty(row.PersonaID), err
+	return err
 }
 
 // Default implements ports.ConversationStore.
@@ -155,8 +152,7 @@ func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID str
 		if id == nil {
 			key, err = q.GetDefaultConversation(ctx, owner)
 		} else {
-			key = *id
-			_, err = personaOf(ctx, q, owner, key)
+			key, err = *id, othersAre(ctx, q, owner, *id)
 		}
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil

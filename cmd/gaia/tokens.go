@@ -39,5 +39,6 @@ func openVerifier(c config, sys *system, log *slog.Logger) (*jwtauth.Verifier, e
 		return nil, fmt.Errorf("SUPABASE_JWT_SECRET, SUPABASE_JWKS_URL: %w", err)
 	}
 	sys.onClose(verifier.Close)
+	sys.forget = verifier.Forget
 	return verifier, nil
 }

@@ -35,6 +35,9 @@ type system struct {
 	serviceName  string
 	load         *loadMeter
 	closers      []func()
+
+	// forget makes an access token worthless in this process; nil when none is verified here.
+	forget func(ctx context.Context, accessToken string) error
 }
 
 // close frees everything in the opposite order of its making.
@@ -73,7 +76,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	relay := sys.startRelay(&db, bus, log, keptAudit(c, db), keptSessions(db))
+	relay := sys.startRelay(&db, bus, log, keptAudit(c, db))
 	audit := sys.startAudit(db, relay, log)
 	sys.announce(ctx, "starting", domain.SubjectServiceHealth)
 	redis, err := openRedis(c, sys, probes, log)
@@ -104,6 +107,10 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
+	provider, err := openProvider(c, sys)
+	if err != nil {
+		return nil, err
+	}
 	proxies, err := c.trustedProxies()
 	if err != nil {
 		return nil, err
@@ -112,7 +119,8 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	sys.handler, err = httpapi.New(httpapi.Config{
 		Personas: personas, Chat: chat, Conversations: conversations,
 		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, Audit: audit,
-		Health: sys.health, Build: build, DatabaseKind: sys.databaseKind,
+		Accounts: app.NewAccounts(app.AccountDeps{Provider: provider, Identity: identity, Audit: audit, Forget: sys.forget}),
+		Health:   sys.health, Build: build, DatabaseKind: sys.databaseKind,
 		Usage: app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID}),
 		Performance: app.NewPerformance(app.PerformanceDeps{
 			Ledger: db.ledger, Marks: db.marks, Active: active, Selector: models.selector, Load: sys.load.read, Now: time.Now,
@@ -140,8 +148,6 @@ type database struct {
 	answers       ports.AnswerStore
 	outbox        ports.Outbox
 	audit         ports.AuditLog
-	accounts      ports.AccountStore
-	sessions      ports.SessionStore
 }
 
 func openDatabase(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe) (database, error) {
@@ -160,7 +166,6 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		return database{
 			personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 			ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
-			accounts: store.Accounts(), sessions: store.Sessions(),
 			audit: store.Audit(),
 		}, nil
 	}
@@ -177,7 +182,6 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 	return database{
 		personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 		ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
-		accounts: store.Accounts(), sessions: store.Sessions(),
 		audit: store.Audit(),
 	}, nil
 }
@@ -273,7 +277,7 @@ const chatsWait = 5 * time.Second
 
 func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, sys *system) *app.Chat {
 	chat := app.NewChat(app.ChatDeps{
-		Personas: personas, Conversations: db.conversations, Completers: m.completers, Selector: m.selector,
+		Personas: personas, Conversations: db.conversations, Directory: db.directory, Completers: m.completers, Selector: m.selector,
 		Measurements: m.measurements, Active: active, Budgets: db.budgets, Answers: db.answers, Events: sys.events, Now: time.Now, NewID: newID,
 		Config: app.ChatConfig{
 			FirstEventWait: c.FirstEventWait.duration(), Retries: c.LLMRetries, DailyBudget: domain.FromDollars(c.DailyBudget),

@@ -41,6 +41,8 @@ type given struct {
 	History  *int           `json:"history"` // messages in the conversation of the caller
 	Personas []givenPersona `json:"personas"`
 	Chosen   bool           `json:"chosen"` // the caller has chosen the first of the personas
+
+	NoProvider bool `json:"no_provider"` // no identity provider is configured
 }
 
 type givenPersona struct {
@@ -97,9 +99,15 @@ func TestRecordedExchanges(t *testing.T) {
 	gaiatest.OnBackends(t, func(t *testing.T, b gaiatest.Backend) {
 		provider := gaiatest.NewProvider(t)
 		r := &replayer{t: t, server: b.Start(t, provider.Settings())}
+		// In production nothing stands in for an identity provider.
+		bare := &replayer{t: t, server: b.Start(t, provider.Settings(), gaiatest.Settings{"ENVIRONMENT": "production", "GAIA_DATA_DIR": t.TempDir()})}
 		var found []difference
 		for _, e := range exchanges {
-			here := r.replay(e)
+			replayer := r
+			if e.Given.NoProvider {
+				replayer = bare
+			}
+			here := replayer.replay(e)
 			replayed.add(len(here) > 0)
 			found = append(found, here...)
 		}
@@ -295,10 +303,23 @@ func (r *replayer) fillIn(v any) any {
 
 // body of the recorded request: a string is sent as it is.
 func (r *replayer) body(request any) any {
-	if m, ok := request.(map[string]any); ok && m["persona_id"] == "<uuid>" {
-		return map[string]any{"persona_id": r.ids[0]}
+	switch body := request.(type) {
+	case string:
+		return r.token(r.fill(body))
+	case map[string]any:
+		if body["persona_id"] == "<uuid>" {
+			return map[string]any{"persona_id": r.ids[0]}
+		}
+		for _, credential := range []string{"token", "api_key"} {
+			if text, ok := body[credential].(string); ok {
+				body = maps.Clone(body)
+				body[credential] = r.token(text)
+			}
+		}
+		return r.fillIn(body)
+	default:
+		return r.fillIn(request)
 	}
-	return r.fillIn(request)
 }
 
 func readJSON[T any](t *testing.T, path string) (v T) {
