@@ -123,7 +123,7 @@ func TestAttempts(t *testing.T) {
 					if test.rows != nil {
 						wantWords(t, "ledger", b.rows(), test.rows)
 					}
-					messages, err := b.turns.History(t.Context(), "ada", "", 0)
+					messages, _, err := b.turns.History(t.Context(), "ada", "", 0)
 					if test.want != "" && (err != nil || messages[1].Provider != test.want) {
 						t.Errorf("stored %+v, %v", messages, err)
 					}

@@ -23,7 +23,6 @@ type ChatConfig struct {
 type ChatDeps struct {
 	Personas      *Personas
 	Conversations ports.ConversationStore
-	Directory     ports.ConversationDirectory // tells who answers in a conversation; nil: nobody special
 	Completers    map[string]ports.Completer  // by provider id
 	Selector      domain.ModelSelector
 	Measurements  *Measurements
@@ -230,51 +229,51 @@ func (t *turn) mostUsage(choice domain.Choice) domain.Usage {
 	return usage
 }
 
-// fetchContext reads persona and history side by side. persona is nil when the client brings its own system prompt.
+// fetchContext reads persona and history, side by side where one does not tell of the other. persona is nil when the client brings its own system prompt.
 func (c *Chat) fetchContext(ctx context.Context, who domain.Principal, req ChatRequest) (
 	persona *domain.Persona, hit bool, history []domain.Message, err error) {
-	g, ctx := errgroup.WithContext(ctx)
-	if req.wantsPersona() {
-		g.Go(func() error {
-			p, fromCache, err := c.persona(ctx, who, req)
-			persona, hit = &p, fromCache
-			return err
-		})
+	readHistory := func(ctx context.Context) (partner string, err error) {
+		history, partner, err = c.Conversations.History(ctx, who.OwnerID(), req.ConversationID, domain.MaxHistory)
+		return partner, err
 	}
-	if req.stored() {
-		g.Go(func() (err error) {
-			history, err = c.Conversations.History(ctx, who.OwnerID(), req.ConversationID, domain.MaxHistory)
-			return err
-		})
+	readPersona := func(ctx context.Context, partner string) error {
+		p, fromCache, err := c.persona(ctx, who, req.PersonaID, partner)
+		persona, hit = &p, fromCache
+		return err
 	}
-	err = g.Wait()
+	switch {
+	case !req.stored() && !req.wantsPersona():
+	case !req.stored():
+		err = readPersona(ctx, "")
+	case !req.wantsPersona():
+		_, err = readHistory(ctx)
+	case req.PersonaID == "" && req.ConversationID != "": // the conversation tells
+		var partner string
+		if partner, err = readHistory(ctx); err == nil {
+			err = readPersona(ctx, partner)
+		}
+	default:
+		g, ctx := errgroup.WithContext(ctx)
+		g.Go(func() error { _, err := readHistory(ctx); return err })
+		g.Go(func() error { return readPersona(ctx, "") })
+		err = g.Wait()
+	}
 	return persona, hit, history, err
 }
 
-// persona is who answers: whom the request names, else whom the conversation is with, else the caller's current persona.
-func (c *Chat) persona(ctx context.Context, who domain.Principal, req ChatRequest) (domain.Persona, bool, error) {
-	if req.PersonaID != "" && req.PersonaID != nameDefault {
-		return c.Personas.get(ctx, req.PersonaID)
+// persona is who answers: whom the request names, else whom the conversation is with unless that is deleted, else the caller's current
+// persona.
+func (c *Chat) persona(ctx context.Context, who domain.Principal, named, partner string) (domain.Persona, bool, error) {
+	if named != "" && named != nameDefault {
+		return c.Personas.get(ctx, named)
 	}
-	if req.PersonaID == "" && req.ConversationID != "" && c.Directory != nil {
-		persona, hit, err := c.partner(ctx, who, req.ConversationID)
+	if partner != "" {
+		persona, hit, err := c.Personas.get(ctx, partner)
 		if domain.KindOf(err) != domain.NotFound {
 			return persona, hit, err
 		}
 	}
 	return c.Personas.current(ctx, who)
-}
-
-// partner is the persona of a conversation. NotFound when it has none, when that is deleted, and when nobody has begun it yet.
-func (c *Chat) partner(ctx context.Context, who domain.Principal, id string) (domain.Persona, bool, error) {
-	conversation, err := c.Directory.Get(ctx, who.OwnerID(), id)
-	if err != nil {
-		return domain.Persona{}, false, err
-	}
-	if conversation.PersonaID == "" {
-		return domain.Persona{}, false, personaNotFound("")
-	}
-	return c.Personas.get(ctx, conversation.PersonaID)
 }
 
 func (r ChatRequest) validate() error {

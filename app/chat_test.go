@@ -376,7 +376,7 @@ func TestUsage(t *testing.T) {
 			if err != nil || result.Usage != test.want || result.Duration < 0 {
 				t.Errorf("got %+v, %v", result, err)
 			}
-			messages, err := b.turns.History(t.Context(), "ada", unknownID, 0)
+			messages, _, err := b.turns.History(t.Context(), "ada", unknownID, 0)
 			if err != nil || len(messages) != 2 {
 				t.Fatal(messages, err)
 			}

@@ -104,7 +104,6 @@ func TestPersonaOfAConversationAnswers(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, ask way) {
 		b := newChat(t, says("ok"))
-		b.chat.Directory = b.turns
 		eve, max := create(t, b.personas, bob, "Eve"), create(t, b.personas, bob, "Max")
 		with := func(persona string) string {
 			id := unknownID[:len(unknownID)-1] + string(persona[len(persona)-1])
@@ -136,7 +135,7 @@ func TestPersonaOfAConversationAnswers(t *testing.T) {
 		}
 		wantSpeaker("Mu", chat, "")
 
-		b.turns.FailNext("Get", domain.MissingPart("away", nil))
+		b.turns.FailNext("History", domain.MissingPart("away", nil))
 		r := message("hi")
 		r.ConversationID = chat
 		_, _, err := ask(b.chat, t.Context(), ada, r)

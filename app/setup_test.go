@@ -381,7 +381,7 @@ func ids2() ports.IDs {
 // history returns what the default conversation of a caller holds, as "role:content" words.
 func (b *chatBed) history(t *testing.T, who domain.Principal, conversation string) []string {
 	t.Helper()
-	messages, err := b.turns.History(context.WithoutCancel(t.Context()), who.OwnerID(), conversation, 0)
+	messages, _, err := b.turns.History(context.WithoutCancel(t.Context()), who.OwnerID(), conversation, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

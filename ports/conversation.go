@@ -12,9 +12,10 @@ import (
 // An empty conversation id means the owner's default conversation, of which there must be at most one, also when first turns
 // race. A store that is away must be domain.Unavailable.
 type ConversationStore interface {
-	// History returns the last messages, oldest first, at most limit (0: all). The default conversation, and an id that nobody
-	// has used yet, must be empty and no error. Its cost must not grow with the length of the conversation beyond limit.
-	History(ctx context.Context, owner, conversationID string, limit int) ([]domain.Message, error)
+	// History returns the last messages, oldest first, at most limit (0: all), and the persona that answers in the conversation, empty
+	// when it has none of its own. The default conversation, and an id that nobody has used yet, must be empty and no error. Its cost
+	// must not grow with the length of the conversation beyond limit.
+	History(ctx context.Context, owner, conversationID string, limit int) (messages []domain.Message, personaID string, err error)
 	// Count returns how many messages the conversation has, as History would return them.
 	Count(ctx context.Context, owner, conversationID string) (int, error)
 	// CommitTurn saves all of a turn in one transaction: question and answer, unless it is Unstored, usage, events and the kept

@@ -55,21 +55,21 @@ func NewConversationStore() *ConversationStore {
 }
 
 // History implements ports.ConversationStore.
-func (s *ConversationStore) History(ctx context.Context, owner, conversationID string, limit int) ([]domain.Message, error) {
+func (s *ConversationStore) History(ctx context.Context, owner, conversationID string, limit int) ([]domain.Message, string, error) {
 	if err := s.enter(ctx, "History"); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, err := s.find(owner, conversationID)
 	if err != nil || c == nil {
-		return nil, err
+		return nil, "", err
 	}
 	last := c.messages
 	if limit > 0 && len(last) > limit {
 		last = last[len(last)-limit:]
 	}
-	return copied(last), nil
+	return copied(last), c.PersonaID, nil
 }
 
 // Count implements ports.ConversationStore.

@@ -57,7 +57,7 @@ func BenchmarkHistory(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		list, err := s.Conversations().History(b.Context(), "owner 0", "", domain.MaxHistory)
+		list, _, err := s.Conversations().History(b.Context(), "owner 0", "", domain.MaxHistory)
 		if err != nil || len(list) != domain.MaxHistory {
 			b.Fatal(len(list), err)
 		}

@@ -79,7 +79,7 @@ func TestHistoryUsesItsIndex(t *testing.T) {
 		"default": {"", []any{"owner 7", 0, 50}},
 	} {
 		statement := traced(t, url, "FROM chat_messages", func(s *postgres.Store) {
-			if _, err := s.Conversations().History(t.Context(), "owner 7", c.named, 50); err != nil {
+			if _, _, err := s.Conversations().History(t.Context(), "owner 7", c.named, 50); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -81,7 +81,7 @@ func TestMigrateOldPlatformDownAndUpLosesNothing(t *testing.T) {
 		c["message_count"] = counts[i]
 	}
 	wantRowsKept(t, before, snapshot(t, url))
-	messages, err := open(t, url).Conversations().History(t.Context(), "service", "", 0)
+	messages, _, err := open(t, url).Conversations().History(t.Context(), "service", "", 0)
 	if err != nil || len(messages) != 2 || messages[0].ID != turn.User.ID {
 		t.Errorf("got %v, %v", messages, err)
 	}
@@ -217,7 +217,7 @@ func wantLegacyChatsWork(t *testing.T, url string) {
 	if id, err := s.CommitTurn(t.Context(), turn); err != nil || id != adasChat {
 		t.Errorf("append: got %q, %v", id, err)
 	}
-	messages, err := s.History(t.Context(), ada, adasChat, 0)
+	messages, _, err := s.History(t.Context(), ada, adasChat, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func wantLegacyChatsWork(t *testing.T, url string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if _, err := s.History(t.Context(), bob, adasChat, 0); domain.KindOf(err) != domain.NotFound {
+	if _, _, err := s.History(t.Context(), bob, adasChat, 0); domain.KindOf(err) != domain.NotFound {
 		t.Errorf("Bob reads Ada's conversation: %v", err)
 	}
 }

@@ -115,7 +115,7 @@ func TestServerKilledWhileTurnsAreSaved(t *testing.T) {
 	for _, owner := range []string{"owner 0", "owner 1"} {
 		var messages []domain.Message
 		eventually(t, func() (err error) {
-			messages, err = s.Conversations().History(t.Context(), owner, "", 0)
+			messages, _, err = s.Conversations().History(t.Context(), owner, "", 0)
 			return err
 		})
 		for i, m := range messages {
@@ -279,7 +279,7 @@ func wantAllUnavailable(t *testing.T, s *postgres.Store, p domain.Persona) {
 		"List":          func() error { _, err := personas.List(ctx, true); return err },
 		"ChosenPersona": func() error { _, err := personas.ChosenPersona(ctx, "owner"); return err },
 		"ChoosePersona": func() error { return personas.ChoosePersona(ctx, "owner", p.ID, time.Now()) },
-		"History":       func() error { _, err := conversations.History(ctx, "owner", "", 0); return err },
+		"History":       func() error { _, _, err := conversations.History(ctx, "owner", "", 0); return err },
 		"Count":         func() error { _, err := conversations.Count(ctx, "owner", ""); return err },
 		"CommitTurn":    func() error { _, err := conversations.CommitTurn(ctx, aTurn("owner", "")); return err },
 		"Clear":         func() error { return conversations.Clear(ctx, "owner", newID()) },

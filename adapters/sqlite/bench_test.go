@@ -72,7 +72,7 @@ func BenchmarkHistory(b *testing.B) {
 		b.Run(fmt.Sprintf("messages=%d", limit), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if list, err := s.Conversations().History(b.Context(), "owner 0", "", limit); err != nil || len(list) != limit {
+				if list, _, err := s.Conversations().History(b.Context(), "owner 0", "", limit); err != nil || len(list) != limit {
 					b.Fatal(len(list), err)
 				}
 			}

@@ -23,20 +23,20 @@ var (
 type ConversationStore struct{ db *Store }
 
 // History implements ports.ConversationStore.
-func (s *ConversationStore) History(ctx context.Context, owner, conversationID string, limit int) ([]domain.Message, error) {
+func (s *ConversationStore) History(ctx context.Context, owner, conversationID string, limit int) ([]domain.Message, string, error) {
 	id, err := conversationKey(conversationID)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if limit <= 0 || limit > domain.MaxHistory {
 		if limit <= 0 {
 			limit = math.MaxInt64
 		}
-		messages, _, err := s.lastMessages(ctx, s.db.read, owner, id, 0, limit)
-		slices.Reverse(messages)
-		return messages, err
+		all, err := s.lastMessages(ctx, s.db.read, owner, id, 0, limit)
+		slices.Reverse(all.Messages)
+		return all.Messages, all.PersonaID, err
 	}
-	return s.db.history.Last(history.Key{Owner: owner, Conversation: id}, limit, func(since int64, limit int) ([]domain.Message, int64, error) {
+	return s.db.history.Last(history.Key{Owner: owner, Conversation: id}, limit, func(since int64, limit int) (history.Part, error) {
 		return s.lastMessages(ctx, s.db.readFew, owner, id, since, limit)
 	})
 }
@@ -44,24 +44,27 @@ func (s *ConversationStore) History(ctx context.Context, owner, conversationID s
 // lastMessages is a history.Load.
 func (s *ConversationStore) lastMessages(
 	ctx context.Context, read readFunc, owner, id string, since int64, limit int,
-) (messages []domain.Message, newest int64, err error) {
-	err = read(ctx, "read history", func(ctx context.Context, q *sqlcgen.Queries) error {
+) (part history.Part, err error) {
+	err = read(ctx, "read history", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		if id != "" && since == 0 {
+			if part.PersonaID, err = personaOf(ctx, q, owner, id); err != nil {
+				return err
+			}
+		}
 		rows, err := lastRows(ctx, q, owner, id, since, int64(limit))
 		if err != nil {
 			return err
 		}
 		if len(rows) > 0 {
-			newest = rows[0].Seq
-		} else if id != "" {
-			return othersAre(ctx, q, owner, id)
+			part.Newest = rows[0].Seq
 		}
-		messages, err = messagesFromRows(rows)
+		part.Messages, err = messagesFromRows(rows)
 		return err
 	})
 	if err != nil {
-		return nil, 0, err
+		return history.Part{}, err
 	}
-	return messages, newest, nil
+	return part, nil
 }
 
 func lastRows(ctx context.Context, q *sqlcgen.Queries, owner, id string, since, limit int64) ([]sqlcgen.ListLastMessagesRow, error) {
@@ -76,16 +79,16 @@ func lastRows(ctx context.Context, q *sqlcgen.Queries, owner, id string, since, 
 	return rows, err
 }
 
-// othersAre refuses a conversation that belongs to someone else. Nobody's is no error.
-func othersAre(ctx context.Context, q *sqlcgen.Queries, owner, id string) error {
-	principal, err := q.GetConversationPrincipal(ctx, id)
+// personaOf returns who answers in a conversation, and refuses one that belongs to someone else. Nobody's is no error.
+func personaOf(ctx context.Context, q *sqlcgen.Queries, owner, id string) (string, error) {
+	row, err := q.GetConversationOwner(ctx, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil
-	case err == nil && principal != owner:
-		return errNoConversation(nil)
+		return "", nil
+	case err == nil && row.Principal != owner:
+		return "", errNoConversation(nil)
 	}
-	return err
+	return orEmpty(row.PersonaID), err
 }
 
 // Default implements ports.ConversationStore.
@@ -139,7 +142,7 @@ func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID str
 		if key == "" {
 			key, err = q.GetDefaultConversation(ctx, owner)
 		} else {
-			err = othersAre(ctx, q, owner, key)
+			_, err = personaOf(ctx, q, owner, key)
 		}
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil

@@ -98,9 +98,10 @@ type config struct {
 	SupabaseURL      string  `env:"SUPABASE_URL"`
 	SupabaseAnonKey  string  `env:"SUPABASE_ANON_KEY" secret:"true"`
 	SupabaseAuthPath string  `env:"SUPABASE_AUTH_PATH" envDefault:"/auth/v1" about:"where Supabase Auth is below SUPABASE_URL; / when that is the server itself, with no gateway before it"`
-	JWTSecret        string  `env:"SUPABASE_JWT_SECRET" secret:"true" about:"verifies HS256 access tokens"`
+	JWTSecret        string  `env:"SUPABASE_JWT_SECRET" secret:"true" about:"verifies HS256 access tokens, and signs those of local accounts; made on the first start for these when empty"`
 	JWKSURL          string  `env:"SUPABASE_JWKS_URL" about:"the public keys that verify ES256 and RS256 access tokens; empty: /.well-known/jwks.json below Supabase Auth"`
 	JWTIssuer        string  `env:"SUPABASE_JWT_ISSUER" about:"what iss of access tokens must be, such as https://project.supabase.co/auth/v1; empty: anything"`
+	LocalAccounts    string  `env:"LOCAL_ACCOUNTS" envDefault:"auto" about:"accounts kept by Gaia itself: auto (outside production, unless Supabase or SUPABASE_JWKS_URL is set), on or off; on PostgreSQL they need SUPABASE_JWT_SECRET"`
 	AuditDays        int     `env:"AUDIT_RETENTION_DAYS" envDefault:"365" about:"for how long it is kept who logged in, was refused, made or revoked a key; 0: for ever"`
 	DatabaseURL      string  `env:"DATABASE_URL" section:"Database (empty: SQLite in the data folder)" about:"postgresql://user:password@host:5432/name"`
 	DatabaseSync     string  `env:"DATABASE_SYNCHRONOUS" envDefault:"normal" about:"of SQLite: full also survives a power cut without losing the last moments, and every write waits for the disk"`
@@ -310,6 +311,9 @@ func (c *config) validate() error {
 	}
 	if _, err := c.trustedProxies(); err != nil {
 		fault("TRUSTED_PROXIES: %w", err)
+	}
+	if err := c.checkLocalAccounts(); err != nil {
+		fault("%w", err)
 	}
 	return errors.Join(faults...)
 }

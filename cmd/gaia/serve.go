@@ -39,6 +39,9 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if c.JWTSecret, err = signingSecret(c, dataDir); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	sys, err := wire(ctx, c, dataDir, key, log)
 	if err != nil {
 		return errors.Join(err, listener.Close())

@@ -76,7 +76,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	relay := sys.startRelay(&db, bus, log, keptAudit(c, db))
+	relay := sys.startRelay(&db, bus, log, keptAudit(c, db), keptSessions(db))
 	audit := sys.startAudit(db, relay, log)
 	sys.announce(ctx, "starting", domain.SubjectServiceHealth)
 	redis, err := openRedis(c, sys, probes, log)
@@ -148,6 +148,8 @@ type database struct {
 	answers       ports.AnswerStore
 	outbox        ports.Outbox
 	audit         ports.AuditLog
+	accounts      ports.AccountStore
+	sessions      ports.SessionStore
 }
 
 func openDatabase(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe) (database, error) {
@@ -166,6 +168,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		return database{
 			personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 			ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
+			accounts: store.Accounts(), sessions: store.Sessions(),
 			audit: store.Audit(),
 		}, nil
 	}
@@ -182,6 +185,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 	return database{
 		personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 		ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
+		accounts: store.Accounts(), sessions: store.Sessions(),
 		audit: store.Audit(),
 	}, nil
 }
@@ -277,7 +281,7 @@ const chatsWait = 5 * time.Second
 
 func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, sys *system) *app.Chat {
 	chat := app.NewChat(app.ChatDeps{
-		Personas: personas, Conversations: db.conversations, Directory: db.directory, Completers: m.completers, Selector: m.selector,
+		Personas: personas, Conversations: db.conversations, Completers: m.completers, Selector: m.selector,
 		Measurements: m.measurements, Active: active, Budgets: db.budgets, Answers: db.answers, Events: sys.events, Now: time.Now, NewID: newID,
 		Config: app.ChatConfig{
 			FirstEventWait: c.FirstEventWait.duration(), Retries: c.LLMRetries, DailyBudget: domain.FromDollars(c.DailyBudget),

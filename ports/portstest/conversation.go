@@ -113,7 +113,7 @@ func conversationOfOther(t *testing.T, s ports.ConversationStore) {
 // wantNoConversation checks all four operations.
 func wantNoConversation(t *testing.T, s ports.ConversationStore, owner, id string) {
 	t.Helper()
-	_, err := s.History(t.Context(), owner, id, 0)
+	_, _, err := s.History(t.Context(), owner, id, 0)
 	wantKind(t, err, domain.NotFound, "History of %.40q", id)
 	_, err = s.Count(t.Context(), owner, id)
 	wantKind(t, err, domain.NotFound, "Count of %.40q", id)
@@ -330,7 +330,7 @@ func conversationCanceled(t *testing.T, s ports.ConversationStore) {
 	appendTurn(t, s, first)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := s.History(ctx, "owner", "", 0)
+	_, _, err := s.History(ctx, "owner", "", 0)
 	wantCanceled(t, "History", err)
 	_, err = s.Count(ctx, "owner", "")
 	wantCanceled(t, "Count", err)
@@ -406,7 +406,7 @@ func appendTurn(t *testing.T, s ports.ConversationStore, turn domain.Turn) strin
 
 func history(t *testing.T, s ports.ConversationStore, owner, id string, limit int) []domain.Message {
 	t.Helper()
-	messages, err := s.History(t.Context(), owner, id, limit)
+	messages, _, err := s.History(t.Context(), owner, id, limit)
 	if err != nil {
 		t.Fatalf("history: %v", err)
 	}

@@ -29,6 +29,7 @@ func ConversationReplicas(t *testing.T, two func(*testing.T) (a, b Replica)) {
 			}
 			random := rand.New(rand.NewPCG(1, 2))
 			var all []domain.Message
+			persona := ""
 			for step := range 100 {
 				s := replicas[random.IntN(2)]
 				switch n := random.IntN(20); {
@@ -39,13 +40,22 @@ func ConversationReplicas(t *testing.T, two func(*testing.T) (a, b Replica)) {
 					all = nil
 				case n == 1:
 					deleteConversation(t, s, id)
-					all = nil
+					all, persona = nil, ""
+				case n == 2 && id != "": // the same id, and somebody else answers
+					deleteConversation(t, s, id)
+					all, persona = nil, newID()
+					if err := s.Create(t.Context(), domain.Conversation{ID: id, Owner: "owner", PersonaID: persona}); err != nil {
+						t.Fatal(err)
+					}
 				default:
 					turn := aTurn("owner", id, fmt.Sprint(step))
 					appendTurn(t, s, turn)
 					all = append(all, turn.User, turn.Assistant)
 				}
 				for _, r := range replicas {
+					if _, got, err := r.History(t.Context(), "owner", id, domain.MaxHistory); err != nil || got != persona {
+						t.Fatalf("%q answers, %v, want %q", got, err, persona)
+					}
 					wantMessages(t, history(t, r, "owner", id, domain.MaxHistory), all[max(0, len(all)-domain.MaxHistory):]...)
 				}
 				wantMessages(t, history(t, s, "owner", id, 6), all[max(0, len(all)-6):]...)

@@ -16,9 +16,16 @@ import (
 // Key is a conversation as its owner names it: an empty id is the default conversation.
 type Key struct{ Owner, Conversation string }
 
-// Load reads the newest messages of a conversation that have a sequence number from since on, at most limit, newest first, and tells the
-// number of the first of them. Numbers must grow within a conversation and must never be given twice; all are above 0.
-type Load func(since int64, limit int) (messages []domain.Message, newest int64, err error)
+// Load reads the newest messages of a conversation that have a sequence number from since on, at most limit. Numbers must grow within a
+// conversation and must never be given twice; all are above 0.
+type Load func(since int64, limit int) (Part, error)
+
+// Part is what was read of a conversation.
+type Part struct {
+	Messages  []domain.Message // newest first
+	Newest    int64            // sequence number of the first of them
+	PersonaID string           // who answers in the conversation, which never changes; needed only when all numbers were asked for
+}
 
 // Bounds of what is kept, in bytes of memory, about.
 const (
@@ -41,6 +48,7 @@ type end struct {
 	key      Key
 	messages []domain.Message // oldest first
 	newest   int64            // sequence number of the last one
+	persona  string
 	whole    bool             // it is all of the conversation
 	size     int
 }
@@ -53,33 +61,38 @@ func New(size int) *Cache {
 	return &Cache{kept: map[Key]*list.Element{}, order: list.New(), limit: size}
 }
 
-// Last returns the last messages of a conversation, oldest first, at most limit, which must be above 0. The caller may change the slice.
-func (c *Cache) Last(key Key, limit int, load Load) ([]domain.Message, error) {
+// Last returns the last messages of a conversation, oldest first, at most limit, which must be above 0, and who answers in it. The caller
+// may change the slice.
+func (c *Cache) Last(key Key, limit int, load Load) (messages []domain.Message, personaID string, err error) {
 	if known := c.get(key); known != nil && (known.whole || len(known.messages) >= limit) {
 		messages, err := c.follow(known, limit, load)
 		if messages != nil || err != nil {
-			return messages, err
+			return messages, known.persona, err
 		}
 	}
-	messages, newest, err := load(0, limit)
-	if err != nil || len(messages) == 0 {
-		return nil, err
+	found, err := load(0, limit)
+	if err != nil || len(found.Messages) == 0 {
+		return nil, found.PersonaID, err
 	}
+	messages = found.Messages
 	slices.Reverse(messages)
-	c.put(&end{key: key, messages: slices.Clone(messages), newest: newest, whole: len(messages) < limit})
-	return messages, nil
+	c.put(&end{
+		key: key, messages: slices.Clone(messages), newest: found.Newest, persona: found.PersonaID, whole: len(messages) < limit,
+	})
+	return messages, found.PersonaID, nil
 }
 
 // follow reads what has come since. No messages and no error mean that the conversation does not end that way any more.
 func (c *Cache) follow(known *end, limit int, load Load) ([]domain.Message, error) {
 	last := known.messages[len(known.messages)-1]
-	found, newest, err := load(known.newest, limit+1)
+	part, err := load(known.newest, limit+1)
+	found := part.Messages
 	if err != nil || len(found) == 0 || found[len(found)-1].ID != last.ID {
 		return nil, err // also when more has come than was asked for
 	}
 	if fresh := found[:len(found)-1]; len(fresh) > 0 {
 		slices.Reverse(fresh)
-		next := &end{key: known.key, newest: newest, whole: known.whole}
+		next := &end{key: known.key, newest: part.Newest, persona: known.persona, whole: known.whole}
 		older := known.messages
 		if len(older)+len(fresh) > limit {
 			next.whole = false

@@ -39,7 +39,7 @@ func (s *table) clear() {
 	s.messages, s.seqs = nil, nil
 }
 
-func (s *table) load(since int64, limit int) ([]domain.Message, int64, error) {
+func (s *table) load(since int64, limit int) (history.Part, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []domain.Message
@@ -48,9 +48,13 @@ func (s *table) load(since int64, limit int) ([]domain.Message, int64, error) {
 	}
 	s.read += len(found)
 	if len(found) == 0 {
-		return nil, 0, nil
+		return history.Part{}, nil
 	}
-	return found, s.seqs[len(s.seqs)-1], nil
+	part := history.Part{Messages: found, Newest: s.seqs[len(s.seqs)-1]}
+	if since == 0 {
+		part.PersonaID = "persona"
+	}
+	return part, nil
 }
 
 func (s *table) want(limit int) []domain.Message {
@@ -61,9 +65,9 @@ func (s *table) want(limit int) []domain.Message {
 
 func last(t *testing.T, c *history.Cache, key history.Key, limit int, load history.Load) []domain.Message {
 	t.Helper()
-	messages, err := c.Last(key, limit, load)
-	if err != nil {
-		t.Fatal(err)
+	messages, persona, err := c.Last(key, limit, load)
+	if err != nil || len(messages) > 0 && persona != "persona" {
+		t.Fatalf("%q answers, %v", persona, err)
 	}
 	return messages
 }
@@ -145,9 +149,9 @@ func TestErrorsComeBackAndChangeNothing(t *testing.T) {
 	c, s := history.New(0), &table{}
 	s.add(4)
 	broken := errors.New("broken")
-	fails := func(int64, int) ([]domain.Message, int64, error) { return nil, 0, broken }
+	fails := func(int64, int) (history.Part, error) { return history.Part{}, broken }
 	for range 2 {
-		if _, err := c.Last(aKey, 50, fails); !errors.Is(err, broken) {
+		if _, _, err := c.Last(aKey, 50, fails); !errors.Is(err, broken) {
 			t.Errorf("got %v", err)
 		}
 		if got := last(t, c, aKey, 50, s.load); len(got) != 4 {
@@ -164,7 +168,7 @@ func TestReadersRaceWithWriters(t *testing.T) {
 		done.Go(func() {
 			for range 300 {
 				s.add(2)
-				messages, err := c.Last(aKey, 50, s.load)
+				messages, _, err := c.Last(aKey, 50, s.load)
 				if err != nil || !slices.IsSortedFunc(messages, func(a, b domain.Message) int { return len(a.ID) - len(b.ID) }) {
 					t.Errorf("got %d messages, %v", len(messages), err)
 				}

@@ -15,8 +15,8 @@ WHERE conversation_id = (SELECT c.id FROM conversations AS c WHERE c.principal =
 ORDER BY seq DESC
 LIMIT sqlc.arg(max_messages);
 
--- name: GetConversationPrincipal :one
-SELECT principal
+-- name: GetConversationOwner :one
+SELECT principal, persona_id
 FROM conversations
 WHERE id = $1;
 

@@ -98,17 +98,22 @@ func (q *Queries) GetConversation(ctx context.Context, arg GetConversationParams
 	return i, err
 }
 
-const getConversationPrincipal = `-- name: GetConversationPrincipal :one
-SELECT principal
+const getConversationOwner = `-- name: GetConversationOwner :one
+SELECT principal, persona_id
 FROM conversations
 WHERE id = ?1
 `
 
-func (q *Queries) GetConversationPrincipal(ctx context.Context, id string) (string, error) {
-	row := q.queryRow(ctx, q.getConversationPrincipalStmt, getConversationPrincipal, id)
-	var principal string
-	err := row.Scan(&principal)
-	return principal, err
+type GetConversationOwnerRow struct {
+	Principal string
+	PersonaID *string
+}
+
+func (q *Queries) GetConversationOwner(ctx context.Context, id string) (GetConversationOwnerRow, error) {
+	row := q.queryRow(ctx, q.getConversationOwnerStmt, getConversationOwner, id)
+	var i GetConversationOwnerRow
+	err := row.Scan(&i.Principal, &i.PersonaID)
+	return i, err
 }
 
 const getDefaultConversation = `-- name: GetDefaultConversation :one

@@ -117,8 +117,8 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getConversationStmt, err = db.PrepareContext(ctx, getConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query GetConversation: %w", err)
 	}
-	if q.getConversationPrincipalStmt, err = db.PrepareContext(ctx, getConversationPrincipal); err != nil {
-		return nil, fmt.Errorf("error preparing query GetConversationPrincipal: %w", err)
+	if q.getConversationOwnerStmt, err = db.PrepareContext(ctx, getConversationOwner); err != nil {
+		return nil, fmt.Errorf("error preparing query GetConversationOwner: %w", err)
 	}
 	if q.getDefaultConversationStmt, err = db.PrepareContext(ctx, getDefaultConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDefaultConversation: %w", err)
@@ -439,9 +439,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getConversationStmt: %w", cerr)
 		}
 	}
-	if q.getConversationPrincipalStmt != nil {
-		if cerr := q.getConversationPrincipalStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing getConversationPrincipalStmt: %w", cerr)
+	if q.getConversationOwnerStmt != nil {
+		if cerr := q.getConversationOwnerStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getConversationOwnerStmt: %w", cerr)
 		}
 	}
 	if q.getDefaultConversationStmt != nil {
@@ -779,7 +779,7 @@ type Queries struct {
 	getBudgetStmt                 *sql.Stmt
 	getClaimStmt                  *sql.Stmt
 	getConversationStmt           *sql.Stmt
-	getConversationPrincipalStmt  *sql.Stmt
+	getConversationOwnerStmt      *sql.Stmt
 	getDefaultConversationStmt    *sql.Stmt
 	getDefaultMessageCountStmt    *sql.Stmt
 	getKeyStmt                    *sql.Stmt
@@ -870,7 +870,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getBudgetStmt:                 q.getBudgetStmt,
 		getClaimStmt:                  q.getClaimStmt,
 		getConversationStmt:           q.getConversationStmt,
-		getConversationPrincipalStmt:  q.getConversationPrincipalStmt,
+		getConversationOwnerStmt:      q.getConversationOwnerStmt,
 		getDefaultConversationStmt:    q.getDefaultConversationStmt,
 		getDefaultMessageCountStmt:    q.getDefaultMessageCountStmt,
 		getKeyStmt:                    q.getKeyStmt,
