@@ -8,7 +8,7 @@ FUZZTIME ?= 1m
 
 .DEFAULT_GOAL := help
 .PHONY: help run build generate verify test test-unit test-integration test-compatibility test-performance \
-	test-deps bench fuzz vet fmt fmt-check arch lint ci clean
+	test-deps bench fuzz vet fmt fmt-check arch lint security gosec secrets vulncheck ci clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,18 @@ arch: ## check who imports what
 lint: bin/golangci-lint ## run golangci-lint (its first build takes minutes)
 	@bin/golangci-lint run ./...
 
+security: gosec secrets vulncheck ## look for insecure code, secrets and known vulnerabilities
+
+# G101 takes words like "bad_password" for credentials; secrets looks for those.
+gosec: bin/gosec ## look for insecure code
+	@bin/gosec G101
+
+secrets: bin/gitleaks ## look for secrets in every commit
+	@bin/gitleaks git --no-banner --redact --verbose .
+
+vulncheck: bin/govulncheck ## look for known vulnerabilities in what the program calls
+	@sh scripts/vulncheck.sh
+
 ci: ## run what the build server runs
 	@bash .ci/run
 
@@ -81,3 +93,12 @@ bin/sqlc: tools/go.mod tools/go.sum
 bin/golangci-lint: tools/go.mod tools/go.sum
 	@echo "building golangci-lint, a few minutes"
 	@cd tools && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/gosec: tools/scan/go.mod tools/scan/go.sum tools/scan/gosec/main.go
+	@cd tools/scan && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o ../../$@ ./gosec
+
+bin/gitleaks: tools/scan/go.mod tools/scan/go.sum
+	@cd tools/scan && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o ../../$@ github.com/zricethezav/gitleaks/v8
+
+bin/govulncheck: tools/scan/go.mod tools/scan/go.sum
+	@cd tools/scan && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o ../../$@ golang.org/x/vuln/cmd/govulncheck

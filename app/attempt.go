@@ -228,7 +228,7 @@ func retryAfterOf(err error) time.Duration {
 // backoff is a random pause that grows, so that many who failed together do not come back together.
 func backoff(retries int) time.Duration {
 	most := min(retryDelay<<retries, maxRetryDelay)
-	return most/2 + rand.N(most/2)
+	return most/2 + rand.N(most/2) // #nosec G404 -- it spreads work, and guards nothing
 }
 
 // pause waits, and reports whether it could wait to the end.

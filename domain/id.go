@@ -30,6 +30,7 @@ func ParseID(s string) (id string, ok bool) {
 func FirstID(t time.Time) string {
 	const last = 1<<48 - 1 // milliseconds since 1970 that such an id holds
 	ms := min(max(t.UnixMilli(), 0), last)
+	// #nosec G115 -- each byte is to hold its eight bits alone
 	id := hex.EncodeToString([]byte{byte(ms >> 40), byte(ms >> 32), byte(ms >> 24), byte(ms >> 16), byte(ms >> 8), byte(ms)})
 	return id[:8] + "-" + id[8:] + "-0000-0000-000000000000"
 }

@@ -181,6 +181,7 @@ func (e *errorWriter) writeError(w http.ResponseWriter, r *http.Request, err err
 	}
 	w.WriteHeader(f.status)
 	if r.Method != http.MethodHead {
+		// #nosec G705 -- JSON, and the header says so
 		_, _ = w.Write(f.body(requestIDFrom(r.Context()), forOpenAI(r.URL.Path, err)))
 	}
 }

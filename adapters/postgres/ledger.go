@@ -110,7 +110,7 @@ func firstIDSince(since time.Time) uuid.UUID {
 // notBefore is the first stored time that is not before t, which asStored would round down.
 func notBefore(t time.Time) time.Time { return asStored(t.Add(time.Microsecond - time.Nanosecond)) }
 
-func atMost(limit int) int32 { return int32(min(limit, math.MaxInt32)) }
+func atMost(limit int) int32 { return int32(min(limit, math.MaxInt32)) } // #nosec G115 -- callers have refused what is below 0
 
 func usageToRow(r domain.UsageRecord) (sqlcgen.InsertUsageRecordParams, error) {
 	id, err := parseID(r.RequestID)
@@ -118,6 +118,7 @@ func usageToRow(r domain.UsageRecord) (sqlcgen.InsertUsageRecordParams, error) {
 		return sqlcgen.InsertUsageRecordParams{}, fmt.Errorf("usage record: %w", err)
 	}
 	return sqlcgen.InsertUsageRecordParams{
+		// #nosec G115 -- attempts are counted from 1
 		RequestID: id, Attempt: int32(min(r.Attempt, math.MaxInt32)), HttpRequestID: r.HTTPRequestID, Principal: r.Owner,
 		CreatedAt: asStored(r.At), Operation: r.Operation, Provider: r.Provider, Model: r.Model, Claimed: r.Claimed,
 		Outcome: string(r.Outcome), Failure: r.Failure,

@@ -47,6 +47,7 @@ func (s *SessionStore) Open(ctx context.Context, session domain.StoredSession, t
 		if err := q.InsertToken(ctx, token); err != nil {
 			return err
 		}
+		// #nosec G115 -- keep is a constant of the caller, and small
 		beyond := sqlcgen.DeleteSessionsBeyondParams{AccountID: account, NewID: id, KeepOthers: int32(max(keep-1, 0))}
 		return q.DeleteSessionsBeyond(ctx, beyond)
 	})

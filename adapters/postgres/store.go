@@ -84,7 +84,7 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, errBadURL(err)
 	}
-	pc.MaxConns = int32(min(c.PoolSize+c.MaxOverflow, math.MaxInt16))
+	pc.MaxConns = int32(min(c.PoolSize+c.MaxOverflow, math.MaxInt16)) // #nosec G115 -- both are above 0, and the bound is below
 	pc.MinIdleConns = min(minIdle, pc.MaxConns)
 	pc.MaxConnLifetime = c.Recycle
 	pc.MaxConnLifetimeJitter = c.Recycle / 10

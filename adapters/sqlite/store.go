@@ -135,6 +135,7 @@ func touch(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), privateFolder); err != nil {
 		return err
 	}
+	// #nosec G304 -- where the database is, its operator says
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, private)
 	if err != nil {
 		return err

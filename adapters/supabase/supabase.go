@@ -102,7 +102,7 @@ func baseURL(project, path string) (string, error) {
 	case u.RawQuery != "" || u.Fragment != "":
 		return "", errors.New("supabase: the URL holds a query or a fragment")
 	}
-	joined, err := url.JoinPath(project, path)
+	joined, err := url.JoinPath(project, path) // #nosec G125 -- both are settings
 	if err != nil {
 		return "", fmt.Errorf("supabase: the path %q does not go with the URL", path)
 	}

@@ -165,5 +165,6 @@ func unpack(data []byte, decode func([]byte) (any, error)) (expires time.Time, v
 		return time.Time{}, nil, fmt.Errorf("unpack: %d bytes", len(data))
 	}
 	value, err = decode(data[8:])
+	// #nosec G115 -- the way back of what pack did
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(data))), value, err
 }

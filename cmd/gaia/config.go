@@ -201,7 +201,7 @@ func loadConfig(dotenv string, environ []string) (config, error) {
 
 // readFile reads a .env file; one that is not there is empty. Errors of the library show what stands in the file, which may be secret.
 func readFile(path string) (map[string]string, error) {
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(path) // #nosec G304 -- .env of the working directory
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]string{}, nil
 	}

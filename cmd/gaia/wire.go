@@ -299,7 +299,7 @@ func loadCatalogue(path string) (domain.Catalogue, error) {
 	if path == "" {
 		return domain.BuiltInCatalogue(), nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(path) // #nosec G304 -- the operator has named it
 	if err != nil {
 		return domain.Catalogue{}, fmt.Errorf("MODELS_FILE: %w", err)
 	}
