@@ -89,3 +89,16 @@ func accessTokenFrom(ctx context.Context) string {
 	id, _ := ctx.Value(identityKey{}).(identity)
 	return id.token
 }
+
+// noStore keeps tokens out of caches: what an operation about accounts answers is for its caller alone, and only now.
+func noStore(op *intake.Operation) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if !strings.HasPrefix(op.Path, "/api/v1/auth/") {
+			return next
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "no-store")
+			next.ServeHTTP(w, r)
+		})
+	}
+}

@@ -113,7 +113,7 @@ func (c Config) edge(fail failFunc) func(*intake.Operation, http.Handler) http.H
 	concurrency, authenticate := limitConcurrency(c.MaxConcurrent, fail), c.Audit.Watch(c.Identity.Authenticate)
 	return func(op *intake.Operation, handler http.Handler) http.Handler {
 		chain := chi.Middlewares{
-			noteOrigin(c.TrustedProxies), identify(op, authenticate, c.Limits, c.TrustedProxies),
+			noteOrigin(c.TrustedProxies), noStore(op), identify(op, authenticate, c.Limits, c.TrustedProxies),
 			limitRate(op, c.Limits, c.TrustedProxies, fail), authorize(op, fail),
 			limitBody(c.MaxBodyBytes, fail), validate(op, fail), limitAccount(op, c.Limits, fail), implemented(op, fail),
 		}

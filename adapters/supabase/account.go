@@ -166,7 +166,7 @@ func (a *Accounts) Recover(ctx context.Context, email string) error {
 // refusal would tell them apart.
 func (a *Accounts) mail(ctx context.Context, c call) error {
 	begun := time.Now()
-	_, err := a.do(ctx, c, nil)
+	_, err := a.do(ctx, c, &struct{}{})
 	var r *refusal
 	if err != nil && (!errors.As(err, &r) || r.word != wordMailLimit) {
 		return public(err, map[string]meaning{wordInvalid: {kind: domain.BadRequest, message: msgBadAddress}})

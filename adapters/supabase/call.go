@@ -26,7 +26,7 @@ type call struct {
 	body   any    // sent as JSON; nil is no body
 }
 
-// do makes a call and reads its answer into out, unless out is nil. What the server refuses is a refusal.
+// do makes a call and reads its answer into out; nil is for calls that are answered with nothing. What the server refuses is a refusal.
 func (a *Accounts) do(ctx context.Context, c call, out any) (http.Header, error) {
 	waited, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
@@ -50,8 +50,10 @@ func (a *Accounts) do(ctx context.Context, c call, out any) (http.Header, error)
 		return nil, unreadable(c.name, errors.New("the answer is too long"))
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return nil, refused(c.name, resp, body)
-	case out == nil:
+	case out == nil && resp.StatusCode == http.StatusNoContent:
 		return resp.Header, nil
+	case out == nil:
+		return nil, unreadable(c.name, errors.New("an answer where there is none to be"))
 	}
 	if err := decode(body, out); err != nil {
 		return nil, unreadable(c.name, err)
