@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"regexp"
 	"strings"
 
 	"gaia/domain"
@@ -17,19 +16,23 @@ const (
 	msgUnknownKey       = "Could not validate credentials"
 )
 
-// gaiaKey is the shape of keys that Gaia makes: with and without the checksum that old ones lack.
-var gaiaKey = regexp.MustCompile(`^gaia_[A-Za-z0-9]+_[A-Za-z0-9]{32}(_[A-Za-z0-9]{6})?$`)
-
 // Identity finds out who calls.
 type Identity struct {
 	tokens    ports.TokenVerifier // nil when tokens can't be verified
 	globalKey [sha256.Size]byte
 	hasGlobal bool
+	keys      *APIKeys // nil when there is no key but the global one
 }
 
 // NewIdentity makes the use case. tokens may be nil, apiKey empty.
 func NewIdentity(apiKey string, tokens ports.TokenVerifier) *Identity {
 	return &Identity{tokens: tokens, globalKey: sha256.Sum256([]byte(apiKey)), hasGlobal: apiKey != ""}
+}
+
+// WithKeys makes Identity know all API keys, and not the global one alone. It must not be called once Identity is in use.
+func (i *Identity) WithKeys(keys *APIKeys) *Identity {
+	i.keys = keys
+	return i
 }
 
 // Authenticate judges the two headers that can carry credentials. A valid token wins over any key; an invalid one is ignored when
@@ -39,16 +42,16 @@ func NewIdentity(apiKey string, tokens ports.TokenVerifier) *Identity {
 func (i *Identity) Authenticate(ctx context.Context, authorization, apiKey string) (domain.Principal, error) {
 	bearer := bearerToken(authorization)
 	if bearer == "" || i.tokens == nil {
-		return i.withoutToken(bearer, apiKey)
+		return i.withoutToken(ctx, bearer, apiKey)
 	}
 	who, err := i.tokens.Verify(ctx, bearer)
 	switch {
 	case err == nil:
 		return who, nil
 	case domain.KindOf(err) == domain.Unauthenticated:
-		return i.withoutToken(bearer, apiKey)
+		return i.withoutToken(ctx, bearer, apiKey)
 	case domain.KindOf(err) == domain.Unavailable:
-		if who, keyErr := i.withoutToken(bearer, apiKey); keyErr == nil {
+		if who, keyErr := i.withoutToken(ctx, bearer, apiKey); keyErr == nil {
 			return who, nil
 		}
 	}
@@ -56,22 +59,26 @@ func (i *Identity) Authenticate(ctx context.Context, authorization, apiKey strin
 }
 
 // withoutToken judges what is left when the bearer value is no token.
-func (i *Identity) withoutToken(bearer, apiKey string) (domain.Principal, error) {
+func (i *Identity) withoutToken(ctx context.Context, bearer, apiKey string) (domain.Principal, error) {
 	switch {
 	case apiKey != "":
-		return i.byKey(apiKey)
-	case bearer != "" && (i.isGlobal(bearer) || gaiaKey.MatchString(bearer)):
-		return i.byKey(bearer)
+		return i.byKey(ctx, apiKey)
+	case bearer != "" && (i.isGlobal(bearer) || domain.HasKeyShape(bearer)):
+		return i.byKey(ctx, bearer)
 	default:
 		return domain.Principal{}, domain.NewError(domain.Unauthenticated, msgNotAuthenticated)
 	}
 }
 
-func (i *Identity) byKey(key string) (domain.Principal, error) {
-	if i.isGlobal(key) {
+func (i *Identity) byKey(ctx context.Context, key string) (domain.Principal, error) {
+	switch {
+	case i.isGlobal(key):
 		return domain.ServicePrincipal(), nil
+	case i.keys == nil:
+		return domain.Principal{}, unknownKey(nil)
+	default:
+		return i.keys.Verify(ctx, key)
 	}
-	return domain.Principal{}, domain.NewError(domain.Forbidden, msgUnknownKey)
 }
 
 // isGlobal compares hashes, so that neither content nor length of the key shows in the time it takes.

@@ -23,6 +23,7 @@ type Config struct {
 	Models        *app.Models
 	Usage         *app.Usage
 	Performance   *app.Performance
+	APIKeys       *app.APIKeys
 	Identity      *app.Identity
 	Audit         *app.Audit // records who is refused
 	Accounts      *app.Accounts
@@ -56,6 +57,7 @@ type server struct {
 	usage         *app.Usage
 	performance   *app.Performance
 	accounts      *app.Accounts
+	apiKeys       *app.APIKeys
 	health        *app.Health
 	limitsShared  bool
 	personaLists  personaLists
@@ -101,7 +103,7 @@ func New(c Config) (http.Handler, error) {
 func newServer(c Config) *server {
 	return &server{
 		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, performance: c.Performance,
-		accounts: c.Accounts, health: c.Health, limitsShared: c.LimitsShared,
+		accounts: c.Accounts, apiKeys: c.APIKeys, health: c.Health, limitsShared: c.LimitsShared,
 		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now, log: c.Log,
 	}
 }

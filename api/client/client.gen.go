@@ -2861,9 +2861,11 @@ type ApiInfoVersion string
 
 // ApiKey An API key, without the key itself.
 type ApiKey struct {
-	CreatedAt  time.Time  `json:"created_at"`
-	ExpiresAt  *time.Time `json:"expires_at"`
-	Id         string     `json:"id"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at"`
+	Id        string     `json:"id"`
+
+	// IsActive False once it is revoked, has expired or was replaced and its grace period is over.
 	IsActive   bool       `json:"is_active"`
 	LastUsedAt *time.Time `json:"last_used_at"`
 	Name       string     `json:"name"`
@@ -9253,7 +9255,7 @@ type ClientInterface interface {
 
 	// V1CreateApiKeyWithBody Make an API key
 	//
-	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks (403).
+	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -9262,7 +9264,7 @@ type ClientInterface interface {
 
 	// V1CreateApiKey Make an API key
 	//
-	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks (403).
+	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -9278,7 +9280,7 @@ type ClientInterface interface {
 
 	// V1RotateApiKeyWithBody Replace an API key
 	//
-	// Makes a new key with the name, scopes and expiry of the old one. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active is 409.
+	// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -9287,7 +9289,7 @@ type ClientInterface interface {
 
 	// V1RotateApiKey Replace an API key
 	//
-	// Makes a new key with the name, scopes and expiry of the old one. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active is 409.
+	// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -11102,7 +11104,7 @@ func (c *Client) V1ListApiKeys(ctx context.Context, params *V1ListApiKeysParams,
 
 // V1CreateApiKeyWithBody Make an API key
 //
-// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks (403).
+// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
 //
 // Takes any type of body and a specified content type.
 //
@@ -11121,7 +11123,7 @@ func (c *Client) V1CreateApiKeyWithBody(ctx context.Context, contentType string,
 
 // V1CreateApiKey Make an API key
 //
-// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks (403).
+// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -11157,7 +11159,7 @@ func (c *Client) V1RevokeApiKey(ctx context.Context, keyId string, reqEditors ..
 
 // V1RotateApiKeyWithBody Replace an API key
 //
-// Makes a new key with the name, scopes and expiry of the old one. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active is 409.
+// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 //
 // Takes any type of body and a specified content type.
 //
@@ -11176,7 +11178,7 @@ func (c *Client) V1RotateApiKeyWithBody(ctx context.Context, keyId string, conte
 
 // V1RotateApiKey Replace an API key
 //
-// Makes a new key with the name, scopes and expiry of the old one. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active is 409.
+// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -17965,7 +17967,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1CreateApiKeyWithBodyWithResponse Make an API key
 	//
-	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks (403).
+	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17974,7 +17976,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1CreateApiKeyWithResponse Make an API key
 	//
-	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks (403).
+	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17992,7 +17994,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1RotateApiKeyWithBodyWithResponse Replace an API key
 	//
-	// Makes a new key with the name, scopes and expiry of the old one. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active is 409.
+	// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18001,7 +18003,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1RotateApiKeyWithResponse Replace an API key
 	//
-	// Makes a new key with the name, scopes and expiry of the old one. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active is 409.
+	// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -25806,8 +25808,6 @@ type V1ListApiKeysReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -25846,11 +25846,6 @@ func (r V1ListApiKeysReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1ListApiKeysReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1ListApiKeysReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -25924,8 +25919,6 @@ type V1CreateApiKeyReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -25974,11 +25967,6 @@ func (r V1CreateApiKeyReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1CreateApiKeyReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1CreateApiKeyReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -26050,8 +26038,6 @@ type V1RevokeApiKeyReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -26095,11 +26081,6 @@ func (r V1RevokeApiKeyReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1RevokeApiKeyReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1RevokeApiKeyReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -26177,8 +26158,6 @@ type V1RotateApiKeyReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -26237,11 +26216,6 @@ func (r V1RotateApiKeyReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1RotateApiKeyReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1RotateApiKeyReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -32142,7 +32116,7 @@ func (c *ClientWithResponses) V1ListApiKeysWithResponse(ctx context.Context, par
 
 // V1CreateApiKeyWithBodyWithResponse Make an API key
 //
-// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks (403).
+// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32157,7 +32131,7 @@ func (c *ClientWithResponses) V1CreateApiKeyWithBodyWithResponse(ctx context.Con
 
 // V1CreateApiKeyWithResponse Make an API key
 //
-// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks (403).
+// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32187,7 +32161,7 @@ func (c *ClientWithResponses) V1RevokeApiKeyWithResponse(ctx context.Context, ke
 
 // V1RotateApiKeyWithBodyWithResponse Replace an API key
 //
-// Makes a new key with the name, scopes and expiry of the old one. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active is 409.
+// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32202,7 +32176,7 @@ func (c *ClientWithResponses) V1RotateApiKeyWithBodyWithResponse(ctx context.Con
 
 // V1RotateApiKeyWithResponse Replace an API key
 //
-// Makes a new key with the name, scopes and expiry of the old one. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active is 409.
+// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -41406,13 +41380,6 @@ func ParseV1ListApiKeysReply(rsp *http.Response) (*V1ListApiKeysReply, error) {
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41549,13 +41516,6 @@ func ParseV1CreateApiKeyReply(rsp *http.Response) (*V1CreateApiKeyReply, error) 
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41684,13 +41644,6 @@ func ParseV1RevokeApiKeyReply(rsp *http.Response) (*V1RevokeApiKeyReply, error) 
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -41841,13 +41794,6 @@ func ParseV1RotateApiKeyReply(rsp *http.Response) (*V1RotateApiKeyReply, error) 
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable

@@ -4,11 +4,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"gaia/domain"
 )
 
 const keyFile = "api_key"
@@ -31,7 +32,7 @@ func globalKey(c config, dataDir string) (key string, made bool, err error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", false, fmt.Errorf("read the API key: %w", err)
 	}
-	key = newKey("dev")
+	key = newKey(domain.KeyEnvironment(c.Environment))
 	if err := writeKey(path, key); err != nil {
 		return "", false, fmt.Errorf("keep the API key: %w", err)
 	}
@@ -52,34 +53,17 @@ func writeKey(path, key string) error {
 	return os.Rename(f.Name(), path)
 }
 
-const keyAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-// newKey makes a key of the form gaia_<environment>_<32 characters>_<6 characters of checksum>. The checksum lets scanners and the
-// gateway tell a key from a typo without asking a database.
-func newKey(environment string) string {
-	body := "gaia_" + environment + "_" + randomText(32)
-	return body + "_" + checksum(body)
-}
+// newKey makes an API key that nobody can guess: 190 bits of it are random.
+func newKey(environment string) string { return domain.KeyText(environment, randomText(32)) }
 
 func randomText(n int) string {
 	out := make([]byte, 0, n)
 	var b [1]byte
 	for len(out) < n {
-		_, _ = rand.Read(b[:])                         // never fails
-		if i := int(b[0]) & 63; i < len(keyAlphabet) { // refusing the rest keeps every character equally likely
-			out = append(out, keyAlphabet[i])
+		_, _ = rand.Read(b[:])                                // never fails
+		if i := int(b[0]) & 63; i < len(domain.KeyAlphabet) { // refusing the rest keeps every character equally likely
+			out = append(out, domain.KeyAlphabet[i])
 		}
 	}
 	return string(out)
-}
-
-// checksum writes the CRC-32 of s in six characters of the alphabet, most significant first.
-func checksum(s string) string {
-	sum := crc32.ChecksumIEEE([]byte(s))
-	var out [6]byte
-	for i := len(out) - 1; i >= 0; i-- {
-		out[i] = keyAlphabet[sum%uint32(len(keyAlphabet))]
-		sum /= uint32(len(keyAlphabet))
-	}
-	return string(out[:])
 }

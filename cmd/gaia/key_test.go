@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"gaia/domain"
 )
 
 func TestGlobalKeyIsMadeOnce(t *testing.T) {
@@ -17,7 +19,7 @@ func TestGlobalKeyIsMadeOnce(t *testing.T) {
 	if !regexp.MustCompile(`^gaia_dev_[A-Za-z0-9]{32}_[A-Za-z0-9]{6}$`).MatchString(first) {
 		t.Errorf("key %q has another form", first)
 	}
-	if first[len(first)-6:] != checksum(first[:len(first)-7]) {
+	if domain.IsMistypedKey(first) {
 		t.Errorf("key %q has a wrong checksum", first)
 	}
 	info, err := os.Stat(filepath.Join(dir, keyFile))
@@ -55,13 +57,20 @@ func TestEmptyKeyFileIsRefused(t *testing.T) {
 	}
 }
 
-// The checksum is part of the form of keys that other programs read: CRC-32 (IEEE) in base 62.
-func TestChecksum(t *testing.T) {
+func TestNewKeysAreWellFormedAndAllDifferent(t *testing.T) {
 	t.Parallel()
-	if got := checksum(""); got != "AAAAAA" {
-		t.Errorf("checksum of nothing is %q", got)
+	seen, used := map[string]bool{}, map[rune]bool{}
+	for range 1000 {
+		key := newKey("live")
+		if seen[key] || !domain.HasKeyShape(key) || domain.IsMistypedKey(key) {
+			t.Fatalf("key %q", key)
+		}
+		seen[key] = true
+		for _, c := range key[len("gaia_live_"):][:32] {
+			used[c] = true
+		}
 	}
-	if a, b := checksum("gaia_dev_a"), checksum("gaia_dev_b"); a == b {
-		t.Errorf("two texts have checksum %q", a)
+	if len(used) != len(domain.KeyAlphabet) {
+		t.Errorf("%d characters are used of %d", len(used), len(domain.KeyAlphabet))
 	}
 }

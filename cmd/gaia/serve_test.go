@@ -32,7 +32,7 @@ func TestProductionSaysWhatItLacks(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	c := config{Environment: "production"}
-	if _, err := wireIdentity(c, "", &system{}, log); err != nil {
+	if _, err := wireIdentity(c, "", nil, &system{}, log); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := wireModels(c, log); err != nil {
@@ -44,7 +44,7 @@ func TestProductionSaysWhatItLacks(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if _, err := wireIdentity(c, "key", &system{}, log); err != nil || out.Len() > 0 {
+	if _, err := wireIdentity(c, "key", nil, &system{}, log); err != nil || out.Len() > 0 {
 		t.Errorf("with a key: %s, %v", out.String(), err)
 	}
 }

@@ -103,7 +103,8 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	active := app.NewActiveRequests()
 	chat := wireChat(c, models, personas, db, active, sys)
 	conversations := app.NewConversations(app.ConversationDeps{Directory: db.directory, Personas: personas, Now: time.Now, NewID: newID})
-	identity, err := wireIdentity(c, apiKey, sys, log)
+	keys := sys.startAPIKeys(c, db, cache, relay, log)
+	identity, err := wireIdentity(c, apiKey, keys, sys, log)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	sys.health = app.NewHealth(probes)
 	sys.handler, err = httpapi.New(httpapi.Config{
 		Personas: personas, Chat: chat, Conversations: conversations,
-		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, Audit: audit,
+		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, APIKeys: keys, Audit: audit,
 		Accounts: app.NewAccounts(app.AccountDeps{Provider: provider, Identity: identity, Audit: audit, Forget: sys.forget}),
 		Health:   sys.health, Build: build, DatabaseKind: sys.databaseKind,
 		Usage: app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID}),
@@ -147,6 +148,7 @@ type database struct {
 	budgets       ports.BudgetStore
 	answers       ports.AnswerStore
 	outbox        ports.Outbox
+	apiKeys       ports.APIKeyStore
 	audit         ports.AuditLog
 	accounts      ports.AccountStore
 	sessions      ports.SessionStore
@@ -168,7 +170,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		return database{
 			personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 			ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
-			accounts: store.Accounts(), sessions: store.Sessions(),
+			accounts: store.Accounts(), sessions: store.Sessions(), apiKeys: store.APIKeys(),
 			audit: store.Audit(),
 		}, nil
 	}
@@ -185,7 +187,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 	return database{
 		personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 		ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
-		accounts: store.Accounts(), sessions: store.Sessions(),
+		accounts: store.Accounts(), sessions: store.Sessions(), apiKeys: store.APIKeys(),
 		audit: store.Audit(),
 	}, nil
 }
@@ -343,17 +345,17 @@ func openCompleters(c config, log *slog.Logger) map[string]ports.Completer {
 	return completers
 }
 
-func wireIdentity(c config, apiKey string, sys *system, log *slog.Logger) (*app.Identity, error) {
+func wireIdentity(c config, apiKey string, keys *app.APIKeys, sys *system, log *slog.Logger) (*app.Identity, error) {
 	verifier, err := openVerifier(c, sys, log)
 	switch {
 	case err != nil:
 		return nil, err
 	case verifier != nil:
-		return app.NewIdentity(apiKey, verifier), nil
+		return app.NewIdentity(apiKey, verifier).WithKeys(keys), nil
 	case apiKey == "":
 		log.Warn("nobody can log in: none of API_KEY, SUPABASE_JWT_SECRET and SUPABASE_URL is set")
 	}
-	return app.NewIdentity(apiKey, nil), nil
+	return app.NewIdentity(apiKey, nil).WithKeys(keys), nil
 }
 
 // Tries to make the default persona while the database is away.

@@ -106,8 +106,8 @@ func TestOperationsAreInTheStateThatThePageSays(t *testing.T) {
 	}
 }
 
-// request is the contract's example, with a persona and a conversation that are there in place of the example's, and without a wish for a model that this
-// program may not have.
+// request is the contract's example, with a persona, a conversation and a key that are there in place of the example's, and without a wish for a model that
+// this program may not have.
 func request(t *testing.T, client *gaiatest.Client, op gaiatest.Operation) gaiatest.Request {
 	t.Helper()
 	r := gaiatest.Request{Method: op.Method, Path: op.Path}
@@ -140,10 +140,18 @@ func request(t *testing.T, client *gaiatest.Client, op gaiatest.Operation) gaiat
 	if strings.Contains(op.Template, "{conversation_id}") {
 		r.Path = strings.ReplaceAll(op.Template, "{conversation_id}", newConversation(t, client))
 	}
+	if strings.Contains(op.Template, "{key_id}") {
+		r.Path = strings.ReplaceAll(op.Template, "{key_id}", newKey(t, client))
+	}
 	if op.Body != nil {
 		r.Body = body
 	}
 	return r
+}
+
+func newKey(t *testing.T, client *gaiatest.Client) string {
+	t.Helper()
+	return client.Post("/api/v1/auth/api-keys", map[string]any{"name": "n"}).Want(http.StatusOK).JSON().Text("key", "id")
 }
 
 func newConversation(t *testing.T, client *gaiatest.Client) string {

@@ -17,6 +17,7 @@ type Operation struct {
 	Path     string // with example values in place of parameters, required query parameters included
 	Template string // as the contract writes it
 	Public   bool   // needs no credentials
+	Scope    string // that a key needs
 	Finished bool   // false when the contract says that it may answer 501
 	BodyType string // content type of the body; empty when it takes none
 	Body     []byte // the example of the contract
@@ -37,7 +38,8 @@ func Operations(t testing.TB) []Operation {
 			security = *op.definition.Security
 		}
 		o := Operation{
-			ID: op.id, Method: op.method, Template: op.path, Finished: op.finished, Public: len(security) == 0, Path: examplePath(op),
+			Scope: scopeOf(op),
+			ID:    op.id, Method: op.method, Template: op.path, Finished: op.finished, Public: len(security) == 0, Path: examplePath(op),
 		}
 		if op.definition.RequestBody != nil {
 			for kind, media := range op.definition.RequestBody.Value.Content {
@@ -95,4 +97,9 @@ func exampleID(p *openapi3.Parameter) string {
 		}
 	}
 	return "6f1c2a9e-3b57-4c1e-9d0a-5a7c1e2f4b80"
+}
+
+func scopeOf(op operation) string {
+	scope, _ := op.definition.Extensions["x-gaia-scope"].(string)
+	return scope
 }
