@@ -34,7 +34,7 @@ const (
 	msgBadToken       = "The access token is not valid" //nolint:gosec // a text, not a credential
 	msgSessionEnded   = "The session has ended: sign in again"
 	msgBusy           = "Too many people sign in at the moment"
-	msgNoMail         = "This server keeps its own accounts and can't send mail: ask whoever runs it to set a new password"
+	msgNoMail         = "This server keeps its own accounts and can't send mail; whoever runs it sets a new password with: gaia accounts password"
 )
 
 func refusal(code, message string) *domain.Error {

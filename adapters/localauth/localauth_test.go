@@ -563,3 +563,35 @@ func TestStoreIsAway(t *testing.T) {
 		t.Errorf("an account whose first session failed: %v", err)
 	}
 }
+
+func TestSetPassword(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	s, other := p.register(t, address), p.register(t, "bob@example.com")
+	const next = "N3w-password"
+	wantCode(t, p.SetPassword(t.Context(), "nobody@example.com", next), domain.NotFound, "")
+	wantCode(t, p.SetPassword(t.Context(), address, "short"), domain.BadRequest, domain.CodeWeakPassword)
+	if err := p.SetPassword(t.Context(), strings.ToUpper(address), next); err != nil {
+		t.Fatal(err)
+	}
+	_, err := p.Login(t.Context(), address, password)
+	wantCode(t, err, domain.BadRequest, domain.CodeBadCredentials)
+	_, err = p.Account(t.Context(), s.AccessToken)
+	wantCode(t, err, domain.Unauthenticated, domain.CodeSessionEnded)
+	_, err = p.Refresh(t.Context(), s.RefreshToken)
+	wantCode(t, err, domain.BadRequest, domain.CodeBadRefreshToken)
+	if _, err := p.Login(t.Context(), address, next); err != nil {
+		t.Errorf("the new password: %v", err)
+	}
+	p.refresh(t, other.RefreshToken)
+	for _, fail := range []func(){
+		func() { p.accounts.FailNext("ByEmail", errAway) }, func() { p.accounts.FailNext("SetPasswordHash", errAway) }, func() { p.sessions.FailNext("EndAll", errAway) },
+	} {
+		fail()
+		if err := p.SetPassword(t.Context(), address, next); !errors.Is(err, errAway) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+var errAway = domain.MissingPart("away", nil)

@@ -115,6 +115,10 @@ func openLocalAccounts(c config, db database, log *slog.Logger) (ports.Accounts,
 		}
 		return nil, nil
 	}
+	return newLocalAccounts(c, db)
+}
+
+func newLocalAccounts(c config, db database) (*localauth.Accounts, error) {
 	issuer := c.JWTIssuer
 	if issuer == "" {
 		issuer = strings.TrimRight(c.GatewayURL, "/") + "/auth/v1"

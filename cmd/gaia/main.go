@@ -31,6 +31,7 @@ const usage = `Gaia serves chat, personas and assets behind the API of the LLM P
 Usage:
   gaia serve                    serve everything (the default)
   gaia migrate up|down|status   change the database's schema, or show where it stands
+  gaia accounts password EMAIL  give a local account a new password, read from standard input
   gaia config                   show the configuration in force, secrets masked
   gaia version                  show the version
   gaia help                     show this
@@ -59,6 +60,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return withConfig(args, 0, func(c config) error { return serve(ctx, c, out) })
 	case "migrate":
 		return withConfig(args, 1, func(c config) error { return migrate(ctx, c, args[0], out) })
+	case "accounts":
+		return withConfig(args, 2, func(c config) error { return accountCommand(ctx, c, args[0], args[1], os.Stdin, out) })
 	case "config":
 		return withConfig(args, 0, func(c config) error { return c.print(out) })
 	case "version", "--version":
