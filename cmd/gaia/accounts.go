@@ -2,15 +2,16 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 
 	"gaia/adapters/supabase"
 	"gaia/ports"
 )
 
 // openProvider makes what knows accounts, or nil when none is configured.
-func openProvider(c config, sys *system) (ports.Accounts, error) {
+func openProvider(c config, db database, sys *system, log *slog.Logger) (ports.Accounts, error) {
 	if c.SupabaseURL == "" {
-		return nil, nil
+		return openLocalAccounts(c, db, log)
 	}
 	accounts, err := supabase.New(supabase.Config{URL: c.SupabaseURL, Path: c.SupabaseAuthPath, AnonKey: c.SupabaseAnonKey})
 	if err != nil {

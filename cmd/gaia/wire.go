@@ -108,7 +108,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	provider, err := openProvider(c, sys)
+	provider, err := openProvider(c, db, sys, log)
 	if err != nil {
 		return nil, err
 	}
