@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"gaia/tests/gaiatest"
+	"gaia/tests/gotrue"
 	"gaia/tests/upstream"
 )
 
@@ -31,28 +32,47 @@ const (
 // TestOpenAI is the `openai` package.
 func TestOpenAI(t *testing.T) {
 	t.Parallel()
-	runNode(t, "openai.test.js")
+	runNode(t, "openai.test.js", nil)
 }
 
 // TestOpenAIModels is what the `openai` package reads of the catalogue.
 func TestOpenAIModels(t *testing.T) {
 	t.Parallel()
-	runNode(t, "models.test.js")
+	runNode(t, "models.test.js", nil)
 }
 
 // TestVercel is `ai` with `@ai-sdk/openai-compatible`, and the transport that `ai` has for chats in a browser.
 func TestVercel(t *testing.T) {
 	t.Parallel()
-	runNode(t, "vercel.test.js")
+	runNode(t, "vercel.test.js", nil)
+}
+
+// TestSupabase is `@supabase/supabase-js`, which gets its sessions from a stand-in for Supabase Auth, with tokens of each kind that this
+// signs, and uses them with Gaia.
+func TestSupabase(t *testing.T) {
+	t.Parallel()
+	for _, alg := range []string{"HS256", "ES256", "RS256"} {
+		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
+			const anonKey = "anon"
+			accounts := gotrue.New(gotrue.Settings{Prefix: "/auth/v1", AnonKey: anonKey, Alg: alg, Secret: gaiatest.JWTSecret})
+			t.Cleanup(accounts.Close)
+			settings := gaiatest.Settings{"SUPABASE_URL": accounts.URL(), "SUPABASE_ANON_KEY": anonKey}
+			if alg != "HS256" {
+				settings["SUPABASE_JWT_SECRET"] = ""
+			}
+			runNode(t, "supabase.test.js", settings, "SUPABASE_URL="+accounts.URL(), "SUPABASE_ANON_KEY="+anonKey, "SUPABASE_ALG="+alg)
+		})
+	}
 }
 
 // runNode runs a file of tests against a server of its own with a provider of its own.
-func runNode(t *testing.T, file string) {
+func runNode(t *testing.T, file string, settings gaiatest.Settings, env ...string) {
 	t.Helper()
 	install(t)
 	provider := upstream.New()
 	t.Cleanup(provider.Close)
-	server := gaiatest.Start(t, gaiatest.Settings{"OPENAI_BASE_URL": provider.OpenAI(), "OPENAI_API_KEY": upstream.Key})
+	server := gaiatest.Start(t, gaiatest.Settings{"OPENAI_BASE_URL": provider.OpenAI(), "OPENAI_API_KEY": upstream.Key}, settings)
 	checked := httptest.NewServer(checking(t, server))
 	t.Cleanup(checked.Close)
 	levers := httptest.NewServer(control(provider))
@@ -64,6 +84,7 @@ func runNode(t *testing.T, file string) {
 	cmd.WaitDelay = time.Second
 	cmd.Env = append(os.Environ(), "GAIA_URL="+checked.URL+"/api/v1", "GAIA_KEY="+gaiatest.APIKey, "UPSTREAM_CONTROL="+levers.URL,
 		"AI_SDK_LOG_WARNINGS=false", "NO_PROXY=127.0.0.1")
+	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("node --test %s: %v\n%s", file, err, out)
