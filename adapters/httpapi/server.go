@@ -43,6 +43,9 @@ type Config struct {
 	NewRequestID   func() string
 	Log            *slog.Logger
 	AccessLevel    slog.Level // of the line for each request
+
+	// VerifyForwarded reads what another service says about a caller; NewInternal alone needs it.
+	VerifyForwarded func(header string) (domain.Forwarded, error)
 }
 
 // server carries out the operations. Those that are not there yet are answered by a middleware, so the embedded interface, which is
@@ -68,8 +71,19 @@ type server struct {
 	log                              *slog.Logger
 }
 
-// New makes the handler of the whole API.
+// New makes the handler of the whole API, for clients.
 func New(c Config) (http.Handler, error) {
+	return c.handler(func(root chi.Router, spec []byte, fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
+		root.Use(withoutForwarded, hideInternal(fail))
+		mountDocs(root, "LLM Platform", spec, fail)
+		return c.edge(fail)
+	})
+}
+
+// handler is what both sides have in common: prepare mounts what one side alone has, and returns what stands before each operation there.
+func (c Config) handler(
+	prepare func(root chi.Router, spec []byte, fail failFunc) func(*intake.Operation, http.Handler) http.Handler,
+) (http.Handler, error) {
 	spec, err := oapi.GetSpecJSON()
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
@@ -90,8 +104,8 @@ func New(c Config) (http.Handler, error) {
 	)
 	root.NotFound(notFound(root, c.TrustedProxies, errs.writeError))
 	root.MethodNotAllowed(methodNotAllowed(root, errs.writeError))
-	mountDocs(root, "LLM Platform", spec, errs.writeError)
-	err = mountOperations(root, contract, c.edge(errs.writeError), func(r chi.Router) {
+	edge := prepare(root, spec, errs.writeError)
+	err = mountOperations(root, contract, edge, func(r chi.Router) {
 		strict := oapi.NewStrictHandlerWithOptions(newServer(c), nil, oapi.StrictHTTPServerOptions{
 			RequestErrorHandlerFunc: errs.refused, ResponseErrorHandlerFunc: errs.writeError,
 		})

@@ -102,6 +102,9 @@ type config struct {
 	JWKSURL          string  `env:"SUPABASE_JWKS_URL" about:"the public keys that verify ES256 and RS256 access tokens; empty: /.well-known/jwks.json below Supabase Auth"`
 	JWTIssuer        string  `env:"SUPABASE_JWT_ISSUER" about:"what iss of access tokens must be, such as https://project.supabase.co/auth/v1; empty: anything"`
 	LocalAccounts    string  `env:"LOCAL_ACCOUNTS" envDefault:"auto" about:"accounts kept by Gaia itself: auto (outside production, unless Supabase or SUPABASE_JWKS_URL is set), on or off; on PostgreSQL they need SUPABASE_JWT_SECRET"`
+	InternalAddress  string  `env:"INTERNAL_ADDRESS" about:"host:port where other services of Gaia are answered, never clients; empty: nowhere"`
+	InternalSecret   string  `env:"INTERNAL_AUTH_SECRET" secret:"true" about:"what services sign with when they tell each other who calls; at least 32 bytes, the same everywhere"`
+	InternalBefore   string  `env:"INTERNAL_AUTH_SECRET_PREVIOUS" secret:"true" about:"the one before, while services are given a new one"`
 	AuditDays        int     `env:"AUDIT_RETENTION_DAYS" envDefault:"365" about:"for how long it is kept who logged in, was refused, made or revoked a key; 0: for ever"`
 	DatabaseURL      string  `env:"DATABASE_URL" section:"Database (empty: SQLite in the data folder)" about:"postgresql://user:password@host:5432/name"`
 	DatabaseSync     string  `env:"DATABASE_SYNCHRONOUS" envDefault:"normal" about:"of SQLite: full also survives a power cut without losing the last moments, and every write waits for the disk"`
@@ -308,6 +311,9 @@ func (c *config) validate() error {
 		if err := checkURL(u.value, u.schemes); err != nil {
 			fault("%s: %w", u.name, err)
 		}
+	}
+	if err := c.checkInternal(); err != nil {
+		fault("%w", err)
 	}
 	if _, err := c.trustedProxies(); err != nil {
 		fault("TRUSTED_PROXIES: %w", err)

@@ -48,9 +48,13 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	}
 	defer sys.close()
 
+	failed := make(chan error, 2)
+	internal, err := serveInternal(c, sys.internal, log, failed)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	server := newHTTPServer(sys.handler, log)
 	server.ConnState = sys.load.connection
-	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	address := listener.Addr().String()
 	logging.Lifecycle(log, "listening", "address", address, "build", build, "environment", c.Environment, "database", sys.databaseKind)
@@ -63,7 +67,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
-	stop(server, sys, c.ShutdownTimeout.duration(), log)
+	stop(server, internal, sys, c.ShutdownTimeout.duration(), log)
 	return nil
 }
 
@@ -76,11 +80,11 @@ func explainListen(err error) error {
 }
 
 // stop takes the process out of service: no new requests, then running answers end.
-func stop(server *httpServer, sys *system, patience time.Duration, log *slog.Logger) {
+func stop(server, internal *httpServer, sys *system, patience time.Duration, log *slog.Logger) {
 	logging.Lifecycle(log, "stopping", "patience_s", patience.Seconds())
 	sys.health.Drain()
 	sys.announce(context.Background(), "stopping", domain.SubjectServiceHealth)
-	if !server.drain(patience) {
+	if !drainAll(patience, server, internal) {
 		log.Warn("some requests did not finish in time and were cut off")
 	}
 	logging.Lifecycle(log, "stopped")

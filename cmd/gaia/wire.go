@@ -29,6 +29,7 @@ import (
 // system is everything that serve runs.
 type system struct {
 	handler      http.Handler
+	internal     http.Handler // for other services; nil when none are answered
 	health       *app.Health
 	events       ports.EventPublisher
 	databaseKind string
@@ -117,7 +118,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 		return nil, err
 	}
 	sys.health = app.NewHealth(probes)
-	sys.handler, err = httpapi.New(httpapi.Config{
+	api := httpapi.Config{
 		Personas: personas, Chat: chat, Conversations: conversations,
 		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, APIKeys: keys, Audit: audit,
 		Accounts: app.NewAccounts(app.AccountDeps{Provider: provider, Identity: identity, Audit: audit, Forget: sys.forget}),
@@ -130,7 +131,11 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 		SupabaseURL: c.SupabaseURL, AllowedOrigins: splitList(c.AllowedOrigins), TrustedProxies: proxies,
 		MaxBodyBytes: int64(c.MaxBodyMB) << 20, MaxConcurrent: c.MaxConcurrent, PingInterval: c.PingInterval.duration(), Now: time.Now,
 		NewRequestID: newID, Log: log, AccessLevel: logging.LevelNetwork,
-	})
+	}
+	if sys.handler, err = httpapi.New(api); err != nil {
+		return nil, err
+	}
+	sys.internal, err = internalHandler(c, api)
 	return sys, err
 }
 

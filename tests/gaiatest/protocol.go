@@ -11,7 +11,8 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 )
 
-// outside lists the pages that no contract describes.
+// outside lists the pages that no contract describes. /internal/* is none of them: it is answered at INTERNAL_ADDRESS alone, and here any
+// answer but 404 is a fault.
 var outside = []string{"/docs", "/redoc", "/openapi.json", "/metrics"}
 
 // isProtocolAnswer reports whether an answer comes from HTTP itself rather than from an operation.

@@ -1,0 +1,11 @@
+package domain
+
+// ForwardedHeader is the name of the header in which one service tells another who made a request. Only what is signed is believed, and
+// clients can't send it: the gateway drops it.
+const ForwardedHeader = "X-Gaia-Identity"
+
+// Forwarded is what one service tells another about a request.
+type Forwarded struct {
+	Principal Principal // the zero value: nobody has proved anything
+	RequestID string    // of the client's request
+}
