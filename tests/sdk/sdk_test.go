@@ -47,6 +47,12 @@ func TestVercel(t *testing.T) {
 	runNode(t, "vercel.test.js", nil)
 }
 
+// TestAccounts is the `openai` package with what Gaia's own accounts and keys give it.
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	runNode(t, "accounts.test.js", nil)
+}
+
 // TestSupabase is `@supabase/supabase-js`, which gets its sessions from a stand-in for Supabase Auth, with tokens of each kind that this
 // signs, and uses them with Gaia.
 func TestSupabase(t *testing.T) {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { createClient } from '@supabase/supabase-js';
-import OpenAI from 'openai';
-import { apiKey, baseURL, play, word } from './gaia.js';
+import { assertChats, assertRefused, gaia } from './credentials.js';
+import { apiKey } from './gaia.js';
 
 const { SUPABASE_URL, SUPABASE_ANON_KEY, SUPABASE_ALG } = process.env;
 const password = 'Corr3ct-horse-battery';
@@ -26,32 +26,6 @@ async function signedUp(supabase, email = address()) {
   assert.ok(data.session, 'no session');
   return data.session;
 }
-
-async function gaia(path, { token, key, body, method = body ? 'POST' : 'GET' } = {}) {
-  const headers = { 'Content-Type': 'application/json' };
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (key) headers['X-API-Key'] = key;
-  const response = await fetch(baseURL + path, { method, headers, body: body && JSON.stringify(body) });
-  return { status: response.status, body: await response.json() };
-}
-
-// Whoever has this credential gets whole and streamed answers, and the list of models, from an OpenAI client.
-async function assertChats(credential) {
-  const openai = new OpenAI({ baseURL, apiKey: credential, maxRetries: 0 });
-  const model = await play({ Tokens: 5 });
-  const messages = [{ role: 'user', content: 'Hello' }];
-  const answer = await openai.chat.completions.create({ model: model.id, messages });
-  assert.equal(answer.choices[0].message.content, word.repeat(5));
-  let text = '';
-  for await (const chunk of await openai.chat.completions.create({ model: model.id, messages, stream: true })) {
-    text += chunk.choices[0]?.delta?.content ?? '';
-  }
-  assert.equal(text, word.repeat(5));
-  assert.ok((await openai.models.list()).data.length > 0);
-}
-
-const assertRefused = (credential) =>
-  assert.rejects(new OpenAI({ baseURL, apiKey: credential, maxRetries: 0 }).models.list(), OpenAI.AuthenticationError);
 
 test('a token of a sign-up works with fetch and with an OpenAI client', async () => {
   const { access_token: token, user } = await signedUp(connect());
@@ -150,4 +124,15 @@ test('the global key works beside tokens', async () => {
   const both = await gaia('/auth/user', { token, key: apiKey });
   assert.equal(both.body.user.id, user.id, 'the token comes first');
   assert.equal((await gaia('/auth/user', { key: apiKey })).status, 401);
+});
+
+test('a key of a user works, and no longer than the user wants', async () => {
+  const { access_token: token, user } = await signedUp(connect());
+  const { status, body } = await gaia('/auth/api-keys', { token, body: { name: 'Build server' } });
+  assert.equal(status, 200);
+  await assertChats(body.api_key);
+  const checked = await gaia('/auth/validate', { body: { api_key: body.api_key } });
+  assert.deepEqual(checked.body, { valid: true, auth_type: 'user_api_key', user_id: user.id, error: null });
+  assert.equal((await gaia(`/auth/api-keys/${body.key.id}`, { token, method: 'DELETE' })).status, 200);
+  await assertRefused(body.api_key);
 });
