@@ -121,7 +121,7 @@ type config struct {
 	RedisHealth      seconds `env:"REDIS_HEALTH_CHECK_INTERVAL" envDefault:"30"`
 	DefaultCacheTTL  seconds `env:"DEFAULT_CACHE_TTL_SECONDS" envDefault:"3600"`
 	AuthTTL          seconds `env:"AUTH_CACHE_TTL" envDefault:"1800" about:"how long a verified access token is not verified again, at most until it expires; 0: verified each time"`
-	APIKeyTTL        seconds `env:"API_KEY_CACHE_TTL" envDefault:"1200"`
+	APIKeyTTL        seconds `env:"API_KEY_CACHE_TTL" envDefault:"1200" about:"how long an API key is not looked up again; the longest time until a change is known to who could not be told of it"`
 	PersonaTTL       seconds `env:"PERSONA_CACHE_TTL" envDefault:"3600"`
 	PersonaListTTL   seconds `env:"PERSONA_LIST_CACHE_TTL" envDefault:"1800" about:"lists of active personas"`
 	PersonaAllTTL    seconds `env:"PERSONA_LIST_ALL_CACHE_TTL" envDefault:"900" about:"lists with deleted personas too"`

@@ -32,6 +32,7 @@ Usage:
   gaia serve                    serve everything (the default)
   gaia migrate up|down|status   change the database's schema, or show where it stands
   gaia accounts password EMAIL  give a local account a new password, read from standard input
+  gaia keys …                   make, list, revoke and replace API keys: see gaia keys help
   gaia config                   show the configuration in force, secrets masked
   gaia version                  show the version
   gaia help                     show this
@@ -62,6 +63,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return withConfig(args, 1, func(c config) error { return migrate(ctx, c, args[0], out) })
 	case "accounts":
 		return withConfig(args, 2, func(c config) error { return accountCommand(ctx, c, args[0], args[1], os.Stdin, out) })
+	case "keys":
+		return runKeys(ctx, args, out, os.Stderr)
 	case "config":
 		return withConfig(args, 0, func(c config) error { return c.print(out) })
 	case "version", "--version":
