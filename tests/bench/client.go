@@ -66,7 +66,9 @@ func (c *client) sendInto(ctx context.Context, r request, body *bytes.Buffer) (a
 	if req.Header == nil {
 		req.Header = http.Header{}
 	}
-	req.Header.Set("X-Api-Key", apiKey)
+	if req.Header["X-Api-Key"] == nil {
+		req.Header.Set("X-Api-Key", apiKey)
+	}
 	if len(r.body) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}

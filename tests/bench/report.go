@@ -32,6 +32,7 @@ type report struct {
 	chats               []chatRow
 	firstTokens         []firstTokenRow
 	streams             streamsResult
+	access              accessResult
 	starts              startTimes
 	binary              int64
 	idle, loaded        memory
@@ -52,6 +53,10 @@ func (r report) print(out io.Writer) error {
 	}
 	if r.measures("streams") {
 		section(fmt.Sprintf("%d streams at once, %d words each, one every %s, %d rounds", manyStreams, streamTokens, tokensEvery, streamRounds), r.streamTable())
+	}
+	if r.measures("access") {
+		section(fmt.Sprintf("Who calls: finding it out alone, and in whole requests one after the other (%d of each)", accessSamples), r.accessTable())
+		section("A whole request in the process, without a network", r.requestTable())
 	}
 	if !r.measures("lists") {
 		return err
