@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"gaia/domain"
 	"gaia/tests/gaiatest"
 )
 
@@ -65,18 +67,18 @@ func TestHostileCredentials(t *testing.T) {
 	total := 0
 	for group, attempts := range map[string]map[string]attempt{
 		"good": goodCredentials(who), "algorithm": badAlgorithms(who), "header": badHeaders(who), "signature": badSignatures(who), "claims": badClaims(who),
-		"form": badForms(who), "key": badKeys(), "scheme": badSchemes(who), "both": twoCredentials(who), "place": wrongPlaces(who),
+		"form": badForms(who), "key": badKeys(), "scheme": badSchemes(who), "both": twoCredentials(who), "place": wrongPlaces(who), "user's key": usersKeys(t, server, who),
 	} {
 		total += len(attempts)
 		for name, a := range attempts {
 			t.Run(group+"/"+name, func(t *testing.T) { a.check(t, server) })
 		}
 	}
-	if total < 150 {
+	if total < 400 {
 		t.Errorf("only %d attempts: some have got lost", total)
 	}
 	output := server.Output()
-	for what, secret := range map[string]string{"the global key": gaiatest.APIKey, "the secret of tokens": gaiatest.JWTSecret, "a token": "eyJ"} {
+	for what, secret := range map[string]string{"the global key": gaiatest.APIKey, "the secret of tokens": gaiatest.JWTSecret, "a token": "eyJ", "a key": "gaia_dev_"} {
 		if strings.Contains(output, secret) {
 			t.Errorf("the log shows %s", what)
 		}
@@ -258,6 +260,44 @@ func badKeys() map[string]attempt {
 	attempts["shape cut, as bearer"] = attempt{bearer: shapedKey[:len(shapedKey)-1], want: http.StatusUnauthorized}
 	attempts["cut by one, as bearer"] = attempt{bearer: k[:len(k)-1], want: http.StatusUnauthorized}
 	attempts["look-alikes as bearer"] = attempt{bearer: strings.ReplaceAll(k, "a", "а"), want: http.StatusUnauthorized}
+	return attempts
+}
+
+// usersKeys are about keys that Gaia made.
+func usersKeys(t *testing.T, server *gaiatest.Server, i issuer) map[string]attempt {
+	t.Helper()
+	owner := server.Anonymous().With("Authorization", "Bearer "+i.es256(nil, claims()))
+	key, _ := newKey(t, owner, map[string]any{})
+	scoped, _ := newKey(t, owner, map[string]any{"scopes": []string{"usage:read"}})
+	revoked, revokedID := newKey(t, owner, map[string]any{})
+	owner.Delete(keysRoute + "/" + revokedID).Want(http.StatusOK)
+	replaced, replacedID := newKey(t, owner, map[string]any{})
+	owner.Post(keysRoute+"/"+replacedID+"/rotate", map[string]any{"grace_period_seconds": 0}).Want(http.StatusOK)
+	random := strings.TrimPrefix(key, "gaia_dev_")[:32]
+	other := strings.Map(func(r rune) rune { // the same letters, each the next one
+		at := strings.IndexRune(domain.KeyAlphabet, r)
+		return rune(domain.KeyAlphabet[(at+1)%len(domain.KeyAlphabet)])
+	}, random)
+	attempts := each(map[string]string{
+		"cut by one": key[:len(key)-1], "first letter gone": key[1:], "one more": key + "A", "without its checksum": key[:len(key)-7], "twice": key + key, "random part alone": random, "checksum alone": key[len(key)-6:],
+		"another letter": key[:20] + string(other[20-len("gaia_dev_")]) + key[21:], "another letter and its checksum": domain.KeyText("dev", other[:1]+random[1:]), "all other letters and their checksum": domain.KeyText("dev", other),
+		"another checksum": key[:len(key)-1] + string(domain.KeyAlphabet[(strings.IndexByte(domain.KeyAlphabet, key[len(key)-1])+1)%62]), "another environment": strings.Replace(key, "_dev_", "_live_", 1),
+		"another environment and its checksum": domain.KeyText("live", random), "upper case": strings.ToUpper(key), "lower case": strings.ToLower(key), "backwards": backwards(key), "look-alikes": strings.Replace(key, "a", "а", 1), "full width": strings.Replace(key, "g", "ｇ", 1),
+		"zero-width space within": key[:12] + "\u200b" + key[12:], "no-break space behind": key + "\u00a0", "a space within": key[:12] + " " + key[12:], "quoted": `"` + key + `"`, "with a scheme": "Bearer " + key, "with a comma": key + ", " + key, "wildcard": key[:12] + "%", "NUL encoded": key + "%00",
+		"revoked": revoked, "replaced": replaced, "its hash": fmt.Sprintf("%x", sha256.Sum256([]byte(key))),
+	}, func(key string) attempt { return attempt{key: []string{key}, want: http.StatusForbidden} })
+	yes, no, bad := http.StatusOK, http.StatusForbidden, http.StatusUnauthorized
+	maps.Copy(attempts, map[string]attempt{
+		"good": {key: []string{key}, want: yes}, "good as bearer": {bearer: key, want: yes}, "good as bearer, lower-case scheme": {auth: []string{"bearer " + key}, want: yes}, "good beside a bad token": {bearer: "nope", key: []string{key}, want: yes},
+		"good beside an expired token": {bearer: i.es256(nil, claims(object{"exp": 1})), key: []string{key}, want: yes}, "good, empty bearer": {auth: []string{"Bearer "}, key: []string{key}, want: yes}, "good twice": {key: []string{key, key}, want: bad},
+		"good as bearer twice": {auth: []string{"Bearer " + key, "Bearer " + key}, want: bad}, "good as Basic": {auth: []string{"Basic " + key}, want: bad}, "good without a scheme": {auth: []string{key}, want: bad}, "good in the query": {query: "?api_key=" + key, want: bad},
+		"good as bearer, unknown key": {bearer: key, key: []string{"nope"}, want: no}, "good as bearer, revoked key": {bearer: key, key: []string{revoked}, want: no}, "revoked as bearer": {bearer: revoked, want: no}, "revoked as bearer, good key": {bearer: revoked, key: []string{key}, want: yes},
+		"revoked, good token": {bearer: i.es256(nil, claims()), key: []string{revoked}, want: yes}, "mistyped as bearer": {bearer: domain.KeyText("dev", other)[:len(key)-1] + "!", want: bad}, "wrong checksum as bearer": {bearer: key[:len(key)-6] + "AAAAAA", want: no},
+		"cut as bearer": {bearer: key[:len(key)-1], want: bad}, "without its checksum as bearer": {bearer: key[:len(key)-7], want: no},
+	})
+	if r := server.Anonymous().With("X-Api-Key", scoped).Get(guarded); r.Status != http.StatusForbidden || !strings.Contains(r.JSON().Text("detail"), "lacks the scope chat:read") {
+		t.Errorf("a key without the scope: %d %s", r.Status, r.Body)
+	}
 	return attempts
 }
 
