@@ -75,12 +75,13 @@ func (a *Accounts) Login(ctx context.Context, email, password string) (domain.Ac
 // Refresh implements ports.Accounts. Requests that come at the same time with the same token share one renewal. It is not given up
 // when they leave: the token would be spent, and nobody would have the next one.
 func (a *Accounts) Refresh(ctx context.Context, refreshToken string) (domain.AccountSession, error) {
+	if err := ctx.Err(); err != nil {
+		return domain.AccountSession{}, broken(ctx, "refresh", err)
+	}
 	hash := sha256.Sum256([]byte(refreshToken))
-	renewed := a.renewals.DoChan(string(hash[:]), func() (any, error) {
-		a.running.Add(1)
-		defer a.running.Done()
+	renewed := a.renewals.DoChan(string(hash[:]), a.detached(func() (any, error) {
 		return a.renew(context.WithoutCancel(ctx), refreshToken)
-	})
+	}))
 	select {
 	case r := <-renewed:
 		session, _ := r.Val.(domain.AccountSession)

@@ -14,10 +14,12 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
+	"gaia/domain"
 	"gaia/ports"
 )
 
@@ -66,7 +68,12 @@ type Accounts struct {
 	client      *http.Client
 
 	renewals singleflight.Group
-	running  sync.WaitGroup // renewals, which go on when nobody waits for them anymore
+	looks    singleflight.Group
+	checked  atomic.Pointer[checked]
+
+	mu      sync.Mutex
+	closed  bool
+	running sync.WaitGroup // renewals and looks, which go on when nobody waits for them anymore; grows under mu until closed
 }
 
 var _ ports.Accounts = (*Accounts)(nil)
@@ -124,10 +131,28 @@ func newTransport(connect time.Duration) *http.Transport {
 	}
 }
 
-// Close waits for renewals that still go on, and closes the connections. No call may come after it.
+// Close waits for what still goes on by itself, and closes the connections. No call may come after it.
 func (a *Accounts) Close() {
+	a.mu.Lock()
+	a.closed = true
+	a.mu.Unlock()
 	a.running.Wait()
 	a.client.CloseIdleConnections()
+}
+
+// detached does something that goes on when the caller leaves, and that Close waits for.
+func (a *Accounts) detached(do func() (any, error)) func() (any, error) {
+	return func() (any, error) {
+		a.mu.Lock()
+		if a.closed {
+			a.mu.Unlock()
+			return nil, domain.MissingPart(msgAway, errors.New("supabase: closed"))
+		}
+		a.running.Add(1)
+		a.mu.Unlock()
+		defer a.running.Done()
+		return do()
+	}
 }
 
 // level waits until the next multiple of the refusal time has passed since a call began, so that refusals for different reasons take

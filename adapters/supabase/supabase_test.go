@@ -527,3 +527,39 @@ func TestRenewalsAreShared(t *testing.T) {
 		t.Errorf("%d renewals reached the server", refreshes)
 	}
 }
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	server := start(t, gotrue.Settings{Prefix: "/auth/v1", AnonKey: "anon"})
+	a := open(t, supabase.Config{URL: server.URL(), AnonKey: "anon"})
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			if got := a.Check(t.Context()); got.Status != domain.Healthy || got.ResponseTime <= 0 {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+	all.Wait()
+	if got := a.Check(t.Context()); got.Status != domain.Healthy {
+		t.Errorf("later: %+v", got)
+	}
+	if sent := server.Requests(); len(sent) != 1 || sent[0].Method+" "+sent[0].Path != "GET /auth/v1/health" {
+		t.Errorf("%d requests for 17 questions", len(sent))
+	}
+	for name, c := range map[string]struct{ cfg supabase.Config }{
+		"a wrong key":  {supabase.Config{URL: server.URL(), AnonKey: "wrong"}},
+		"a wrong path": {supabase.Config{URL: server.URL(), AnonKey: "anon", Path: "/elsewhere"}},
+		"nobody":       {supabase.Config{URL: "http://127.0.0.1:1"}},
+	} {
+		if got := open(t, c.cfg).Check(t.Context()); got.Status != domain.Unhealthy || got.Detail == "" || strings.Contains(got.Detail, "127.0.0.1") {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	server.Intercept(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if got := open(t, supabase.Config{URL: server.URL()}).Check(ctx); got.Status != domain.Unhealthy {
+		t.Errorf("one that hangs: %+v", got)
+	}
+}

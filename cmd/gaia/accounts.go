@@ -5,11 +5,12 @@ import (
 	"log/slog"
 
 	"gaia/adapters/supabase"
+	"gaia/app"
 	"gaia/ports"
 )
 
 // openProvider makes what knows accounts, or nil when none is configured.
-func openProvider(c config, db database, sys *system, log *slog.Logger) (ports.Accounts, error) {
+func openProvider(c config, db database, sys *system, probes map[string]ports.Probe, log *slog.Logger) (ports.Accounts, error) {
 	if c.SupabaseURL == "" {
 		return openLocalAccounts(c, db, log)
 	}
@@ -18,5 +19,6 @@ func openProvider(c config, db database, sys *system, log *slog.Logger) (ports.A
 		return nil, fmt.Errorf("SUPABASE_URL, SUPABASE_AUTH_PATH: %w", err)
 	}
 	sys.onClose(accounts.Close)
+	probes[app.PartIdentity] = accounts
 	return accounts, nil
 }

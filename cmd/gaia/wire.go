@@ -109,7 +109,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	provider, err := openProvider(c, db, sys, log)
+	provider, err := openProvider(c, db, sys, probes, log)
 	if err != nil {
 		return nil, err
 	}

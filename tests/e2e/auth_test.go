@@ -118,6 +118,9 @@ func TestKeysHaveNoSession(t *testing.T) {
 	t.Parallel()
 	provider, settings := supabase(t, gotrue.Settings{})
 	server := gaiatest.Start(t, settings)
+	if got := server.Anonymous().Get("/health").Want(http.StatusOK).JSON().Text("supabase", "status"); got != "healthy" {
+		t.Errorf("the identity provider is %s", got)
+	}
 	access, _, _ := signUp(server, userEmail)
 	for _, c := range []*gaiatest.Client{server.Client(), server.Anonymous(), server.Anonymous().With("Authorization", "Bearer "+gaiatest.APIKey)} {
 		c.Post("/api/v1/auth/logout", nil).Want(http.StatusUnauthorized)
@@ -274,6 +277,10 @@ func TestProviderThatFails(t *testing.T) {
 	server.Anonymous().Post("/api/v1/auth/login", credentials(userEmail, userPassword)).Want(http.StatusOK)
 	provider.Close()
 	wantAway(t, "stopped", server, access, refresh, id)
+	report := server.Anonymous().Get("/health").Want(http.StatusOK).JSON() // for the first time: what it says is kept for a while
+	if report.Text("supabase", "status") != "unhealthy" || report.Text("status") != "degraded" {
+		t.Errorf("the report says %v", report.Fields)
+	}
 	for what, secret := range map[string]string{
 		"the password": userPassword, "an access token": access, "a refresh token": refresh, "the key": anonKey, "the provider's words": "topsecret",
 	} {
