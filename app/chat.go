@@ -29,6 +29,7 @@ type ChatDeps struct {
 	Active        *ActiveRequests   // may be nil
 	Budgets       ports.BudgetStore // needed with a DailyBudget
 	Answers       ports.AnswerStore // for requests with an Idempotency-Key
+	Slots         *Slots            // what runs without a request counts in; nil: nowhere
 	Events        ports.EventPublisher
 	Now           ports.Clock
 	NewID         ports.IDs

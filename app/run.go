@@ -53,6 +53,7 @@ type run struct {
 	grown     chan struct{} // closed when steps has grown
 	followers int
 	linger    *time.Timer
+	holding   bool // a slot of its own, because no request has one for it
 }
 
 // follow joins the run of a request, beginning it when there is none.
@@ -157,14 +158,18 @@ func (r *run) enter() bool {
 	if r.linger != nil {
 		r.linger.Stop()
 	}
+	r.letGo()
 	return true
 }
 
-// leave takes a follower away. Without any the run goes on for a while.
+// leave takes a follower away. Without any the run goes on for a while, and counts like the request that it was: else whoever hangs up
+// at once could have any number of them.
 func (r *run) leave() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.followers--; r.followers == 0 {
+		r.chat.Slots.Hold(r.slot())
+		r.holding = true
 		r.linger = time.AfterFunc(runLinger, func() { r.giveUp() })
 	}
 }
@@ -242,8 +247,20 @@ func (r *run) stopLingering() {
 	if r.linger != nil {
 		r.linger.Stop()
 	}
+	r.letGo()
 	r.followers++ // nobody may start the timer again
 }
+
+// letGo gives back the slot that a run without followers holds.
+func (r *run) letGo() {
+	if r.holding {
+		r.chat.Slots.Release(r.slot())
+		r.holding = false
+	}
+}
+
+// slot is whose slots the run takes.
+func (r *run) slot() string { return Caller{Owner: r.who.OwnerID()}.ID() }
 
 // generate asks a provider and shows signs of life meanwhile. A run without an answer frees the key.
 func (r *run) generate(ctx context.Context, runID string) {

@@ -266,3 +266,55 @@ func TestInterruptedAnswerInOnePieceFreesTheKey(t *testing.T) {
 		}
 	})
 }
+
+// Whoever sends requests with a key and hangs up must not have more answers on their way than whoever waits for them.
+func TestAnswersWithoutAListenerCount(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := newKept(t, live("one"))
+		slots := app.NewSlots(1)
+		b.chat.Slots = slots
+		free := func() bool {
+			synctest.Wait()
+			if slots.Take("anybody") != nil {
+				return false
+			}
+			slots.Release("anybody")
+			return true
+		}
+		s := stream(t.Context(), t, b, repeatable("k", "f"))
+		wantContent(t, s, "one")
+		if !free() {
+			t.Error("a run with a listener takes a slot beside that of its request")
+		}
+		s.Close()
+		if free() {
+			t.Error("a run without a listener takes no slot")
+		}
+		again := stream(t.Context(), t, b, repeatable("k", "f"))
+		if !free() {
+			t.Error("the slot stays taken when somebody listens again")
+		}
+		again.Close()
+		if free() {
+			t.Error("without a listener for the second time it takes no slot")
+		}
+		close(b.provider.live)
+		if !free() {
+			t.Error("the slot stays taken when the answer is complete")
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		b, _ := newKept(t, live("one"))
+		slots := app.NewSlots(1)
+		b.chat.Slots = slots
+		s := stream(t.Context(), t, b, repeatable("k", "f"))
+		wantContent(t, s, "one")
+		s.Close()
+		time.Sleep(2 * time.Minute) // given up by then
+		synctest.Wait()
+		if err := slots.Take("anybody"); err != nil {
+			t.Errorf("the slot stays taken when the answer is given up: %v", err)
+		}
+	})
+}

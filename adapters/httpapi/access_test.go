@@ -24,7 +24,7 @@ func guarded(e *testEdge, op *intake.Operation, limits *app.Limits) {
 	})
 	trusted := proxies{netip.MustParsePrefix("192.0.2.1/32")}
 	e.router.Method(op.Method, op.Path,
-		identify(op, known, limits, trusted)(limitRate(op, limits, trusted, e.errs.writeError)(authorize(op, e.errs.writeError)(h))))
+		identify(op, judgeCarefully(known, limits, gate{}, trusted))(limitRate(op, limits, trusted, e.errs.writeError)(authorize(op, e.errs.writeError)(h))))
 }
 
 // unlimited limits nothing.
@@ -181,7 +181,7 @@ func TestAccountsAreLimitedWhereverOneComesFrom(t *testing.T) {
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(w, r.Body) // has to be there still
 		})
-		e.router.Method(op.Method, op.Path, limitRate(op, limits, nil, e.errs.writeError)(validate(op, e.errs.writeError)(limitAccount(op, limits, e.errs.writeError)(h))))
+		e.router.Method(op.Method, op.Path, limitRate(op, limits, nil, e.errs.writeError)(validate(op, gate{}, e.errs.writeError)(limitAccount(op, limits, e.errs.writeError)(h))))
 	}
 	ask := func(path, addr, body string) *http.Response {
 		r := post(t, "/api/v1/auth/"+path, "application/json", body)
@@ -313,7 +313,7 @@ func TestAccessTokenOfARequest(t *testing.T) {
 		}
 		return domain.Principal{Type: domain.AuthJWT, UserID: "u1"}, nil
 	}
-	e.router.Method("GET", "/", identify(op, who, unlimited(), nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	e.router.Method("GET", "/", identify(op, judgeCarefully(who, unlimited(), gate{}, nil))(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(accessTokenFrom(r.Context())))
 	})))
 	for _, c := range []struct{ authorization, key, want string }{

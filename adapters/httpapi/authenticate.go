@@ -23,17 +23,35 @@ type identity struct {
 	err   error
 }
 
+// judgeFunc finds out who made a request.
+type judgeFunc = func(*http.Request) (domain.Principal, error)
+
+// judgeCarefully lets authenticate judge, but neither one key after the other (limits) nor so many at once that the database has to do
+// with nothing else (proving).
+func judgeCarefully(authenticate authenticateFunc, limits *app.Limits, proving gate, trusted proxies) judgeFunc {
+	return func(r *http.Request) (domain.Principal, error) {
+		authorization, apiKey := credential(r.Header, "Authorization"), credential(r.Header, "X-Api-Key")
+		if authorization != "" || apiKey != "" {
+			caller, err := proving.enter(r)
+			if err != nil {
+				return domain.Principal{}, err
+			}
+			defer proving.leave(caller)
+		}
+		return limits.Authenticate(r.Context(), trusted.client(r), authorization, apiKey, authenticate)
+	}
+}
+
 // identify finds out who calls an operation, and goes on either way: the rate limiter has to see callers who fail, too. authorize
-// decides later. limits sees to it that nobody can try one key after the other.
-func identify(op *intake.Operation, authenticate authenticateFunc, limits *app.Limits, trusted proxies) func(http.Handler) http.Handler {
+// decides later.
+func identify(op *intake.Operation, judge judgeFunc) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		if op.Public {
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			begun := time.Now()
-			who, err := limits.Authenticate(
-				r.Context(), trusted.client(r), credential(r.Header, "Authorization"), credential(r.Header, "X-Api-Key"), authenticate)
+			who, err := judge(r)
 			if rec := recorderFrom(r.Context()); rec != nil && err == nil {
 				rec.principal, rec.authentication = who.Type, time.Since(begun)
 			}

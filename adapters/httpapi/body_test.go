@@ -28,7 +28,7 @@ func validated(t *testing.T, key string) *testEdge {
 		}
 		_, _ = fmt.Fprintf(w, "%s|%s|%d", r.URL.RawQuery, body, r.ContentLength)
 	})
-	e.router.Method(op.Method, op.Path, limitBody(testLimit, e.errs.writeError)(validate(op, e.errs.writeError)(echo)))
+	e.router.Method(op.Method, op.Path, limitBody(testLimit, e.errs.writeError)(validate(op, gate{}, e.errs.writeError)(echo)))
 	return e
 }
 
@@ -135,7 +135,7 @@ func TestSlowBodies(t *testing.T) {
 	t.Parallel()
 	e := newTestEdge(t)
 	op := contractOperation(t, "POST /calculator/add")
-	e.router.Post("/calculator/add", validateWithin(op, 50*time.Millisecond, e.errs.writeError)(http.NotFoundHandler()).ServeHTTP)
+	e.router.Post("/calculator/add", validateWithin(op, 50*time.Millisecond, gate{}, e.errs.writeError)(http.NotFoundHandler()).ServeHTTP)
 	s := e.start(t)
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
 	if err != nil {
@@ -171,7 +171,7 @@ func TestDeadlineOfTheBodyDoesNotReachTheAnswer(t *testing.T) {
 			_, _ = w.Write([]byte("done"))
 		}
 	})
-	e.router.Post("/calculator/add", validateWithin(op, deadline, e.errs.writeError)(slow).ServeHTTP)
+	e.router.Post("/calculator/add", validateWithin(op, deadline, gate{}, e.errs.writeError)(slow).ServeHTTP)
 	s := e.start(t)
 	res, err := s.Client().Post(s.URL+"/calculator/add", "application/json", strings.NewReader("{}"))
 	if err != nil {
@@ -211,7 +211,7 @@ func TestPathsAreJudgedDecoded(t *testing.T) {
 	t.Parallel()
 	e := newTestEdge(t)
 	op := contractOperation(t, "GET /api/v0.2/personas/{persona_id}")
-	e.router.Method(op.Method, op.Path, validate(op, e.errs.writeError)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	e.router.Method(op.Method, op.Path, validate(op, gate{}, e.errs.writeError)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(chi.URLParam(r, "persona_id")))
 	})))
 	for id, want := range map[string]int{
@@ -230,7 +230,7 @@ func BenchmarkValidate(b *testing.B) {
 	const body = `{"message":"What is the height of the tower, and who built it?","provider":"openai","model":"gpt-4o-mini","stream":false,"persona_id":"default"}`
 	for name, h := range map[string]http.Handler{
 		"none": http.HandlerFunc(drain),
-		"edge": limitBody(1<<20, fail)(validate(op, fail)(http.HandlerFunc(drain))),
+		"edge": limitBody(1<<20, fail)(validate(op, gate{}, fail)(http.HandlerFunc(drain))),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -38,17 +38,17 @@ func NewInternal(c Config) (http.Handler, error) {
 }
 
 func (c Config) internalEdge(fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
-	concurrency := limitConcurrency(c.MaxConcurrent, fail)
+	bodies, running := c.gates()
 	return func(op *intake.Operation, handler http.Handler) http.Handler {
 		chain := chi.Middlewares{noteOrigin(c.TrustedProxies)}
 		if op.Limited || !op.Public { // others are probes, which anybody may ask
 			chain = append(chain, needForwarded(fail), identifyForwarded(op))
 		}
-		chain = append(chain, authorize(op, fail), limitBody(c.MaxBodyBytes, fail), validate(op, fail), implemented(op, fail))
+		chain = append(chain, authorize(op, fail), limitBody(c.MaxBodyBytes, fail), validate(op, bodies, fail))
 		if op.Limited {
-			chain = append(chi.Middlewares{concurrency}, chain...)
+			chain = append(chain, limitConcurrency(running, fail))
 		}
-		return chain.Handler(handler)
+		return append(chain, implemented(op, fail)).Handler(handler)
 	}
 }
 

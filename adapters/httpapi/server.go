@@ -36,7 +36,8 @@ type Config struct {
 	AllowedOrigins []string
 	TrustedProxies []netip.Prefix
 	MaxBodyBytes   int64
-	MaxConcurrent  int
+	Running        *app.Slots    // of operations
+	MaxConcurrent  int           // requests whose credentials are looked at, and whose bodies are on their way
 	LimitsShared   bool          // whether replicas count requests together as long as all is well
 	PingInterval   time.Duration // silence after which a stream sends a comment
 	Now            func() time.Time
@@ -100,7 +101,7 @@ func (c Config) handler(
 	root := chi.NewRouter()
 	root.Use(
 		withRequestID(c.NewRequestID), limitBodyTime(bodyTimeout), compression, accessLog(c.Log, c.AccessLevel), cors(c.AllowedOrigins),
-		recoverPanics(errs.writeError),
+		recoverPanics(errs.writeError), limitHead(errs.writeError),
 	)
 	root.NotFound(notFound(root, c.TrustedProxies, errs.writeError))
 	root.MethodNotAllowed(methodNotAllowed(root, errs.writeError))
@@ -123,21 +124,30 @@ func newServer(c Config) *server {
 }
 
 // edge puts around each operation what has to happen before it: nobody unknown gets past authorize, nobody over the limit gets a body
-// read, and only what obeys the contract reaches a handler. Probes stay out of the limits, so that a busy process is not taken for a
-// dead one.
+// read, only what obeys the contract reaches a handler, and only what is there as a whole takes a place among those that run. Probes
+// stay out of the limits, so that a busy process is not taken for a dead one.
 func (c Config) edge(fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
-	concurrency, authenticate := limitConcurrency(c.MaxConcurrent, fail), c.Audit.Watch(c.Identity.Authenticate)
+	byAddress := func(r *http.Request) string { return app.Caller{Address: proxies(c.TrustedProxies).client(r)}.ID() }
+	proving := gate{app.NewSlots(c.MaxConcurrent), byAddress}
+	bodies, running := c.gates()
+	judge := judgeCarefully(c.Audit.Watch(c.Identity.Authenticate), c.Limits, proving, c.TrustedProxies)
 	return func(op *intake.Operation, handler http.Handler) http.Handler {
 		chain := chi.Middlewares{
-			noteOrigin(c.TrustedProxies), noStore(op), identify(op, authenticate, c.Limits, c.TrustedProxies),
+			noteOrigin(c.TrustedProxies), noStore(op), identify(op, judge),
 			limitRate(op, c.Limits, c.TrustedProxies, fail), authorize(op, fail),
-			limitBody(c.MaxBodyBytes, fail), validate(op, fail), limitAccount(op, c.Limits, fail), implemented(op, fail),
+			limitBody(c.MaxBodyBytes, fail), validate(op, bodies, fail), limitAccount(op, c.Limits, fail),
 		}
 		if op.Limited {
-			chain = append(chi.Middlewares{concurrency}, chain...)
+			chain = append(chain, limitConcurrency(running, fail))
 		}
-		return chain.Handler(handler)
+		return append(chain, implemented(op, fail)).Handler(handler)
 	}
+}
+
+// gates makes those that requests pass whose caller has been looked at.
+func (c Config) gates() (bodies, running gate) {
+	byCaller := func(r *http.Request) string { return callerOf(r, c.TrustedProxies).ID() }
+	return gate{app.NewSlots(c.MaxConcurrent), byCaller}, gate{c.Running, byCaller}
 }
 
 // implemented answers operations that the contract has and the code has not.

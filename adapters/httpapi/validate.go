@@ -20,12 +20,13 @@ const preallocated = 64 << 10
 
 // validate lets only requests through to an operation that obey the contract. It reports all faults at once, and rewrites what the old
 // platform understood although the contract says it otherwise. It has to come after authorize: nobody unknown gets a body parsed.
-func validate(op *intake.Operation, fail failFunc) func(http.Handler) http.Handler {
-	return validateWithin(op, bodyTimeout, fail)
+// Bodies that are on their way have to pass a gate.
+func validate(op *intake.Operation, bodies gate, fail failFunc) func(http.Handler) http.Handler {
+	return validateWithin(op, bodyTimeout, bodies, fail)
 }
 
 // validateWithin is validate with another time for the body to arrive.
-func validateWithin(op *intake.Operation, timeout time.Duration, fail failFunc) func(http.Handler) http.Handler {
+func validateWithin(op *intake.Operation, timeout time.Duration, bodies gate, fail failFunc) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			begun := time.Now()
@@ -37,7 +38,7 @@ func validateWithin(op *intake.Operation, timeout time.Duration, fail failFunc) 
 				}
 			}
 			if op.JSONBody() {
-				data, err := readBody(w, r, timeout)
+				data, err := readThrough(bodies, w, r, timeout)
 				if err != nil {
 					fail(w, r, err)
 					return
@@ -84,6 +85,16 @@ func checkParameters(op *intake.Operation, r *http.Request) (*http.Request, []do
 		r.URL = &u
 	}
 	return r, append(faults, op.CheckHeader(r.Header)...)
+}
+
+// readThrough reads a body while it holds a place at the gate.
+func readThrough(bodies gate, w http.ResponseWriter, r *http.Request, timeout time.Duration) ([]byte, error) {
+	caller, err := bodies.enter(r)
+	if err != nil {
+		return nil, err
+	}
+	defer bodies.leave(caller)
+	return readBody(w, r, timeout)
 }
 
 // readBody reads a whole body, which limitBody has bounded, and does not wait for it for ever.

@@ -66,7 +66,8 @@ type config struct {
 	ServicePort      int     `env:"SERVICE_PORT" envDefault:"8666"`
 	AllowedOrigins   string  `env:"ALLOWED_ORIGINS" envDefault:"http://localhost:8666,http://localhost:3000" about:"for browsers; comma-separated, * for any"`
 	TrustedProxies   string  `env:"TRUSTED_PROXIES" about:"addresses or CIDRs whose X-Forwarded-* headers count; comma-separated"`
-	MaxConcurrent    int     `env:"MAX_CONCURRENT_REQUESTS" envDefault:"100"`
+	MaxConcurrent    int     `env:"MAX_CONCURRENT_REQUESTS" envDefault:"100" about:"running at once, streams included; one caller gets nine tenths at the most"`
+	MaxConnections   int     `env:"MAX_CONNECTIONS" envDefault:"10000" about:"open at once; when there are more, those that have waited longest for a request are closed. Fewer when the process may not open so many files"`
 	MaxBodyMB        int     `env:"MAX_REQUEST_BODY_MB" envDefault:"10"`
 	WorkerPoolSize   int     `env:"WORKER_POOL_SIZE" envDefault:"4"`
 	ShutdownTimeout  seconds `env:"SHUTDOWN_TIMEOUT" envDefault:"25" about:"how long running answers may take to finish when the process stops"`
@@ -265,7 +266,7 @@ func (c *config) validate() error {
 		name       string
 		value, min int
 	}{
-		{"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
+		{"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_CONNECTIONS", c.MaxConnections, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
 		{"DATABASE_POOL_SIZE", c.DatabasePool, 1}, {"DATABASE_MAX_OVERFLOW", c.DatabaseOverflow, 0},
 		{"LLM_MAX_RETRIES", c.LLMRetries, 0}, {"AUDIT_RETENTION_DAYS", c.AuditDays, 0},
 	} {

@@ -50,7 +50,7 @@ func newFaultBed(t *testing.T, settings ...string) *faultBed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := newHTTPServer(sys.handler, log)
+	server := newHTTPServer(sys.handler, c.connections(), sys.load.connection, log)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

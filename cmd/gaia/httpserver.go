@@ -28,11 +28,16 @@ type httpServer struct {
 	running sync.RWMutex // each running handler holds it for reading
 }
 
-func newHTTPServer(handler http.Handler, log *slog.Logger) *httpServer {
+// newHTTPServer makes a server with no more connections than so many. watch hears of each that begins and ends.
+func newHTTPServer(handler http.Handler, most int, watch func(net.Conn, http.ConnState), log *slog.Logger) *httpServer {
 	requests, cut := context.WithCancel(context.Background())
-	s := &httpServer{cut: cut}
+	s, open := &httpServer{cut: cut}, newConnections(most)
 	s.Server = http.Server{
-		Handler: s.counted(handler), BaseContext: func(net.Listener) context.Context { return requests },
+		Handler: open.serving(s.counted(handler)), BaseContext: func(net.Listener) context.Context { return requests },
+		ConnContext: open.remember, ConnState: func(conn net.Conn, state http.ConnState) {
+			open.state(conn, state)
+			watch(conn, state)
+		},
 		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}

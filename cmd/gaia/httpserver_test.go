@@ -40,7 +40,7 @@ func TestDrainWaitsForAnswersThatWereCutOff(t *testing.T) {
 		<-r.Context().Done()
 		time.Sleep(50 * time.Millisecond) // saving takes a while
 		saved = true
-	}), slog.New(slog.DiscardHandler))
+	}), 100, func(net.Conn, http.ConnState) {}, slog.New(slog.DiscardHandler))
 	conn := connect(t, s)
 	<-begun
 	if _, err := io.WriteString(conn, aRequest); err != nil { // while one waits, net/http can't notice that a connection is closed
@@ -61,7 +61,7 @@ func TestDrainLetsAnswersFinish(t *testing.T) {
 		begun <- struct{}{}
 		<-finish
 		_, _ = w.Write([]byte("whole"))
-	}), slog.New(slog.DiscardHandler))
+	}), 100, func(net.Conn, http.ConnState) {}, slog.New(slog.DiscardHandler))
 	conn := connect(t, s)
 	<-begun
 	close(finish)

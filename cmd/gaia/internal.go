@@ -57,7 +57,7 @@ func serveInternal(c config, handler http.Handler, log *slog.Logger, failed chan
 	if err != nil {
 		return nil, fmt.Errorf("can't serve at INTERNAL_ADDRESS: %w", err)
 	}
-	server := newHTTPServer(handler, log)
+	server := newHTTPServer(handler, c.connections(), func(net.Conn, http.ConnState) {}, log)
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			failed <- err

@@ -37,3 +37,14 @@ func wireLimits(c config, redis *rediskv.Client, probes map[string]ports.Probe, 
 		Account: c.RateAccount, Failures: c.RateFailures,
 	}, time.Now)
 }
+
+// ownFiles is how many files and connections of its own a process may need, beside one to a provider for each request.
+const ownFiles = 256
+
+// connections is how many clients may connect: no more than leave the process something to work with.
+func (c config) connections() int {
+	if files := maxFiles(); files > 0 {
+		return min(c.MaxConnections, max(files-ownFiles-c.MaxConcurrent, files/4))
+	}
+	return c.MaxConnections
+}

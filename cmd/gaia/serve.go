@@ -53,8 +53,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	server := newHTTPServer(sys.handler, log)
-	server.ConnState = sys.load.connection
+	server := newHTTPServer(sys.handler, c.connections(), sys.load.connection, log)
 	go func() { failed <- server.Serve(listener) }()
 	address := listener.Addr().String()
 	logging.Lifecycle(log, "listening", "address", address, "build", build, "environment", c.Environment, "database", sys.databaseKind)

@@ -102,7 +102,8 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 		return nil, err
 	}
 	active := app.NewActiveRequests()
-	chat := wireChat(c, models, personas, db, active, sys)
+	running := app.NewSlots(c.MaxConcurrent)
+	chat := wireChat(c, models, personas, db, active, running, sys)
 	conversations := app.NewConversations(app.ConversationDeps{Directory: db.directory, Personas: personas, Now: time.Now, NewID: newID})
 	keys := sys.startAPIKeys(c, db, cache, relay, log)
 	identity, err := wireIdentity(c, apiKey, keys, sys, log)
@@ -127,7 +128,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 		Performance: app.NewPerformance(app.PerformanceDeps{
 			Ledger: db.ledger, Marks: db.marks, Active: active, Selector: models.selector, Load: sys.load.read, Now: time.Now,
 		}),
-		Limits: limits, LimitsShared: redis != nil,
+		Limits: limits, LimitsShared: redis != nil, Running: running,
 		SupabaseURL: c.SupabaseURL, AllowedOrigins: splitList(c.AllowedOrigins), TrustedProxies: proxies,
 		MaxBodyBytes: int64(c.MaxBodyMB) << 20, MaxConcurrent: c.MaxConcurrent, PingInterval: c.PingInterval.duration(), Now: time.Now,
 		NewRequestID: newID, Log: log, AccessLevel: logging.LevelNetwork,
@@ -286,10 +287,10 @@ func wireModels(c config, log *slog.Logger) (models, error) {
 // chatsWait is how long answers without a listener may go on when the process stops: those with one have been waited for before.
 const chatsWait = 5 * time.Second
 
-func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, sys *system) *app.Chat {
+func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, running *app.Slots, sys *system) *app.Chat {
 	chat := app.NewChat(app.ChatDeps{
 		Personas: personas, Conversations: db.conversations, Completers: m.completers, Selector: m.selector,
-		Measurements: m.measurements, Active: active, Budgets: db.budgets, Answers: db.answers, Events: sys.events, Now: time.Now, NewID: newID,
+		Measurements: m.measurements, Active: active, Budgets: db.budgets, Answers: db.answers, Slots: running, Events: sys.events, Now: time.Now, NewID: newID,
 		Config: app.ChatConfig{
 			FirstEventWait: c.FirstEventWait.duration(), Retries: c.LLMRetries, DailyBudget: domain.FromDollars(c.DailyBudget),
 		},

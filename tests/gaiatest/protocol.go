@@ -18,7 +18,7 @@ var outside = []string{"/docs", "/redoc", "/openapi.json", "/metrics"}
 // isProtocolAnswer reports whether an answer comes from HTTP itself rather than from an operation.
 func isProtocolAnswer(req *http.Request, resp *http.Response) bool {
 	switch resp.StatusCode {
-	case http.StatusTemporaryRedirect, http.StatusMethodNotAllowed, http.StatusRequestHeaderFieldsTooLarge:
+	case http.StatusTemporaryRedirect, http.StatusMethodNotAllowed, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
 		return true
 	default:
 		return req.Method == http.MethodOptions
@@ -42,8 +42,10 @@ func (c *contract) checkProtocol(req *http.Request, resp *http.Response, body []
 			return errors.New("no Allow header")
 		}
 		return c.checkErrorBody(req, resp, body)
-	case status == http.StatusRequestHeaderFieldsTooLarge:
+	case status == http.StatusRequestHeaderFieldsTooLarge && resp.Header.Get("Content-Type") != "application/json":
 		return nil // the HTTP server itself answers, before anything of gaia runs
+	case status == http.StatusRequestURITooLong, status == http.StatusRequestHeaderFieldsTooLarge:
+		return c.checkErrorBody(req, resp, body)
 	case isOutside(req.URL.Path) && status == http.StatusOK:
 		return nil
 	case !known && slices.Contains([]int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusBadRequest}, status):
