@@ -267,7 +267,11 @@ func (a *Audit) Watch(
 		case domain.Unauthenticated:
 			a.Refused(ctx, RefusedToken, "")
 		case domain.Forbidden:
-			a.Refused(ctx, RefusedKey, "")
+			key := apiKey
+			if key == "" {
+				key = bearerToken(authorization)
+			}
+			a.Refused(ctx, RefusedKey, domain.KeyBeginning(key))
 		}
 		return who, err
 	}

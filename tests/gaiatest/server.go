@@ -44,6 +44,14 @@ type Server struct {
 // when the test fails.
 func Start(t testing.TB, settings ...Settings) *Server {
 	t.Helper()
+	s := Launch(t, settings...)
+	s.awaitReady()
+	return s
+}
+
+// Launch is Start for a server that will not be ready, because a part that it needs is away: it returns when the server listens.
+func Launch(t testing.TB, settings ...Settings) *Server {
+	t.Helper()
 	s := &Server{
 		t: t, transport: newTransport(),
 		settings: Settings{
@@ -59,7 +67,6 @@ func Start(t testing.TB, settings ...Settings) *Server {
 	}
 	t.Cleanup(s.cleanup)
 	s.launch()
-	s.awaitReady()
 	return s
 }
 
