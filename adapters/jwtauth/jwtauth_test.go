@@ -1,6 +1,9 @@
 package jwtauth_test
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
@@ -8,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -313,11 +317,22 @@ func TestIssuerCountsWhenConfigured(t *testing.T) {
 }
 
 func FuzzVerify(f *testing.F) {
-	v := newVerifier(f)
-	good := hs256(f, nil)
+	// The same key in every process that fuzzes, or none would know the tokens of another's corpus.
+	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	es := issuerKey{"es", jwt.SigningMethodES256, private}
+	v := start(f, jwtauth.Config{Secret: secret, KeysURL: newKeyServer(f, es).URL, CacheTTL: time.Hour})
+	good, public := hs256(f, nil), es.token(f, nil)
+	wantGood(f, v, public, "the published key")
 	f.Add(good)
+	f.Add(public)
 	f.Add(hs256(f, jwt.MapClaims{"aud": []string{"authenticated"}, "nbf": 1}))
 	f.Add(sign(f, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, nil, goodClaims(nil)))
+	f.Add(sign(f, jwt.SigningMethodHS256, []byte(secret), map[string]any{"alg": "ES256", "kid": "es"}, goodClaims(nil)))
+	f.Add(sign(f, jwt.SigningMethodES256, private, map[string]any{"alg": "HS256", "kid": "es"}, goodClaims(nil)))
+	f.Add(sign(f, jwt.SigningMethodES256, private, map[string]any{"kid": "../es"}, goodClaims(nil)))
 	f.Add(signRaw(`{"alg":"HS256","crit":[]}`, `{"sub":1,"exp":1e300}`))
 	f.Add(good + "." + good)
 	f.Add("..")
@@ -329,11 +344,19 @@ func FuzzVerify(f *testing.F) {
 			}
 			return
 		}
-		// Whatever is accepted must carry the right signature, checked here without the library.
+		// Whatever is accepted must carry a right signature, checked here without the library.
 		dot := strings.LastIndexByte(token, '.')
 		signature, decodeErr := base64.RawURLEncoding.DecodeString(token[dot+1:])
-		if decodeErr != nil || !hmac.Equal(signature, hmacOf(token[:dot])) || who.UserID == "" {
+		right := hmac.Equal(signature, hmacOf(token[:dot]))
+		if !right && len(signature) == 64 {
+			hash := sha256.Sum256([]byte(token[:dot]))
+			right = ecdsa.Verify(&private.PublicKey, hash[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
+		}
+		if decodeErr != nil || !right || who.UserID == "" {
 			t.Fatalf("accepted %q for %+v", token, who)
+		}
+		if again, err := v.Verify(t.Context(), token); err != nil || again.UserID != who.UserID {
+			t.Fatalf("the second time: %+v, %v", again, err)
 		}
 	})
 }

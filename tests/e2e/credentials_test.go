@@ -8,8 +8,10 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -359,6 +361,38 @@ func wrongPlaces(i issuer) map[string]attempt {
 		"query: api_key": {query: "?api_key=" + k, want: 401}, "query: X-API-Key": {query: "?X-API-Key=" + k, want: 401}, "query: access_token": {query: "?access_token=" + token, want: 401}, "query: token": {query: "?token=" + token, want: 401},
 		"query: Authorization": {query: "?Authorization=Bearer%20" + token, want: 401}, "query: _auth": {query: "?_auth=%7B%22auth_type%22%3A%22api_key%22%7D", want: 401},
 	}
+}
+
+// TestTheKeysOfTheProviderAreAway: what can't be judged is not called bad, and everything else goes on.
+func TestTheKeysOfTheProviderAreAway(t *testing.T) {
+	t.Parallel()
+	who := newIssuer(t)
+	var there atomic.Bool
+	jwks := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !there.Load() {
+			http.Error(w, "down", http.StatusBadGateway)
+			return
+		}
+		who.jwks.Config.Handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(jwks.Close)
+	server := gaiatest.Start(t, who.settings(), gaiatest.Settings{"SUPABASE_JWKS_URL": jwks.URL})
+	token := who.es256(nil, claims())
+	r := server.Anonymous().With("Authorization", "Bearer "+token).Get(guarded).Want(http.StatusServiceUnavailable)
+	if r.JSON().Text("detail") != "The keys of the identity provider are not available" || r.Header.Get("Retry-After") == "" || r.Header.Get("WWW-Authenticate") != "" {
+		t.Errorf("%v: %s", r.Header, r.Body)
+	}
+	for name, a := range map[string]attempt{
+		"a good key beside it": {bearer: token, key: []string{gaiatest.APIKey}, want: 200}, "an unknown key beside it": {bearer: token, key: []string{"nope"}, want: 503}, "a key alone": {key: []string{gaiatest.APIKey}, want: 200},
+		"RS256": {bearer: who.rs256(nil, claims()), want: 503}, "HS256": {bearer: who.hs256(nil, claims()), want: 200}, "expired": {bearer: who.es256(nil, claims(object{"exp": 1})), want: 401}, "garbage": {bearer: "nope", want: 401},
+		"no algorithm": {bearer: who.es256(object{"alg": "none"}, claims()), want: 401}, "no kid": {bearer: who.es256(object{"kid": nil}, claims()), want: 401},
+	} {
+		t.Run(name, func(t *testing.T) { a.check(t, server) })
+	}
+	there.Store(true)
+	gaiatest.Eventually(t, patience, "the token is taken", func() bool {
+		return server.Anonymous().With("Authorization", "Bearer "+token).Get(guarded).Status == http.StatusOK
+	})
 }
 
 // TestIdentityInABodyIsIgnored: _auth is between services, and nothing that a client may say or hear.
