@@ -32,7 +32,7 @@ func BenchmarkChat(b *testing.B) {
 	defer provider.Close()
 	dir := b.TempDir()
 	c, err := loadConfig(filepath.Join(dir, "absent"), []string{
-		"OPENAI_API_KEY=sk", "OPENAI_BASE_URL=" + provider.URL + "/v1", "DEFAULT_LLM_MODEL=gpt-4o-mini", "MAX_CONCURRENT_REQUESTS=1000", "RATE_LIMIT_REQUESTS=0",
+		"LOCAL_ACCOUNTS=off", "OPENAI_API_KEY=sk", "OPENAI_BASE_URL=" + provider.URL + "/v1", "DEFAULT_LLM_MODEL=gpt-4o-mini", "MAX_CONCURRENT_REQUESTS=1000", "RATE_LIMIT_REQUESTS=0",
 	})
 	if err != nil {
 		b.Fatal(err)

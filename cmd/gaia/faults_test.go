@@ -39,7 +39,7 @@ func newFaultBed(t *testing.T, settings ...string) *faultBed {
 	provider := upstream.New()
 	dir := t.TempDir()
 	c, err := loadConfig(filepath.Join(dir, "absent"), append([]string{
-		"OPENAI_API_KEY=" + upstream.Key, "OPENAI_BASE_URL=" + provider.OpenAI(), "DEFAULT_LLM_MODEL=gpt-4o-mini", "LLM_MAX_RETRIES=0",
+		"LOCAL_ACCOUNTS=off", "OPENAI_API_KEY=" + upstream.Key, "OPENAI_BASE_URL=" + provider.OpenAI(), "DEFAULT_LLM_MODEL=gpt-4o-mini", "LLM_MAX_RETRIES=0",
 		"STREAM_FIRST_EVENT_WAIT=0.1", "STREAM_PING_INTERVAL=0.05", "LLM_FIRST_TOKEN_TIMEOUT=3", "LLM_IDLE_TIMEOUT=3",
 	}, settings...))
 	if err != nil {
