@@ -102,7 +102,7 @@ type StoredToken struct {
 	NextUsedAt time.Time
 }
 
-// OldestToken is since when used tokens are remembered: as long as a session may rest.
+// OldestToken is since when used tokens have to be remembered: as long as a session may rest.
 func (r Renewal) OldestToken() time.Time { return r.At.Add(r.At.Sub(r.EndsAt)) }
 
 // Judge says what a renewal with a token of a session may do; store tells whether the next token has still to be stored.

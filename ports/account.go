@@ -59,7 +59,7 @@ type SessionStore interface {
 	Get(ctx context.Context, id string, now time.Time) (domain.StoredSession, error)
 	// Renew uses up a refresh token, as Renewal.Judge says; renewals of one session must happen one after the other. A reused token
 	// must end the session. A token that is unknown or whose session has ended must be domain.NotFound, one beyond Renewal.MaxTokens
-	// domain.Limited. Done renewals set when the session ends, and forget tokens that were used longer ago than the session may rest.
+	// domain.Limited after those were forgotten that were used before Renewal.OldestToken. Done renewals set when the session ends.
 	Renew(ctx context.Context, r domain.Renewal) (domain.StoredSession, domain.RenewalResult, error)
 	// End ends a session with all its tokens; ending what has ended is no error.
 	End(ctx context.Context, id string) error

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -136,10 +137,10 @@ func (s *session) look(hash string) domain.StoredToken {
 
 // passOn keeps the next token.
 func (s *session) passOn(r domain.Renewal, seen domain.StoredToken) error {
-	for hash, token := range s.tokens {
-		if !token.used.IsZero() && token.used.Before(asStored(r.OldestToken())) {
-			delete(s.tokens, hash)
-		}
+	if len(s.tokens) >= r.MaxTokens {
+		maps.DeleteFunc(s.tokens, func(_ string, token *refreshToken) bool {
+			return !token.used.IsZero() && token.used.Before(asStored(r.OldestToken()))
+		})
 	}
 	if len(s.tokens) >= r.MaxTokens {
 		return domain.RenewedTooOften()

@@ -82,12 +82,9 @@ func (s *SessionStore) Renew(ctx context.Context, r domain.Renewal) (session dom
 		if session = sessionFromRow(row); session.Ended(r.At) {
 			return errNotFound()
 		}
-		token, err := q.GetToken(ctx, r.TokenHash)
+		seen, err := lookAt(ctx, q, row.ID, r)
 		if err != nil {
 			return err
-		}
-		seen := domain.StoredToken{
-			UsedAt: timeOrZero(token.UsedAt), NextHash: orEmpty(token.NextHash), NextUsedAt: timeOrZero(token.NextUsedAt),
 		}
 		var store bool
 		switch result, store = r.Judge(seen); {
@@ -108,17 +105,30 @@ func (s *SessionStore) Renew(ctx context.Context, r domain.Renewal) (session dom
 	return session, result, nil
 }
 
+// lookAt finds a token of a session and what was made from it. That is next unless the signing key has changed, and then rare enough to look
+// through the whole session.
+func lookAt(ctx context.Context, q *sqlcgen.Queries, sessionID uuid.UUID, r domain.Renewal) (domain.StoredToken, error) {
+	token, err := q.GetToken(ctx, sqlcgen.GetTokenParams{TokenHash: r.TokenHash, Next: r.NextHash})
+	if err != nil {
+		return domain.StoredToken{}, err
+	}
+	seen := domain.StoredToken{
+		UsedAt: timeOrZero(token.UsedAt), NextHash: orEmpty(token.NextHash), NextUsedAt: timeOrZero(token.NextUsedAt),
+	}
+	if seen.UsedAt.IsZero() || seen.NextHash != "" {
+		return seen, nil
+	}
+	next, err := q.GetNextToken(ctx, sqlcgen.GetNextTokenParams{SessionID: sessionID, ParentHash: &r.TokenHash})
+	if noRow(err) {
+		return seen, nil
+	}
+	seen.NextHash, seen.NextUsedAt = next.TokenHash, timeOrZero(next.UsedAt)
+	return seen, err
+}
+
 // passOn stores the next token of a session.
 func passOn(ctx context.Context, q *sqlcgen.Queries, sessionID uuid.UUID, r domain.Renewal, seen domain.StoredToken) error {
-	oldest := asStored(r.OldestToken())
-	if err := q.ForgetTokens(ctx, sqlcgen.ForgetTokensParams{SessionID: sessionID, Before: &oldest}); err != nil {
-		return err
-	}
-	many, err := q.CountTokens(ctx, sessionID)
-	if err == nil && many >= int64(r.MaxTokens) {
-		err = domain.RenewedTooOften()
-	}
-	if err != nil {
+	if err := makeRoom(ctx, q, sessionID, r); err != nil {
 		return err
 	}
 	if seen.NextHash != "" {
@@ -132,6 +142,23 @@ func passOn(ctx context.Context, q *sqlcgen.Queries, sessionID uuid.UUID, r doma
 	return q.InsertToken(ctx, sqlcgen.InsertTokenParams{
 		TokenHash: r.NextHash, SessionID: sessionID, ParentHash: &r.TokenHash, CreatedAt: r.At,
 	})
+}
+
+// makeRoom forgets tokens of a session that has as many as one may have.
+func makeRoom(ctx context.Context, q *sqlcgen.Queries, sessionID uuid.UUID, r domain.Renewal) error {
+	many, err := q.CountTokens(ctx, sessionID)
+	if err != nil || many < int64(r.MaxTokens) {
+		return err
+	}
+	oldest := asStored(r.OldestToken())
+	if err := q.ForgetTokens(ctx, sqlcgen.ForgetTokensParams{SessionID: sessionID, Before: &oldest}); err != nil {
+		return err
+	}
+	many, err = q.CountTokens(ctx, sessionID)
+	if err == nil && many >= int64(r.MaxTokens) {
+		err = domain.RenewedTooOften()
+	}
+	return err
 }
 
 // End implements ports.SessionStore.

@@ -33,7 +33,7 @@ func SessionStore(t *testing.T, empty func(*testing.T) AccountSetup) {
 		"of racing renewals with an older token the session ends":     renewReuseRace,
 		"another next token takes the place of an unused one":         renewOtherKey,
 		"tokens beyond the limit are Limited":                         renewLimit,
-		"tokens that were used long ago are forgotten":                renewForgets,
+		"tokens that were used long ago make room":                    renewForgets,
 		"End ends one session with its tokens, and once more is fine": sessionEnd,
 		"EndAll ends all sessions of one account":                     sessionEndAll,
 		"Expire forgets what ended before":                            sessionExpire,
@@ -348,17 +348,23 @@ func renewLimit(t *testing.T, s AccountSetup) {
 }
 
 func renewForgets(t *testing.T, s AccountSetup) {
-	session, first := signIn(t, s)
+	_, first := signIn(t, s)
 	second, third := reuse(t, s, first)
 	day := rest + time.Microsecond // after first was used
-	session.EndsAt = accountTime.Add(time.Second + rest)
-	r := aRenewal(third, aHash(), day)
-	renew(t, s.SessionsA, r, domain.RenewalDone)
+	token := third
+	renewOn := func() {
+		t.Helper()
+		next := aHash()
+		renew(t, s.SessionsA, aRenewal(token, next, day), domain.RenewalDone)
+		token = next
+	}
+	for range maxTokens - 3 {
+		renewOn()
+	}
+	renewOn() // which takes the place of the first one
+	wantNoRenewal(t, s.SessionsA, aRenewal(token, aHash(), day), domain.Limited, "one token too many")
 	wantNoRenewal(t, s.SessionsA, aRenewal(first, second, day), domain.NotFound, "a forgotten token")
-	wantStoredSession(t, s.SessionsA, domain.StoredSession{
-		ID: session.ID, AccountID: session.AccountID, CreatedAt: session.CreatedAt, EndsAt: r.EndsAt,
-	}, r.At)
-	renew(t, s.SessionsA, aRenewal(second, third, day), domain.RenewalReused) // this one is still known
+	renew(t, s.SessionsA, aRenewal(second, third, day+grace), domain.RenewalReused) // this one is still known
 }
 
 func sessionEnd(t *testing.T, s AccountSetup) {

@@ -72,8 +72,14 @@ FOR UPDATE OF s;
 -- name: GetToken :one
 SELECT t.used_at, n.token_hash AS next_hash, n.used_at AS next_used_at
 FROM refresh_tokens AS t
-LEFT JOIN refresh_tokens AS n ON n.session_id = t.session_id AND n.parent_hash = t.token_hash
+LEFT JOIN refresh_tokens AS n ON n.token_hash = sqlc.arg(next) AND n.parent_hash = t.token_hash
 WHERE t.token_hash = $1;
+
+-- name: GetNextToken :one
+-- Looks through all tokens of the session.
+SELECT token_hash, used_at
+FROM refresh_tokens
+WHERE session_id = $1 AND parent_hash = $2;
 
 -- name: InsertToken :exec
 INSERT INTO refresh_tokens (token_hash, session_id, parent_hash, created_at) VALUES ($1, $2, $3, $4);

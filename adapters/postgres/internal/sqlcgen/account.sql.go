@@ -175,6 +175,30 @@ func (q *Queries) GetAccountByEmail(ctx context.Context, email string) (Account,
 	return i, err
 }
 
+const getNextToken = `-- name: GetNextToken :one
+SELECT token_hash, used_at
+FROM refresh_tokens
+WHERE session_id = $1 AND parent_hash = $2
+`
+
+type GetNextTokenParams struct {
+	SessionID  uuid.UUID
+	ParentHash *string
+}
+
+type GetNextTokenRow struct {
+	TokenHash string
+	UsedAt    *time.Time
+}
+
+// Looks through all tokens of the session.
+func (q *Queries) GetNextToken(ctx context.Context, arg GetNextTokenParams) (GetNextTokenRow, error) {
+	row := q.db.QueryRow(ctx, getNextToken, arg.SessionID, arg.ParentHash)
+	var i GetNextTokenRow
+	err := row.Scan(&i.TokenHash, &i.UsedAt)
+	return i, err
+}
+
 const getSession = `-- name: GetSession :one
 SELECT id, account_id, created_at, ends_at
 FROM account_sessions
@@ -201,9 +225,14 @@ func (q *Queries) GetSession(ctx context.Context, arg GetSessionParams) (Account
 const getToken = `-- name: GetToken :one
 SELECT t.used_at, n.token_hash AS next_hash, n.used_at AS next_used_at
 FROM refresh_tokens AS t
-LEFT JOIN refresh_tokens AS n ON n.session_id = t.session_id AND n.parent_hash = t.token_hash
+LEFT JOIN refresh_tokens AS n ON n.token_hash = $2 AND n.parent_hash = t.token_hash
 WHERE t.token_hash = $1
 `
+
+type GetTokenParams struct {
+	TokenHash string
+	Next      string
+}
 
 type GetTokenRow struct {
 	UsedAt     *time.Time
@@ -211,8 +240,8 @@ type GetTokenRow struct {
 	NextUsedAt *time.Time
 }
 
-func (q *Queries) GetToken(ctx context.Context, tokenHash string) (GetTokenRow, error) {
-	row := q.db.QueryRow(ctx, getToken, tokenHash)
+func (q *Queries) GetToken(ctx context.Context, arg GetTokenParams) (GetTokenRow, error) {
+	row := q.db.QueryRow(ctx, getToken, arg.TokenHash, arg.Next)
 	var i GetTokenRow
 	err := row.Scan(&i.UsedAt, &i.NextHash, &i.NextUsedAt)
 	return i, err

@@ -170,6 +170,30 @@ func (q *Queries) GetAccountByEmail(ctx context.Context, email string) (Account,
 	return i, err
 }
 
+const getNextToken = `-- name: GetNextToken :one
+SELECT token_hash, used_at
+FROM refresh_tokens
+WHERE session_id = ?1 AND parent_hash = ?2
+`
+
+type GetNextTokenParams struct {
+	SessionID  string
+	ParentHash *string
+}
+
+type GetNextTokenRow struct {
+	TokenHash string
+	UsedAt    *int64
+}
+
+// Looks through all tokens of the session.
+func (q *Queries) GetNextToken(ctx context.Context, arg GetNextTokenParams) (GetNextTokenRow, error) {
+	row := q.queryRow(ctx, q.getNextTokenStmt, getNextToken, arg.SessionID, arg.ParentHash)
+	var i GetNextTokenRow
+	err := row.Scan(&i.TokenHash, &i.UsedAt)
+	return i, err
+}
+
 const getSession = `-- name: GetSession :one
 SELECT id, account_id, created_at, ends_at
 FROM account_sessions
@@ -215,9 +239,14 @@ func (q *Queries) GetSessionOfToken(ctx context.Context, tokenHash string) (Acco
 const getToken = `-- name: GetToken :one
 SELECT t.used_at, n.token_hash AS next_hash, n.used_at AS next_used_at
 FROM refresh_tokens AS t
-LEFT JOIN refresh_tokens AS n ON n.session_id = t.session_id AND n.parent_hash = t.token_hash
-WHERE t.token_hash = ?1
+LEFT JOIN refresh_tokens AS n ON n.token_hash = ?1 AND n.parent_hash = t.token_hash
+WHERE t.token_hash = ?2
 `
+
+type GetTokenParams struct {
+	Next      string
+	TokenHash string
+}
 
 type GetTokenRow struct {
 	UsedAt     *int64
@@ -225,8 +254,8 @@ type GetTokenRow struct {
 	NextUsedAt *int64
 }
 
-func (q *Queries) GetToken(ctx context.Context, tokenHash string) (GetTokenRow, error) {
-	row := q.queryRow(ctx, q.getTokenStmt, getToken, tokenHash)
+func (q *Queries) GetToken(ctx context.Context, arg GetTokenParams) (GetTokenRow, error) {
+	row := q.queryRow(ctx, q.getTokenStmt, getToken, arg.Next, arg.TokenHash)
 	var i GetTokenRow
 	err := row.Scan(&i.UsedAt, &i.NextHash, &i.NextUsedAt)
 	return i, err

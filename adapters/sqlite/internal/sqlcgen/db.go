@@ -141,6 +141,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getMessageCountStmt, err = db.PrepareContext(ctx, getMessageCount); err != nil {
 		return nil, fmt.Errorf("error preparing query GetMessageCount: %w", err)
 	}
+	if q.getNextTokenStmt, err = db.PrepareContext(ctx, getNextToken); err != nil {
+		return nil, fmt.Errorf("error preparing query GetNextToken: %w", err)
+	}
 	if q.getPersonaStmt, err = db.PrepareContext(ctx, getPersona); err != nil {
 		return nil, fmt.Errorf("error preparing query GetPersona: %w", err)
 	}
@@ -479,6 +482,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getMessageCountStmt: %w", cerr)
 		}
 	}
+	if q.getNextTokenStmt != nil {
+		if cerr := q.getNextTokenStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getNextTokenStmt: %w", cerr)
+		}
+	}
 	if q.getPersonaStmt != nil {
 		if cerr := q.getPersonaStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getPersonaStmt: %w", cerr)
@@ -787,6 +795,7 @@ type Queries struct {
 	getKeyToChangeStmt            *sql.Stmt
 	getMarkStmt                   *sql.Stmt
 	getMessageCountStmt           *sql.Stmt
+	getNextTokenStmt              *sql.Stmt
 	getPersonaStmt                *sql.Stmt
 	getPersonaOfStmt              *sql.Stmt
 	getPreferenceStmt             *sql.Stmt
@@ -878,6 +887,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getKeyToChangeStmt:            q.getKeyToChangeStmt,
 		getMarkStmt:                   q.getMarkStmt,
 		getMessageCountStmt:           q.getMessageCountStmt,
+		getNextTokenStmt:              q.getNextTokenStmt,
 		getPersonaStmt:                q.getPersonaStmt,
 		getPersonaOfStmt:              q.getPersonaOfStmt,
 		getPreferenceStmt:             q.getPreferenceStmt,
