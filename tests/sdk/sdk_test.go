@@ -41,6 +41,12 @@ func TestOpenAIModels(t *testing.T) {
 	runNode(t, "models.test.js", nil)
 }
 
+// TestOpenAILimits is what the `openai` package does when Gaia itself says that it is enough.
+func TestOpenAILimits(t *testing.T) {
+	t.Parallel()
+	runNode(t, "limits.test.js", gaiatest.Settings{"RATE_LIMIT_REQUESTS": "2", "RATE_LIMIT_PERIOD": "second"})
+}
+
 // TestVercel is `ai` with `@ai-sdk/openai-compatible`, and the transport that `ai` has for chats in a browser.
 func TestVercel(t *testing.T) {
 	t.Parallel()
