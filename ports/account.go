@@ -22,8 +22,8 @@ type Accounts interface {
 	// all be domain.CodeBadCredentials with the same message.
 	Login(ctx context.Context, email, password string) (domain.AccountSession, error)
 	// Refresh renews the session of a refresh token, which is used up by it. Sending the same token again right away, as one does
-	// after an answer was lost, must go well; once the token that came of it was used, it must end the session. Any token that is
-	// not good must be domain.CodeBadRefreshToken.
+	// after an answer was lost, must go well; some seconds after the token that came of it was used, it must end the session. Any token
+	// that is not good must be domain.CodeBadRefreshToken.
 	Refresh(ctx context.Context, refreshToken string) (domain.AccountSession, error)
 	// Logout ends the session of an access token with its refresh tokens, and no other. A session that has ended must be no error.
 	Logout(ctx context.Context, accessToken string) error
