@@ -213,6 +213,6 @@ func (c Config) validateForOthers(fail failFunc) http.HandlerFunc {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(answer)
+		_ = json.NewEncoder(w).Encode(answer) // #nosec G117 -- api_key is always null
 	}
 }
