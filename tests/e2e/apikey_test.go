@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"regexp"
 	"slices"
@@ -9,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"gaia/domain"
 	"gaia/tests/gaiatest"
@@ -355,4 +359,50 @@ func TestLastUse(t *testing.T) {
 			t.Errorf("last used at %v, %v, want it after %v", at, err, begun)
 		}
 	})
+}
+
+// TestKeysOfTheOldPlatformWork: rows as it made them, of any form, with what they were meant to allow.
+func TestKeysOfTheOldPlatformWork(t *testing.T) {
+	t.Parallel()
+	backend := gaiatest.Full(t)
+	conn, err := pgx.Connect(t.Context(), backend.Settings["DATABASE_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	user := uuid.NewString()
+	if _, err := conn.Exec(t.Context(), `INSERT INTO users (id, email) VALUES ($1, 'ada@example.com')`, user); err != nil {
+		t.Fatal(err)
+	}
+	server := backend.Start(t)
+	for _, old := range []struct {
+		key, permissions, expires string
+		active                    bool
+		read, write               int // status of a route for chat:read, and of one for chat:write
+	}{
+		{"gaia_production_abcdefghijklmnopqrstuvwxyz012345", `{"admin": true}`, "2999-01-01", true, 200, 200},
+		{"gaia_dev_ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", `{}`, "2999-01-01", true, 200, 200},
+		{"some-other-key", `["chat:read"]`, "2999-01-01", true, 200, 403},
+		{"of all chats", `["chat"]`, "2999-01-01", true, 200, 200},
+		{"of all assets", `["assets"]`, "2999-01-01", true, 403, 403},
+		{"expired", `{}`, "2020-01-01", true, 403, 403},
+		{"revoked", `{}`, "2999-01-01", false, 403, 403},
+	} {
+		sum := sha256.Sum256([]byte(old.key))
+		_, err := conn.Exec(t.Context(), `INSERT INTO api_keys (user_id, key_hash, name, permissions, is_active, expires_at) VALUES ($1, $2, 'old', $3, $4, $5)`,
+			user, hex.EncodeToString(sum[:]), old.permissions, old.active, old.expires+"T00:00:00Z")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := withKey(server, old.key)
+		c.Get(probeRoute).Want(old.read)
+		c.Post("/api/v1/chat", message("Hello")).Want(old.write)
+		if domain.HasKeyShape(old.key) {
+			server.Anonymous().With("Authorization", "Bearer "+old.key).Get(probeRoute).Want(old.read)
+		}
+	}
+	if total := server.As(user).Get(keysRoute).Want(http.StatusOK).JSON().Number("total"); total != 7 {
+		t.Errorf("their user sees %v of them", total)
+	}
+	wantCount(t, server.As(user), 6) // all of them speak for their user
 }
