@@ -58,7 +58,7 @@ func identify(op *intake.Operation, judge judgeFunc) func(http.Handler) http.Han
 			id := identity{who: who, err: err}
 			if err == nil && who.Type == domain.AuthJWT {
 				_, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-				id.token = strings.TrimSpace(token)
+				id.token = strings.Trim(token, " \t") // as it was judged
 			}
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), identityKey{}, id)))
 		})

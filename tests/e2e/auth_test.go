@@ -51,19 +51,60 @@ func signUp(server *gaiatest.Server, email string) (access, refresh, userID stri
 	return r.Text("session", "access_token"), r.Text("session", "refresh_token"), r.Text("user", "id")
 }
 
-// TestSigningInAndOut is the life of an account, with tokens of each kind that Supabase signs.
+// TestSigningInAndOut is the life of an account.
 func TestSigningInAndOut(t *testing.T) {
 	t.Parallel()
 	gaiatest.OnBackends(t, func(t *testing.T, b gaiatest.Backend) {
-		for _, alg := range []string{"HS256", "ES256", "RS256"} {
-			t.Run(alg, func(t *testing.T) {
-				_, settings := supabase(t, gotrue.Settings{Alg: alg})
-				// Replicas of a backend share its database: each of these has the folder of the backend, or a database of its own.
-				lifeOfAnAccount(t, b.Start(t, settings))
-			})
-		}
+		_, settings := supabase(t, gotrue.Settings{})
+		lifeOfAnAccount(t, b.Start(t, settings))
 	})
 }
+
+// TestSigningInWithPublishedKeys is the same where Supabase signs with keys of its own.
+func TestSigningInWithPublishedKeys(t *testing.T) {
+	t.Parallel()
+	for _, alg := range []string{"ES256", "RS256"} {
+		t.Run(alg, func(t *testing.T) {
+			t.Parallel()
+			_, settings := supabase(t, gotrue.Settings{Alg: alg})
+			lifeOfAnAccount(t, gaiatest.Start(t, settings))
+		})
+	}
+}
+
+// TestShapesOfAccounts: clients find every field that the old platform's library wrote, also the empty ones.
+func TestShapesOfAccounts(t *testing.T) {
+	t.Parallel()
+	_, settings := supabase(t, gotrue.Settings{})
+	answer := gaiatest.Start(t, settings).Anonymous().Post("/api/v1/auth/register", credentials(userEmail, userPassword)).Want(http.StatusOK).JSON()
+	for _, c := range []struct {
+		at   []any
+		want string
+	}{
+		{nil, "session user"},
+		{[]any{"session"}, "access_token expires_at expires_in provider_refresh_token provider_token refresh_token token_type user"},
+		{[]any{"user"}, fieldsOfUser},
+		{[]any{"session", "user"}, fieldsOfUser},
+		{[]any{"user", "identities", 0}, "created_at id identity_data identity_id last_sign_in_at provider updated_at user_id"},
+	} {
+		object, _ := answer.At(c.at...).(map[string]any)
+		if got := strings.Join(slices.Sorted(maps.Keys(object)), " "); got != c.want {
+			t.Errorf("%v has %s\nwant %s", c.at, got, c.want)
+		}
+	}
+	for _, when := range []string{"created_at", "updated_at", "last_sign_in_at", "email_confirmed_at"} {
+		if at := answer.Text("user", when); !strings.HasSuffix(at, "Z") {
+			t.Errorf("%s is %s", when, at)
+		}
+	}
+	expires := answer.Number("session", "expires_at")
+	if wait := time.Until(time.Unix(int64(expires), 0)); wait < 50*time.Minute || wait > time.Hour || answer.Number("session", "expires_in") != 3600 {
+		t.Errorf("expires at %v", expires)
+	}
+}
+
+const fieldsOfUser = "action_link app_metadata aud confirmation_sent_at confirmed_at created_at email email_change_sent_at email_confirmed_at factors id " +
+	"identities invited_at is_anonymous last_sign_in_at new_email new_phone phone phone_confirmed_at recovery_sent_at role updated_at user_metadata"
 
 func lifeOfAnAccount(t *testing.T, server *gaiatest.Server) {
 	t.Helper()
