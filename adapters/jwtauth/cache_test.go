@@ -64,6 +64,16 @@ func TestWhatAKnownTokenCosts(t *testing.T) { //nolint:paralleltest // see above
 	if n := cost(0); n < 10 {
 		t.Errorf("%v allocations are too few for judging: something is kept although it must not be", n)
 	}
+	clock := newClock()
+	v := start(t, jwtauth.Config{Secret: secret, CacheTTL: time.Minute, Now: clock.now})
+	token := hs256(t, jwt.MapClaims{"exp": now.Add(1000 * time.Hour).Unix()})
+	n := testing.AllocsPerRun(100, func() {
+		clock.advance(time.Minute)
+		wantGood(t, v, token, "a minute later")
+	})
+	if n < 10 {
+		t.Errorf("%v allocations are too few for judging: a token is kept for longer than it may be", n)
+	}
 }
 
 func TestForget(t *testing.T) {
@@ -100,6 +110,25 @@ func TestForget(t *testing.T) {
 	wantKind(t, v, unknown, domain.Unauthenticated, "after a while")
 	if err := v.Forget(t.Context(), first); domain.KindOf(err) != domain.Unauthenticated {
 		t.Errorf("forgotten twice: %v", err)
+	}
+}
+
+// TestForgetReachesYoungerTokens: those of the session may live for longer than the one that ends it.
+func TestForgetReachesYoungerTokens(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	v := start(t, jwtauth.Config{Secret: secret, CacheTTL: time.Hour, Now: clock.now})
+	const life = time.Hour
+	issued := func(at time.Time) string {
+		return hs256(t, jwt.MapClaims{"session_id": "s", "iat": at.Unix(), "exp": at.Add(life).Unix()})
+	}
+	old, young := issued(now.Add(-50*time.Minute)), issued(now)
+	if err := v.Forget(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		wantKind(t, v, young, domain.Unauthenticated, "the younger token")
+		clock.advance(10 * time.Minute)
 	}
 }
 
