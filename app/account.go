@@ -10,7 +10,7 @@ import (
 // What clients of the old platform compare, and what they read where it has no text.
 const (
 	msgNothingValid = "No valid authentication credentials provided"
-	msgNoProvider   = "No identity provider is configured: set SUPABASE_URL and SUPABASE_ANON_KEY"
+	msgNoProvider   = "No identity provider is configured: set SUPABASE_URL and SUPABASE_ANON_KEY, or see LOCAL_ACCOUNTS"
 	msgNeedsSession = "This needs the access token of a session, sent as Authorization: Bearer"
 )
 

@@ -293,7 +293,7 @@ func TestWithoutAProvider(t *testing.T) {
 		"ResendVerification": a.ResendVerification(t.Context(), "ada@example.com"), "Recover": a.Recover(t.Context(), "ada@example.com"),
 	} {
 		var e *domain.Error
-		if !errors.As(err, &e) || e.Kind != domain.Unavailable || e.Message != "No identity provider is configured: set SUPABASE_URL and SUPABASE_ANON_KEY" {
+		if !errors.As(err, &e) || e.Kind != domain.Unavailable || e.Message != "No identity provider is configured: set SUPABASE_URL and SUPABASE_ANON_KEY, or see LOCAL_ACCOUNTS" {
 			t.Errorf("%s: %v", call, err)
 		}
 	}
