@@ -206,7 +206,9 @@ func TestLocalAccountsAtTheSameTime(t *testing.T) {
 			mine = sessionOf(r)
 			continue
 		}
-		r.Want(http.StatusBadRequest)
+		if r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" { // this machine can't hash so many passwords at a time
+			r.Want(http.StatusBadRequest)
+		}
 	}
 	if mine.user == "" {
 		t.Fatal("nobody got the account")
