@@ -193,6 +193,7 @@ func (k *APIKeys) revoke(ctx context.Context, by domain.Principal, owner, id str
 	}
 	entry := k.entry(ctx, domain.AuditKeyRevoked, by, key, k.Now())
 	entry.Details[domain.DetailReason] = "revoked"
+	ctx = context.WithoutCancel(ctx) // a caller who leaves now must not leave it open whether others have to be told
 	key, hash, err := k.Store.Revoke(ctx, owner, key.ID, entry)
 	if err != nil {
 		return domain.APIKey{}, keyNotFound(k.unsure(ctx, err))
@@ -253,6 +254,7 @@ func (k *APIKeys) rotate(ctx context.Context, by domain.Principal, owner, id str
 	noteExpiry(created, next)
 	replaced.Details[domain.DetailReason] = "replaced"
 	replaced.Details[domain.DetailExpiresAt] = until.Format(time.RFC3339Nano)
+	ctx = context.WithoutCancel(ctx) // as in revoke
 	old, oldHash, err := k.Store.Rotate(ctx, owner, old.ID, until, now, next, hashOfKey(text), created, replaced)
 	if err != nil {
 		return RotatedKey{}, keyNotFound(k.unsure(ctx, err))

@@ -419,6 +419,46 @@ func TestAChangeThatMayHaveBeenStoredDropsEveryCachedKey(t *testing.T) {
 	}
 }
 
+// leavingStore is a store whose caller leaves as soon as a key is found.
+type leavingStore struct {
+	*keyStore
+	leave func()
+}
+
+func (s leavingStore) Get(ctx context.Context, owner, id string) (domain.APIKey, error) {
+	defer s.leave()
+	return s.keyStore.Get(ctx, owner, id)
+}
+
+func TestACallerWhoLeavesDoesNotKeepARevokedKeyAlive(t *testing.T) {
+	t.Parallel()
+	for about, change := range map[string]func(context.Context, *app.APIKeys, string) error{
+		"Revoke": func(ctx context.Context, k *app.APIKeys, id string) error {
+			_, err := k.Revoke(ctx, ada, id)
+			return err
+		},
+		"Rotate": func(ctx context.Context, k *app.APIKeys, id string) error {
+			_, err := k.Rotate(ctx, ada, id, 0)
+			return err
+		},
+	} {
+		b := newKeys(t, app.APIKeyConfig{})
+		text, key := b.make(t, ada, domain.APIKeyDraft{})
+		other, _ := b.make(t, bob, domain.APIKeyDraft{})
+		b.takes(t, text, "ada")
+		b.takes(t, other, "bob")
+		ctx, leave := context.WithCancel(t.Context())
+		b.APIKeys.Store = leavingStore{b.store, leave}
+		if err := change(ctx, b.APIKeys, key.ID); err != nil || ctx.Err() == nil {
+			t.Errorf("%s: %v", about, err)
+		}
+		if n := b.cache.Len("api_key"); n != 1 {
+			t.Errorf("%s: %d keys are cached, want the other one", about, n)
+		}
+		b.refuses(t, text)
+	}
+}
+
 func TestGraceOfRotation(t *testing.T) {
 	t.Parallel()
 	for _, grace := range []time.Duration{0, time.Second, domain.MaxGracePeriod} {

@@ -75,6 +75,7 @@ func TestKeysOfTheOldPlatform(t *testing.T) {
 	t.Parallel()
 	const (
 		ada, bob = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+		nobodys  = "b0000000-0000-4000-8000-000000000001"
 		laptop   = "a0000000-0000-4000-8000-000000000001"
 	)
 	for _, variant := range []string{"", "variant_hosted.sql"} {
@@ -83,7 +84,11 @@ func TestKeysOfTheOldPlatform(t *testing.T) {
 		conn := connect(t, url)
 		exec(t, conn, `INSERT INTO api_keys (user_id, key_hash, name, permissions) VALUES ($1, $2, 'new', '["chat:read"]'), ($1, $3, NULL, NULL)`,
 			bob, hashOf("limited"), hashOf("unlimited"))
+		exec(t, conn, `INSERT INTO api_keys (id, key_hash) VALUES ($1, $2)`, nobodys, hashOf("nobody's"))
 		keys := open(t, url).APIKeys()
+		if got, err := keys.ByHash(t.Context(), hashOf("nobody's")); err != nil || got.Owner != "service" || got.Principal().OwnerID() != "key:"+nobodys {
+			t.Errorf("%s: a key without a user: %+v, %v", variant, got, err)
+		}
 		for hash, want := range map[string]domain.APIKey{
 			strings.Repeat("a", 64): {Owner: ada, Name: "laptop", Active: true, ExpiresAt: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)},
 			strings.Repeat("b", 64): {Owner: bob, Scopes: []string{"assets:read", "assets:write", "chat:read", "chat:write"}},

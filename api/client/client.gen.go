@@ -9248,7 +9248,7 @@ type ClientInterface interface {
 
 	// V1ListApiKeys List the caller's API keys
 	//
-	// Lists the API keys of the caller, newest first, revoked and expired ones included. The keys themselves are not shown, only how they begin.
+	// Lists the API keys of the caller, newest first, revoked and expired ones included; 50 when no limit is given. The keys themselves are not shown, only how they begin.
 	//
 	// Corresponds with GET /api/v1/auth/api-keys (the `V1ListApiKeys` operationId).
 	V1ListApiKeys(ctx context.Context, params *V1ListApiKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -11087,7 +11087,7 @@ func (c *Client) V1StreamAssetEvents(ctx context.Context, assetId string, params
 
 // V1ListApiKeys List the caller's API keys
 //
-// Lists the API keys of the caller, newest first, revoked and expired ones included. The keys themselves are not shown, only how they begin.
+// Lists the API keys of the caller, newest first, revoked and expired ones included; 50 when no limit is given. The keys themselves are not shown, only how they begin.
 //
 // Corresponds with GET /api/v1/auth/api-keys (the `V1ListApiKeys` operationId).
 func (c *Client) V1ListApiKeys(ctx context.Context, params *V1ListApiKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -17958,7 +17958,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1ListApiKeysWithResponse List the caller's API keys
 	//
-	// Lists the API keys of the caller, newest first, revoked and expired ones included. The keys themselves are not shown, only how they begin.
+	// Lists the API keys of the caller, newest first, revoked and expired ones included; 50 when no limit is given. The keys themselves are not shown, only how they begin.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -32101,7 +32101,7 @@ func (c *ClientWithResponses) V1StreamAssetEventsWithResponse(ctx context.Contex
 
 // V1ListApiKeysWithResponse List the caller's API keys
 //
-// Lists the API keys of the caller, newest first, revoked and expired ones included. The keys themselves are not shown, only how they begin.
+// Lists the API keys of the caller, newest first, revoked and expired ones included; 50 when no limit is given. The keys themselves are not shown, only how they begin.
 //
 // Returns a wrapper object for the known response body format(s).
 //
