@@ -23,7 +23,7 @@ type ChatConfig struct {
 type ChatDeps struct {
 	Personas      *Personas
 	Conversations ports.ConversationStore
-	Completers    map[string]ports.Completer  // by provider id
+	Completers    map[string]ports.Completer // by provider id
 	Selector      domain.ModelSelector
 	Measurements  *Measurements
 	Active        *ActiveRequests   // may be nil

@@ -49,7 +49,7 @@ type end struct {
 	messages []domain.Message // oldest first
 	newest   int64            // sequence number of the last one
 	persona  string
-	whole    bool             // it is all of the conversation
+	whole    bool // it is all of the conversation
 	size     int
 }
 
