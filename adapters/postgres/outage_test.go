@@ -340,6 +340,19 @@ func eventually(t *testing.T, call func() error) {
 	}
 }
 
+// A database of the version before must say so too: /readyz would be too kind otherwise.
+func TestDatabaseOfTheVersionBefore(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	migrateUp(t, url)
+	s := open(t, url)
+	wantHealth(t, s, domain.Healthy)
+	if err := postgres.MigrateDown(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	wantHealth(t, s, domain.Unhealthy)
+}
+
 // A database that nobody migrated must say what to do, and not look like a fault of the program.
 func TestUnmigratedDatabase(t *testing.T) {
 	t.Parallel()
