@@ -6,6 +6,9 @@ import (
 	"unicode/utf8"
 )
 
+// lastYear is the last one that JSON can say: a key that expires later could be stored and never be shown.
+const lastYear = 9999
+
 // APIKeyDraft is what somebody wants a new key to be.
 type APIKeyDraft struct {
 	Name      string
@@ -39,11 +42,15 @@ func (d APIKeyDraft) Check(now time.Time) (APIKeyDraft, error) {
 			scopes = append(scopes, scope)
 		}
 	}
-	if !d.ExpiresAt.IsZero() && !d.ExpiresAt.After(now) {
+	expires := d.ExpiresAt.Format(time.RFC3339Nano)
+	switch {
+	case d.ExpiresAt.IsZero():
+	case !d.ExpiresAt.After(now):
 		faults = append(faults, Fault{
-			Type: "datetime_future", Loc: []any{"body", "expires_at"}, Msg: "Input should be in the future",
-			Input: d.ExpiresAt.Format(time.RFC3339Nano),
+			Type: "datetime_future", Loc: []any{"body", "expires_at"}, Msg: "Input should be in the future", Input: expires,
 		})
+	case d.ExpiresAt.UTC().Year() > lastYear:
+		faults = append(faults, keyFault(expires, "Value error, the last year is 9999 in UTC", "expires_at"))
 	}
 	if len(faults) > 0 {
 		return APIKeyDraft{}, InvalidInput(faults...)

@@ -95,7 +95,7 @@ func parsePHC(s string) (h phc, err error) {
 }
 
 func (h phc) derive(password string) []byte {
-	return argon2.IDKey([]byte(password), h.salt, h.Passes, h.Memory, h.Lanes, uint32(len(h.key))) // #nosec G115 -- a key is 32 bytes or so // #nosec G115 -- not above maxField
+	return argon2.IDKey([]byte(password), h.salt, h.Passes, h.Memory, h.Lanes, uint32(len(h.key))) // #nosec G115 -- not above maxField
 }
 
 // passwords hashes and checks passwords, few at the same time: each hash takes a processor and much memory.

@@ -79,7 +79,7 @@ func signingSecret(c config, dataDir string) (string, error) {
 }
 
 func readSecret(path string) (string, error) {
-	data, err := os.ReadFile(path) // #nosec G304 -- below the data folder, which the operator has named // #nosec G304 -- below the data folder, which the operator has named
+	data, err := os.ReadFile(path) // #nosec G304 -- below the data folder, which the operator has named
 	if err != nil {
 		return "", fmt.Errorf("read the secret of access tokens: %w", err)
 	}
