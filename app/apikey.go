@@ -113,6 +113,9 @@ func (k *APIKeys) Create(ctx context.Context, who domain.Principal, draft domain
 	if !who.MayGrant(draft.Scopes) {
 		return "", domain.APIKey{}, domain.NewError(domain.Forbidden, "A key can't be given more scopes than its maker has, nor be without limits when that is not")
 	}
+	if who.OutlivedBy(draft.ExpiresAt) {
+		return "", domain.APIKey{}, domain.NewError(domain.Forbidden, "A key can't be made to work longer than the key that makes it")
+	}
 	subject := ""
 	if !who.IsService() {
 		subject = who.OwnerID()
@@ -242,6 +245,9 @@ func (k *APIKeys) rotate(ctx context.Context, by domain.Principal, owner, id str
 	}
 	if !by.MayGrant(old.Scopes) { // they would hold a key then that may do more than they
 		return RotatedKey{}, domain.NewError(domain.Forbidden, "A key with more scopes than the caller has can't be replaced by the caller")
+	}
+	if by.OutlivedBy(old.ExpiresAt) {
+		return RotatedKey{}, domain.NewError(domain.Forbidden, "A key that works longer than the caller's can't be replaced by the caller")
 	}
 	text, now := k.NewKey(), k.Now().UTC().Truncate(time.Microsecond)
 	next := domain.APIKey{

@@ -494,6 +494,39 @@ func TestGraceOfRotation(t *testing.T) {
 	}
 }
 
+// TestKeysMakeNoKeysThatOutliveThem: what expires, and what was replaced and works for a grace period, leaves nothing behind.
+func TestKeysMakeNoKeysThatOutliveThem(t *testing.T) {
+	t.Parallel()
+	b := newKeys(t, app.APIKeyConfig{})
+	text, key := b.make(t, ada, domain.APIKeyDraft{ExpiresAt: noon.Add(time.Hour)})
+	_, lasting := b.make(t, ada, domain.APIKeyDraft{})
+	for range 2 { // looked up, and cached
+		holder, err := b.Verify(t.Context(), text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ends := range []time.Time{{}, noon.Add(time.Hour + time.Microsecond)} {
+			_, _, err = b.Create(t.Context(), holder, domain.APIKeyDraft{Name: "n", ExpiresAt: ends})
+			wantKind(t, err, domain.Forbidden)
+		}
+		_, err = b.Rotate(t.Context(), holder, lasting.ID, 0)
+		wantKind(t, err, domain.Forbidden)
+		b.make(t, holder, domain.APIKeyDraft{ExpiresAt: noon.Add(time.Hour)})
+	}
+	holder, _ := b.Verify(t.Context(), text)
+	if _, err := b.Rotate(t.Context(), holder, key.ID, time.Minute); err != nil { // by itself, for as long
+		t.Error(err)
+	}
+	text, key = b.make(t, ada, domain.APIKeyDraft{})
+	holder, _ = b.Verify(t.Context(), text)
+	if _, err := b.Rotate(t.Context(), holder, key.ID, time.Minute); err != nil {
+		t.Error(err)
+	}
+	holder, _ = b.Verify(t.Context(), text)
+	_, _, err := b.Create(t.Context(), holder, domain.APIKeyDraft{Name: "n"})
+	wantKind(t, err, domain.Forbidden)
+}
+
 func TestWhoMayHaveHowManyKeys(t *testing.T) {
 	t.Parallel()
 	b := newKeys(t, app.APIKeyConfig{KeysOfOwner: 2})

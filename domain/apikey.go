@@ -23,7 +23,7 @@ type APIKey struct {
 
 // Principal is who calls with this key.
 func (k APIKey) Principal() Principal {
-	p := Principal{Type: AuthUserAPIKey, KeyID: k.ID, Scopes: k.Scopes}
+	p := Principal{Type: AuthUserAPIKey, KeyID: k.ID, Scopes: k.Scopes, Expires: k.ExpiresAt}
 	if id, ok := strings.CutPrefix(k.Subject, keyPrefix); ok {
 		p.KeyID = id
 	} else {
@@ -68,4 +68,9 @@ func (p Principal) MayGrant(scopes []string) bool {
 		}
 	}
 	return len(scopes) > 0
+}
+
+// OutlivedBy reports whether a key that expires at a time, or never when that is zero, would work when the caller's own does not any more.
+func (p Principal) OutlivedBy(expires time.Time) bool {
+	return !p.Expires.IsZero() && (expires.IsZero() || expires.After(p.Expires))
 }

@@ -67,6 +67,25 @@ func TestMayGrant(t *testing.T) {
 	}
 }
 
+func TestOutlives(t *testing.T) {
+	t.Parallel()
+	ends := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	forever, limited := Principal{}, APIKey{Active: true, ExpiresAt: ends}.Principal()
+	for _, test := range []struct {
+		who  Principal
+		ends time.Time
+		want bool
+	}{
+		{forever, time.Time{}, false}, {forever, ends, false},
+		{limited, time.Time{}, true}, {limited, ends.Add(time.Microsecond), true},
+		{limited, ends, false}, {limited, ends.Add(-time.Hour), false},
+	} {
+		if got := test.who.OutlivedBy(test.ends); got != test.want {
+			t.Errorf("%v outlived by %v: %v", test.who.Expires, test.ends, got)
+		}
+	}
+}
+
 func TestScopesFromPermissions(t *testing.T) {
 	t.Parallel()
 	nothing := []string{noScope}

@@ -3,6 +3,7 @@ package domain
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // AuthType says how a caller proved who they are. The words are part of the HTTP contract.
@@ -27,6 +28,8 @@ type Principal struct {
 	UserID string   // subject of the token or owner of the key; empty for the global key
 	KeyID  string   // id of the key, for AuthUserAPIKey
 	Scopes []string // empty means full access
+
+	Expires time.Time // of the key, for AuthUserAPIKey; zero: never
 }
 
 // ServicePrincipal is who calls with the global API key.

@@ -48,6 +48,7 @@ type payload struct {
 	UserID    string          `json:"uid"`
 	KeyID     string          `json:"kid"`
 	Scopes    []string        `json:"scp"` // never null
+	KeyEnds   int64           `json:"kxp"` // when the key expires, in milliseconds since 1970; 0: never
 }
 
 // strict has one encoding of everything: leftover bits must be zero.
@@ -80,6 +81,9 @@ func (s *Signer) Sign(f domain.Forwarded, audience string) (string, error) {
 	p := payload{
 		Audience: audience, IssuedAt: now.UnixMilli(), ExpiresAt: now.Add(Lifetime).UnixMilli(), RequestID: f.RequestID,
 		Type: f.Principal.Type, UserID: f.Principal.UserID, KeyID: f.Principal.KeyID, Scopes: append([]string{}, f.Principal.Scopes...),
+	}
+	if ends := f.Principal.Expires; !ends.IsZero() {
+		p.KeyEnds = ends.Add(time.Millisecond - 1).UnixMilli() // rounded up, so that a key can replace itself
 	}
 	if err := p.check(); err != nil {
 		return "", fmt.Errorf("internalauth sign: %w", err)
@@ -116,11 +120,11 @@ func (p payload) check() error {
 	var who bool // whether the ids go with the type
 	switch p.Type {
 	case "", domain.AuthAPIKey:
-		who = p.UserID == "" && p.KeyID == "" && len(p.Scopes) == 0
+		who = p.UserID == "" && p.KeyID == "" && len(p.Scopes) == 0 && p.KeyEnds == 0
 	case domain.AuthJWT:
-		who = p.UserID != "" && p.KeyID == "" && len(p.Scopes) == 0
+		who = p.UserID != "" && p.KeyID == "" && len(p.Scopes) == 0 && p.KeyEnds == 0
 	case domain.AuthUserAPIKey:
-		who = p.UserID != "" || p.KeyID != ""
+		who = (p.UserID != "" || p.KeyID != "") && p.KeyEnds >= 0
 	}
 	switch {
 	case !who:
@@ -171,6 +175,9 @@ func (v *Verifier) Verify(header string) (domain.Forwarded, error) {
 	f := domain.Forwarded{RequestID: p.RequestID, Principal: domain.Principal{Type: p.Type, UserID: p.UserID, KeyID: p.KeyID}}
 	if len(p.Scopes) > 0 {
 		f.Principal.Scopes = p.Scopes
+	}
+	if p.KeyEnds > 0 {
+		f.Principal.Expires = time.UnixMilli(p.KeyEnds).UTC()
 	}
 	return f, nil
 }

@@ -66,6 +66,7 @@ func TestRoundTrip(t *testing.T) {
 		"nothing at all":    {},
 		"key of a user":     {Principal: domain.Principal{Type: domain.AuthUserAPIKey, UserID: "u", KeyID: "k", Scopes: []string{"chat:read", "chat:write"}}},
 		"key of itself":     {Principal: domain.Principal{Type: domain.AuthUserAPIKey, KeyID: "k"}},
+		"key that expires":  {Principal: domain.Principal{Type: domain.AuthUserAPIKey, KeyID: "k", Expires: noon.Add(time.Hour)}},
 		"an odd user":       {Principal: domain.Principal{Type: domain.AuthJWT, UserID: `a"b<c>&\ü` + "\u2028\n"}},
 		"an id like others": {RequestID: `","typ":"api_key`, Principal: domain.Principal{Type: domain.AuthJWT, UserID: `","kid":"k`}},
 	} {
@@ -151,7 +152,7 @@ func TestWhatIsNotOursIsRefused(t *testing.T) {
 		"a key twice":                change(`{"aud"`, `{"aud":"asset","aud"`),
 		"an unknown key":             change(`{"aud"`, `{"adm":true,"aud"`),
 		"a key in capitals":          change(`"uid"`, `"UID"`),
-		"keys in another order":      forge(`{"iat":` + iat + `,"aud":"chat","exp":` + exp + `,"rid":"r","typ":"api_key","uid":"","kid":"","scp":[]}`),
+		"keys in another order":      forge(`{"iat":` + iat + `,"aud":"chat","exp":` + exp + `,"rid":"r","typ":"api_key","uid":"","kid":"","scp":[],"kxp":0}`),
 		"a key is missing":           change(`,"kid":""`, ``),
 		"more behind":                forge(string(raw) + " "),
 		"an escaped letter":          change(`"chat"`, `"\u0063hat"`),
@@ -165,9 +166,12 @@ func TestWhatIsNotOursIsRefused(t *testing.T) {
 		"a user with the global key": change(`"jwt"`, `"api_key"`),
 		"a user who is nobody":       change(`"jwt"`, `""`),
 		"a token of a key":           change(`"kid":""`, `"kid":"k"`),
+		"a token with an end":        change(`"kxp":0`, `"kxp":1`),
+		"a key that ended before":    forge(`{"aud":"chat","iat":` + iat + `,"exp":` + exp + `,"rid":"","typ":"user_api_key","uid":"","kid":"k","scp":[],"kxp":-1}`),
+		"no word about an end":       change(`,"kxp":0`, ``),
 		"a token with scopes":        change(`"scp":[]`, `"scp":["chat:read"]`),
 		"a token without a user":     change(ada.Principal.UserID, ``),
-		"a key that is none":         forge(`{"aud":"chat","iat":` + iat + `,"exp":` + exp + `,"rid":"","typ":"user_api_key","uid":"","kid":"","scp":[]}`),
+		"a key that is none":         forge(`{"aud":"chat","iat":` + iat + `,"exp":` + exp + `,"rid":"","typ":"user_api_key","uid":"","kid":"","scp":[],"kxp":0}`),
 		"a user called service":      change(ada.Principal.UserID, `service`),
 		"a user called as a key":     change(ada.Principal.UserID, `key:1`),
 	} {
@@ -233,7 +237,7 @@ func TestFormat(t *testing.T) {
 	t.Parallel()
 	header := signed(t, secretA, noon, ada, "chat")
 	body := base64.RawURLEncoding.EncodeToString([]byte(
-		`{"aud":"chat","iat":1772366400000,"exp":1772366430000,"rid":"r-1","typ":"jwt","uid":"7e8f5f1e-4f0a-4a52-9f59-0d1f6f4f4d11","kid":"","scp":[]}`))
+		`{"aud":"chat","iat":1772366400000,"exp":1772366430000,"rid":"r-1","typ":"jwt","uid":"7e8f5f1e-4f0a-4a52-9f59-0d1f6f4f4d11","kid":"","scp":[],"kxp":0}`))
 	mac := hmac.New(sha256.New, []byte(secretA))
 	mac.Write([]byte("gaia-identity.v1." + body))
 	if want := "v1." + body + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)); header != want {
