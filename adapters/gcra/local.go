@@ -11,12 +11,14 @@ import (
 )
 
 const (
-	// maxCallers is how many counters are kept when Local is not told otherwise: about 40 MB at the most.
+	// maxCallers is how many counters are kept when Local is not told otherwise: about 50 MB at the most.
 	maxCallers = 1 << 20
 	// parts is how many maps share them, so that looking through one of them takes a fraction of a millisecond.
 	parts = 64
 	// firstSweep is how many counters a part has before it is worth while to look for those that say nothing any more.
 	firstSweep = 64
+	// sweepEvery is how often it is worth while in a part that is full. Whoever fills it must not make every request look through it.
+	sweepEvery = 10 * time.Second
 	// sampled is how many counters compete for being forgotten when all are in use.
 	sampled = 8
 )
@@ -37,7 +39,8 @@ type Local struct {
 // part is some of the counters.
 type part struct {
 	counters map[uint64]counter
-	sweepAt  int // number of counters
+	sweepAt  int           // number of counters
+	swept    time.Duration // when it was last looked through
 }
 
 // counter is what is known of one caller under one rule.
@@ -144,12 +147,17 @@ func (l *Local) debt(key uint64, rule domain.RateRule, now time.Duration) (debt 
 func (l *Local) put(key uint64, c counter, now time.Duration) {
 	p := &l.parts[key%parts]
 	if _, known := p.counters[key]; !known && len(p.counters) >= p.sweepAt {
-		p.sweep(now, l.perPart)
+		if p.sweepAt < l.perPart || now-p.swept >= sweepEvery || now < p.swept {
+			p.sweep(now, l.perPart)
+		}
+		if len(p.counters) >= l.perPart {
+			p.forget()
+		}
 	}
 	p.counters[key] = c
 }
 
-// sweep makes room for one more counter.
+// sweep forgets what says nothing any more.
 func (p *part) sweep(now time.Duration, most int) {
 	kept := make(map[uint64]counter, len(p.counters)/2) // a map does not shrink
 	for key, c := range p.counters {
@@ -157,11 +165,8 @@ func (p *part) sweep(now time.Duration, most int) {
 			kept[key] = c
 		}
 	}
-	p.counters = kept
-	if len(kept) >= most {
-		p.forget()
-	}
-	p.sweepAt = min(max(2*len(p.counters), firstSweep), most)
+	p.counters, p.swept = kept, now
+	p.sweepAt = min(max(2*len(kept), firstSweep), most)
 }
 
 // forget drops the counter that says least of a few: whoever comes with many addresses drops their own, not that of a heavy user.

@@ -168,10 +168,15 @@ func BenchmarkLocal(b *testing.B) {
 		})
 	}
 	b.Run("more callers than room", func(b *testing.B) {
-		l := NewLocal(time.Now, 0)
-		limits := []domain.RateLimit{{Rule: perMinute}}
-		b.ReportAllocs()
+		const room = 1 << 16
+		l := NewLocal(time.Now, room)
+		limits := []domain.RateLimit{{Rule: domain.RateRule{Name: "day", Requests: 60, Period: 24 * time.Hour}}}
 		i := 0
+		for ; i < 2*room; i++ {
+			limits[0].ID = strconv.Itoa(i)
+			l.Take(b.Context(), limits)
+		}
+		b.ReportAllocs()
 		for b.Loop() {
 			limits[0].ID = strconv.Itoa(i)
 			l.Take(b.Context(), limits)

@@ -19,7 +19,9 @@ import (
 
 	"gaia/app"
 	"gaia/domain"
+	"gaia/internal/testenv"
 	"gaia/ports"
+	"gaia/ports/portstest"
 )
 
 const benchSecret = "a secret of at least thirty-two bytes"
@@ -152,26 +154,54 @@ func BenchmarkAuthenticatedRequest(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(sys.close)
-	for _, r := range []struct{ name, path, authorization, apiKey string }{
+	for _, r := range []benchRequest{
 		{"public", "/api/v0.2/", "", ""},
 		{"global key", "/api/v0.2/models/priorities", "", "key"},
 		{"ES256", "/api/v0.2/models/priorities", "Bearer " + i.tokens["ES256"], ""},
 	} {
-		b.Run(r.name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				req := httptest.NewRequestWithContext(b.Context(), http.MethodGet, r.path, nil)
-				if r.authorization != "" {
-					req.Header.Set("Authorization", r.authorization)
-				}
-				if r.apiKey != "" {
-					req.Header.Set("X-Api-Key", r.apiKey)
-				}
-				w := httptest.NewRecorder()
-				if sys.handler.ServeHTTP(w, req); w.Code != http.StatusOK {
-					b.Fatalf("status %d: %s", w.Code, w.Body)
-				}
+		b.Run(r.name, func(b *testing.B) { r.repeat(b, sys.handler) })
+	}
+}
+
+// BenchmarkAuthenticatedRequestLimited is the same with the global key and its limits over time, which nothing reaches: of the process
+// alone, and of many together in Redis.
+func BenchmarkAuthenticatedRequestLimited(b *testing.B) {
+	i := newBenchIssuer(b)
+	for name, withRedis := range map[string]bool{"alone": false, "Redis": true} {
+		b.Run(name, func(b *testing.B) {
+			c := benchConfig(b, i, true)
+			c.RateLimit, c.RateLimitPeriod, c.RateBurst = 1_000_000, "minute", 100_000
+			if withRedis {
+				c.RedisURL, c.RedisPrefix = testenv.Redis(b)
 			}
+			sys, err := wire(b.Context(), c, b.TempDir(), "key", slog.New(slog.DiscardHandler))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(sys.close)
+			portstest.Within(b, portstest.Patience, "all is well", func() bool { return sys.health.Report(b.Context()).Status == domain.Healthy })
+			benchRequest{"global key", "/api/v0.2/models/priorities", "", "key"}.repeat(b, sys.handler)
 		})
+	}
+}
+
+// benchRequest is a request of a benchmark.
+type benchRequest struct{ name, path, authorization, apiKey string }
+
+func (r benchRequest) repeat(b *testing.B, handler http.Handler) {
+	b.Helper()
+	b.ReportAllocs()
+	for b.Loop() {
+		req := httptest.NewRequestWithContext(b.Context(), http.MethodGet, r.path, nil)
+		if r.authorization != "" {
+			req.Header.Set("Authorization", r.authorization)
+		}
+		if r.apiKey != "" {
+			req.Header.Set("X-Api-Key", r.apiKey)
+		}
+		w := httptest.NewRecorder()
+		if handler.ServeHTTP(w, req); w.Code != http.StatusOK {
+			b.Fatalf("status %d: %s", w.Code, w.Body)
+		}
 	}
 }

@@ -75,6 +75,9 @@ func measureAccess(ctx context.Context, o options, dir string) (accessResult, er
 		if request, ok := strings.CutPrefix(name, "AuthenticatedRequest/"); ok {
 			r.requests[request] = result
 		}
+		if how, ok := strings.CutPrefix(name, "AuthenticatedRequestLimited/"); ok {
+			r.requests["limited, "+how] = result
+		}
 	}
 	if r.rows, err = compareAccess(ctx, ways); err != nil {
 		return accessResult{}, err
@@ -228,8 +231,12 @@ func (r report) requestTable() table {
 	t := table{head: []string{"request", "time", "bytes", "allocations"}}
 	for _, name := range []struct{ of, shown string }{
 		{"public", "that needs no credentials"}, {"global_key", "with the global key"}, {"ES256", "with an ES256 token that is known"},
+		{"limited, alone", "with the global key and limits over time, alone"}, {"limited, Redis", "with the global key and limits over time, in Redis"},
 	} {
 		x := r.access.requests[name.of]
+		if x.nanos == 0 { // there is no Redis
+			continue
+		}
 		t.add(name.shown, micros(x.nanos), fmt.Sprintf("%.0f", x.bytes), fmt.Sprintf("%.0f", x.allocs))
 	}
 	return t

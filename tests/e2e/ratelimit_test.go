@@ -162,17 +162,13 @@ func TestReplicasCountTogether(t *testing.T) {
 	for _, s := range servers {
 		wantShared(t, s, "healthy", true)
 	}
-	user := uuid.NewString()
-	through := storm(t, servers, user, 40)
-	through += storm(t, servers, user, 10)
-	if through < 30 {
-		t.Errorf("%d through, want 30", through)
-	}
-	if through > 30 {
-		// A call that took Redis longer than a request may wait was decided by one of them alone, which /health can't tell any more.
-		t.Logf("%d through", through)
-		if through > 60 {
-			t.Errorf("%d through, want 30", through)
+	// A call that takes Redis longer than a request may wait, on a busy machine, is decided by one of them alone. Not every time.
+	user, through := "", 0
+	for try := 0; through != 30; try++ {
+		user = uuid.NewString()
+		through = storm(t, servers, user, 40) + storm(t, servers, user, 10)
+		if through < 30 || through > 60 || try == 5 {
+			t.Fatalf("%d through, want 30", through)
 		}
 	}
 	half := uuid.NewString()
