@@ -87,7 +87,7 @@ func TestRevocationWithoutTheBus(t *testing.T) {
 	wantRefused(t, withKey(here, key).Get(probeRoute), "where it was revoked")
 	took := untilRefused(t, withKey(there, key), revoked)
 	t.Logf("refused after %s", took)
-	if took > ttl+500*time.Millisecond { // a look-up on a busy machine
+	if took > ttl+2*time.Second { // a look-up on a busy machine; without the TTL it would be 5 s
 		t.Errorf("it took %s, the backstop is %s", took, ttl)
 	}
 }
