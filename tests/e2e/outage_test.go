@@ -281,7 +281,7 @@ func stopPart(o *outage, faults *gaiatest.Faults, part string) (restore func()) 
 		wantHealth(o.t, o.here, "database", "unhealthy", "unhealthy")
 		return back("database", faults.Postgres.Start)
 	case "Supabase":
-		o.provider.Close() // for good: it is the last
+		o.provider.Close()                                  // for good: it is the last
 		wantHealth(o.t, o.here, "supabase", "degraded", "") // it looks every ten seconds
 	}
 	return func() {}
