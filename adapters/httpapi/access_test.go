@@ -327,3 +327,30 @@ func TestAccessTokenOfARequest(t *testing.T) {
 		}
 	}
 }
+
+func TestProxiesThatNobodyTrustsAreNoticedOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		remote, forwarded string
+		lines             int
+	}{
+		"a proxy beside":      {"10.0.0.1:1", "203.0.113.9", 1},
+		"one that is trusted": {"192.168.7.1:1", "203.0.113.9", 0},
+		"no proxy":            {"10.0.0.1:1", "", 0},
+		"a stranger":          {"203.0.113.9:1", "10.0.0.1", 0},
+	} {
+		e := newTestEdge(t)
+		trusted := proxies{netip.MustParsePrefix("192.168.7.0/24")}
+		e.router.Get("/x", hintAtProxies(trusted, e.errs.log)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP)
+		for range 3 {
+			r := request(t, http.MethodGet, "/x")
+			if r.RemoteAddr = c.remote; c.forwarded != "" {
+				r.Header.Set("X-Forwarded-For", c.forwarded)
+			}
+			e.serve(r)
+		}
+		if n := strings.Count(e.log.String(), "TRUSTED_PROXIES"); n != c.lines {
+			t.Errorf("%s: %d lines, want %d", name, n, c.lines)
+		}
+	}
+}

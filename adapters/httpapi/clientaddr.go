@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"gaia/domain"
 )
@@ -57,6 +59,24 @@ func (p proxies) scheme(r *http.Request) string {
 		return "https"
 	}
 	return "http"
+}
+
+// hintAtProxies says, once, that requests seem to come through a proxy that nobody trusts: all clients behind it share the limits of its
+// address then. Only a neighbour can be a proxy; whoever else sends the header has made it up.
+func hintAtProxies(trusted proxies, log *slog.Logger) func(http.Handler) http.Handler {
+	var once sync.Once
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if len(r.Header["X-Forwarded-For"]) > 0 {
+				if addr := peer(r); (addr.IsPrivate() || addr.IsLoopback()) && !trusted.trusts(addr) {
+					once.Do(func() {
+						log.Warn("a proxy is not trusted: all clients behind it are limited as one; set TRUSTED_PROXIES", "address", addr)
+					})
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // noteOrigin tells use cases where a request comes from.

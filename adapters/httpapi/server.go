@@ -75,7 +75,7 @@ type server struct {
 // New makes the handler of the whole API, for clients.
 func New(c Config) (http.Handler, error) {
 	return c.handler(func(root chi.Router, spec []byte, fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
-		root.Use(withoutForwarded, hideInternal(fail))
+		root.Use(withoutForwarded, hideInternal(fail), hintAtProxies(c.TrustedProxies, c.Log))
 		mountDocs(root, "LLM Platform", spec, fail)
 		return c.edge(fail)
 	})
