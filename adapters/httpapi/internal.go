@@ -177,6 +177,8 @@ type validation struct {
 	Owner    string   `json:"owner,omitempty"`
 	Scopes   []string `json:"scopes"`
 	Error    string   `json:"error,omitempty"`
+
+	KeyExpiresAt *time.Time `json:"key_expires_at"` // null: never, or there is no key
 }
 
 // validateForOthers tells a service that can't judge credentials itself whose they are. A user id in the question is no credential.
@@ -201,7 +203,10 @@ func (c Config) validateForOthers(fail failFunc) http.HandlerFunc {
 			authorization = "Bearer " + asked.Token
 		}
 		who, err := authenticate(r.Context(), authorization, asked.APIKey)
-		answer := validation{Valid: true, AuthType: string(who.Type), UserID: nilIfEmpty(who.UserID), KeyID: nilIfEmpty(who.KeyID), Owner: who.OwnerID(), Scopes: append([]string{}, who.Scopes...)}
+		answer := validation{
+			Valid: true, AuthType: string(who.Type), UserID: nilIfEmpty(who.UserID), KeyID: nilIfEmpty(who.KeyID), Owner: who.OwnerID(),
+			Scopes: append([]string{}, who.Scopes...), KeyExpiresAt: timeToAPI(who.Expires),
+		}
 		var known *domain.Error
 		switch kind := domain.KindOf(err); {
 		case err == nil:

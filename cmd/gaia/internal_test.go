@@ -236,6 +236,12 @@ func TestValidationForOtherServices(t *testing.T) {
 			t.Errorf("%s: the answer tells a credential: %s", name, text)
 		}
 	}
+	const ends = "2999-01-01T00:00:00Z"
+	made := b.ask(b.clients, "POST", "/api/v1/auth/api-keys", map[string]any{"name": "n", "expires_at": ends}, "X-API-Key", "key")
+	a := b.ask(b.others, "POST", "/internal/validate", map[string]any{"api_key": made.body["api_key"]}, domain.ForwardedHeader, nobody)
+	if a.status != 200 || a.body["auth_type"] != "user_api_key" || a.body["key_expires_at"] != ends {
+		t.Errorf("a key that expires: %d %v", a.status, a.body)
+	}
 }
 
 // TestClientsCannotSpeakAsServices: the header and _auth mean nothing on the side of clients.
