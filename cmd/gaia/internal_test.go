@@ -348,3 +348,74 @@ func TestInternalSettings(t *testing.T) {
 		}
 	}
 }
+
+func TestInternalAddressThatIsTaken(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	c := config{InternalAddress: taken.Addr().String()}
+	log, failed := slog.New(slog.DiscardHandler), make(chan error, 1)
+	if s, err := serveInternal(c, http.NotFoundHandler(), log, failed); s != nil || err == nil || !strings.Contains(err.Error(), "INTERNAL_ADDRESS") {
+		t.Errorf("got %v, %v", s, err)
+	}
+	if s, err := serveInternal(c, nil, log, failed); s != nil || err != nil {
+		t.Errorf("where nobody is to be answered: %v, %v", s, err)
+	}
+}
+
+// TestBothServersAreDrained: an answer to another service is waited for as one to a client is.
+func TestBothServersAreDrained(t *testing.T) {
+	t.Parallel()
+	log, failed := slog.New(slog.DiscardHandler), make(chan error, 1)
+	begun, finish := make(chan struct{}), make(chan struct{})
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(begun)
+		<-finish
+		_, _ = io.WriteString(w, "whole")
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	_ = listener.Close() // serveInternal takes it again
+	inner, err := serveInternal(config{InternalAddress: address, MaxConnections: 10}, handler, log, failed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan string, 1)
+	go func() {
+		resp, err := http.Get("http://" + address)
+		if err != nil {
+			answer <- err.Error()
+			return
+		}
+		defer resp.Body.Close()
+		data, _ := io.ReadAll(resp.Body)
+		answer <- string(data)
+	}()
+	select {
+	case <-begun:
+	case got := <-answer:
+		t.Fatalf("the request did not arrive: %s", got)
+	}
+	drained := make(chan bool, 1)
+	go func() { drained <- drainAll(10*time.Second, nil, inner) }()
+	select {
+	case <-drained:
+		t.Fatal("drained while an answer runs")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(finish)
+	if got := <-answer; got != "whole" || !<-drained {
+		t.Errorf("the answer is %q", got)
+	}
+	select {
+	case err := <-failed:
+		t.Errorf("a drained server failed: %v", err)
+	default:
+	}
+}
