@@ -198,7 +198,7 @@ func TestTheLogStaysShort(t *testing.T) {
 	path := newFile(t)
 	s := open(t, path)
 	text := strings.Repeat("x", 1<<20)
-	for i := range 200 {
+	for i := range 100 {
 		turn := aTurn(text)
 		turn.Owner = fmt.Sprint(i)
 		if _, err := s.Conversations().CommitTurn(t.Context(), turn); err != nil {
@@ -236,21 +236,21 @@ func TestALogThatStaysLongKeepsNobodyFromWriting(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 100 {
+	for range 75 {
 		write()
 	}
 	info, err := os.Stat(path + "-wal")
-	if err != nil || info.Size() < 100<<20 {
+	if err != nil || info.Size() < 75<<20 {
 		t.Errorf("the log has %d bytes, %v: the reader holds nothing", info.Size(), err)
 	}
 	if err := reader.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	long := info.Size()
-	for range 60 { // more than what passes between two tries
+	for range 35 { // twice what passes between two tries
 		write()
 	}
-	if info, err = os.Stat(path + "-wal"); err != nil || info.Size() > long+30<<20 {
+	if info, err = os.Stat(path + "-wal"); err != nil || info.Size() > long+25<<20 {
 		t.Errorf("the log has %d bytes, %v, and had %d when the reader ended", info.Size(), err, long)
 	}
 }

@@ -27,7 +27,7 @@ func accountCommand(ctx context.Context, c config, command, email string, in io.
 	if err != nil {
 		return err
 	}
-	if c.JWTSecret, err = signingSecret(c, dataDir); err != nil {
+	if err = c.settleAccounts(dataDir); err != nil {
 		return err
 	}
 	sys := &system{}

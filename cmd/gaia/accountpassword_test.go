@@ -13,8 +13,7 @@ import (
 func localDatabase(t *testing.T, email, password string) (config, func(password string) error) {
 	t.Helper()
 	c := config{LocalAccounts: "auto", DataDir: t.TempDir(), DatabaseSync: syncNormal}
-	secret, err := signingSecret(c, c.DataDir)
-	if err != nil {
+	if err := c.settleAccounts(c.DataDir); err != nil {
 		t.Fatal(err)
 	}
 	sys := &system{}
@@ -23,7 +22,6 @@ func localDatabase(t *testing.T, email, password string) (config, func(password 
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.JWTSecret = secret
 	accounts, err := newLocalAccounts(c, db)
 	if err != nil {
 		t.Fatal(err)

@@ -102,7 +102,7 @@ type config struct {
 	JWTSecret        string  `env:"SUPABASE_JWT_SECRET" secret:"true" about:"verifies HS256 access tokens, and signs those of local accounts; made on the first start for these when empty"`
 	JWKSURL          string  `env:"SUPABASE_JWKS_URL" about:"the public keys that verify ES256 and RS256 access tokens; empty: /.well-known/jwks.json below Supabase Auth"`
 	JWTIssuer        string  `env:"SUPABASE_JWT_ISSUER" about:"what iss of access tokens must be, such as https://project.supabase.co/auth/v1; empty: anything"`
-	LocalAccounts    string  `env:"LOCAL_ACCOUNTS" envDefault:"auto" about:"accounts kept by Gaia itself: auto (outside production, unless Supabase or SUPABASE_JWKS_URL is set), on or off; on PostgreSQL they need SUPABASE_JWT_SECRET"`
+	LocalAccounts    string  `env:"LOCAL_ACCOUNTS" envDefault:"auto" about:"accounts kept by Gaia itself: auto (outside production, unless a SUPABASE_ setting says that tokens come from elsewhere), on or off; on PostgreSQL they need on and SUPABASE_JWT_SECRET"`
 	InternalAddress  string  `env:"INTERNAL_ADDRESS" about:"host:port where other services of Gaia are answered, never clients; empty: nowhere"`
 	InternalSecret   string  `env:"INTERNAL_AUTH_SECRET" secret:"true" about:"what services sign with when they tell each other who calls; at least 32 bytes, the same everywhere"`
 	InternalBefore   string  `env:"INTERNAL_AUTH_SECRET_PREVIOUS" secret:"true" about:"the one before, while services are given a new one"`
@@ -352,7 +352,10 @@ func (c *config) trustedProxies() ([]netip.Prefix, error) {
 	return prefixes, nil
 }
 
-func (c *config) production() bool { return strings.EqualFold(c.Environment, "production") }
+// production: who shortens the word must not get the conveniences of a developer's machine.
+func (c *config) production() bool {
+	return slices.Contains([]string{"production", "prod", "live"}, strings.ToLower(c.Environment))
+}
 
 // dataDir makes the data folder, which only its owner may enter.
 func (c *config) dataDir() (string, error) {

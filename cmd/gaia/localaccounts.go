@@ -51,13 +51,23 @@ func (c *config) keepsAccounts() bool { return c.wantsAccounts() && !c.lacksShar
 // wantsAccounts: where tokens of somebody else are accepted, nobody gets in here by an account of their own making, unless that is asked
 // for.
 func (c *config) wantsAccounts() bool {
-	elsewhere := c.production() || c.SupabaseURL != "" || c.JWKSURL != ""
+	elsewhere := c.production() || c.SupabaseURL != "" || c.JWKSURL != "" || c.JWTSecret != ""
 	return c.LocalAccounts == accountsOn || c.LocalAccounts == accountsAuto && !elsewhere
 }
 
 // lacksSharedSecret: a database that others use, too, has accounts whose tokens every process must accept. A secret that each process
 // makes for itself would not do, and one in the database would let everybody sign who can read a backup.
 func (c *config) lacksSharedSecret() bool { return c.DatabaseURL != "" && c.JWTSecret == "" }
+
+// settleAccounts decides whether accounts are kept here, and then which secret signs access tokens: one that is made now must not look like
+// one of somebody else.
+func (c *config) settleAccounts(dataDir string) (err error) {
+	if c.keepsAccounts() {
+		c.LocalAccounts = accountsOn
+	}
+	c.JWTSecret, err = signingSecret(*c, dataDir)
+	return err
+}
 
 // signingSecret is what signs and verifies access tokens with HS256: the one that is set, or with local accounts one that is made on the
 // first start and kept in the data folder.
@@ -111,7 +121,7 @@ func keepSecret(path, secret string) error {
 func openLocalAccounts(c config, db database, log *slog.Logger) (ports.Accounts, error) {
 	if !c.keepsAccounts() {
 		if c.wantsAccounts() {
-			log.Warn("nobody can open an account: local accounts on a shared database need SUPABASE_JWT_SECRET, the same in every process")
+			log.Warn("nobody can open an account: local accounts on a shared database need LOCAL_ACCOUNTS=on and SUPABASE_JWT_SECRET, the same in every process")
 		}
 		return nil, nil
 	}

@@ -28,6 +28,8 @@ func TestWhoKeepsAccounts(t *testing.T) {
 		"neither":                            {[]string{"LOCAL_ACCOUNTS=yes"}, false, "none of auto, on, off"},
 		"production":                         {[]string{production}, false, ""},
 		"Production":                         {[]string{"ENVIRONMENT=Production"}, false, ""},
+		"prod":                               {[]string{"ENVIRONMENT=prod"}, false, ""},
+		"LIVE":                               {[]string{"ENVIRONMENT=LIVE"}, false, ""},
 		"production, switched on":            {[]string{production, "LOCAL_ACCOUNTS=on"}, false, "not for production"},
 		"production, switched on, Supabase":  {[]string{production, "LOCAL_ACCOUNTS=on", supabase}, false, "not for production"},
 		"production, switched off":           {[]string{production, "LOCAL_ACCOUNTS=off"}, false, ""},
@@ -36,10 +38,12 @@ func TestWhoKeepsAccounts(t *testing.T) {
 		"keys of somebody else":              {[]string{"SUPABASE_JWKS_URL=https://id.example/keys"}, false, ""},
 		"keys of somebody else, switched on": {[]string{"SUPABASE_JWKS_URL=https://id.example/keys", "LOCAL_ACCOUNTS=on"}, true, ""},
 		"PostgreSQL":                         {[]string{database}, false, ""},
-		"PostgreSQL with a secret":           {[]string{database, shared}, true, ""},
+		"a secret of somebody else":          {[]string{shared}, false, ""},
+		"a secret, switched on":              {[]string{shared, "LOCAL_ACCOUNTS=on"}, true, ""},
+		"PostgreSQL with a secret":           {[]string{database, shared}, false, ""},
 		"PostgreSQL, switched on":            {[]string{database, "LOCAL_ACCOUNTS=on"}, false, "need SUPABASE_JWT_SECRET"},
 		"PostgreSQL with a secret, on":       {[]string{database, shared, "LOCAL_ACCOUNTS=on"}, true, ""},
-		"staging":                            {[]string{"ENVIRONMENT=staging", database, shared}, true, ""},
+		"staging":                            {[]string{"ENVIRONMENT=staging", database, shared, "LOCAL_ACCOUNTS=on"}, true, ""},
 	} {
 		got, err := loadConfig(filepath.Join(t.TempDir(), "absent"), c.environ)
 		if c.fault != "" {
@@ -63,13 +67,13 @@ func TestProviderInside(t *testing.T) {
 		there  bool
 		warned bool
 	}{
-		"embedded":                     {config{LocalAccounts: "auto", JWTSecret: "secret"}, true, false},
+		"embedded":                     {config{LocalAccounts: "on", JWTSecret: "secret"}, true, false},
 		"off":                          {config{LocalAccounts: "off", JWTSecret: "secret"}, false, false},
 		"Supabase":                     {config{LocalAccounts: "auto", SupabaseURL: "https://ref.supabase.co"}, false, false},
 		"production":                   {config{LocalAccounts: "auto", Environment: "production"}, false, false},
 		"PostgreSQL":                   {config{LocalAccounts: "auto", DatabaseURL: "postgresql://db/gaia"}, false, true},
 		"PostgreSQL in production":     {config{LocalAccounts: "auto", DatabaseURL: "postgresql://db/gaia", Environment: "production"}, false, false},
-		"PostgreSQL and a secret":      {config{LocalAccounts: "auto", DatabaseURL: "postgresql://db/gaia", JWTSecret: "secret"}, true, false},
+		"PostgreSQL and a secret":      {config{LocalAccounts: "on", DatabaseURL: "postgresql://db/gaia", JWTSecret: "secret"}, true, false},
 		"PostgreSQL, no accounts here": {config{LocalAccounts: "off", DatabaseURL: "postgresql://db/gaia"}, false, false},
 	} {
 		var out bytes.Buffer

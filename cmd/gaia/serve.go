@@ -39,7 +39,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	if c.JWTSecret, err = signingSecret(c, dataDir); err != nil {
+	if err = c.settleAccounts(dataDir); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	sys, err := wire(ctx, c, dataDir, key, log)

@@ -346,7 +346,7 @@ func TestNoLocalAccounts(t *testing.T) {
 		c.Post(authPath+"login", body).Want(http.StatusServiceUnavailable)
 		c.Post(authPath+"refresh", map[string]any{"refresh_token": "x"}).Want(http.StatusServiceUnavailable)
 		c.Post(authPath+"recover", map[string]any{"email": newAddress()}).Want(http.StatusServiceUnavailable)
-		if warned := strings.Contains(server.Output(), "local accounts on a shared database need SUPABASE_JWT_SECRET"); warned != (name == "PostgreSQL without a secret") {
+		if warned := strings.Contains(server.Output(), "local accounts on a shared database need LOCAL_ACCOUNTS=on and SUPABASE_JWT_SECRET"); warned != (name == "PostgreSQL without a secret") {
 			t.Errorf("%s: warned %v", name, warned)
 		}
 	}
