@@ -143,14 +143,13 @@ func TestOtherServicesAreKnownByTheirSignatureAlone(t *testing.T) {
 		"twice":                   {[]string{header, good, header, good}, 401},
 		"foreign":                 {[]string{header, identity(t, "what somebody else signs with, long enough", "chat", ada, 0)}, 401},
 		"expired":                 {[]string{header, identity(t, innerSecret, "chat", ada, 31*time.Second)}, 401},
-		"from the future":         {[]string{header, identity(t, innerSecret, "chat", ada, -10*time.Second)}, 401},
+		"from the future":         {[]string{header, identity(t, innerSecret, "chat", ada, -time.Hour)}, 401},
 		"for another service":     {[]string{header, identity(t, innerSecret, "asset", ada, 0)}, 401},
 		"altered":                 {[]string{header, strings.Replace(good, ".", ".A", 1)}, 401},
 		"altered, and a good key": {[]string{header, strings.Replace(good, ".", ".A", 1), "X-API-Key", "key"}, 401},
 		"as the old platform did": {[]string{"_auth", `{"auth_type":"api_key","key":"key"}`}, 401},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(name, func(t *testing.T) { // at once: what is signed is good for half a minute
 			a := b.ask(b.others, "POST", chatRoute, hello, test.header...)
 			if a.status != test.status {
 				t.Fatalf("%d %v, want %d", a.status, a.body, test.status)
