@@ -135,7 +135,7 @@ func (s secrets) absent(t *testing.T, where, text string) {
 func TestAuditTellsEverythingButSecrets(t *testing.T) {
 	t.Parallel()
 	gaiatest.OnBackends(t, func(t *testing.T, b gaiatest.Backend) {
-		settings := gaiatest.Settings{"INTERNAL_AUTH_SECRET": "a secret between services of this test"}
+		settings := gaiatest.Settings{"INTERNAL_AUTH_SECRET": "a secret between services of this test", "LOCAL_ACCOUNTS": "on"}
 		if b.Name == "full" {
 			_, more := supabase(t, gotrue.Settings{Alg: "HS256"})
 			more["INTERNAL_AUTH_SECRET"] = settings["INTERNAL_AUTH_SECRET"]

@@ -377,7 +377,7 @@ func TestPasswordOfTheOperator(t *testing.T) {
 			cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%s", name, value))
 		}
 		if b.Name != "embedded" {
-			cmd.Env = append(cmd.Env, "SUPABASE_JWT_SECRET="+gaiatest.JWTSecret)
+			cmd.Env = append(cmd.Env, "LOCAL_ACCOUNTS=on", "SUPABASE_JWT_SECRET="+gaiatest.JWTSecret)
 		}
 		out, err := cmd.CombinedOutput()
 		if err != nil || strings.Contains(string(out), next) {

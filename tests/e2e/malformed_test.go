@@ -59,7 +59,7 @@ var wrongValues = []any{"zzz", 1.5, -7, []any{1}, []any{}, map[string]any{"a": 1
 func TestMalformedBodies(t *testing.T) {
 	t.Parallel()
 	gaiatest.OnBackends(t, func(t *testing.T, b gaiatest.Backend) {
-		server := b.Start(t, gaiatest.Settings{"MAX_REQUEST_BODY_MB": "1"})
+		server := b.Start(t, gaiatest.Settings{"MAX_REQUEST_BODY_MB": "1", "LOCAL_ACCOUNTS": "on"})
 		for _, op := range gaiatest.Operations(t) {
 			if !op.Finished || op.BodyType != "application/json" {
 				continue

@@ -167,7 +167,7 @@ func TestReplicasCountTogether(t *testing.T) {
 	for try := 0; through != 30; try++ {
 		user = uuid.NewString()
 		through = storm(t, servers, user, 40) + storm(t, servers, user, 10)
-		if through < 30 || through > 60 || try == 5 {
+		if through < 30 || through > 60 || through != 30 && try == 20 {
 			t.Fatalf("%d through, want 30", through)
 		}
 	}

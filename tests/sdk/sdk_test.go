@@ -56,7 +56,7 @@ func TestVercel(t *testing.T) {
 // TestAccounts is the `openai` package with what Gaia's own accounts and keys give it.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
-	runNode(t, "accounts.test.js", nil)
+	runNode(t, "accounts.test.js", gaiatest.Settings{"LOCAL_ACCOUNTS": "on"})
 }
 
 // TestSupabase is `@supabase/supabase-js`, which gets its sessions from a stand-in for Supabase Auth, with tokens of each kind that this
