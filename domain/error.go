@@ -80,6 +80,9 @@ const (
 	CodeSwitchedOff      = "provider_disabled"     // BadRequest: the identity provider does not offer this
 	CodeAccountSuspended = "account_suspended"     // Forbidden, BadRequest when a session is renewed
 	CodeSessionEnded     = "session_ended"         // Unauthenticated: the token was good, its session is over
+
+	CodeOutcomeUnknown = "outcome_unknown" // Unavailable: a tool may or may not have done what it was asked
+	CodeEnded          = "ended"           // Conflict: the workflow has ended
 )
 
 // NewError makes an error of a kind with a message for clients.

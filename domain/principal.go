@@ -28,6 +28,7 @@ type Principal struct {
 	UserID string   // subject of the token or owner of the key; empty for the global key
 	KeyID  string   // id of the key, for AuthUserAPIKey
 	Scopes []string // empty means full access
+	Tools  []string // patterns of tools that the key may use; nil: it has no list
 
 	Expires time.Time // of the key, for AuthUserAPIKey; zero: never
 }

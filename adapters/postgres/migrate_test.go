@@ -26,7 +26,7 @@ const (
 	adasChat     = "c0000000-0000-4000-8000-000000000001"
 	legacyMu     = "b0000000-0000-4000-8000-000000000001"
 	legacySage   = "b0000000-0000-4000-8000-000000000002"
-	gaiaBaseline = 4 // migrations
+	gaiaBaseline = 5 // migrations
 )
 
 func TestMigrateTakesOverTheOldPlatform(t *testing.T) {
@@ -58,12 +58,13 @@ func TestMigrateOldPlatformDownAndUpLosesNothing(t *testing.T) {
 	before := snapshot(t, url)
 	for _, table := range []string{
 		"usage_ledger", "outbox", "budgets", "budget_reservations", "kept_answers", "marks",
-		"accounts", "account_sessions", "refresh_tokens", "audit_log",
+		"accounts", "account_sessions", "refresh_tokens", "audit_log", "workflows", "workflow_steps", "workflow_events",
 	} {
 		delete(before, table) // the old platform has no place for these
 	}
-	for _, key := range before["api_keys"] { // Gaia's own column
+	for _, key := range before["api_keys"] { // Gaia's own columns
 		delete(key, "prefix")
+		delete(key, "tools")
 	}
 	for range gaiaBaseline + 1 { // one more than there are: nothing is left to do then
 		if err := postgres.MigrateDown(t.Context(), url); err != nil {
