@@ -20,6 +20,11 @@ var personaName = regexp.MustCompile(`(?i:\byou are )([\p{Lu}\p{Lo}][\p{L}\p{M}\
 // answer works out every step of the answer to a prompt.
 func answer(p domain.Prompt) ([]domain.Delta, error) {
 	usage := domain.Usage{Input: domain.EstimateTokens(inputChars(p.Messages))}
+	if r := scriptedRound(p.Messages); r != nil {
+		if steps := r.play(p, usage); steps != nil {
+			return steps, nil
+		}
+	}
 	results := toolResults(p.Messages)
 	if len(results) == 0 { // after a tool has spoken, calling it again would never end
 		tool, err := toolToCall(p)
@@ -27,7 +32,11 @@ func answer(p domain.Prompt) ([]domain.Delta, error) {
 			return nil, err
 		}
 		if tool != nil {
-			return callSteps(*tool, len(conversation(p.Messages)), usage)
+			call, err := exampleCall(*tool)
+			if err != nil {
+				return nil, err
+			}
+			return callSteps("", []scriptedCall{call}, len(conversation(p.Messages)), usage), nil
 		}
 	}
 	text, err := format(p.ResponseFormat, compose(p.Messages, results))

@@ -1,6 +1,6 @@
 // Package echo is a model that needs no network and no key, so that every client can be tried at once. It answers in whole
 // sentences that show what reached it: the persona's name from the system prompt, the user's words, and how long the
-// conversation is. The same prompt always gets the same answer, word by word.
+// conversation is. The same prompt always gets the same answer, word by word. A user can tell it what to do instead, see script.go.
 //
 // It must not try to be clever, keep anything between two prompts, or start goroutines.
 package echo

@@ -3,7 +3,6 @@ package echo
 import (
 	"encoding/json"
 	"fmt"
-	"unicode/utf8"
 
 	"gaia/domain"
 )
@@ -27,24 +26,13 @@ func toolToCall(p domain.Prompt) (*domain.Tool, error) {
 	return nil, domain.NewError(domain.BadRequest, fmt.Sprintf("The tool choice names %q, which is not among the tools", p.ToolChoice.Name))
 }
 
-// callSteps makes one call arrive in pieces, as real models send it: clients that can't join pieces show it here.
-func callSteps(tool domain.Tool, messageNumber int, usage domain.Usage) ([]domain.Delta, error) {
-	encoded, err := json.Marshal(example(tool.Parameters, 0))
+// exampleCall is a call of a tool with the plainest arguments.
+func exampleCall(tool domain.Tool) (scriptedCall, error) {
+	arguments, err := json.Marshal(example(tool.Parameters, 0))
 	if err != nil {
-		return nil, fmt.Errorf("echo: write the arguments: %w", err)
+		return scriptedCall{}, fmt.Errorf("echo: write the arguments: %w", err)
 	}
-	arguments := string(encoded)
-	middle := len(arguments) / 2
-	for !utf8.RuneStart(arguments[middle]) {
-		middle++
-	}
-	usage.Output = domain.EstimateTokens(utf8.RuneCountInString(tool.Name) + utf8.RuneCountInString(arguments))
-	return []domain.Delta{
-		{ToolCalls: []domain.ToolCallDelta{{ID: fmt.Sprintf("call_echo_%d", messageNumber), Name: tool.Name}}},
-		{ToolCalls: []domain.ToolCallDelta{{Arguments: arguments[:middle]}}},
-		{ToolCalls: []domain.ToolCallDelta{{Arguments: arguments[middle:]}}},
-		{Finish: domain.FinishToolCalls, Usage: &usage},
-	}, nil
+	return scriptedCall{tool.Name, string(arguments)}, nil
 }
 
 // example is the plainest value that fits a JSON Schema: only required properties, the first of an enum. A nil schema is that of
