@@ -1,9 +1,11 @@
 package domain
 
 import (
+	"bytes"
 	"encoding/json"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -43,6 +45,27 @@ type ToolResult struct {
 	Truncated bool // there was more
 }
 
+// ToolPolicy says which tools are offered in chats. It is the operator's; what a caller may use is another question, see MayUseTool.
+type ToolPolicy struct {
+	Default    []string            // patterns, see MatchesTool
+	Activities map[string][]string // by the activity that a request names, in lower case
+	Personas   map[string][]string // by id, or by name in lower case
+}
+
+// Offers returns the patterns of the tools that a chat is offered: those of its persona, if that has an entry, else those of its activity,
+// else the default. An entry without patterns offers nothing.
+func (p ToolPolicy) Offers(personaID, personaName, activity string) []string {
+	for _, key := range []string{strings.ToLower(personaID), strings.ToLower(strings.TrimSpace(personaName))} {
+		if list, ok := p.Personas[key]; ok && key != "" {
+			return list
+		}
+	}
+	if list, ok := p.Activities[strings.ToLower(strings.TrimSpace(activity))]; ok {
+		return list
+	}
+	return p.Default
+}
+
 // MatchesTool reports whether one of the patterns allows a tool by its ID. A pattern is "server/tool"; "*" stands for any run of characters
 // within either half.
 func MatchesTool(patterns []string, id string) bool {
@@ -72,4 +95,28 @@ func IsToolPattern(s string) bool {
 	server, tool, ok := strings.Cut(s, "/")
 	_, err := path.Match(s, "")
 	return ok && err == nil && server != "" && tool != "" && !strings.Contains(tool, "/")
+}
+
+// MaxToolArguments bounds the arguments of a call, in bytes.
+const MaxToolArguments = 256 << 10
+
+// ToolArguments checks that the arguments of a call are a JSON object of bounded size, whatever a model made of them. None at all, which
+// is how models call a tool without parameters, are an empty object.
+func ToolArguments(raw json.RawMessage) (json.RawMessage, error) {
+	if len(raw) > MaxToolArguments {
+		return nil, NewError(BadRequest, "The arguments are too long: at most "+strconv.Itoa(MaxToolArguments)+" bytes")
+	}
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || string(raw) == "null" {
+		return json.RawMessage("{}"), nil
+	}
+	if raw[0] != '{' || !json.Valid(raw) {
+		return nil, NewError(BadRequest, "The arguments are no JSON object")
+	}
+	return raw, nil
+}
+
+// ToolNameForPeople makes of a name that anybody may have made up something that can stand in a message.
+func ToolNameForPeople(id string) string {
+	return strconv.Quote(cutText(plainText(id), 2*maxFunctionName))
 }
