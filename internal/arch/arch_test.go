@@ -77,6 +77,7 @@ var rules = map[string]rule{
 	"adapters/anthropic":    streaming(),
 	"adapters/jwtauth":      outbound("github.com/golang-jwt/jwt", "github.com/maypok86/otter"),
 	"adapters/internalauth": outbound(),
+	"adapters/filesystem":   outbound(),
 	"adapters/supabase":     outbound("golang.org/x/sync"),
 	"adapters/localauth":    outbound("github.com/golang-jwt/jwt", "golang.org/x/crypto/argon2"),
 
