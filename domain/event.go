@@ -21,6 +21,15 @@ const (
 	SubjectAuthValidationFailed = "gaia.auth.validation_failed"
 	SubjectAuthKeyCreated       = "gaia.auth.key_created"
 	SubjectAuthKeyRevoked       = "gaia.auth.key_revoked"
+
+	SubjectWorkflowStarted        = "gaia.workflow.started"
+	SubjectWorkflowStepStarted    = "gaia.workflow.step_started"
+	SubjectWorkflowStepCompleted  = "gaia.workflow.step_completed"
+	SubjectWorkflowStepFailed     = "gaia.workflow.step_failed"
+	SubjectWorkflowCompleted      = "gaia.workflow.completed"
+	SubjectWorkflowFailed         = "gaia.workflow.failed"
+	SubjectWorkflowCancelled      = "gaia.workflow.cancelled"
+	SubjectWorkflowOutcomeUnknown = "gaia.workflow.outcome_unknown"
 )
 
 // subjectAuth stands before the action of an audit entry.
@@ -46,6 +55,9 @@ func (e Event) Data() ([]byte, error) {
 		p.Timestamp = p.Timestamp.UTC()
 		return json.Marshal(p)
 	case AuthEvent:
+		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
+		return json.Marshal(p)
+	case WorkflowProgressEvent:
 		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
 		return json.Marshal(p)
 	default:

@@ -122,7 +122,7 @@ type WorkflowEvent struct {
 	Status     WorkflowStatus // of the workflow then
 	StepID     string         // empty when it belongs to none
 	At         time.Time
-	Details    map[string]any // small, and without text of prompts, answers, arguments or results
+	Details    map[string]any // those that Tidy knows; none of them is text of a prompt, an answer, an argument or a result
 }
 
 // WorkflowChange is everything that a store writes in one transaction.

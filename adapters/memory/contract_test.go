@@ -143,3 +143,11 @@ func TestAPIKeyStore(t *testing.T) {
 		return portstest.APIKeySetup{A: s, B: s, Audit: s.Audit, Outbox: outbox}
 	})
 }
+
+func TestWorkflowStore(t *testing.T) {
+	t.Parallel()
+	portstest.WorkflowStore(t, func(*testing.T) portstest.WorkflowSetup {
+		s := &memory.WorkflowStore{Outbox: &memory.Outbox{}}
+		return portstest.WorkflowSetup{A: s, B: s, Outbox: s.Outbox}
+	})
+}

@@ -65,6 +65,14 @@ func TestEveryEventIsAsTheContractSays(t *testing.T) {
 		{domain.SubjectAuthKeyRevoked, stored, authEvent(domain.AuditKeyRevoked, at, map[string]string{
 			domain.DetailReason: "revoked", domain.DetailCount: "2", domain.DetailSince: "2026-03-14T09:26:53Z",
 		})},
+		{domain.SubjectWorkflowStarted, stored, workflowEvent(domain.WorkflowEventStarted, at)},
+		{domain.SubjectWorkflowStepStarted, stored, workflowEvent(domain.WorkflowEventStepStarted, at)},
+		{domain.SubjectWorkflowStepCompleted, stored, workflowEvent(domain.WorkflowEventStepCompleted, at)},
+		{domain.SubjectWorkflowStepFailed, stored, workflowEvent(domain.WorkflowEventStepFailed, at)},
+		{domain.SubjectWorkflowCompleted, stored, workflowEvent(domain.WorkflowEventCompleted, at)},
+		{domain.SubjectWorkflowFailed, stored, workflowEvent(domain.WorkflowEventFailed, at)},
+		{domain.SubjectWorkflowCancelled, stored, workflowEvent(domain.WorkflowEventCancelled, at)},
+		{domain.SubjectWorkflowOutcomeUnknown, stored, workflowEvent(domain.WorkflowEventOutcomeUnknown, at)},
 	} {
 		data, err := domain.Event{Subject: test.subject, Payload: test.payload}.Data()
 		if err != nil {
@@ -80,6 +88,22 @@ func authEvent(action domain.AuditAction, at time.Time, details map[string]strin
 	return domain.AuditEntry{
 		ID: anID, At: at, Action: action, Principal: someoneID, Subject: anID, Address: "192.0.2.7", RequestID: anID, Details: details,
 	}.Event().Payload
+}
+
+// workflowEvent has every detail that there may be, and some that there may not.
+func workflowEvent(of domain.WorkflowEventType, at time.Time) any {
+	e := domain.WorkflowEvent{
+		ID: anID, WorkflowID: anID, Sequence: 3, Type: of, Status: domain.WorkflowRunning, StepID: someoneID, At: at, Details: map[string]any{
+			domain.DetailKind: string(domain.StepTool), domain.DetailStepName: "read", domain.DetailAgent: "a", domain.DetailTool: "files/read",
+			domain.DetailModel: "gpt-4o", domain.DetailProvider: "openai", domain.DetailIteration: 1, domain.DetailSteps: 7,
+			domain.DetailDurationMS: int64(12), domain.DetailInputTokens: 3, domain.DetailOutputTokens: 4, domain.DetailCostUSD: 0.000001,
+			domain.DetailReason: "not_found", "question": "why?", "answer": map[string]any{"text": "because"},
+		},
+	}.Tidy()
+	if of == domain.WorkflowEventStarted {
+		e.StepID = ""
+	}
+	return e.Event(someoneID, domain.WorkflowOrchestrator).Payload
 }
 
 func TestEventsThatAreNotAsTheContractSays(t *testing.T) {

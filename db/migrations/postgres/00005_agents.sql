@@ -31,7 +31,6 @@ CREATE TABLE workflows (
     claimed_by text NOT NULL DEFAULT '',
     claimed_until timestamptz,
     last_event integer NOT NULL DEFAULT 0,
-    last_step integer NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     completed_at timestamptz
@@ -40,6 +39,7 @@ CREATE TABLE workflows (
 CREATE INDEX idx_workflows_owner ON workflows (owner, created_at DESC, id DESC);
 CREATE UNIQUE INDEX idx_workflows_idempotency_key ON workflows (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX idx_workflows_open ON workflows (created_at, id) WHERE completed_at IS NULL;
+CREATE INDEX idx_workflows_ended ON workflows (completed_at) WHERE completed_at IS NOT NULL;
 
 -- place says where in the workflow the step is, by which it is found again after a crash. result is what the workflow goes on from.
 CREATE TABLE workflow_steps (
