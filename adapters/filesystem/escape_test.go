@@ -16,6 +16,8 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"gaia/adapters/filesystem"
 	"gaia/domain"
 )
@@ -96,6 +98,8 @@ type trap struct {
 	files  *filesystem.Filesystem
 	canary *watched
 	names  []string // of what is in the root, and then some
+
+	swapped []string // paths that lead out at one moment and not at the next
 }
 
 func setTrap(t testing.TB) *trap {
@@ -118,7 +122,9 @@ func setTrap(t testing.TB) *trap {
 	for name, target := range links {
 		must(t, os.Symlink(target, filepath.Join(root, name)))
 	}
-	stop := swapping(t, func() { swapOnce(root, outside) })
+	must(t, os.Symlink(filepath.Join(outside, "swap"), outside+".swap"))
+	must(t, os.Symlink("../../outside/f", outside+".f"))
+	stop := swapping(t, func() { swapOnce(t, root, outside) })
 	t.Cleanup(stop)
 	names := []string{"f", "a", "b", "c", "d", "swap", "both", "root", "outside", "etc", "passwd", "..", "..", "..", ".", "", "...", "%2e%2e", "\\", "..\\", "\x00", "\xff", "~", "C:"}
 	for name := range links {
@@ -126,23 +132,23 @@ func setTrap(t testing.TB) *trap {
 	}
 	return &trap{
 		files: filesystem.New(filesystem.Config{Root: root}), names: names,
+		swapped: []string{"swap/f", "both/f", "swap", "inside/../../swap/f", "again/swap/f"},
 		canary: watch(t, outside, filepath.Join(outside, "a"), filepath.Join(outside, "a/b"), filepath.Join(outside, "a/b/c"), filepath.Join(outside, "d"),
 			filepath.Join(outside, "swap"), filepath.Join(outside, "both"), filepath.Join(outside, "f"), filepath.Join(dir, "f")),
 	}
 }
 
-// swapOnce has a directory of the root become a link out of it, and a file too, and then what they were.
-func swapOnce(root, outside string) {
-	kept := root + ".kept"
-	_ = os.Rename(filepath.Join(root, "swap"), kept)
-	_ = os.Symlink(filepath.Join("..", "outside", "swap"), filepath.Join(root, "swap"))
-	_ = os.Remove(filepath.Join(root, "swap"))
-	_ = os.Symlink(filepath.Join(outside, "swap"), filepath.Join(root, "swap"))
-	_ = os.Remove(filepath.Join(root, "swap"))
-	_ = os.Rename(kept, filepath.Join(root, "swap"))
-	_ = os.Rename(filepath.Join(root, "both", "f"), kept)
-	_ = os.Symlink("../../outside/f", filepath.Join(root, "both", "f"))
-	_ = os.Rename(kept, filepath.Join(root, "both", "f"))
+// swapOnce has a directory of the root and a file become links out of it, in one step, and then what they were.
+func swapOnce(t testing.TB, root, outside string) {
+	exchange := func(a, b string) {
+		if err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE); err != nil {
+			t.Errorf("exchange %s: %v", a, err)
+		}
+	}
+	for range 64 {
+		exchange(filepath.Join(root, "swap"), outside+".swap")
+		exchange(filepath.Join(root, "both", "f"), outside+".f")
+	}
 	_ = os.Rename(filepath.Join(root, "a", "b"), filepath.Join(root, "d", "moved")) // a parent moves while somebody is below it
 	_ = os.Rename(filepath.Join(root, "d", "moved"), filepath.Join(root, "a", "b"))
 }
@@ -211,7 +217,9 @@ func TestNothingOutsideIsEverOpened(t *testing.T) {
 			parts[i] = tr.names[random.IntN(len(tr.names))]
 		}
 		path := strings.Join(parts, "/")
-		if random.IntN(8) == 0 { // and what no generator of paths would think of
+		if tried%2 == 0 { // what is swapped all the time, again and again
+			path = tr.swapped[random.IntN(len(tr.swapped))]
+		} else if random.IntN(8) == 0 { // and what no generator of paths would think of
 			b := []byte(path)
 			if len(b) > 0 {
 				b[random.IntN(len(b))] = byte(random.IntN(256)) //nolint:gosec // a byte
