@@ -9,7 +9,7 @@ import (
 const (
 	corsMethods = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 	corsMaxAge  = "600"
-	corsExposed = "ETag, Location, Retry-After, X-API-Version, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-ID, X-Response-Time"
+	corsExposed = "ETag, Location, Mcp-Session-Id, Retry-After, X-API-Version, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-ID, X-Response-Time"
 )
 
 // cors lets pages of the given origins call Gaia; "*" stands for all. It answers preflight requests itself. Credentials are in headers

@@ -45,6 +45,9 @@ type Config struct {
 	Log            *slog.Logger
 	AccessLevel    slog.Level // of the line for each request
 
+	// MCP answers one message of the Model Context Protocol, whose body is read; nil: nobody does.
+	MCP func(who domain.Principal, w http.ResponseWriter, r *http.Request)
+
 	// VerifyForwarded reads what another service says about a caller; NewInternal alone needs it.
 	VerifyForwarded func(header string) (domain.Forwarded, error)
 }
@@ -106,6 +109,7 @@ func (c Config) handler(
 	root.NotFound(notFound(root, c.TrustedProxies, errs.writeError))
 	root.MethodNotAllowed(methodNotAllowed(root, errs.writeError))
 	edge := prepare(root, spec, errs.writeError)
+	c.mountMCP(root, edge, errs.writeError)
 	err = mountOperations(root, contract, edge, func(r chi.Router) {
 		strict := oapi.NewStrictHandlerWithOptions(newServer(c), nil, oapi.StrictHTTPServerOptions{
 			RequestErrorHandlerFunc: errs.refused, ResponseErrorHandlerFunc: errs.writeError,

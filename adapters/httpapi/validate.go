@@ -37,14 +37,17 @@ func validateWithin(op *intake.Operation, timeout time.Duration, bodies gate, fa
 					return
 				}
 			}
-			if op.JSONBody() {
-				data, err := readThrough(bodies, w, r, timeout)
+			if op.JSONBody() || op.Opaque {
+				body, err := readThrough(bodies, w, r, timeout)
 				if err != nil {
 					fail(w, r, err)
 					return
 				}
-				body, found := op.CheckBody(data)
-				faults = append(faults, found...)
+				if !op.Opaque {
+					var found []domain.Fault
+					body, found = op.CheckBody(body)
+					faults = append(faults, found...)
+				}
 				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 			}
 			if len(faults) > 0 {

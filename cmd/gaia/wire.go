@@ -14,6 +14,7 @@ import (
 	"gaia/adapters/anthropic"
 	"gaia/adapters/echo"
 	"gaia/adapters/httpapi"
+	"gaia/adapters/mcpserver"
 	"gaia/adapters/natsbus"
 	"gaia/adapters/openai"
 	"gaia/adapters/postgres"
@@ -30,6 +31,7 @@ import (
 type system struct {
 	handler      http.Handler
 	internal     http.Handler // for other services; nil when none are answered
+	mcp          *mcpserver.Server
 	health       *app.Health
 	events       ports.EventPublisher
 	databaseKind string
@@ -133,6 +135,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 		MaxBodyBytes: int64(c.MaxBodyMB) << 20, MaxConcurrent: c.MaxConcurrent, PingInterval: c.PingInterval.duration(), Now: time.Now,
 		NewRequestID: newID, Log: log, AccessLevel: logging.LevelNetwork,
 	}
+	sys.mcp = wireMCP(&api)
 	if sys.handler, err = httpapi.New(api); err != nil {
 		return nil, err
 	}

@@ -55,6 +55,9 @@ var rules = map[string]rule{
 		},
 		tests: []string{"adapters/gcra"},
 	},
+	"adapters/mcpserver": {
+		own: []string{"domain", "app"}, others: []string{"github.com/modelcontextprotocol/go-sdk"}, clock: true,
+	},
 
 	// Outbound: each knows its own technology and no other adapter.
 	"adapters/memory": outbound(),

@@ -15,11 +15,12 @@ type Operation struct {
 	Method  string
 	Path    string
 	Public  bool   // needs no credentials
-	Scope   string // what a key with scopes needs
+	Scope   string // what a key with scopes needs; empty: nothing
 	Limited bool   // counts against rate limits
 	OpenAI  bool   // failures also carry the error object of OpenAI
 	Streams bool   // answers with nothing but an event stream
 	NotYet  bool   // planned: it lists status 501
+	Opaque  bool   // its body is read as a whole, and judged by whoever carries it out
 
 	body   *body
 	params []param
@@ -38,6 +39,12 @@ type param struct {
 	in       string // "path", "query" or "header"
 	required bool
 	rule     *rule
+}
+
+// Opaque is an operation beside the contract, for callers who are known, that counts against rate limits. Somebody else knows what its body
+// may hold.
+func Opaque(id, method, path, media string) *Operation {
+	return &Operation{ID: id, Method: method, Path: path, Limited: true, Opaque: true, body: &body{media: media}}
 }
 
 // document is the part of an OpenAPI document that decides about requests.
