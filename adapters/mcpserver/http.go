@@ -28,6 +28,13 @@ const firstWithoutInitialize = "2026-07-28"
 // maxSession bounds what a client may call its session, in bytes.
 const maxSession = 128
 
+// methods are the requests that the library answers.
+var methods = map[string]bool{
+	"initialize": true, "ping": true, "tools/list": true, "tools/call": true, "prompts/list": true, "prompts/get": true,
+	"resources/list": true, "resources/templates/list": true, "resources/read": true, "resources/subscribe": true, "resources/unsubscribe": true,
+	"completion/complete": true, "logging/setLevel": true, "server/discover": true, "subscriptions/listen": true,
+}
+
 // message is what decides about a message before the library reads it.
 type message struct {
 	Version string          `json:"jsonrpc"`
@@ -64,6 +71,10 @@ func (s *Server) Serve(who domain.Principal, w http.ResponseWriter, r *http.Requ
 		s.calls.cancel(callKey{who.OwnerID(), session, cancelledID(m.Params)})
 	case legacy && session != "" && m.ID != nil:
 		c.key = callKey{who.OwnerID(), session, string(m.ID)}
+	}
+	if legacy && m.ID != nil && !methods[m.Method] { // later protocols answer 404, and the library sees to it
+		writeError(w, http.StatusOK, m.ID, jsonrpc.CodeMethodNotFound, "There is no such method")
+		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	a := newAnswer(w, m.ID)
