@@ -70,6 +70,7 @@ type ChatRequest struct {
 	Fallback       bool          // other providers may answer when the first can't
 	Repeat         *Repeat       // for a request that may be sent again
 	Streamed       bool          // the client reads the answer as it comes
+	NoTools        bool          // none of Gaia's tools are offered: whoever asks has tools called itself, if any
 
 	HTTPRequestID string         // for the ledger
 	Timings       domain.Timings // of what came before
@@ -93,6 +94,7 @@ type ChatResult struct {
 	Duration       time.Duration
 	CommitTime     time.Duration // of Duration's end: how long the store took; zero for a kept answer
 	FallbackUsed   bool
+	Cost           domain.Money // of all attempts
 }
 
 // Complete answers in one piece.
@@ -114,6 +116,12 @@ func (c *Chat) Complete(ctx context.Context, who domain.Principal, req ChatReque
 			return t.info, *step.Result, nil
 		}
 	}
+}
+
+// CheckModel reports whether a request for a model would be refused.
+func (c *Chat) CheckModel(req domain.ModelRequest) error {
+	_, err := c.Selector.Select(req, c.Measurements.Snapshot)
+	return err
 }
 
 // Status tells how many messages of user and assistant the caller's default conversation has.

@@ -137,6 +137,9 @@ func (t *turn) giveUp(ctx context.Context, cause error) error {
 func (t *turn) commit(ctx context.Context, answer domain.Answer, usage domain.Usage) (ChatResult, error) {
 	now := t.chat.Now()
 	result := ChatResult{Answer: answer, Usage: usage, Duration: now.Sub(t.started), FallbackUsed: t.fallbackUsed}
+	for _, r := range t.records {
+		result.Cost = result.Cost.Plus(r.Cost)
+	}
 	leaving := t.leaves(now)
 	leaving.Unstored = !t.req.stored()
 	leaving.Title = domain.TitleFrom(t.question)

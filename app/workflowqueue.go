@@ -1,0 +1,145 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"gaia/domain"
+)
+
+var (
+	errWorkflowCancelled = domain.NewError(domain.Conflict, "The workflow was cancelled")
+	errWorkflowLost      = domain.NewError(domain.Conflict, "Another process has taken the workflow over")
+	errWorkflowStopping  = domain.NewError(domain.Unavailable, "The server stops")
+)
+
+// Run works on workflows until ctx ends: on those that the queue hands out, and on those that nobody has, because the queue lost them or
+// who had them died. Then no more steps begin, those that run get Config.Patience to finish, and the workflows go to other processes.
+func (w *Workflows) Run(ctx context.Context) {
+	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	var alive sync.WaitGroup
+	alive.Go(func() { w.listen(ctx, hard) })
+	alive.Go(func() { w.search(ctx, hard, &alive) })
+	finished := make(chan struct{})
+	go func() { alive.Wait(); close(finished) }()
+	select {
+	case <-finished: // not before ctx has ended
+		return
+	case <-ctx.Done():
+	}
+	patience := time.NewTimer(w.Config.Patience)
+	defer patience.Stop()
+	select {
+	case <-finished:
+		return
+	case <-patience.C:
+		cancel(errWorkflowStopping)
+	}
+	<-finished
+}
+
+// listen takes what the queue hands out. A queue that is away is tried again.
+func (w *Workflows) listen(ctx, hard context.Context) {
+	for ctx.Err() == nil {
+		err := w.Queue.Work(ctx, w.Config.AtOnce, func(_ context.Context, id string) bool {
+			select {
+			case w.slots <- struct{}{}:
+				defer func() { <-w.slots }()
+				return w.work(ctx, hard, id)
+			case <-ctx.Done():
+				return false
+			}
+		})
+		if err != nil && ctx.Err() == nil {
+			pause(ctx, backoffAround(w.Config.Poll))
+		}
+	}
+}
+
+// search looks for workflows that nobody works on.
+func (w *Workflows) search(ctx, hard context.Context, alive *sync.WaitGroup) {
+	for {
+		w.searchOnce(ctx, hard, alive)
+		if !pause(ctx, backoffAround(w.Config.Poll)) { // not all processes at the same moment
+			return
+		}
+	}
+}
+
+func (w *Workflows) searchOnce(ctx, hard context.Context, alive *sync.WaitGroup) {
+	bounded, cancel := context.WithTimeout(ctx, w.Config.SaveTimeout)
+	defer cancel()
+	ids, err := w.Store.Waiting(bounded, w.Now(), w.Config.AtOnce)
+	if err != nil {
+		return // tried again soon
+	}
+	for _, id := range ids {
+		select {
+		case w.slots <- struct{}{}:
+			alive.Go(func() {
+				defer func() { <-w.slots }()
+				if !w.work(ctx, hard, id) && ctx.Err() != nil {
+					w.offer(ctx, id)
+				}
+			})
+		default: // no room: who has some takes it
+			return
+		}
+	}
+}
+
+// work runs a workflow as far as it goes and reports whether nobody needs to be offered it again. soft ends when no more steps are to begin,
+// hard when those that run are to end.
+func (w *Workflows) work(soft, hard context.Context, id string) (done bool) {
+	defer func() { // here, outside of the goroutine of a request, a panic would end the process
+		if p := recover(); p != nil {
+			w.Troubled(id, fmt.Errorf("workflow: panic: %v\n%s", p, debug.Stack()))
+			done = true // it is tried again when its claim has run out, not at once
+		}
+	}()
+	now := w.Now()
+	runner := w.NewID()
+	bounded, cancel := context.WithTimeout(hard, w.Config.SaveTimeout)
+	flow, steps, err := w.Store.Claim(bounded, id, runner, now, now.Add(w.Config.Lease))
+	cancel()
+	switch kind := domain.KindOf(err); {
+	case kind == domain.Conflict && err != nil, kind == domain.NotFound && err != nil: // it has ended, or another has it
+		return true
+	case err != nil:
+		return false
+	}
+	run := newWorkflowRun(w, soft, hard, runner, flow, steps)
+	w.mu.Lock()
+	w.running[id] = run
+	w.mu.Unlock()
+	defer func() {
+		run.cancel(nil)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.running[id] == run {
+			delete(w.running, id)
+		}
+	}()
+	return w.finish(run, run.execute())
+}
+
+// finish is what becomes of a workflow whose run has come to an end here, well or not.
+func (w *Workflows) finish(run *workflowRun, err error) (done bool) {
+	switch {
+	case err == nil, errors.Is(err, errWorkflowLost), errors.Is(err, errWorkflowCancelled):
+		return true
+	case errors.Is(err, errWorkflowStopping):
+	default: // the store is away, or something is broken: it is tried again when the claim has run out
+		w.Troubled(run.flow.ID, err)
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(run.ctx), w.Config.SaveTimeout)
+	defer cancel()
+	_ = w.Store.Abandon(ctx, run.flow.ID, run.runner) // else the claim runs out
+	return false
+}
