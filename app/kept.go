@@ -28,6 +28,7 @@ type keptAnswer struct {
 	Conversation string         `json:"conversation,omitempty"`
 	Duration     time.Duration  `json:"duration"`
 	FallbackUsed bool           `json:"fallback_used,omitempty"`
+	Cost         domain.Money   `json:"cost,omitempty"`
 	Err          *keptError     `json:"error,omitempty"` // instead of an end
 }
 
@@ -69,7 +70,10 @@ func (k *keeper) failure(err error) {
 
 // answer is what is stored with the turn.
 func (k *keeper) answer(info ChatInfo, r ChatResult) (*domain.KeptAnswer, error) {
-	kept := keptAnswer{Info: info, Steps: k.steps, Usage: r.Usage, Conversation: r.ConversationID, Duration: r.Duration, FallbackUsed: r.FallbackUsed, Err: k.err}
+	kept := keptAnswer{
+		Info: info, Steps: k.steps, Usage: r.Usage, Conversation: r.ConversationID, Duration: r.Duration, FallbackUsed: r.FallbackUsed, Err: k.err,
+		Cost: r.Cost,
+	}
 	if !k.deltas {
 		kept.Answer = &r.Answer
 	}
@@ -115,6 +119,7 @@ func stepsFromKept(data []byte) ([]ChatStep, error) {
 	}
 	result := ChatResult{
 		Answer: answer.Answer(), Usage: kept.Usage, ConversationID: kept.Conversation, Duration: kept.Duration, FallbackUsed: kept.FallbackUsed,
+		Cost: kept.Cost,
 	}
 	if kept.Answer != nil {
 		result.Answer = *kept.Answer
