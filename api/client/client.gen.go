@@ -2286,13 +2286,13 @@ func (e StreamStatusStatus) Valid() bool {
 
 // Defines values for StreamToolErrorEventType.
 const (
-	ToolError StreamToolErrorEventType = "tool_error"
+	StreamToolErrorEventTypeToolError StreamToolErrorEventType = "tool_error"
 )
 
 // Valid indicates whether the value is a known member of the StreamToolErrorEventType enum.
 func (e StreamToolErrorEventType) Valid() bool {
 	switch e {
-	case ToolError:
+	case StreamToolErrorEventTypeToolError:
 		return true
 	default:
 		return false
@@ -2301,13 +2301,13 @@ func (e StreamToolErrorEventType) Valid() bool {
 
 // Defines values for StreamToolUseEventType.
 const (
-	ToolUse StreamToolUseEventType = "tool_use"
+	StreamToolUseEventTypeToolUse StreamToolUseEventType = "tool_use"
 )
 
 // Valid indicates whether the value is a known member of the StreamToolUseEventType enum.
 func (e StreamToolUseEventType) Valid() bool {
 	switch e {
-	case ToolUse:
+	case StreamToolUseEventTypeToolUse:
 		return true
 	default:
 		return false
@@ -2389,6 +2389,24 @@ func (e ToolChoiceMode) Valid() bool {
 	case ToolChoiceModeNone:
 		return true
 	case ToolChoiceModeRequired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ToolEventType.
+const (
+	ToolEventTypeToolError ToolEventType = "tool_error"
+	ToolEventTypeToolUse   ToolEventType = "tool_use"
+)
+
+// Valid indicates whether the value is a known member of the ToolEventType enum.
+func (e ToolEventType) Valid() bool {
+	switch e {
+	case ToolEventTypeToolError:
+		return true
+	case ToolEventTypeToolUse:
 		return true
 	default:
 		return false
@@ -2515,6 +2533,36 @@ func (e UITextStartChunkType) Valid() bool {
 	}
 }
 
+// Defines values for UIToolInputAvailableChunkDynamic.
+const (
+	UIToolInputAvailableChunkDynamicTrue UIToolInputAvailableChunkDynamic = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputAvailableChunkDynamic enum.
+func (e UIToolInputAvailableChunkDynamic) Valid() bool {
+	switch e {
+	case UIToolInputAvailableChunkDynamicTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolInputAvailableChunkProviderExecuted.
+const (
+	UIToolInputAvailableChunkProviderExecutedTrue UIToolInputAvailableChunkProviderExecuted = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputAvailableChunkProviderExecuted enum.
+func (e UIToolInputAvailableChunkProviderExecuted) Valid() bool {
+	switch e {
+	case UIToolInputAvailableChunkProviderExecutedTrue:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UIToolInputAvailableChunkType.
 const (
 	ToolInputAvailable UIToolInputAvailableChunkType = "tool-input-available"
@@ -2545,6 +2593,36 @@ func (e UIToolInputDeltaChunkType) Valid() bool {
 	}
 }
 
+// Defines values for UIToolInputStartChunkDynamic.
+const (
+	UIToolInputStartChunkDynamicTrue UIToolInputStartChunkDynamic = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputStartChunkDynamic enum.
+func (e UIToolInputStartChunkDynamic) Valid() bool {
+	switch e {
+	case UIToolInputStartChunkDynamicTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolInputStartChunkProviderExecuted.
+const (
+	UIToolInputStartChunkProviderExecutedTrue UIToolInputStartChunkProviderExecuted = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputStartChunkProviderExecuted enum.
+func (e UIToolInputStartChunkProviderExecuted) Valid() bool {
+	switch e {
+	case UIToolInputStartChunkProviderExecutedTrue:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UIToolInputStartChunkType.
 const (
 	ToolInputStart UIToolInputStartChunkType = "tool-input-start"
@@ -2554,6 +2632,96 @@ const (
 func (e UIToolInputStartChunkType) Valid() bool {
 	switch e {
 	case ToolInputStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputAvailableChunkDynamic.
+const (
+	UIToolOutputAvailableChunkDynamicTrue UIToolOutputAvailableChunkDynamic = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputAvailableChunkDynamic enum.
+func (e UIToolOutputAvailableChunkDynamic) Valid() bool {
+	switch e {
+	case UIToolOutputAvailableChunkDynamicTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputAvailableChunkProviderExecuted.
+const (
+	UIToolOutputAvailableChunkProviderExecutedTrue UIToolOutputAvailableChunkProviderExecuted = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputAvailableChunkProviderExecuted enum.
+func (e UIToolOutputAvailableChunkProviderExecuted) Valid() bool {
+	switch e {
+	case UIToolOutputAvailableChunkProviderExecutedTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputAvailableChunkType.
+const (
+	ToolOutputAvailable UIToolOutputAvailableChunkType = "tool-output-available"
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputAvailableChunkType enum.
+func (e UIToolOutputAvailableChunkType) Valid() bool {
+	switch e {
+	case ToolOutputAvailable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputErrorChunkDynamic.
+const (
+	UIToolOutputErrorChunkDynamicTrue UIToolOutputErrorChunkDynamic = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputErrorChunkDynamic enum.
+func (e UIToolOutputErrorChunkDynamic) Valid() bool {
+	switch e {
+	case UIToolOutputErrorChunkDynamicTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputErrorChunkProviderExecuted.
+const (
+	UIToolOutputErrorChunkProviderExecutedTrue UIToolOutputErrorChunkProviderExecuted = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputErrorChunkProviderExecuted enum.
+func (e UIToolOutputErrorChunkProviderExecuted) Valid() bool {
+	switch e {
+	case UIToolOutputErrorChunkProviderExecutedTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputErrorChunkType.
+const (
+	ToolOutputError UIToolOutputErrorChunkType = "tool-output-error"
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputErrorChunkType enum.
+func (e UIToolOutputErrorChunkType) Valid() bool {
+	switch e {
+	case ToolOutputError:
 		return true
 	default:
 		return false
@@ -3348,6 +3516,9 @@ type ChatCompletionChunk struct {
 	Model  string                    `json:"model"`
 	Object ChatCompletionChunkObject `json:"object"`
 
+	// ToolEvent What became of the call of a tool that Gaia itself has called.
+	ToolEvent *ToolEvent `json:"tool_event,omitempty"`
+
 	// Usage Tokens that the answer took; in the chunk without choices when `include_usage` is set.
 	Usage *ChunkUsage `json:"usage,omitempty"`
 }
@@ -3372,6 +3543,9 @@ type ChatCompletionMetadata struct {
 	// ConversationId Null when nothing was stored.
 	ConversationId *string `json:"conversation_id"`
 	RequestId      string  `json:"request_id"`
+
+	// ToolEvents What became of the calls of Gaia's own tools, in the order of the calls. Absent when there were none.
+	ToolEvents *ToolEvents `json:"tool_events,omitempty"`
 }
 
 // ChatCompletionRequest Either `message`, with the history kept by the server, or `messages`, with the history kept by the client. Both vocabularies may be mixed. One of the two is needed.
@@ -3555,6 +3729,9 @@ type ChatResponse struct {
 	Reasoning      *string `json:"reasoning"`
 	Response       string  `json:"response"`
 	ResponseTimeMs int     `json:"response_time_ms"`
+
+	// ToolEvents What became of the calls of Gaia's own tools, in the order of the calls. Absent when there were none.
+	ToolEvents *ToolEvents `json:"tool_events,omitempty"`
 
 	// Usage Tokens that an answer took.
 	Usage TokenUsage `json:"usage"`
@@ -5410,7 +5587,9 @@ type StorageInfo struct {
 // StreamCacheHits What was found in a cache.
 type StreamCacheHits struct {
 	Persona bool `json:"persona"`
-	Tools   bool `json:"tools"`
+
+	// Tools True when tools of Gaia's own are offered to the model; their list is always at hand.
+	Tools bool `json:"tools"`
 }
 
 // StreamCacheInvalidation What was dropped. Null stands for no restriction.
@@ -5691,9 +5870,11 @@ type StreamStatusCache struct {
 
 // StreamToolErrorEvent A tool failed.
 type StreamToolErrorEvent struct {
-	Error string                   `json:"error"`
-	Tool  string                   `json:"tool"`
-	Type  StreamToolErrorEventType `json:"type"`
+	Error string `json:"error"`
+
+	// Tool The function as the model called it, `server__tool`.
+	Tool string                   `json:"tool"`
+	Type StreamToolErrorEventType `json:"type"`
 }
 
 // StreamToolErrorEventType defines model for StreamToolErrorEvent.Type.
@@ -5701,9 +5882,12 @@ type StreamToolErrorEventType string
 
 // StreamToolUseEvent A tool gave a result.
 type StreamToolUseEvent struct {
-	Result string                 `json:"result"`
-	Tool   string                 `json:"tool"`
-	Type   StreamToolUseEventType `json:"type"`
+	// Result What the tool gave back. A long result is cut, and ends with `…`.
+	Result string `json:"result"`
+
+	// Tool The function as the model called it, `server__tool`.
+	Tool string                 `json:"tool"`
+	Type StreamToolUseEventType `json:"type"`
 }
 
 // StreamToolUseEventType defines model for StreamToolUseEvent.Type.
@@ -5836,6 +6020,25 @@ type ToolChoiceName struct {
 	Name string `json:"name"`
 }
 
+// ToolEvent What became of the call of a tool that Gaia itself has called.
+type ToolEvent struct {
+	// Error Why there is no result, of `tool_error`.
+	Error *string `json:"error,omitempty"`
+
+	// Result What the tool gave back, of `tool_use`. A long result is cut, and ends with `…`.
+	Result *string `json:"result,omitempty"`
+
+	// Tool The function as the model called it, `server__tool`.
+	Tool string        `json:"tool"`
+	Type ToolEventType `json:"type"`
+}
+
+// ToolEventType defines model for ToolEvent.Type.
+type ToolEventType string
+
+// ToolEvents What became of the calls of Gaia's own tools, in the order of the calls. Absent when there were none.
+type ToolEvents = []ToolEvent
+
 // ToolFunction A function that the model may ask to call.
 type ToolFunction struct {
 	Description *string           `json:"description,omitempty"`
@@ -5940,12 +6143,24 @@ type UITextStartChunkType string
 
 // UIToolInputAvailableChunk The input of a call is complete.
 type UIToolInputAvailableChunk struct {
+	// Dynamic The client does not know the tool.
+	Dynamic *UIToolInputAvailableChunkDynamic `json:"dynamic,omitempty"`
+
 	// Input Arguments of a tool call, in the form that the tool declares.
-	Input      ToolArguments                 `json:"input"`
-	ToolCallId string                        `json:"toolCallId"`
-	ToolName   string                        `json:"toolName"`
-	Type       UIToolInputAvailableChunkType `json:"type"`
+	Input ToolArguments `json:"input"`
+
+	// ProviderExecuted Gaia itself calls the tool.
+	ProviderExecuted *UIToolInputAvailableChunkProviderExecuted `json:"providerExecuted,omitempty"`
+	ToolCallId       string                                     `json:"toolCallId"`
+	ToolName         string                                     `json:"toolName"`
+	Type             UIToolInputAvailableChunkType              `json:"type"`
 }
+
+// UIToolInputAvailableChunkDynamic The client does not know the tool.
+type UIToolInputAvailableChunkDynamic bool
+
+// UIToolInputAvailableChunkProviderExecuted Gaia itself calls the tool.
+type UIToolInputAvailableChunkProviderExecuted bool
 
 // UIToolInputAvailableChunkType defines model for UIToolInputAvailableChunk.Type.
 type UIToolInputAvailableChunkType string
@@ -5962,13 +6177,66 @@ type UIToolInputDeltaChunkType string
 
 // UIToolInputStartChunk The model begins to call a tool.
 type UIToolInputStartChunk struct {
-	ToolCallId string                    `json:"toolCallId"`
-	ToolName   string                    `json:"toolName"`
-	Type       UIToolInputStartChunkType `json:"type"`
+	// Dynamic The client does not know the tool.
+	Dynamic *UIToolInputStartChunkDynamic `json:"dynamic,omitempty"`
+
+	// ProviderExecuted Gaia itself calls the tool.
+	ProviderExecuted *UIToolInputStartChunkProviderExecuted `json:"providerExecuted,omitempty"`
+	ToolCallId       string                                 `json:"toolCallId"`
+	ToolName         string                                 `json:"toolName"`
+	Type             UIToolInputStartChunkType              `json:"type"`
 }
+
+// UIToolInputStartChunkDynamic The client does not know the tool.
+type UIToolInputStartChunkDynamic bool
+
+// UIToolInputStartChunkProviderExecuted Gaia itself calls the tool.
+type UIToolInputStartChunkProviderExecuted bool
 
 // UIToolInputStartChunkType defines model for UIToolInputStartChunk.Type.
 type UIToolInputStartChunkType string
+
+// UIToolOutputAvailableChunk A tool that Gaia itself has called gave a result.
+type UIToolOutputAvailableChunk struct {
+	// Dynamic The client does not know the tool.
+	Dynamic UIToolOutputAvailableChunkDynamic `json:"dynamic"`
+	Output  string                            `json:"output"`
+
+	// ProviderExecuted Gaia itself calls the tool.
+	ProviderExecuted UIToolOutputAvailableChunkProviderExecuted `json:"providerExecuted"`
+	ToolCallId       string                                     `json:"toolCallId"`
+	Type             UIToolOutputAvailableChunkType             `json:"type"`
+}
+
+// UIToolOutputAvailableChunkDynamic The client does not know the tool.
+type UIToolOutputAvailableChunkDynamic bool
+
+// UIToolOutputAvailableChunkProviderExecuted Gaia itself calls the tool.
+type UIToolOutputAvailableChunkProviderExecuted bool
+
+// UIToolOutputAvailableChunkType defines model for UIToolOutputAvailableChunk.Type.
+type UIToolOutputAvailableChunkType string
+
+// UIToolOutputErrorChunk A tool that Gaia itself has called failed.
+type UIToolOutputErrorChunk struct {
+	// Dynamic The client does not know the tool.
+	Dynamic   UIToolOutputErrorChunkDynamic `json:"dynamic"`
+	ErrorText string                        `json:"errorText"`
+
+	// ProviderExecuted Gaia itself calls the tool.
+	ProviderExecuted UIToolOutputErrorChunkProviderExecuted `json:"providerExecuted"`
+	ToolCallId       string                                 `json:"toolCallId"`
+	Type             UIToolOutputErrorChunkType             `json:"type"`
+}
+
+// UIToolOutputErrorChunkDynamic The client does not know the tool.
+type UIToolOutputErrorChunkDynamic bool
+
+// UIToolOutputErrorChunkProviderExecuted Gaia itself calls the tool.
+type UIToolOutputErrorChunkProviderExecuted bool
+
+// UIToolOutputErrorChunkType defines model for UIToolOutputErrorChunk.Type.
+type UIToolOutputErrorChunkType string
 
 // UsageBilling The caller's current bill.
 type UsageBilling struct {
@@ -8401,6 +8669,74 @@ func (t *UIMessageChunk) MergeUIToolInputAvailableChunk(v UIToolInputAvailableCh
 	return err
 }
 
+// AsUIToolOutputAvailableChunk returns the union data inside the UIMessageChunk as a UIToolOutputAvailableChunk
+func (t UIMessageChunk) AsUIToolOutputAvailableChunk() (UIToolOutputAvailableChunk, error) {
+	var body UIToolOutputAvailableChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIToolOutputAvailableChunk overwrites any union data inside the UIMessageChunk as the provided UIToolOutputAvailableChunk
+func (t *UIMessageChunk) FromUIToolOutputAvailableChunk(v UIToolOutputAvailableChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-output-available"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIToolOutputAvailableChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIToolOutputAvailableChunk
+func (t *UIMessageChunk) MergeUIToolOutputAvailableChunk(v UIToolOutputAvailableChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-output-available"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIToolOutputErrorChunk returns the union data inside the UIMessageChunk as a UIToolOutputErrorChunk
+func (t UIMessageChunk) AsUIToolOutputErrorChunk() (UIToolOutputErrorChunk, error) {
+	var body UIToolOutputErrorChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIToolOutputErrorChunk overwrites any union data inside the UIMessageChunk as the provided UIToolOutputErrorChunk
+func (t *UIMessageChunk) FromUIToolOutputErrorChunk(v UIToolOutputErrorChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-output-error"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIToolOutputErrorChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIToolOutputErrorChunk
+func (t *UIMessageChunk) MergeUIToolOutputErrorChunk(v UIToolOutputErrorChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-output-error"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
 // AsUIFinishStepChunk returns the union data inside the UIMessageChunk as a UIFinishStepChunk
 func (t UIMessageChunk) AsUIFinishStepChunk() (UIFinishStepChunk, error) {
 	var body UIFinishStepChunk
@@ -8539,6 +8875,10 @@ func (t UIMessageChunk) ValueByDiscriminator() (interface{}, error) {
 		return t.AsUIToolInputDeltaChunk()
 	case "tool-input-start":
 		return t.AsUIToolInputStartChunk()
+	case "tool-output-available":
+		return t.AsUIToolOutputAvailableChunk()
+	case "tool-output-error":
+		return t.AsUIToolOutputErrorChunk()
 	default:
 		return nil, errors.New("unknown discriminator value: " + discriminator)
 	}
@@ -9438,7 +9778,7 @@ type ClientInterface interface {
 
 	// V1ChatCompletionsWithBody Chat, where OpenAI clients look for it
 	//
-	// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`.
+	// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`. Calls of the client's own `tools` come back to it. A request without `tools`, unless its `tool_choice` is `none`, may have Gaia call tools of its own: these calls are never among `tool_calls`, but each has a chunk with an empty delta and a `tool_event`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -9447,7 +9787,7 @@ type ClientInterface interface {
 
 	// V1ChatCompletions Chat, where OpenAI clients look for it
 	//
-	// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`.
+	// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`. Calls of the client's own `tools` come back to it. A request without `tools`, unless its `tool_choice` is `none`, may have Gaia call tools of its own: these calls are never among `tool_calls`, but each has a chunk with an empty delta and a `tool_event`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -11497,7 +11837,7 @@ func (c *Client) V1Chat(ctx context.Context, params *V1ChatParams, body V1ChatJS
 
 // V1ChatCompletionsWithBody Chat, where OpenAI clients look for it
 //
-// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`.
+// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`. Calls of the client's own `tools` come back to it. A request without `tools`, unless its `tool_choice` is `none`, may have Gaia call tools of its own: these calls are never among `tool_calls`, but each has a chunk with an empty delta and a `tool_event`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -11516,7 +11856,7 @@ func (c *Client) V1ChatCompletionsWithBody(ctx context.Context, params *V1ChatCo
 
 // V1ChatCompletions Chat, where OpenAI clients look for it
 //
-// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`.
+// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`. Calls of the client's own `tools` come back to it. A request without `tools`, unless its `tool_choice` is `none`, may have Gaia call tools of its own: these calls are never among `tool_calls`, but each has a chunk with an empty delta and a `tool_event`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -18156,7 +18496,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1ChatCompletionsWithBodyWithResponse Chat, where OpenAI clients look for it
 	//
-	// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`.
+	// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`. Calls of the client's own `tools` come back to it. A request without `tools`, unless its `tool_choice` is `none`, may have Gaia call tools of its own: these calls are never among `tool_calls`, but each has a chunk with an empty delta and a `tool_event`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18165,7 +18505,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1ChatCompletionsWithResponse Chat, where OpenAI clients look for it
 	//
-	// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`.
+	// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`. Calls of the client's own `tools` come back to it. A request without `tools`, unless its `tool_choice` is `none`, may have Gaia call tools of its own: these calls are never among `tool_calls`, but each has a chunk with an empty delta and a `tool_event`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -32431,7 +32771,7 @@ func (c *ClientWithResponses) V1ChatWithResponse(ctx context.Context, params *V1
 
 // V1ChatCompletionsWithBodyWithResponse Chat, where OpenAI clients look for it
 //
-// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`.
+// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`. Calls of the client's own `tools` come back to it. A request without `tools`, unless its `tool_choice` is `none`, may have Gaia call tools of its own: these calls are never among `tool_calls`, but each has a chunk with an empty delta and a `tool_event`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32446,7 +32786,7 @@ func (c *ClientWithResponses) V1ChatCompletionsWithBodyWithResponse(ctx context.
 
 // V1ChatCompletionsWithResponse Chat, where OpenAI clients look for it
 //
-// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`.
+// The same as `POST /api/v1/chat`, at the path that an OpenAI SDK uses when its base URL ends in `/api/v1`. Tools, streams and errors work as such a client expects. With `stream: true` the answer arrives as OpenAI chunks, one in each `data:` line: the role first, then the pieces, one chunk with a `finish_reason`, the usage when `stream_options.include_usage` asks for it, and `[DONE]` last. The status waits for the first event of the provider, so an early failure is a plain error; a later one is a chunk with `error`. Calls of the client's own `tools` come back to it. A request without `tools`, unless its `tool_choice` is `none`, may have Gaia call tools of its own: these calls are never among `tool_calls`, but each has a chunk with an empty delta and a `tool_event`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -2292,13 +2292,13 @@ func (e StreamStatusStatus) Valid() bool {
 
 // Defines values for StreamToolErrorEventType.
 const (
-	ToolError StreamToolErrorEventType = "tool_error"
+	StreamToolErrorEventTypeToolError StreamToolErrorEventType = "tool_error"
 )
 
 // Valid indicates whether the value is a known member of the StreamToolErrorEventType enum.
 func (e StreamToolErrorEventType) Valid() bool {
 	switch e {
-	case ToolError:
+	case StreamToolErrorEventTypeToolError:
 		return true
 	default:
 		return false
@@ -2307,13 +2307,13 @@ func (e StreamToolErrorEventType) Valid() bool {
 
 // Defines values for StreamToolUseEventType.
 const (
-	ToolUse StreamToolUseEventType = "tool_use"
+	StreamToolUseEventTypeToolUse StreamToolUseEventType = "tool_use"
 )
 
 // Valid indicates whether the value is a known member of the StreamToolUseEventType enum.
 func (e StreamToolUseEventType) Valid() bool {
 	switch e {
-	case ToolUse:
+	case StreamToolUseEventTypeToolUse:
 		return true
 	default:
 		return false
@@ -2395,6 +2395,24 @@ func (e ToolChoiceMode) Valid() bool {
 	case ToolChoiceModeNone:
 		return true
 	case ToolChoiceModeRequired:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ToolEventType.
+const (
+	ToolEventTypeToolError ToolEventType = "tool_error"
+	ToolEventTypeToolUse   ToolEventType = "tool_use"
+)
+
+// Valid indicates whether the value is a known member of the ToolEventType enum.
+func (e ToolEventType) Valid() bool {
+	switch e {
+	case ToolEventTypeToolError:
+		return true
+	case ToolEventTypeToolUse:
 		return true
 	default:
 		return false
@@ -2521,6 +2539,36 @@ func (e UITextStartChunkType) Valid() bool {
 	}
 }
 
+// Defines values for UIToolInputAvailableChunkDynamic.
+const (
+	UIToolInputAvailableChunkDynamicTrue UIToolInputAvailableChunkDynamic = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputAvailableChunkDynamic enum.
+func (e UIToolInputAvailableChunkDynamic) Valid() bool {
+	switch e {
+	case UIToolInputAvailableChunkDynamicTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolInputAvailableChunkProviderExecuted.
+const (
+	UIToolInputAvailableChunkProviderExecutedTrue UIToolInputAvailableChunkProviderExecuted = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputAvailableChunkProviderExecuted enum.
+func (e UIToolInputAvailableChunkProviderExecuted) Valid() bool {
+	switch e {
+	case UIToolInputAvailableChunkProviderExecutedTrue:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UIToolInputAvailableChunkType.
 const (
 	ToolInputAvailable UIToolInputAvailableChunkType = "tool-input-available"
@@ -2551,6 +2599,36 @@ func (e UIToolInputDeltaChunkType) Valid() bool {
 	}
 }
 
+// Defines values for UIToolInputStartChunkDynamic.
+const (
+	UIToolInputStartChunkDynamicTrue UIToolInputStartChunkDynamic = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputStartChunkDynamic enum.
+func (e UIToolInputStartChunkDynamic) Valid() bool {
+	switch e {
+	case UIToolInputStartChunkDynamicTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolInputStartChunkProviderExecuted.
+const (
+	UIToolInputStartChunkProviderExecutedTrue UIToolInputStartChunkProviderExecuted = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolInputStartChunkProviderExecuted enum.
+func (e UIToolInputStartChunkProviderExecuted) Valid() bool {
+	switch e {
+	case UIToolInputStartChunkProviderExecutedTrue:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for UIToolInputStartChunkType.
 const (
 	ToolInputStart UIToolInputStartChunkType = "tool-input-start"
@@ -2560,6 +2638,96 @@ const (
 func (e UIToolInputStartChunkType) Valid() bool {
 	switch e {
 	case ToolInputStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputAvailableChunkDynamic.
+const (
+	UIToolOutputAvailableChunkDynamicTrue UIToolOutputAvailableChunkDynamic = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputAvailableChunkDynamic enum.
+func (e UIToolOutputAvailableChunkDynamic) Valid() bool {
+	switch e {
+	case UIToolOutputAvailableChunkDynamicTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputAvailableChunkProviderExecuted.
+const (
+	UIToolOutputAvailableChunkProviderExecutedTrue UIToolOutputAvailableChunkProviderExecuted = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputAvailableChunkProviderExecuted enum.
+func (e UIToolOutputAvailableChunkProviderExecuted) Valid() bool {
+	switch e {
+	case UIToolOutputAvailableChunkProviderExecutedTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputAvailableChunkType.
+const (
+	ToolOutputAvailable UIToolOutputAvailableChunkType = "tool-output-available"
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputAvailableChunkType enum.
+func (e UIToolOutputAvailableChunkType) Valid() bool {
+	switch e {
+	case ToolOutputAvailable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputErrorChunkDynamic.
+const (
+	UIToolOutputErrorChunkDynamicTrue UIToolOutputErrorChunkDynamic = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputErrorChunkDynamic enum.
+func (e UIToolOutputErrorChunkDynamic) Valid() bool {
+	switch e {
+	case UIToolOutputErrorChunkDynamicTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputErrorChunkProviderExecuted.
+const (
+	UIToolOutputErrorChunkProviderExecutedTrue UIToolOutputErrorChunkProviderExecuted = true
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputErrorChunkProviderExecuted enum.
+func (e UIToolOutputErrorChunkProviderExecuted) Valid() bool {
+	switch e {
+	case UIToolOutputErrorChunkProviderExecutedTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UIToolOutputErrorChunkType.
+const (
+	ToolOutputError UIToolOutputErrorChunkType = "tool-output-error"
+)
+
+// Valid indicates whether the value is a known member of the UIToolOutputErrorChunkType enum.
+func (e UIToolOutputErrorChunkType) Valid() bool {
+	switch e {
+	case ToolOutputError:
 		return true
 	default:
 		return false
@@ -3354,6 +3522,9 @@ type ChatCompletionChunk struct {
 	Model  string                    `json:"model"`
 	Object ChatCompletionChunkObject `json:"object"`
 
+	// ToolEvent What became of the call of a tool that Gaia itself has called.
+	ToolEvent *ToolEvent `json:"tool_event,omitempty"`
+
 	// Usage Tokens that the answer took; in the chunk without choices when `include_usage` is set.
 	Usage *ChunkUsage `json:"usage,omitempty"`
 }
@@ -3378,6 +3549,9 @@ type ChatCompletionMetadata struct {
 	// ConversationId Null when nothing was stored.
 	ConversationId *string `json:"conversation_id"`
 	RequestId      string  `json:"request_id"`
+
+	// ToolEvents What became of the calls of Gaia's own tools, in the order of the calls. Absent when there were none.
+	ToolEvents *ToolEvents `json:"tool_events,omitempty"`
 }
 
 // ChatCompletionRequest Either `message`, with the history kept by the server, or `messages`, with the history kept by the client. Both vocabularies may be mixed. One of the two is needed.
@@ -3561,6 +3735,9 @@ type ChatResponse struct {
 	Reasoning      *string `json:"reasoning"`
 	Response       string  `json:"response"`
 	ResponseTimeMs int     `json:"response_time_ms"`
+
+	// ToolEvents What became of the calls of Gaia's own tools, in the order of the calls. Absent when there were none.
+	ToolEvents *ToolEvents `json:"tool_events,omitempty"`
 
 	// Usage Tokens that an answer took.
 	Usage TokenUsage `json:"usage"`
@@ -5416,7 +5593,9 @@ type StorageInfo struct {
 // StreamCacheHits What was found in a cache.
 type StreamCacheHits struct {
 	Persona bool `json:"persona"`
-	Tools   bool `json:"tools"`
+
+	// Tools True when tools of Gaia's own are offered to the model; their list is always at hand.
+	Tools bool `json:"tools"`
 }
 
 // StreamCacheInvalidation What was dropped. Null stands for no restriction.
@@ -5697,9 +5876,11 @@ type StreamStatusCache struct {
 
 // StreamToolErrorEvent A tool failed.
 type StreamToolErrorEvent struct {
-	Error string                   `json:"error"`
-	Tool  string                   `json:"tool"`
-	Type  StreamToolErrorEventType `json:"type"`
+	Error string `json:"error"`
+
+	// Tool The function as the model called it, `server__tool`.
+	Tool string                   `json:"tool"`
+	Type StreamToolErrorEventType `json:"type"`
 }
 
 // StreamToolErrorEventType defines model for StreamToolErrorEvent.Type.
@@ -5707,9 +5888,12 @@ type StreamToolErrorEventType string
 
 // StreamToolUseEvent A tool gave a result.
 type StreamToolUseEvent struct {
-	Result string                 `json:"result"`
-	Tool   string                 `json:"tool"`
-	Type   StreamToolUseEventType `json:"type"`
+	// Result What the tool gave back. A long result is cut, and ends with `…`.
+	Result string `json:"result"`
+
+	// Tool The function as the model called it, `server__tool`.
+	Tool string                 `json:"tool"`
+	Type StreamToolUseEventType `json:"type"`
 }
 
 // StreamToolUseEventType defines model for StreamToolUseEvent.Type.
@@ -5842,6 +6026,25 @@ type ToolChoiceName struct {
 	Name string `json:"name"`
 }
 
+// ToolEvent What became of the call of a tool that Gaia itself has called.
+type ToolEvent struct {
+	// Error Why there is no result, of `tool_error`.
+	Error *string `json:"error,omitempty"`
+
+	// Result What the tool gave back, of `tool_use`. A long result is cut, and ends with `…`.
+	Result *string `json:"result,omitempty"`
+
+	// Tool The function as the model called it, `server__tool`.
+	Tool string        `json:"tool"`
+	Type ToolEventType `json:"type"`
+}
+
+// ToolEventType defines model for ToolEvent.Type.
+type ToolEventType string
+
+// ToolEvents What became of the calls of Gaia's own tools, in the order of the calls. Absent when there were none.
+type ToolEvents = []ToolEvent
+
 // ToolFunction A function that the model may ask to call.
 type ToolFunction struct {
 	Description *string           `json:"description,omitempty"`
@@ -5946,12 +6149,24 @@ type UITextStartChunkType string
 
 // UIToolInputAvailableChunk The input of a call is complete.
 type UIToolInputAvailableChunk struct {
+	// Dynamic The client does not know the tool.
+	Dynamic *UIToolInputAvailableChunkDynamic `json:"dynamic,omitempty"`
+
 	// Input Arguments of a tool call, in the form that the tool declares.
-	Input      ToolArguments                 `json:"input"`
-	ToolCallId string                        `json:"toolCallId"`
-	ToolName   string                        `json:"toolName"`
-	Type       UIToolInputAvailableChunkType `json:"type"`
+	Input ToolArguments `json:"input"`
+
+	// ProviderExecuted Gaia itself calls the tool.
+	ProviderExecuted *UIToolInputAvailableChunkProviderExecuted `json:"providerExecuted,omitempty"`
+	ToolCallId       string                                     `json:"toolCallId"`
+	ToolName         string                                     `json:"toolName"`
+	Type             UIToolInputAvailableChunkType              `json:"type"`
 }
+
+// UIToolInputAvailableChunkDynamic The client does not know the tool.
+type UIToolInputAvailableChunkDynamic bool
+
+// UIToolInputAvailableChunkProviderExecuted Gaia itself calls the tool.
+type UIToolInputAvailableChunkProviderExecuted bool
 
 // UIToolInputAvailableChunkType defines model for UIToolInputAvailableChunk.Type.
 type UIToolInputAvailableChunkType string
@@ -5968,13 +6183,66 @@ type UIToolInputDeltaChunkType string
 
 // UIToolInputStartChunk The model begins to call a tool.
 type UIToolInputStartChunk struct {
-	ToolCallId string                    `json:"toolCallId"`
-	ToolName   string                    `json:"toolName"`
-	Type       UIToolInputStartChunkType `json:"type"`
+	// Dynamic The client does not know the tool.
+	Dynamic *UIToolInputStartChunkDynamic `json:"dynamic,omitempty"`
+
+	// ProviderExecuted Gaia itself calls the tool.
+	ProviderExecuted *UIToolInputStartChunkProviderExecuted `json:"providerExecuted,omitempty"`
+	ToolCallId       string                                 `json:"toolCallId"`
+	ToolName         string                                 `json:"toolName"`
+	Type             UIToolInputStartChunkType              `json:"type"`
 }
+
+// UIToolInputStartChunkDynamic The client does not know the tool.
+type UIToolInputStartChunkDynamic bool
+
+// UIToolInputStartChunkProviderExecuted Gaia itself calls the tool.
+type UIToolInputStartChunkProviderExecuted bool
 
 // UIToolInputStartChunkType defines model for UIToolInputStartChunk.Type.
 type UIToolInputStartChunkType string
+
+// UIToolOutputAvailableChunk A tool that Gaia itself has called gave a result.
+type UIToolOutputAvailableChunk struct {
+	// Dynamic The client does not know the tool.
+	Dynamic UIToolOutputAvailableChunkDynamic `json:"dynamic"`
+	Output  string                            `json:"output"`
+
+	// ProviderExecuted Gaia itself calls the tool.
+	ProviderExecuted UIToolOutputAvailableChunkProviderExecuted `json:"providerExecuted"`
+	ToolCallId       string                                     `json:"toolCallId"`
+	Type             UIToolOutputAvailableChunkType             `json:"type"`
+}
+
+// UIToolOutputAvailableChunkDynamic The client does not know the tool.
+type UIToolOutputAvailableChunkDynamic bool
+
+// UIToolOutputAvailableChunkProviderExecuted Gaia itself calls the tool.
+type UIToolOutputAvailableChunkProviderExecuted bool
+
+// UIToolOutputAvailableChunkType defines model for UIToolOutputAvailableChunk.Type.
+type UIToolOutputAvailableChunkType string
+
+// UIToolOutputErrorChunk A tool that Gaia itself has called failed.
+type UIToolOutputErrorChunk struct {
+	// Dynamic The client does not know the tool.
+	Dynamic   UIToolOutputErrorChunkDynamic `json:"dynamic"`
+	ErrorText string                        `json:"errorText"`
+
+	// ProviderExecuted Gaia itself calls the tool.
+	ProviderExecuted UIToolOutputErrorChunkProviderExecuted `json:"providerExecuted"`
+	ToolCallId       string                                 `json:"toolCallId"`
+	Type             UIToolOutputErrorChunkType             `json:"type"`
+}
+
+// UIToolOutputErrorChunkDynamic The client does not know the tool.
+type UIToolOutputErrorChunkDynamic bool
+
+// UIToolOutputErrorChunkProviderExecuted Gaia itself calls the tool.
+type UIToolOutputErrorChunkProviderExecuted bool
+
+// UIToolOutputErrorChunkType defines model for UIToolOutputErrorChunk.Type.
+type UIToolOutputErrorChunkType string
 
 // UsageBilling The caller's current bill.
 type UsageBilling struct {
@@ -8407,6 +8675,74 @@ func (t *UIMessageChunk) MergeUIToolInputAvailableChunk(v UIToolInputAvailableCh
 	return err
 }
 
+// AsUIToolOutputAvailableChunk returns the union data inside the UIMessageChunk as a UIToolOutputAvailableChunk
+func (t UIMessageChunk) AsUIToolOutputAvailableChunk() (UIToolOutputAvailableChunk, error) {
+	var body UIToolOutputAvailableChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIToolOutputAvailableChunk overwrites any union data inside the UIMessageChunk as the provided UIToolOutputAvailableChunk
+func (t *UIMessageChunk) FromUIToolOutputAvailableChunk(v UIToolOutputAvailableChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-output-available"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIToolOutputAvailableChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIToolOutputAvailableChunk
+func (t *UIMessageChunk) MergeUIToolOutputAvailableChunk(v UIToolOutputAvailableChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-output-available"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsUIToolOutputErrorChunk returns the union data inside the UIMessageChunk as a UIToolOutputErrorChunk
+func (t UIMessageChunk) AsUIToolOutputErrorChunk() (UIToolOutputErrorChunk, error) {
+	var body UIToolOutputErrorChunk
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromUIToolOutputErrorChunk overwrites any union data inside the UIMessageChunk as the provided UIToolOutputErrorChunk
+func (t *UIMessageChunk) FromUIToolOutputErrorChunk(v UIToolOutputErrorChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-output-error"}`))
+	t.union = b
+	return err
+}
+
+// MergeUIToolOutputErrorChunk performs a merge with any union data inside the UIMessageChunk, using the provided UIToolOutputErrorChunk
+func (t *UIMessageChunk) MergeUIToolOutputErrorChunk(v UIToolOutputErrorChunk) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"tool-output-error"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
 // AsUIFinishStepChunk returns the union data inside the UIMessageChunk as a UIFinishStepChunk
 func (t UIMessageChunk) AsUIFinishStepChunk() (UIFinishStepChunk, error) {
 	var body UIFinishStepChunk
@@ -8545,6 +8881,10 @@ func (t UIMessageChunk) ValueByDiscriminator() (interface{}, error) {
 		return t.AsUIToolInputDeltaChunk()
 	case "tool-input-start":
 		return t.AsUIToolInputStartChunk()
+	case "tool-output-available":
+		return t.AsUIToolOutputAvailableChunk()
+	case "tool-output-error":
+		return t.AsUIToolOutputErrorChunk()
 	default:
 		return nil, errors.New("unknown discriminator value: " + discriminator)
 	}
@@ -32420,867 +32760,876 @@ func (sh *strictHandler) WebhookMubert(w http.ResponseWriter, r *http.Request, p
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3tctw4siD6Koi6c2N241BqSXZ7uu0/q/bHGc242z6W3Z57ZrwlFImqwogFcAhQck2HI/Zp9sH2SW4g",
-	"8UGQBEiwJNvde2ZjY05bRQCJzEQiM5Efvyxyvqs4I0yKxeNfFuQj3lUlgf9+um3Y9QtMS1Kof4pmt8P1",
-	"fvF4cY7WmJZNTRBeS1IjuSVIyJrgHdriAq3IpmHHi2xxg8uGqKH5ltNcTfrXXxYFKSVePP7lU7ZYU0bF",
-	"dlkTLDhbPF6Quub1IltQVpCPi8cnnz5ki7wmWCoATv/w8Lvvvv3u4clJZj5UE/OCLB6zpiyzxY4IgTdk",
-	"8XjBK8IwRULyqiIFwkzckpqyzSJbVLjGOztC7iv1uSD1DamXetJP2YIWi8eLfItlvqvKo5PTP/3l5MUf",
-	"/uPsx2/ffvfz9+//v/98cP7D02fPX/z7IlvseEHKxePFppJHD/nRjjK6yBZ89XeSSzPJsUJwSSTl7DhX",
-	"GF18+pQZ3NJayC5q324JWqs/I/gW5biuKRGA4pqXZBKti5wzSZhafZEt1JDF4wUWggqJmVwMsa5RMYny",
-	"L4aUl7iPk/fbPexf0xERVohDuEuxw+LXtNPXlOSkf7Iq9UfE17BjST7KORS/LPltuf8NEPkt5+VTXJbR",
-	"3WMkOS9RjstyGgHq06X6VP993bBcLap+wvWm2Wnhtvjlb4ua893fFo8X2YLhnToZO4JFU5Ol+qE9+7gs",
-	"l3/weMWJCjf1pw+/fiS/0+KwL14a9ecM3W4J02KF/KMhQiIsrgVa8xrRGM99rR1li8Zupf1tKfk1YWLx",
-	"+PR7hfSqke4vD7/LFryR/p/UR1XNd1X3K8klLt1fHv3hk0LeJVxlT/VKPQT+xOWWsg1a87LktwKtGomu",
-	"/vrs1U/PP1x1sFYTUXEmyLIkbCO3i8d/+D5bSLojQuJdtXi8ODs5+/bo5NHRydnb05PHJ+r//+fCMVpu",
-	"V/cBMsd8lsDoy4YYCaqa39CC1O769GHRc7SgPLf3bwcQMwMoB6TogGEu7LGbeY3LcoXz6yW+wbTEK3Vx",
-	"yboho6CZO9sB9sJMci4l2VWBu5WRj7KFlArF9T1YWz3CzAL0NhMjyREuJakZlvSGuKlakNp9GBha6H4k",
-	"EhdYy6wWrBd009REWBJqnHQgclM2Qh29NS4FyVoOU1y13InF4+9Oz4Ys7QDb2dU9gBQrXJKSOHnp37pc",
-	"4WfD1fbVrodwpXOSFpGK0I8XL3idkyMBq5LiMfJGo/9GmSRlSTeE5QQVVCg+KP57i11YcikcyO1e3hBc",
-	"7LtbeE1qwRlGmBVwnQiElc4q0RazLs1znG/Jcku1ElzpcZb/YKhB+yetQpYlKZdrIvMtIP70+Ls5h7sG",
-	"UFvQLyWuA7xqBbPi0jwnlewxavqCAhZoF1TXb/AMw6U7cn4BLM53CqaS59ekWGj89K9StzTczf1jqtZ/",
-	"J0hw9Q2+IQijmoimlH2R2pRKlD1Eqz16hHZE1kQkAdAILUnfXbwlH+UzqzhEVI93F8gKAW95o24YQZqh",
-	"hbn4lMw9OvUWVP/WH8N1siW4IDUw1hssyUu6oxL+R08q8ppW+vgt3miKC4TV7UIKRBnCqCI15UVmBUSp",
-	"xiK5xRL+yStSYzUe1URxsdD2g8KcyLdkBxtVh2vX7HxVRp20DdFUcXC9ITtM9TmNwlaStURm8R1XytUT",
-	"tOPqYNUE3XKGQE6SG8LK/aFQCBLAznulseCytAdDaGpp9HRWzxTi3jH6EQmSc2MvpMNBZL0/V5btEIZL",
-	"PR9qmKQlwozLLamREfVoh6+JQIIwQWat+P79+/NGbgmTNMeSDJf9I78FGex91F3AHXS4TYHvwNQl0rDe",
-	"RUF2FZeE5fs/k32IvBXBcNVhJ3huqdxq4x7vCLome7ShN8YY1UaqMcnwBlOw+KmaSjN8q2N7Sx+ptTuI",
-	"wR9fGgXp7NtvM4Uo++/TbLCrbHGx/okz8iOW+Xa4ByWdnr/FG8UXt/Z85CUlTIl88cTqvBhkqpC0LFHe",
-	"1LX63TMwqUAPTh5msH3eSITRihf7+PbWRwqmIw1UZHOnJ2cPQ/tR1u7zG8LkxbMgw9dE0V3iayUTjY+l",
-	"qQzC0StW7pHkGwJcCOTqITsKtVr4CFY+ung2SpIA0GHppZh0h9keESa104KjmsimblnjHw2p9y0QIMr6",
-	"i+uDcqoMC3dsToPH5tV6HRQUIUDENa1iYHA9TwwO9f+yqSP87uJHfWXoG24I1Lk1rzxOw/ostfeNJbER",
-	"9T+TOiclOr9Al8/+nAFPkxtSoyv92RUSeC+O0dU5qAePQf3/5uPRDQw7wvSooUdm5iM7pODmBKtDHWWP",
-	"vxzptY/OL47eXRyZvR2ZzfmYIkwh5a+Lm9PFhywkh6yeCmLoB1yYi6RjnfyywFVVKrlGOfvm70Iro8YZ",
-	"qXEpMS1BTm2okObG05rKYyS3SkcqipoIgXLMEOMSrZSpq/UY0D+WBrYVLpZGwoFmCv+1hKvcma5//s+n",
-	"j346efPt8+8uH749/fn9X9SWJZaNWGqX48OTk08+Fn5Xk/Xi8eL/+aZ1p36jfxXfPDfaz6csIK+srM0x",
-	"+z3ArD1+BQLJIxCVSEgMV5iy6zlblzQ/FHnnyKi2SJG5QL9/iiuJKfs9wiUopYh8pEKKPspyu+wd8PX9",
-	"3fF1IZHadI0LmkuhRTwIcl4rOn/KlG2xokVB2IEIesqbsgDuucElLbAkKK9Joe5cXA7QUpF6R4WgnC0L",
-	"wigowwfj58H98FOubBO4w64Zv2Vg++zwHvZUcDgpgKkLBkZsawYcgC07B9IedGT99x0kUfPR0v56IIa+",
-	"vY8Td47WuCmlla8a7mN01cJ0hdZUKXhUKh0S9G2+0Sj7icsXvGHFgdj6iUukx/cwxLhcrs0PB7PPw3s5",
-	"XnA5KFYBOZAhDpwE54EKuiq1NuLYzKLlQm1WWQLkLsih7SxoD/fxAE3eJ3fhpNO7I+t1iRkDF5aWFxJ0",
-	"tT2RgJNXFWHnF3eW1j1FnIq+etfqsXXDmHakTTyOHThr6OGMMpCS9jZtX9C+4uWhMX+HK0RP8GUukjiV",
-	"JseH6OHdR2FSfKULa4Imc64tPdVnv7zihIkNS3lY/ur34gQh7nQ76rnveEe+BZ9SQUr0+00lj77/fe9G",
-	"GtLHeIT9O7QlVsJ0hm7Glz1TtH3hm3tath1yf+tZX+N9yXHxlvOXuN6Qg60zfbWseAG3iOQclTDf5MEa",
-	"G3r45VPpbS0l50s726GUOr1XiWf3CVDVSG4xs27fLlmUuqOQQ2tyl2NVYFru0aopNkRfeRVh8jhwoCgT",
-	"zXpNc0qYXP6j4RIPzlR0rjChBvP1qaRnWpKPOSHF3W6ls/sThmZ/7kwBdRCVx8i+At9it3dHsUtS39Cc",
-	"vGPeO+ZBRDMToVzpKI033eRRGhk5+5oSeq5ld5qD76oH90eeCtfuGUQJOULUxWRIZWE9RlcaoVfg8hAm",
-	"uMF/kyGy3h85d38IJPP1N97DAECkQXzL+Y+Y7e37yKGSU6l4+mnHHoPH6NEJqkiNTtGOskYGKL+osSRL",
-	"GOafHk+qpk0bYgv7yjJgifCah57Ys3vT7V/dmFjE2m36fmidLf5y5B6njpz3e3R496WvN0XnmS1pmnbE",
-	"YCrjAk+cRn3tMe87hhu55TX9551Md/9hqjhGr3UIAMLaekF/ev9WqSLnry+QeZMYXjr6NscVXV7DG1HL",
-	"wwctEOJob5K4jRT86A4X0ul9sfdPHDUQD+Fbgj0Gf//+/VH/JXGMMfoPjx3OqGqeKyKsSvKcSSr3hzHI",
-	"X3/R4Vnw4G4eR2TdkE/ZouT54vFfF0oV8ij+IVvsBESKUFIW4K4A3acNAlE2LByFXxa5/Gjea1yk1SOl",
-	"UZslF9rVre+JjbrJuTYuOVtE1heL7MS8gzhILuE9A4ktmOVbCFGQaMeFRI8eqnu2xjm8tPZeQLTeyRWs",
-	"Hyav7cF2nW3ighFm6b7Gc3AfXHw2V6362a09qgQDldSlbXb0BN73wQrVwTolFbKjEL9joqkqXktS/EgK",
-	"it/CXg9UsFiBBh8naFfhYYcbKU27p+VObUr/cAdL5dt7t1S2WCCMDJaRgs/TvdoYFKcs1wRrsn0hw/Ir",
-	"G3x3MvW+lJH3Vc2tezS0vpiJ9dWNoF+1+fM1DJ9Zn391g8Xp3f+yWe7FZvmq1srXNxC+vmnwL6Pg8xgF",
-	"X1dl/wzK+pdS038NKvRnU54dBHCAzws/dK630i1HrNmtSC2O0StGXJArBGvzRqKcN0yRSaCTY52kUZFa",
-	"Uh2Vh/WMQEoIcFzzeofVSSl4o5Ud++IFiygKr2aP+eT+YvK9PmWL84o+Z0XFqck/7gVZYLl1iTFK4XH/",
-	"uDk5PlMSOrAXIYhcVjXNzV1VYSlJrab7n98sBhGKGeScpX63FC66c+pzeFAUKV9WpAbcMZ0NmvC54Ayn",
-	"TW1ycZI+hiS7paxxfp2Euk/6dGmT5a8aj100+QA4jGQ9Eg0W9rbYRc6HMANdsDUPBU+bAHDLKoiv1+p8",
-	"DDimM+6X8RD0bEF8dh0TCx3W/pQt1gTLptZLUkl2ImGxHWUX+tP2V1zXGHJ8tcDyY3CFBNPkQ2CmG1IL",
-	"s0H79cnxWShkt0tVO84t1xVy3rZ81EQoFcw8OGdAnWuyb0PuFd2uyR5RKUi5HpLMpKEu9cltJQ+W5EjS",
-	"HQmxN/lY0ZqIsTGsKTuZh4M5aNGLkH/0MJuiIRVLnEt6E0jreIFLQRBnOYGICoFqcsOvSZHBjaEBLpQu",
-	"quzfmlQlzk3IGZUCbWqcE5v+oi6SG52fZ618zkuCmQKhxEJC8uCdNq9DwycTBBStyJp+jGSxGMquyIYy",
-	"kUE8AilL9TeBsJLxTxDZVXIPsfLwVyPyeVmov+3UFnsUGEAgcl4FDvfiOcy8I5gJRG5IvdfuBYVNfstI",
-	"DTFHBYew+MQj2j2VvdNDCxtS77DigPM5I/M5usOqPeLFD9ZTm5k9OF+IkVt7xJ5oVELeCN1ZthNbfssQ",
-	"ZSgvCa4Dd6p5lZmWeH8m+0uS1wQASx4ywFv7DKT+N77pZzVeyzGRovhrRdAOF2S4ra5E6F0fRhLRVhh5",
-	"wTVqnJrvfg/SBKfFmNqCqn934GpWjrJ5h8cTqKomhysJfzRX0oOzHvdni4bRfzTE/A72XI+w1oKK0PMl",
-	"DWm3SqGt8AayMw1dRZRJu/drCu8Nb1bIoU7I2wuwrM5HVcPju3zDZcJRVecRJD6kOepMw1/r8VWo0LeT",
-	"Wmg5erBs3Qklz9U2heSVQLe8Vspf9FANTkNnwfn38qjAGc4e3+AEmY3ONbwIcSujaHu5D4kHt/xS3/JL",
-	"k87aMb2+ewRFOIYrlJxtOpi2rg4P1y7P7ezb789S8twie9XiIayEYyeOTEqWusbBrWYUUWUyPFY2rzEf",
-	"Ht/WFLy42mKwP1mrYPBv+znYFe5n8y/7IxgZ9jf9D/uTZ2N4c7s/2c/WtCRiLyTZ2a/UeX+8w0w/ziq0",
-	"rkt+6yBo/6CnCOnlnUM3dpH5x9tPLD37LvPttA2mePnX86P/xEf/PDn6/ujDv3n/+vDLg7NPnX8/+vS7",
-	"0OE6V7g7l7Kmq0YaIVIUVEGFy9cef+obrq/V5lIgvIIMNoaADtohUZCKgJvNBN7r2gasQLeQPUElyvmO",
-	"CLSu+c7TZD1mU3M9xZJseL2PsNs1VUsonRGymS0AVPgsR9gNrTnbEWZsVu2rM6dPcU9TUK5AIB+VeaP+",
-	"wugOG6OH7oxPMoy5Z6bIx9AdpEsGKSVefRcQ1QbnlLNl7b0HDnX6gt8yeOls6jJwZVaECWdOeV5hUKux",
-	"fmkgBdwiHZnb1HQxqYmok7C0Q7p5zo/SBgv6T7LcrSJ3bOtlKmlOoMaJ8R+OXkYKpS/1AGOG3FByuwRi",
-	"hdGk7QFbCkmxoNLwkBl5HDoa/2hwSeV+KXJek26qcDa2l96F0yFfCNYulnto64PRQ1QW5qMPsRP1zPha",
-	"A+LHHB6GMFNXNZbkCbrSDpwCS3wFj/GAOsCiPtK2elERc8/ZKjiT5IST9Mm6jA4xv3NPWkwu50SLGshD",
-	"uugFQ+8uUcHLEmtf0ij7qjmWq5rga0XvKRCeciF/cB9/yg5yc/S8WUM3iI1u6YvOvSJeW/tlyjPl1TKa",
-	"RKt3k2in5KYmQgSRW5E6NzELkVoAAb0kVAzpl5hGpCw6zqGS04aYwg9WGI8vInhT52li6FJ/2vHSTQ/S",
-	"n8IgXitBQI1rc2zopf4WvKAwdF+SpcSbnqNx1qEZGERUlmm+n6YqZrJsXxO3J93zODqO8Y6zBarvj/T2",
-	"7yhmDnOATXqo9vh6cHh7Phpvo1G5CvU1QmZevsVso0QmLYmvokQcFYdLP/2KNsl+AOgz8+0nL9ptCLog",
-	"TEJ1LqVIVIRXuihp6Onh3k/5QWfJK5OVKkOTtQ3AG7xt9tnY3sPj3OxFdjooW6KN85V9Uu0i90ovc4U4",
-	"aIBtaV7tOiixUCKvJgTlJRfEBAR5DwjDE2cvcyjSB9WA1TFkOSnLjlLRU4KtJua9OMABojdkmfPdjjNY",
-	"qFmVNF8WfIcpnLFGSCjfpT4hdU5xaY5DTYnE9X5swSnnkc58k7jkmyZ2zGb4j9TnrqZfxzUGvNwXoiOH",
-	"qiY7XF9PHalDONl6siIVcvSW0Q7LfAtanq63OsfvpZE26vXqICqkZRIm630qhYwgHBpXUKYKC3RFi6sM",
-	"kKmLPwltfSqr3ATLmdI382Rpum12uM75GRQ+Z2lACMCUV/OwN667mGl30CQPtcV++1oSLbqXyzy1qG88",
-	"9lgkzZqM60MeTaPi4DVhRbDO4HnHY0QFWhHKNveuGA0fzysDEayREx1N9mG+uhrfck3WpFa6k4i4royP",
-	"tOCMBM2T/stSDxllyW/BtF5hQTo+4pCb7kKvl/MdAYdbV/aa2lPaazaUcHqtDWEmdmlyNf20oTZmNmnG",
-	"amMztsCOF3Rt4r7E5Brqqu/fIXY5XOAqutgOf1y25r4NaTr+Nhsz/p9oJ6YaJ3QBTCrQw5OzvlIbUWtb",
-	"WaRWv8VUdm1XA8W3JxPOfVNKzmxzS8pCF+DUfr6hv9GB9iitsF2Yl/9DSxD//JT8Fk5+QRulv23pZqvE",
-	"QilrHNfZohFt+uXAmkW3mAW9SQdftP2Yn1Z2PLRIGZMeVfcoTy7tH/1WgOxIShiRRZMboKQXIWM6kPoZ",
-	"/Ore71C7s63mqVGr/e7qj+Y4KqbRlc21YeCuJsrko4c++zw8+/7h94/+cPb9t10Wirx++1Yc0SVoQmrc",
-	"v9e8qYRflx7iP5TcMMN6ehvcr5Mv7nD79W/mSTr3A9zaO1bP12WjqNx/06N2j2gk3zKa41L75Ns64GlC",
-	"33ML44/Wox6TPqcp5Gn9+r1nHVqC0b/D8jGq2CZDt/gmQ5tylaH/87/+d+9ZavAOMEmjqsRSTR9Ymdfe",
-	"g9FjtOMrteubOlMMfi15Bf+N6wAgCapAxcv9hjOt/Cg0hgqAzsfjP1oROXm+rTjts5zDSZS5Lgmu8+0b",
-	"Uxp7zPgFG4+IL272QrFV/26b8PHAhpZQ45Ns0tCnkXBph1i7t7V4vpD16/Tn7p6Hm5og56W3+VBJ4Fss",
-	"UMm56VxgL2Cn+WUL8lEXl1L38H5V0xE3zaVzavcPXcMKpwVmVoHKWsUNygtBEXxSaA2SN1JQracHgDKQ",
-	"ZAs3gw9pHMA0Tf1wR5VxoIf9ae/dDakkLSop6bwji6YK4LzdYHTRd5UyuEK+oLX2CReeyMsQJBDY6Me0",
-	"J2OnQpp+EffoppjSnoJvvrEH8ZJ4Yb5O31hRhrU5e5++hq7Z34MGb0SGBKkwkA6twDbaYdHTOL4N7jBq",
-	"+8/RMABNrQXv6BMVF5qLgqFkDDXmx2isweFvqge4qTzv57RyDW/h9/ViPzT1LWaCx1P/GF69Jw1yzJTR",
-	"ZWTg3DiKuCfBA6GLDu8VoX068KgRZJRGbs+ryve/psfyuCwKCgEkct82z6lJzuvCBvqAyprD/ReO3Gnk",
-	"9gXOpX57Tgfg3LRwQGsY7LRjvVRmS6gPwZOkLK0VE4TmwgwJyeBbDAFXt1ua6w4IjSA1kFvQDUO62cHs",
-	"lITU9IKJfAIDd1oQRSO37wSpfX3NTaCXm4QKAtDVvpeU3Wl7bWeguQInwV86uboi4TIBwyFPq4+ydqY+",
-	"Lbwd9pyjfRROPx83cvvj7EfYLkemStzehr2M2yBYb8wbeth1q8+ly1HxjPYucOaHFP69NJ8aGqay/GBj",
-	"MNi5H6L7u2wh6ykI0FNLN50xkzxBiu3MOz7IJdOE4Bar3evkg5yzNa13+oKYcOHmSp3V3btCdP/T+7cZ",
-	"EF/JvR8IrnXGz1TK2nQ4NtZqZqBtztADNMvZY9embKqZjhHrCnuwf5NmIabjcuypW9ZkXROxbfGXLJJi",
-	"KH8FxKYbdgT1bmvebLZI8B2BvF5SCvIE4fIW74XmBKUfHKdIowGoPT8Y5xAmDZ6vmjByi8sESsNsTjO2",
-	"6s4KGCWs7NzlQHW4tb+lDjAdPujlN/VIECWnATZ2bMPmG0Ta2+rSWyxAPyDKtuLt84bF099vFTxtKgDI",
-	"+fafjLNIzK9F0IhEPEbvzXsW49IUueZrEy+puCWgn0OLu2VJ2XUSL+OqWiY/pvaUwk8Q8Rx8PzbiS1cl",
-	"ULLnTrewE4Z3m+WQ/M+diXGdnB2+XOoYrbvv2Mx2L/vWSvAMX12rdX+KTu88dVo5ak2YhhaLuAJKyTw4",
-	"nL6dAgm7oXdWpsUSM872O66Nv0ha7H0otozcLtPZS31dbZUwSbqh5n15T4ymjLsbUu/vzv66BXkC+Pem",
-	"48+RgV3bKBhk0RS2kbqVIZYoPZHbX75zUtqz2+PMsTCKDi2DkiRI9ZC9EZTiATpHpF/nSPoM77Nz1rmy",
-	"Yhd1B+WHOSPAGhdK6XLOh50g5Q3RKixme3TDc7xqSlzv2ypyVKCC5LTQzr0R14ACMfak8rb1PrTBBrqY",
-	"fv8Cv7u1EsNhW7EnmnOXb0l+rSDsJv80LJSU0chtmj/VKlrxRIKftEFEmK6mdTzTNA9MZpvmbUq+wmVb",
-	"LMIkjkG3N0vf9DXhy9C90C+AAd9lHo58B4BGwjSZonEOTz3qSK6p9gQRCh0deY1WXG5HM3p9z/TpWcLG",
-	"x4zLfnLhowffPZycMhQk8nSL5VNoHB9+lGy7Sfefszst9SfyZbZYvoABb/T3n1z7/alXxpJvqpqvRMoS",
-	"L+23XS/21LCnrlW9deQM7heA1Xfldrf/IYZYN3NEPJk+pgy4pxWFlIjH2ta3JZXM87LukG1+0BVhh6RJ",
-	"vlf7m29NjBw4Il1t9LhoqhhOHit/McufEYiG6PZeH6C7bkzmm+0F3Dqgt5h5rXK54/pYFJoWR14ub77F",
-	"Mt9V5VG0vlSCu9iwjh+Fv8XyOG956MOUq3Z8Aa+3eyipDAKudRMef/sJGmjMzahYXJKPjos1fjVvZaZ4",
-	"jE1GVCa/stuPFyNLpAcnNKmH/13wwLs9dTzFtvVQY4RAIEmpxXGfIzOtpRoqt+egPWyZd3KnJcrTbaPd",
-	"DYFAkrZDuk4pgSAzkOPovCz179o/yqwMgqqILujsihZXgZeT2VKhYdetWPhSksDpO5OwPbdVvr/SiT7O",
-	"gYgfYjXekjYR5uAYs1ketrScZrTo64bT8rEQVEjMpG5zPOSbtpZkTAXtdvWWnJegrAuESyMUUhy1jcBp",
-	"lr21dS1d3A6CtFDgLAGcZNZ/y3n5FJflxHXYFzvaeLX4aveUQqVY1k77FN4ieK1jhmw3+AG5bkgttAUa",
-	"VfY7Cj2U/TatGZNI1db6nPfm1YetM9c0lqLa/XOtx18ZDe8qa3vqb6na2R5dk0oqc7TtuAdxVXaImBqj",
-	"U5yO0Q99Vc+GhO/oR1LoqqDmwpS3HJmS4cEU/VzSG/cwboKIdEwTzXsGwslJAl1wI/lSkJLkcumEXD88",
-	"KTKLH66k+PejTDJUNX3ge2uvTvLfe4Vmj1RqPcoaKKkFRQ3a8YgyIQkuLEbNZkDJ6zgFnmji+dQEhtZR",
-	"C7KpTRhLIBtt2rHM1M9Lqw8E0iOmcbrmdU40UZb8htQ1Lchh1NEz+XrjfGDg0LF8v6wIw6XmwGFZ2bZm",
-	"kXdlH8VN326mRXtN6nclEYz2nRvsq2YOqpN24gehdIu0ee8TTC8koHOKT5IOsiuGPceAc9ZvL1L4ZPoZ",
-	"YI7F2YlIboVM18UBP2j5ajn1G/jbVT+tIAkfLJpzmESNCtdKSJTLriYwfVBM5SsnxayMtv8V6jKgTraW",
-	"OnlT14RJZGbpeTHRlZnlCpUE37ieEbNzLqqaCMKgdtlnOcxVTXmdEGCvmOO1/bZn2k6PM996+sIyxxVe",
-	"0dK9gI12gDCDnvpjfNOzzbYYn0Z//kJ/7WUADYyYhPwbyauUzV+q7+B7W/N6/q2gxy555TL4xkuZqK9f",
-	"mY+Vikx2UB290em9iexzksA9+sg5D+Wk0t2am5yX8wSgGt+TfmffTQs/yatlNbHr05m7ti8SM53GUQ+v",
-	"tihe4zqae1JL7TEwV8cTdKVmutKvNzq+8prqN4mCquE7yrCJEt3hqjJ+Ja+GVxzRF+ojAMYz2+Kfv9Gf",
-	"mAFKVRylIvmoN/rJ6cv7n6CQq8aNMswZebWG3haTLNFONv1xu62Ur/1dffrgE+qjjKU4GIO7q+Gax7Un",
-	"aNO4q0Mr8epnTVR1dfoRNJuaEGmzMdrJAL0mzc26DXTZ4xtoub4j9UbpfYq1m1LSHS+0dTp5yQyeACI+",
-	"SGelEuP8aSueQLk/0yakY5Q7i3m5pqWMBFA5AsVqqP2R3+pSK6WGQ7tCS86vO3AoGwmaj9za3NnU7bfs",
-	"EQo/goMztPE6NfGSGPDdm5d+aRwLdzvRZKq8eTwLjeiKFbdexOmAzbYQFcfoHF0pte/xFXr35iXKcQ22",
-	"L5Xg4tmEqv1bOiVt25BVyU6NrH6Ef1+NnptVOoaIl94rVSAFnF4rpiI435qIyVudrDIeY+q5zRJ9TteE",
-	"GUimY3eGjhVYLLbDqBdQ3R7mztCypiOcpBNZ4P1A14RU4x7CRCvF3GiRKt1JZrl1Ak4KavWd7wYcpuKk",
-	"Kdp39SPOUUtCnsUJ2j6NuWnVJQi2GIbOQYrM0OMlxMLpV6tZVU2edF+a75UAFe2F2flryJBsWVOQG1Lj",
-	"soU9/WnTU5+m82j7mxuBypZOgVcy5+oeiqrIjTIdnTPUIMfLEi1e4hUpxeDcYimxTUre4Y/+EqePorzY",
-	"ZbPXnh0YUGxM4yNoy6Ufas0VTIVRZ7pZtKIi8KJh07ezxQqXmOXwR1BXoFJI6u38uuMQ60LHoVBqI41y",
-	"1cZEuHedEjeFujO5sqEpZJYqfR/eqoSsQZsi+Zab7Fcsqen/kgSbryoGi5LBzy3R2geZDb4haEXWvA7o",
-	"Ft6LSRLL9VWK4evEuEIx9ZoR9c737hgXWYZZgbb8Fknu3jbkv9zkLmLpHtzi/3J3f06f8aiTN/7s/Jmd",
-	"pb8Rp+Vv2Kl4uKNuRgqglqhjsTlGZlopSiXKoeLQijcBMfoFA6xSAyx+XcFPXypsCey8Lxa3FGUtXpKw",
-	"rqTjve2F3VHZoCkHCJAbUirmsslimReCoQ0lBUjD8mjgm3Z8Y9mIn0/OAimL9J+kf7t1bsCJkHBc0WVy",
-	"K75sscViaR79wyksBhuxSjfGXhAD9aYtMqWxM7PsTXfZLpxZZ5MxOhscn94/in+LOItjST/VBENvOLRO",
-	"OtxaVpNf6hd3Mmkq+x97drJ+sXkWiRCCRATrnisps64c9cOWl4XIEGYm4BhB0BriddaGbpkgHITFtW5c",
-	"QmWGsB+I+O7CFwjpXoJ+wOPU9t9dWG+G/tzu3znyg96NIXNKY7kfZBjB4FSrqPdxl6/gSSqg8kGEXN9I",
-	"j/VNdXI0wdn0wn4b2NaIPA5vLTCgu713YZ+iSeCH/bUhqpLz6ww1rDCd+Bne6cM/CJ4PORgDwSQjhal5",
-	"I6tGmm+vpjPbB/MvEwv6t/ytN+3V9oc23n5QySgEHYinP69qvqtkGjJ8QK6SsvzbqVPx8BoGDXCgq7Wl",
-	"bWqQtOHho4+f3sx9fAQIGuHhNsI5nt+lxCUuCsgb4iM5NQUpU0JoGnb9DL78lM1Nw2nY9RfNw4nk0eiN",
-	"pmXRuN1O4/cYve0YGfaNCW4oHqq84r07/Dbjix0jjAcZh/H6PJwYeA7NhZqaILyWRtZqixVtcYFWZNME",
-	"o4aLtPThGfXFcK2t5OmXFXNTHVI+J7O3lV4u0zuJMuPsR2xTekY7YdveHsC2x+gKshWuTKtQviFgOrtA",
-	"YvezUaVh0IGv4l4SZILX2WUW6ILlieqaMUs/ZCM3uocfdaU/QZS1m2tb4ekEBa1jXlGWl01BlmDCXukn",
-	"gUDRXQV55EINVYyB0F4PMnB/BJ0fzj4+7C4aDA+yl0VpW0izZ3BJLImtslzhWh6jq4IKtf3iyjTLlm2/",
-	"RsalLmm0aWpSZCaIR5fhA2vNZ6QtwaXc7kE4b2qouZctGub92SwUNsb9GJJQGyXv97Z5PJXCGgXiflrH",
-	"H9j23XnhAgYcnEdlCLVdGq96rvcrtOGuoNDXM2OHntt4rk3fS6vPozhOqw4HdQ7jbeNLLJUxaF9sdAf5",
-	"Jy7hz5TgsiUhWayHzpft0WFredrddbCZDZwCHtfM6zfmH5VYV/ReDAUUJ4tcu2Mkf7+172JCyVgqn0Ah",
-	"rBADHPLOk1hJ9ZCQRW/7082ifGSJ8XSmGfGgvkSbfvM/pBF5F7Cxvkw+MGPFBiEDy/lZdCEr1wwfVxWo",
-	"GOCbEU2+tSU5tdtbt6EIvLJmOsJQmDZwUQX6Xmo/HSLA29eC3kvXxMtWb5U5VTAPiyXyqNjGFIGRbJ9U",
-	"xsV7PwCpf9rV9a5+7tIRa2eRJ+H7XanvwyDxN+cHLfUPCihwy7QGnf6coFjaZp0h+T3InZyoths4U9Oi",
-	"ZkRbGb7Gz+Ti2Sk7AaHw+QVV5zZMl1pvegaxewmKvf5MaZmOxyado+ZVT1y3/ex7Tz31pknq8KLWPHcf",
-	"h6QVHKcJQgfCFaeHhTgeJso88KeI4J+hqKp75YmkK0jsBZVHl2KCWiRGLGaICEl3rsEA1KcSCKNVrWY4",
-	"4ut1IFLKe5Z0w7XtLSmOkd3vtjyahk50mycoj+r1f2Ke7oslbErdiLowdkq517Z/lms/Nd4pymuHlTbC",
-	"NJ5I+9Z0wk362Pa7mPy0x2I+QKENZQOk9ADrLB1mTQHPO7imQV+KDb8Qrr4qr8yCGcq3BFfKygB3X6hW",
-	"hf69F/kTS2NvgxVAX5JbmmYL5Q5+eExPV3TcVoKqk4Vmzm3gI/M5k7oBxLDHS1Kvm9c1zSnbuG43MNAV",
-	"YZ9xdbTb9KbwYzbbnWYBmg0RPM1Ieu9hMQGOE0vpW96UhTLta6UsX0EX6YrUy9Nr+9aB/tvpyckJoixD",
-	"356cIN7I/9620YdqZ1A5d4WFkoHtDA2j8kpr1GWJIBomqDL0F5w8zJ0VUqQQKRNJ/SN8OyNAyozzY6QO",
-	"FTUeub0pLPwxij/DZUneUnNIApWH1E9KaXt2/vLl0fMh/le0LCnbLPN93lVOdpzJbRluYKzt5jz1BD21",
-	"n+uQNfWnNmTUPRdTUmsmmizx1HbrKctwjWNJ54gNA6ZC41BcxMnU3Ypd1MNO1sNujIjPjQ4QbjZsfnwC",
-	"nkKof1aQirBCIM504K+nj5iTLKYyFE2s9ogctUC9NeWsNbJTBlAdb0XEdp/y/dOaFFS6sPHlppJz4BJS",
-	"RxUmrQVJUoGcyMo7wIlhGf0dT2ZvDLc8Z4iFfAZUgCAd+zFce4zVlOaYw2dhj7T6AQRw5/6eiA04XGRY",
-	"sGYqF06zTlMR03SRjoQEDg+Jnwk9YaCXapTO1Co8SRRRMMKk6q86wFRHgnWRPyXBNJeO8tZqH8vynHev",
-	"f3mGms8hrWy6Dy65i0oR45AOynuax8FcEE1hueQ7omtlSZPsVBaD7spdpmh504/SMS9Vp4F2wy+sRnqk",
-	"7mdSuKtRDFsdnyT0O+5Qvc0DEBKzAtfF/P6dUVPs3NPKqdwijGAHSCrjK/A2EWKocpDi4wHaXe7K/nKV",
-	"oattcQWpE9AAuZ8x8eBsgntbggwxnB3CsFMcBjfulJhR+piJhiFtNTGqi78xLl29B/0CLnH5X0EmxZXm",
-	"dHmkVPU1CQj6H7XREHmk/eoSzQF+B+H2NlKQusd7IKyO0R9xuUZY6AauOvrOBltggSA6z/27Bu9dswu2",
-	"Dv/inKUjB+9BdTIxh0kzhRjWMwsya7fc8ToF327ref1696+H5C6i+ozbB/kABv5RqauvLBwiXNwd+oBZ",
-	"J1HdQPoClGxwG0ASX4fefmqypgzahie84UHGJ18+KNK+bWqybB2tM/Vkb7HgbJkP+ijyXuP82r5ODV0t",
-	"Wp9GlflIYQ5G3eth5h36TZmCfZJDOGG7hznOEc0cBgMhp2rUsaPxMtO1E7Ot0r0xbqMdpHnnJkjqtr9B",
-	"LNS27RpIhToVjBRKcxJ0o/6LMtDdAnrsLqGOy3P10bluyqeJJcQtr6Pv3PZ3fXlsOC8QYdD0jQrXiCLQ",
-	"bBTS0zpFpd1KvUzwswmFNlvc1lSSV6zc2+eBj0cbfqS+OhLXtDrSxdRweVRxdUJrE6PYI6RrVWPhCFHn",
-	"menO/UeIxwuEXsHfXTaW+ToQYm67fE+Qw673Z8qKTk3tyTRLSC2kNySc0tW2+J1KivAjIQdvU7a3rte0",
-	"3Ft5DIGwoQhP2dkUC1GGGtFJXqy4kJuaiH9Ad99/lFSGL+NnJNbyobUBqUAbE/g2SAEg5l6O9R2YY3OF",
-	"no3tEkEs0Zrkktf7l1TISLIsBN0X9kMovotpKPCKMFnP6T32gpYk+nBV4RDbvyElFChT51pH+XMZjiY8",
-	"IOwBlszcNsZCHTrSy9cz7eEeCZF7kPmF5//6P//H3/4mPvzb/7D/8bvFUPA4OdPZIwARdUC83/IdiD/C",
-	"CoSR+vZeRHVQmgVxFM42AIYiN6Tet2kHbahSrCRYYp/dqX6rCqSk+hsAvK280S1f3gOlFNwGtG8JVnfO",
-	"X44MUY4uniUApYXb0uZTOKfCt99/75mWD0+mGdigqztlZ9eT5dPbfQfjDfGqJEhdWhrvNd/UeNcpl7fC",
-	"xdKsYXozqSvZBBLoWyVbrJpiQ+SSfMyh0rmOvd1R6Ny7LAij8DfG5RIK18MTi9zyYqn+hMuS32q7gLN1",
-	"SaHhQYX30Jldcr4scQ1pHg0TTVXxWpJiuSMFxRYHN677k4OoVjZFSXe0AxXc4gyX7jO1Pt1VJWjQ8Ikg",
-	"9Q3NybJh+AZTHTwQuiWe3xAmvdyEmc3VII53RUrONkKXv1FnKNLSXQnWaHGvH/bS9AKBVvkd1WhFGYZE",
-	"8QH4WlbnvAheEn/ktxAkr1a80g0d0IqgmuBOBadGro++g7pNgjx6GERTeycE3Q7qFw27u5AC7bUhdmVm",
-	"IKqL0ppKUZpzLU2dfPrPwDm7YGilaPQEncApszs1ea4zm6OkCDuHdC3welLFhJ2Z29EcIQA966D6Q4QT",
-	"25n91GIK0ZuOinBcoflulC3eEFwEk9eokklUbuHV2HDhvMhl4nH2NKLMt1+WG2aTPqzctOGybs9m5Rj5",
-	"FNpHlAylRwMFJHfnvZexMA9JreL08OT7R/P0XVgqtJF/t68u50KQ8Iuwjia0BfrUVgKiBT5aJvUwVV8+",
-	"sx2cYdghUcLWEzdgijbccdIDDX7ilR9QOeVMaaMvZ9T6hx2fS1nTVSN7xdSTC+KkBYrDUjY43DcynSNG",
-	"JwVGvDA2bJGyNZ+ufA7fXqhPB23WLVmz1kI1GzCUC9be8ZioB4uH7AHZQmytvQDxok9dL4FuYmNTzUAF",
-	"N9ap9OJsAnFTDS2LsCPQFJOxK9QNY2pCoxgmCL25/gnjD4ELezqA+6fzt5ftiFbHm6zjhSV5qT70BpOC",
-	"JtT/KqhoxxjdcLq6vvnOG5nkNtHfW59JthBNlYTMS/Ndu55iTiHxrkpXmLxiSZN8oW6dGucyg7dI2+Oy",
-	"ZRKv2tLxybQr1B22FuwWnszwq4f+nt9IEdJDlmGlDn/ED9tkrq7a2u2Wl+QYvWKmtLhzNO3wta6BfeVS",
-	"ba9mZOWGhNkfdaWipyXBNSmCtbHeJhVsUtcepGzeuTiWl/FvP30KlYVMl6xcwxqRzX1ZLpo8J0LMYIs2",
-	"03+q4FUPeaefAXd331AI8AtGJcUl/Sd5poEbr/xnd9Cm/0KHZkgAgWachTHZdrgIeCkDBH3Wm9FkXyGz",
-	"uXVTloqN+5/hEjQrRD5SIUX4jUR/OvlYYz4DuacRGnSi3mKx9DpPThRYtFP5TGQB6s4VosqfLl/9dAnw",
-	"vXKtINMN/XOkxiM9QdCwf0lvCDM7HRK5qrmCPe5OG7IiLrv+8/mM+JJveCPHerILAn4deEO6CZXBCXDX",
-	"S77ZkALxRnYZ6kNqkY8QqBDy7kpz7sf89bYUdY4ZKnin8vMWS7/uhragbqi5e3Je9F5cvb4ZthCoHlNy",
-	"tlmamsDBg9CD9ymWuOSbkAtSAdpWHA3Yvr0apknu+d7yWgO+pwRDH54xP3sIhlD6vPvCNMw2WYDmgR96",
-	"3YYqRXfmmfT9aPttBspcTkYari+eQUJq5BGnhdRNmoCxcIqredTRPA554G1QveP4Q5ikm5D6hyG36O81",
-	"048ztP4GqQliDSQ+yrncrEfdKytbQKbZ2Fs8XALCbTjIxdhr8gOBKa7w4qrNi7M6JxeghQovXUKXBDfV",
-	"YYDOK4Jy9Q37UiejW9D86xyNsYZL6rq6pto+FlQ2WtNrs+tzvlNor/nuc/ZWCl8EsTZGz1s7/t8xxeia",
-	"8VvR6wLV0+ZvNsHy5v0yNVgAp9zafsI10YF7EpUEA8fduLe7zKs0oo91Q9ANLhvyBJ2YpEuie+5SATCy",
-	"hCKLM0pvh+SeV3P/lrKC345XntQlAeHsmXJVYovrdgNtlaVU+G2ApleaMND9fKYnD1IcvOKGd5qxd84P",
-	"PdkXz1xlpaomebjN+1s/eQsXN1QQoXtSCwnFagyCyQ0kdynBhHAj+Q5LdYZ0rG24Wn+srOVLzjZQp9Z0",
-	"i2AmAvVwmtp3ouHW1C/znqPTUy/1dxrLJvR9KXJeB0Cxp42veLFHWyzQ35tCKdPuPjkeaVQ4zD2vCCm+",
-	"1Fr6uVYsWzU5HFTkvoOqEkt9cCe+7XWsnLAD/YILfnZyV3H1WG8gaiLHP3aIs7BY7pO7S5D+5dc9gFFE",
-	"RbASJED0In0BRQYjpqiuQChMxaE9uoXLo6pKSoq2PENNoBwY1GfYKNN2xHLZJ9WF9E/UdB2qSHilt2Z0",
-	"9xfPwk39itYvZG7BYJ8OW31JK+CNFLQggc4Yky3rHDRhPf+iAE1A60TzdHota/p9oYPqfHjtt10kaI4I",
-	"xfuvW0aahMoyXUd7TN/UZbPb4XC8mdP9h5ENkNBgNPEdlvk2Q0orLEsoEyRcFc+5Zef1BuzSmUNElOkm",
-	"GmrtIKrM76gFCmG+5Rxu2mFX0PSWWmG+swCNWnKmc0vQMdH+No+QduH7tOQ8WCZtuc76wew2/XvfkKMS",
-	"rfENb5TC/Fux2vxuOl/FZPuPhohYoVFrmWmHtncIoKkNRISYmkQmQMn034IopYLU9IYUYNChK9s27MoR",
-	"TcebG4FuV/LURl0k70mP2nRHELwiqWEMbEa9gn0Js1b+VOeyYNEjqBaqYOeUbTKdWaX7NpioO5FpvwAT",
-	"Up1kdHVT63xHHe5xdXxIB7Q7ti6LNdQa3hjkYwWN/1zBYIXNXSMk6Ogrgkql0dcdtfLu3biGcHQaNnqN",
-	"CW8xlMYydcUCXbwmVX6yJnVNiuWhjakObYR1jw2t5vrc35Cc73aEFZF6wW9d1Ta4sGydHnVtZeh2u8/a",
-	"4y25YRF1LGk4zGtNC+ic4gfTnk5a1ukMHvJlDSswxExyV9yqrZU2Clk78/QJOtSodR2gWvkesG+V3IJL",
-	"izPSvb/upFk+CCZYJfH44H46zKIe6RV2aKR5bVmeFMukskwONYNK4v2JugZpy+7dpl4dhvYwGiiBMcJh",
-	"Q9aIHnKrWwfradoWQx3LaPqd6rfm8JvlLfuv5be6d/9KiBG9eK+JWDgInkerJvy0xEAHCTuUUjPj7jnz",
-	"rYUqtHHdqSvW34Mh+EUzvW3qBS2khG6vBOUxkOR8LAUnJbdmarsenK8c8PeSlfNrTbLxmnCMUa2NFwno",
-	"xEA8PSxIw3Dc9X+BBi0aDz+O9slVJlIAX2HlsY0T6qlvjH5EguQc+rvEZfDM5IxZ9wV3LNLWLezWS/QK",
-	"UdwyUixX+/FHmElRHxLaBgxXb3vhrTZBo7Cj8ByVFFoJJpPJRqMn6Zw+jwQ8RUOsKmimA40cGgCY+MZ/",
-	"drlm0e5LvU/uKKaTkNIu+QKqGY03lPqNCXdDyIdnZx++pDR/TWo4/iwn57mkN/HaYOeuf6ZNN1kRiDrz",
-	"OhGHymjIZdHUERv6UgsnJDha42mr0tkko8pdwKyZR5ZazizF02pNE5M3gtTBhNy3Lij39wLxW4ZocTzZ",
-	"EaZDYg/ubIj5SKdlDU02FioZYxARyo7Svxj/EzyUSccfaE+krvalq3PYSuxladTbXab78ii52lSQYkUm",
-	"2/O6dkXjd1btAZ1WVSV2LnrvSxEv/hKcom1JpyDbT/D7IGZL9/RxWwktNUXBktTBo73iDbiP9cHOay5E",
-	"6ESX5KZbO+YW19Z0rykEPEzF1qe6IHDie4Dc1kRseVnMVdz0XvyQ6XaqARwTeP1h/9oTQOHg6WR+e7X2",
-	"PaddSv2Z7HWPg/appQgGXXvzPeWlicB7TWrKi/B7YcnZBt60dyaEKnBdG2my3FEGyXJTdbmIrmKSLETr",
-	"Q3tj6bF6wWwI5wT1ntW8qkgRf7+o9Wu/bo4YeQAhS1/GjEsjpX0tc0eWZeXoksgiA5I6udOpyT/VqEcN",
-	"8KG+S6pub7YhPNkAT1FETNAr5iw5RzekLmguEWdtC0sI+DOcEKCdkoiHXQsgSwPKuc57ikUfmayoDBnR",
-	"mSErOb037u+/zf7wbfbw5EOIbnb+JFeNB3Cbcrcjsqb5nLEa5T+acQM53UVgxK72rkgraOeA8LYddEju",
-	"X49du0jsEa3FUAfWzHLLcPs+QEnc+2NLgsibqeXlGlSqUIrrbLmDbwik7XY85oeqJ9begATEitS5rSzo",
-	"1ZedmMBCvsQMl/t/pnQXEyW/dTuONau8LDk8w24x08dfjO4oJtLC6ArDEMRGSOQN9zzBLy9NmbIAm2xx",
-	"VUFlUgm9YNCO74JVJAKMcojuq9N1dVDefBFyCQM9EXLXIzzEbQ+2GYfS07mC2lGnJUulx4VuE1tNZ3lA",
-	"zMlnPJ+BtkWaRfsltydm7F9tM4aqu3jpPDJBck/7fPsRGYfjZkfZfU11h4vYlI2tSL3UIiqx1O3BSpud",
-	"oH3Cmzm8qeCV1Ug4a9OlskHsnSgmaYdUCjFBFlM+3SvcEM+d0xHaVodjs+HJ7h2GCflipctbBVckVKF2",
-	"7hPekTchMfMZ5IS7S2dyxP1LGUB83fohDxMW3aLQB+eafN0DN2VkxQ7OgP+9WtU+uXvHoIP5RJYW8Rbb",
-	"XgyoswPt7Tnkaq72UpbLrTPvhgUmrL9prEzxHFHsOW7uQSPxjd3ebmboIm9IsNqTDvAD3ww00kTg9ECY",
-	"kduk7HRvBWQ0JJ1jvCKEKSuDyAhayQ3ljYDaP0vRBswkoth6V3RlJaJ91DPLttxvfY3wjobgTdBJWRmX",
-	"MhiM+aoNHFLGAhFSUSvYktee4MlHkklJdeCdDNjdzH73FuaWHMDfAWQKhWH0uS6IsEisoP39YU6pFPcw",
-	"C2X3SsUlXy/blIAZ5MS7qiRzu1UF6NjZUA9L7TJhkFMIf64sYEHHnCCS7ijbCFsOvVfii0tZEkby62Xn",
-	"FSCI+CcIl7d4L9BpNLvvNOiiuIOfy5z9pT77hzgZWxkzFX1q3oKcPqCfBu/x/WlkgcFOszBthuhMYZO3",
-	"mgfu4WXFYTLyqALQP0bd+r+ZVcyXbQXezOkzS1feIENluVviikKFFTXKqGSmwg34el2K4lIQ2VRTTzeX",
-	"MtzO4r3NbtepBhselI/e8ZqDIHcslSoOxYVNDmRHopwGvXMgBGRLsDnrWjrfgyLWhSNrUdHf0Qy1LFZD",
-	"rfPqALlpEJsLerUIl0lLfDX1F4/FKb+3rcLtsx0SFBJotG6j/vsqHIukf0zXwe7+7HCIgq4N5q6aPl8H",
-	"NWb3sG6WVf18zb3/NOAha4pFOi7OsXJXUR+tiZi1d81EqYaqWTZKqfX97z1NdA2KVG4eLscVGLLj9d7M",
-	"uFtN+qKcK7sitXlrndd/KTTBEIzQPrMQviao87bz6jQkDcRAuMw5c6izXpB5P/RSH99l1wkyVR7Xjhr4",
-	"byYGGgkybzU7aO5iRkjNW8wOmrdY8G1uP3BqhCeP4jOIr+C+siAhp9gp4so7L0vflddmWf+6Hu9+nb50",
-	"JxHAE3X2cHuAw607x5Y39cFeu88WHHFXh3dgjyHkDR8gk5j6XsOZeq7vO4U02RKbgzJkW1zjXBIThiwq",
-	"gq/bBluRilJz8rbM2t2MUhdNPqtngx0TinM/N5nSRYauTCFgnQatXzavnpg6QxhdEzCIJ73gaaWSHORN",
-	"A/Ggw8+ECTMMpxe5PhS9FO1YmVSoDSNrTGUq5t/qj9sH6LZ8TsR14LKfJYcmxmtuTCa/3FmwDVNTFTOp",
-	"OpIn1q0a0C9pE8DHIJ+sxX2HeTrc1wH6Q/zwPO3x/MyGLritnAsVFzPbROiG53jVlFg3OgEsQw7A2EF+",
-	"CuCHDgEjt3ahY3Qhhc72g4T6gq7XpG5LE6hfdOG4skQaTXao+CxHvl+twu/8EGT5ztFxjZg7xzXhJE3l",
-	"OH2Gc9VpMP2HR99NcX0Cw49wJjSkI+MFoS3z2TjlcHe68NsHDDRd5abK8zp8LhPF40gt5/RSzbHuVh0E",
-	"/XyahqLPiJ0ZhRTMzC+pGCn1bT4STpacHJ8hwm5IyavxDXgd6V5AAPtfT46+//BvTgD8bhEn7Sx3rK3Z",
-	"PXDwjtXwnirO1BanpPdQmKllLLfBtkhTIo3GmGtApdM0GvWYTKCayJqSmxmn8F5I9WWpcRgN4th/xbyj",
-	"PfeY9M95hALZQjcybuveRz98PV4/3/5sdJJkQt9P9fwZxfFHaPHW3aLpOpIeo8vYmiXupCG9A/wFGoFv",
-	"MdPM2S50jN6bW1EXeFJmA5QsFBLvdTN79eu0ToTL8tV68fivB2hHH/oGSYK+NGnBdPSnyNezFajpmoxB",
-	"hWoWbqxqFcJKgrI1XQkyxjZjYjwkSE7vWYz022d8FjEyXIa67iKfQeKE5fuUWNctz+FBTUafBFzeZ86F",
-	"hPsVDjXlxTG6shUoXSKNLvTmSnNCUNcV3FsmUWlLmF8a/xarw3+ty3+ZDEtQmxBn5R7RtS0Lp+sBoKDS",
-	"OK8Zm+1Iz4XsPtzANLImrJjd3v4ZpuVezRi62wdICucIp2VZ6fXavKoOphPicyv4cOn1tE/d6jvFSK/s",
-	"uNhmu3GNo8CYJ5TEUH29cQDCRekP2V5hpRdQ2OOO/rpduodRNHJ6emw04pBMrxnuBYBm6LrvgAxfyQaa",
-	"mhRU/oBFKF9QfUN0bUP4LHDbgmvWCLR0n6FLfHcNXWD+5QrgCNbS6LBfymnVEP+wdwyoa6fk1/NiV/zZ",
-	"XuvRwU7pydWY9HH0pIit+5o28j/M18FCtgtvhx2cdfLl20KzHep9mOISu/2h/qZx3ebJr3iz2cqR16Kk",
-	"426YbvopKaltcNi7Y9cYFNmN4KDDUPPOrp8wG0cfZ9DBEZRuhhwJddCgd7jdL6OnGwygPFKBJje/Onfj",
-	"jjdMdmI83l0+C4dy+PPLWGgASA/HFJSpKzsnscIaeeoRcLv6lC3Iek30k5A1LdIkUKWnSlzxLSiugVrF",
-	"uQ576UGRtTsaYahWBYgHjBZ4D2pUKOSFlvu0azOImUmnv/nIW2dkL5HqT3/kt522Rltcm6Bhy2CSktqI",
-	"/ax7C4CCs6Q7U8uAXxM2cj+0as7FLiijzF2mjxXMqk6ROnZGHA5RvC3S8HtPd2C73Q93Kvd3XxcMhL+x",
-	"AteJaGhKWeOUTyM3V3e1zKG/M/MdL7JYxYhzJCoMQrfAe5GhFZdbBL14KcvLpgiVjyCsWCYeLVvO5rCT",
-	"6I3N2lXHdhnN/Tz3DCkqt3A4aU6QVALOP5eFMuK0OQghfkLabgygVzBMlxt48ctL3BRk9EzaApTBMu0R",
-	"EYGuQDJAVg+UCdfWIDyBO5GRoatWx9HtHHwRMqMF32Toc/+MD+JXmcNlDt6sAqo1dMrRjYoDq8PMPNsR",
-	"s2xyP+buSiuL2xHywfQV49EKcUFLx5kR/K4wqQ+p1+S7Q5LeK3PC4YjUwYNeCTa3K3xG+t0TvCjQOTZF",
-	"51wEH2OgD4wtOTx7/mi1vZmVVUaSwoY1UQZAj1DiP9p7qS+ljGTPkGjyLcICXdnb4SpDV9tCR5HAvdCv",
-	"pf/gLC6KtB43pq3ydSdX9Qm6Mr1iBN7Dr7dbmm+hP51at6Bqnh1lWJp6tLiqjF7Z0WZSzMsfBnrPpE/n",
-	"wqpHrRo1oclSUtt1fJ1qYpT6Ug/75Ph//xOILHN/K1nESIo3uQ/Ip2yGCT5riENQ4vf+Nj94XEPDV6lo",
-	"Vu4PWlQodRIC8oVXLd/pm84fGiqnmapswlQJIcp+jwXO5LbcL9eETE5vv3Ud+nu9jGB16MXA5Da94PV0",
-	"kcJkRTN8S/h7DCGpv7O4ujkisFqejZkXq32HKz6bv8w7778WY0GBNPuOgqM1uKIiBoJe4Y4WgHfGx2xE",
-	"JLe8EbrS6zVhAc+n7ifn+sidXn8pO3HKFDYd7eZA9qvxXg6RGtzPHXkg9g59jmqyronYaqfVLRbgdmPB",
-	"alV+B4ddVRLrEUykanq578NpM9TT/9GQJsI2Gm+zKsVGS4d71PGn9ZT3IPbGSOY/48SzxkzT95Dtp3XV",
-	"B742fVAMveeVPmi8vpt+FYU3DCjZADexghtm62E68V0l35CS44IUP5+cjfSvMQ01GgHuYeJagAhXzT1Q",
-	"AgJXdHlDamGOmeXok+OzqRKt9lOdzmZXqw2o02/r91utwd9HAiJP7xuPv1LExFGhm8XoztsimBEIicNe",
-	"S5lbwiSiwUam+ZYU3hma02O+MzYCLki9c11biZaRJnLwJuY7vTrtBX0vnKvSpAQpa/8V9rbp2aKtV0wR",
-	"GygiGqvNBKhLqwOXUEUpJqgVeW5rzjYAjGlF27CSCMfHDjENM1lvSekhoAHkW5Jfj6hYsxrYzmlgNdUZ",
-	"7FxnSSkF09x6rnV735SKwDi7SluHKS6lUntGmu66UxnoQWUrh3VQHCgkNnYyNBg/7HXj3oMSsTozPWdS",
-	"N5I9NAUrMFv6wcHdYwMW/5bfIr6WujHJWkmsgOY4UmHsBaYlKdplsDK21zWGlGDzUDurnXdLrsPPw5fg",
-	"7G7VhXti7TF+9hDTqRo2zb+vbkh9Q8lt+GbeuhZX2Pclx+uDiUghBrVMtOxYuBBDQTa1urrhurB/vltt",
-	"seHJvYd6Fr2td+sVTFSwCJA98cjeQp/Yq4ZBZOAVuOx4Aw/t2l2HTV1thNeye0NvsYDTDF31a6LrlJjY",
-	"xlprWUNqtCRQ/w2Ljt7cwXbmJu/PxXKhK5JvOTyJrRpaSoCBFYgRUiiND12T/RN0pUiJJV2VuskuZnsk",
-	"SH3TyyhVODI9bqqaS57zTmdq87ZnX/wW2WJD1FGGEy1kDXkAChwIn7ELju8x2qvZYFrthepqcPLzNCds",
-	"6/HNFi8pzaK6SoHOZ9YVOJwUHgoNn1GfmL70DiVS10YuoE9/ZttetTqjDhC6xW0Pshmepbk1fe+zheE8",
-	"Qd9Rq8dSVHtF0Nvm1oNU1CF1xkROwothwK/fLzNzoJBvay8eLugTPbPjz5IHlDv8nA+O/eo2abfHRLc6",
-	"95gDr4L/apH6m22Rmhjk5zGF8TeOCpgZDVJbICbZMSxeXFvuwdt0wLUzN07APwx3Cmr2r7xIZuKr+0hD",
-	"7DX9avMRJ7H7uuWF0abgSgcsS4i4HX348UpwmwGTryzmIWP2yD4nxtYfW2EMP0q5CZztp7xhktQ2/2+k",
-	"evcm2BX9K9Xo/jwW9J3Ldw97fBz2+nA/9b/v5xVh0DNkrEx3kE3uWL3bZ+D78Crpk3B3fxLM88x1A42f",
-	"q6m6+P86WZ/PW/t/33n0rsdf1dGMO8w6d8y4IdVWqLXXVfKJtm6r1EKb/lhbqfQey+mbHWRevc40q6UD",
-	"0AguoaRWmvPxi573ez0yuiDtly+F95k7YIyd087GsxANQ9zzBrMNecdop7/2at9tJNmK0zdYkpd0R2Ws",
-	"VTZDukP27ZYLggRhkrCcIFwKjiCoDvyiVwDVFbiraoJ4CdH9ppF2yfk1aNvBxuLu3pww79wbY8p3X6n7",
-	"9fczul/bF7a0LthhUhvajT0Ct+e5Nr2Lg9kticgFT0SoA3Td2OR9KCBalTTHwvRKtuZfhta4FOY7gvOt",
-	"/l0gXJq8/WFBjDSn4VP7J1uuOfYyZOAPYpPggjJTlWVolRt/eo51cqbDa8BdtCX5dbpd7tZ9Ci7Jqbbw",
-	"wyiMmuBiPyMGw8A3ioOnYef1KyjGzLTKrdNz8DVlmxFsBCqaPHp4T77iKbJ3PcThDRdURI+Pe9uDVijA",
-	"OggCQ0IpzlDJWZ+NIRsnn6/7ZfcWqvDm9ZB+WcWeouH9atJ7kW4bQArjQIXahlt8Q47RO+YKcWiRI65p",
-	"VWmR445DjxdCnfJsq4izqEngToQtF/PCXMwDxYbXO0tE7bkMBZd0yfl3wdlSo3v6/OrlL/XXzrGWNkoD",
-	"rS+hvrKg/him22Bs4qZdUDH5qDQM2KWZN+vsOagqdDcalpJbXBHDJcz6iVv2mMT7nestHShu3JbSaiT9",
-	"6fLVTxoNrwxVgmWSZE1zmVL4KSS3gpTnXIbfVE3hWCrsRQXPwIVJYDIRiK48/PnrC0Sl/jQgs1cNDfWi",
-	"easLywtjD6iJ6oYxJf+rmm9qvEvw0gcCEl++/BG9LrFUmrUGTdiJg4zIeFI19wOerryI08mt55xJZR1l",
-	"8N5h/ujhwQtZPT4J7sNSZVJWcC5/tt/Gw7DddAZD7XYyQ9Epy7OzUKRtC+htPVQomkHacqhkDNlgXeth",
-	"glw3J8dnKZ+dzq39ARPDwMxCE9r8pa5YPa0MQGsv/fHhinRaxXkTLAkKM+Nyq46aK4nVffrnjQ4c/Qxh",
-	"hcnqRndTI0hOVbnM12i1h/fAgM9UmG6DY/B3KfspW+BmOiJkMCjf4rkr9ZuUNRCeoGE2E4aRJF1JTect",
-	"7Z9FJdZt7ThbMb7mO8Sg33PAodapCexdj2fffjvpyhov8evDm1wAOQXmcLHc806dbCSIsjDR4u51kO3n",
-	"yfXg761wcm/tcSSPFUh8D14aixolKgx6brdYzqqPqMbdd6Hp+aXps0UjSG3mjxUffIyw13ngmuwf/605",
-	"OXmQ0wL+r21CYDoSTOoo0QvWgtIj3UTt+ku6q0qSJvCgKi5oQGBBoVteB5w1aVK7DWXT/auSs2li0n0s",
-	"jeWS1/JV7YqQmDLxCyxyP6gJ/qX2H2SmS8mrSyXwTGOvfrCOMlq07IBSLV3LpntWTyamD/l4yEfppfyD",
-	"mhNYJ8ml09lJx559ODRfLyWv8YbE1HrbKm9NS2LqGcEFgkoaVt3zayKdCJu0l8hHJVZxuRS8qfO0MQqU",
-	"ZYU1O09+LfT+kjyy52pnBiFBm7gzWdbZrQ/XcF9BpoV2hk9xviV/pHIs0XAN9dkh/jfi//EqsoZqqfMy",
-	"5ZZo67LqERNAX7C2p+MI8IVuYXyMfjIFlRVXr3mNGEc10UZqMHsdtppENw8o60+nFjglGdWNbdKjpism",
-	"ewOVxE1ksvTctHtp0Gj8ay2GAoBHkDBlhXnIjMTq/JHfInUpaztUfQi+tmMEgXOg3VvfOy5LRJisKRFP",
-	"4PNrshem4K5SFawxCxdpXGvUGzUTTeeDdYepJefVKwL2n7uoP2jukhGFtwtBGK7gbgPQJJC6ib09SCw9",
-	"Uil6x05r0nP5gMPu4Uz4y8/g8LD3Ups3nQ0bq8F2oEXKehJK7fN9LX0Bmi1wWUaUDQ3CmOe77eO8r0hh",
-	"1ja9g2L455WkO/pP3GtZ5V0G4DJvG++GP6pwrU5kuVwTmW9NJGPgdUwolBuUpJghne+HsGShXYSgGaGq",
-	"SQh7fhMsFfqT8WKseVnyW4FWjURXf3326qfnHwKdXp1DoTS6XaCXgG6dJobO7glpcUBgu+FVlzBjtjqt",
-	"Q5sbol0zG2xtDKNMEiYjCD1HFSU56W0fvSEVCVdGyPV0CT4qV4tkRs2KKZ/sAIUamFQM2u+zQXDwCALh",
-	"nT+OPhvlZzK+dDYYuJ/0gd/iAq3IpmGHe/vWuCxXOL9etknd4WPvYXJS5+njUgOTikkbfuDhMQDlCFLD",
-	"+HzFCCI30MFjPZCdT9CV+qcprwaG1mRZNXvGxq+yjtBp2WRikHeu3BPt2AiPkXxsSUmgD8bY0Bfm63P9",
-	"sZ1kRyQusMTjg380X7lR/StkdLD6+NJ+a6fQQQOjA9+oT+z34N4f//5SfWK/V/fvMgGlbzkvO2iFgY0g",
-	"08PeCUPvYZE6aYyQtBp1A/CnCsgN8JM2IESJtJEdVk0b0sNQ6hCPFmmDZg8InoREBHbOQSrqfNEAhf5G",
-	"4IhXX/GrVOjnl7a3YxsHZx8GlQAEMWj0Vq3uJDlgDTygJBkQofxACQ4N7fq2MvtDwrUwkFOpN8RYrRaN",
-	"wj9SIXm9f1qSSFTYliDjDOz0Le1anQqjCrB9WvWajgWAthoElBsYPvx6nAOt4zjFGnqJJWH5/g1m10Et",
-	"pcQ5sRxWYwZRV6s9ZKYr9tAuwlpIncgUyRa7r1S72kDpVOzToIot1zKewxBNM1FzZ20ZQDNJHHNdqTCM",
-	"hIE824B90MWPOyaNiAVxTSVnTNe66McST5govZPslIXUExyI8u9uswfRCI7HKv7rILAV2eIbIlwiqFb5",
-	"xDG6MiX7liLnNblCG07Mu9+J4tzTE7QlNQnnw3gs1OPbMN/7D+YTyajT1NJq1qzs2fvNZz0k06WDbPOK",
-	"ac7oyUSk/U29FA2V4arJL7CQiDDebLawjZ/fhAJ2Q4Uel34yrWdu+PTtw90FZoIv45n6JpXWcx2FAtDh",
-	"gup6ZOyRU9xQlnQTtlGzuTm4/mEK1QC3ICzzmkpSUzxzZqdcPtXjdRukkeenEL0EPNL1kRKEboIwXh/9",
-	"QIiLu8j1qhlcayGPBS7L5eGIfsNvQ7g2d+ismewQwFrOdzvCirQ2Vf4svZGDKJF2tx6UwxUncP/G218X",
-	"8faXDK2IkFp6wtPBHm15WZim5F1R1b8rhSRCwumdSRJfzQlQZUs3WzWzV2d2xuSm3mxs8p58mzHxz28i",
-	"Z7ZHuw5ihruZJdXeDDmsV527AKXGl3E5ZmhFkLrbEeO3mQ7R31c0x6WuGdRekDVBjJu7ex3s9rbCpTq6",
-	"RcQzbsPAoRwNb8oCEiO6IWsjVQ9ntjQlO1Jv4t2tDOa9PLXJGe2NszIRVpMDbmr37SgA+mVNXzoNleaq",
-	"nO6I2glaNGv1wMxaovgomWKlUMmRc+8xpa2DwhtpSqG4ClT/Ut8OUt9+5YrYvWlfPYdWKCRN9/NXjCZ5",
-	"1AD7DK8NNcGCM+NJnu1P73tZk/0mtjejn59tAYkj81UVkfOvWLl3OXS6WNGVPrpX0wkVpqHVshHBPmmX",
-	"LsQJPrBxZzteE5RvG3Y9Irl8Xovsyb+QZzg1oj3a7tWJ4ekY6UczxfMx7tCwy8Y5wXMsD5sWmPBM3auA",
-	"lzqWAyrGsSL2KL2ls2ICIBhq8Aht5Ph4xPkwe/vuz6yJ+Y2BN9bhBjIfI3EKBOyo4dHhO6LfssGVueVU",
-	"v8Jaf0jJ+bVAOuq29eCAS3DZPmPaqKClqSRlw0yrmqxJrWMVIcLEGlJLs+edot5IaIP3nBE8LyZjE9zZ",
-	"eU6qcBX9u1NPPxzNp94IcSKRMi55NfT0qDXhkUinNn6lSTW24Vs4MZAfMKNKXCD6RBk/WCyNPzsSOuLY",
-	"pwmR9Uf9s9s/xEQrQWFdn0JQIbEu+T0ZwOUYbtfNcl+Y4JBkZ3vs/N6jq30Abh9XXeRmXWoPSrylc6Gm",
-	"fjxyyMQugV09xYH/irX7ArF2vTfOUJg556WJBTk84ENNckA4jPdqniwx1UrZIPgjtG/3HBzb9QbfEIRR",
-	"TURTymA0FoT1/3K/+20EmbtbA0l8u9ZhE635CdY5FWC2D62pz6h1HvYolv4a9vObruNopMak2bArwuw9",
-	"MQsdS2xMc6iBrfTMjmtHz9HFYch5204asG3Apum46bXHJHMOFe2fTE+9GPWwH+KUmO95qFI68tJDvGAd",
-	"i3bgz7HFeea95Vp2sV0844fmIJDveskP4Rt5RWrxk3U5b/JSV8QNxl43O30WRLPT6UG8bIPsqUC3NZWS",
-	"MF0vy/91TIAOrajxKqBjAq+p8AqLxAwzWhAmqdyP1CGcmcJMbyLBjCbhrht3oWGd0BxnJSNni6YO8OxP",
-	"nqhiZOh+bpMVazrbO9vWEzJ71EB0cBKiFZR5fsk3Vc1X4df0kl6Tco+wFj3oFodS6tsJJvnI9H0NXNqD",
-	"0mTqs8xNHgX/jW6aN5KabN4GBJQIoALVhJFbUoDrKnQoYL6lg7NT9OP7R/OyNbuzRTfxLuwO88twt/VL",
-	"JOfX44WBpxXmTq3eFP06PVBkpGBwv0hwSsCH0hTP602jHQzREqv6mPTuCTvMNNVUOqWydjLr44MKH9Kl",
-	"VajfC5KXuNYJLUFYnuIyeCWpidu5nG2LsLiG18vAs2XD3AP/mIixq76w37sa6v20+ZnqrgNgUt1t86ez",
-	"0Kghhp6RUuLoYQRXLsJFIax+42ijHcpQOYaygny8O9oAlCHuAol+Bfk4PwpqBhJhgUmsvfD2l4g9C0OP",
-	"zwPar3+QosWKhtuIQjwGLM23LWSSe+QNZ/93gBtqPu7nTOk2f7p89ZPOgNVgBpKuw3nXh1RkCtdxa+GN",
-	"0hS8sPEufJKjRmjmFxmCqpYmB6F//6dFjrdrKotjMiK5/bw9Hh86oMfJ+04Q9PdGmCJPlsx3PK2wJsTM",
-	"3+mgJQuqFlVJJPJd50qLW0DpFr7wVg8pkr2tBe4Od0pWe7B8w8Vl7otzY+iIE9uD0N1wptQe3qsbzh7v",
-	"UDjbPVVQ8yqu/BUf/fP86D9Pjr5fHn345TR79PDT74IFVHCNd0Sapi+/7lJq7y7ADfhUyfa4lgMFS7OQ",
-	"cNSq4arm1wTx9TpiRr0lH+UBfrEDUrlgpfBGX1BGxfbQnRpHuragdC5FNFD/R5fONE70dxc/9gaE5A+A",
-	"PTdd4cdhkPQQF5eSVIfiA25VY007Fxi/CVnS4R0dCUmqxG2FN2GQ53YwmhH67sKR0DyFmR9+JnVOSnR+",
-	"gS6f/XkqD280latzljJLuOjHPj9mHaRMDGnJNpGQ9u4Cnj87306sAAP8BST5KI8KrVbHBqlDBzpkZxBh",
-	"xfiQ56zoDJjYixrS2Y+6HI/AzjvyEkqjwzkvL9TH5/bbwDxTG7VzdHfbjp/agh3v7eOuaXsdIk+pXgMC",
-	"Tw/ooT1tgIeftAGOFxI+DyIxedQ80CJMMz2yf1RTR6R+7YkaUJ6Hd0nYjqNCBxIivOKN7CTLX4Ecv4KH",
-	"kCvrGL0yVVJITXS4o04Jx7XMdLwSdELTExEWTrR3GW9pZeUTcpC0tFxqP/ekr3SLpUbuG/3950nqd7Fl",
-	"U7Bor1vsbSuQ1ehfeh7TH67ErMiGhrp8md8vUqj0OXSdeVEyLbSpak9P+M1D4LnTedpcrzAag9u6u77T",
-	"E6xzoYfCcRC2HDKYC+s5GzqoikOetFu1IZWc4OzrD+nv390TB+2esCLU2+7gDSoVZ8b24ts6+FSbjcU4",
-	"8fCtzTuK8c1FLtD5sgsULH364ByOGmLwcYrvp3Xxm/CNp7gsk+Sf+tg6Vg6I9xgornNiPwyQHhCZ2fIE",
-	"FQ4WHyEKRGUJfOikVTRSJh3VcfzNEzEd3PWgnMDc3e5d77pwLmntMQ/cHl+eC2dGpwY5MIg/dSf/QMsy",
-	"GKrRlq79vUB5U9eESbSiwQeERvJlhfc7E7c11AhXepUlLkkt0zMkfQjP1dBQuIyduyI15cWcKV/rEZ+y",
-	"hdnfMt/iekPS4Hpqvv2ULYiQdAcFFBn5KJcKosmmiO5LBXthup11Qk/C3kvA8nJH5DZxs6/1kB/1iD7X",
-	"9LA3RMVgzRDoWZcHwhgZsMEUU2qSjwS1t1aSmlm7oQuiO0YgLCVh4fcHr2THVNMNckNqk4DR5luv+SJb",
-	"3OLaBPHkNZU0x+VoqZNhYpu6WKB6coZEk28RFugKV1XNMdSvW5Z0R+XsUtC9wijeFqbQ/dodoJCMZPAC",
-	"q21Uhe1Q5GmB92JZkx2mNvzLJa08OJ3s88mK9HMAMjH182FgjB3rrZr1oY+ja//aszsPae4K07xau2mm",
-	"27sGIw86Ymisi7TzBCsiCo7WuI70X9wQXwaOCjDRrNxyyzVJGOHacI9+1Yh0KAYV7Psg9afLBtsca9et",
-	"EcyFfIol2fCaTuB5tUfXVOcy6OnvjuWK1MtGfD6qJGCwD8IQh3Hc6ctkQrvo8CW6WtNSkpoUS8/L5Tu9",
-	"dJ6g7/rSTf3asFXXfiQcY4PFkq/Ts4UOUDBazWKwmaDC3d3aAeLD9VVN03/2/lgdbfWg8OpXfM3Gw3SH",
-	"DaP/9ruodrqkTrVUNRsfEsQnbzbU2DQ7R8/gM7wPl8AscCB7dVUTfF3wW5bESM/w/gc3QN1iqff3vzhm",
-	"2HTVoOoOjNMSb4wbfvBJfLD68gzvL7e4JndSXtwkI0kIvxeowrVxbQR59s5sdDAH9OuLa6q56aJU+GOb",
-	"QTlyL+p09wLvFTLVzhPuRpM+eIfbMfHGSr8MzWbbO7EP7Dx/gL26nmnz3+vD+ehRoFxVWoN1H1Cvv7pW",
-	"Hg8CMwW8YZahlujdZdtNTPFTzII7R6LCEAiqbJwMrbg0jWNM6YWILde14B59m00UU/xVmHCTWIq2qzf9",
-	"vygvvESZUNEYrf0WmJZ7d4dNaPH4Gr5cFqHb+KdgA71G9Pvn6U1OZzPd5+V6X7Jx/F4L4LSPtShZob34",
-	"MyU0A/Wndn6yuaTBrHrj8VK/JlWcZ3Jb7pV1NEl3+y24chISMKxdFSTdC14jzBDc9hDMBXuCqadvOCxJ",
-	"C0UQRxjtKGskmU6873p4Rj9VPLyUWyqWgIqZaSIdyvSxOZzch6yz5S7Renge56sfidgGTuzTmhRUOsaq",
-	"cH6NQ+Y+uEUht0h7Poau8RxmSuUQ/XXfyZY0xMZrTHxtUG52lBKEob9MEYQR8tq1esjogR7afNZFcA+Y",
-	"ccpeSl1OYT8qNXhU41QGmFa9J8WAlmqJJHa7W8LiqWcs5duBxUEHpwmmGQKR9bc8jtu3ziIK5q7BqaHG",
-	"8TOC3dPr8fSyXgJhi+HZZpxapHuoDpvCHrK73ZTtXroTByDNQtgaJ06ALvrvvZLnujW39viXZG27ZQTK",
-	"097JQ1Y6mCYHaTC73ivzDDPzUfG9ebyZKvwxcLYYaL11J5DdfS0Ylv9d+8XydcIPh2JqWwJlzqRtkdcx",
-	"2XaU+fb66eAIlbgpSDpSzYEFWWUUqbSBWu/SEWfbffo4fa8qnaciDNPlppKHQCt8IZ42uJX7wSQ2/SHf",
-	"PGcyZCPAzyb5FuUlJUyimlS81seHSkHK9YEuirbAm8lTGxV55jbsNDM9Gc4Sm8iTXa3/bGyiqVnaoE0v",
-	"ATUpm0chCgeSgSYTmXoRoLNGepX12l6w0CQD10U3b/DBWbCyABgvkV7VCTZae0O2OB9eG0NqTpKi71Vo",
-	"61C0iNbXxojs4ps3JCe0krFuf7wmBapJHuz+C3dSyTebqMrZ8nHJN8Heye8Y/UejVeo2y0t7RhbxiFf/",
-	"oV6fVQ3GdJ/ou9YAaV/czY6yDhqminsAsD9qM+UNCJSkVzPKkC4YISJUyDtPl9NRLd3Xzk9mE36zvaVo",
-	"NhsiXCXQ9Fv30g0MBfJsCFPsObP3tnMmznu56CoRWoJ7+oufWHhy9P2HXx5+OtL/cRZOK5zjZ9Tk9dyM",
-	"kldLdzZn4vSVHacoN6nPdDfaw3m7iyBaswFDDSCf4pYo43uvmbEM947/GqqHr3n9GF3p2+sKCgpp34in",
-	"TemsCfPrg2edn7QI1j9Jv32S+AxPDAe/UR38KHunZ637eNBKfg3psnCE/gw5PkNqZjBPtvwW8bXUlbhr",
-	"zD4D4Vwdy5k47Co1MwK4Bpe0hSGKv26EX7Bkj4uRowJVmBbdCvja52yTj6YLNpdYyOWaN3VEVP5uMVo6",
-	"KTEU9oCotxYwt14cazPD3TKdYaXsZF14rcB7JDn8Qa2LdlxRIZBkzYr068zkKB70IKLfQkZ27L2cxSIC",
-	"lBGjzM546a07n6j0YNexB8j7epcwi3tacrLc6t7jI4w09pr0r+ib+4ilyBYNmAs9NeqrBewMoYlykacU",
-	"Bx5ub7WQERVhBSqJCOgmFYdAZ1wuBb4Jt9PxYhRx63WdiInwqjhORUl3tjBHbnsjs8BGproSdHx5w1rT",
-	"HGIgMEPfnaD/VweQgP9OCXX7unpoZHh65zOaU7bpBNz1cj22dLM1kX8fYqmrSmXPCZPTzw1x838QGj6Y",
-	"OYTjn3FJC6Oe6fLvs+qt2daGcJmuSMlNhw0EXg8v9H2HP5o+41fBgKEWjue2+GPv1YbdqE90JlSGcFnq",
-	"NQTCEnGWk1BepcS0TDa4WhBegMvmE5whE99xOrRooSDF0pJ7bGbY0ltTWqDnWpo4e6DmLPNuAfSHZ2cf",
-	"pq8+vfvuHB2oO7CMM4fGSFCt0M1VbXFPRZ2AViE/pmPfMuKnrM0lHN69fL0mrFCa7Q0uG/IEDD2MdlQI",
-	"9cdrYpzssBnNnyXOrwXS7+mD+j4lz4MloWry2GiEVyte7K8ydPWPhtTwHxWW2yvEa3S1Jbgg9RXk5TO1",
-	"uNA1jVlBc+28mcmCL3mOrStllAt3YjND6x7JU3lscZeZ+mrAJO0/OF+q452h//O//vdhWSsKxRrgsZTJ",
-	"FgcXtjxfD2qm6wRakS8Sugm0k/6Z7EOIUPyi5mOGY45DKmuAPLGpdDCHLWeYVk6kC+RUHYo+nqAUxXuy",
-	"2nJ+/Se+ijp4fyK3pjrm3/nKNLgKXZZ/56vlQTUn06roGkhtDd1YeVsDRYhRzAyv8b7kuJh3bzmvQyMF",
-	"LQgynjJe2+eeY/SG4LZjAi3M+w+SWFxnzqompSDB+6y7vU4vipzQm0jdODPqLRbXCfRToIwQ8CA6ZAs1",
-	"6yGEj1HQzhckIa+v12W4N9yt+U3Xj1SoF5JUAQ0Zb2wFSSdj5z0W9UWqzW2f56rOazLbvU3Cus777R5R",
-	"iQpaQPc5ZRzcEihiu/b+nlBZfUDGBGwk5e9bwkF+thp1TVmROujP6ltXkTjWHEiAAqk0OxPpTAXijBwv",
-	"Dhc5Zv2W14GjkhXEdjypgn1MsLgOejOaqpjNGkm5QhaicFkbeKUCwmTd47jI7KGx5LaosOt22LmzgbFj",
-	"/KzGazl6liVHK1PDKNhndxMuBvsTNITla6T/vCIF0p8+cS0j5ZbswCrQP0CZSomvCaQXdBSwecfBC/E+",
-	"G5L8yx2WtEAaO8qEAvkP94FwU40p0I11ty+oVN+rq3tmXqRHzWXTE+cQeWNPzaCU77z7xvA5zDbGo5H+",
-	"M34vNehlV1WEkULXG7bsGzMxJ8kCiz4z30Li+T8aEuxJ/ZQ3miYEkRtbyFz9y4dhPE7/LsIw+FavQwJI",
-	"pe4ebeMLJDncRpjte+ySQvHDe7ql7AiQba1ti7YDWDNsxPgTeoT0JazX/8/yxyRHvg3VrSKFEczL3j+d",
-	"hmL/oLtFLTzdZZEt2j9ilpNS/zdvZM53ZNkweA4Kq6EdgTVLsf5ZGePC6c1GxIC66nNwFBl/NqJx+Mhl",
-	"plKzuF6kj+E1A35BuOSMPHEFwrRUo8riV9+Y6MYn+orQHiNbeJ7Q2ugbAq1q3my20q2gJqxKzJhtfKrW",
-	"J7VQf7+F1oz6zxjpOhF+wWiAa5Etat5IcNHZbpCKDHW+JUKCzaGG3OCyUf9tX9dJPUqZWKgnOCw8XCMh",
-	"eUhn3uGPOveiEUWv/eh0bJoaXDS1CQAgOWdFN5nou0cPO5MExZSaReHP8+d7QKSM9qKH+4FU2VR71CgD",
-	"vqQi4uiqIDNj7XArIs890zHdbob5qmcbVtIqJqde1ftwYEi74FhBhN6VMEDCVU92XD32Ww+AxsVr+D/K",
-	"atniG9Leo+AN0820a1KBaukflUr78tRhaZgLfb5HUQY6e5Cs3q3vnZuCxtTTcH9pZZNR+QSRXSX3Tvy5",
-	"6drI0d4NNDQjDzI+Uzsm/ToNQkUcq+eGG6C/t3HSECDn1dRpK3nNVFljxuf5SqjbpGGSlh3DM4POSOgK",
-	"UG0Sc31iXYUtU0/Tm1Tb6rlkP1TVuy/j0lN/jP5tG2WYq88pRa2Z6XZpwRgXRYYzfA+auk7V2Swx84Lc",
-	"vE6U+jIlWoasKCPjoiH2xN/zQSkrc8QN9eW8Rocc4kNMzkO567fkB7mLuyPSwquVVZyJZkdiEdRW9RoN",
-	"LPy/oMVX1m53iE0QkXlTU7mHHhwaP+cV/TPZnzehboLKGt2UfIVLdP76wr22uBccaDoNDh/1tX6Ys4Lp",
-	"8eIvR+evL47+TPYtr2FYTCHkB4JrUttlV/CvF5ZL//T+7WJYAtb2PoQW5kLopnmZef+x8GGBXlWEnV+Y",
-	"nBKBBIGOpwpM4GFIG4X1Wri2UlaLT5+AC9Z8iIh/xxQjUw7vL28ytME7otO6yMou9BjlihshnxhKxeHS",
-	"2EderKzx3ogM+QXDoemSINB8KYcYRWjJSgUqeA6FW9XFCBllnMka59J0qVQQ1bpCuUmhUUBBhjYRUkDt",
-	"CheZbMPuFMbyLcmvwbWHKRNK2B7/jf2NXerYfugTX97ivZLA6hCjs5MT1LBS/dYJIBXqG67u7lsqyDGC",
-	"53e9LvSQ0rwntOF2pU30qyeI+hEGarWHZ2fWuCup0DVKXNjBMXqr7HyY9c2Lp+jBgwffI8rQu7dPj9E7",
-	"rZHqh2DKXKv7FS+oGUM3jJtGkJJK6J7w8uWP6HWJpRKMi2yhKKEpfXJ8dnzi0qkquni8eHB8cvxAZ09s",
-	"4ch8o/5nQ2TMeSo90qhbzMwuTCKg0nMIzrf279btpFgY7mxxjN4Jsm5KrXXpJ3HdAY8jQYjXCK8oakOv",
-	"mm62wOSOOBeF4lwi33Au226V+tSfnZyYqvXS6Nm4qkqqX1q/+bspN08+YnXRwgltaKnmuzk5fnB8+m8P",
-	"12f598WpFwTTxSlsRkHlTAzGJdFPau3JVJtFWKJvcEW/uTnVTO1Y3vBAG/oFbCnRN4Y0xwrM444X6PHi",
-	"7OTs26OTR0cnZ29P/3/23oTJbdzaH/0qKL1K3eT/JDWppRe5Uvd1bE/iG3vsv5eZm0xcEkRCEtIUoRBg",
-	"y5qp/u6vcA4AghKppbtl98yo6t6Mm+KC9XcWnPM7wSDQ//fPigl2VzAMl01ptGoMGmcRTaI8oUpkZzTW",
-	"Quw2aHf0D9DCoN0509dCdyU8Q1wF4bhLdOqJeKXxBZCmwvEHa8ZVaLYtbOvl2Otc1b3eTezZRyHe0HT1",
-	"3obb3TUbfZzo7c+9SqF4LtZKx6e6u5/6gOVQP6UFu7MvYxqDnz576Ry2TD6Xtp8cdYOp1FIOFunnZuNL",
-	"a0o5bclIADAv8nHCo0ZxXeSZ1vAbEV2oXEtI/Ulvdup25msuja93wqiCQCqz7fRzsFwtdOp9rn+EPWqO",
-	"ohewLat21w9B5xXymD5sg635pg8RJYuMR0w2Dc2R7saCZaDymVgtlsYLwW2FTy1phguMpistbZRBZ/an",
-	"ZkMLtNIdcAGvD7G+0MbPZ+Z6kXDh3VDwsBUNLN3gX3dnHXL9FrxYIuvzb/A43jAwT4vMm/Xeojp612zY",
-	"BaGX4cfVgsV4HGAKKOm3QIVxIlnCIhNh+a5ohElktZ/4XCjzDQz5WYefxt6Acb3gdXjxnV3FMN1aMv22",
-	"YMLbl2Iywcm0WGF/eQS8KC/5M5rSZKV4JGtx5EM+l15u/39JmxaJmw+2LF1niSoY3JqGgQymbbwqhFub",
-	"/GjsXm0PScKdygcpEd0A3oV3+WVriso2hCZSQHFDd87oeN/kjGZsE75+CDp/ZcoE1l67vpdr+/20cZ5p",
-	"kzaaZPSPf/zjH603b1ovXoyeQdcwB9e2l9CpcPYBxPIV5kGJeqrYD+vJDKWzyoqDow2gpzsb57hIqprl",
-	"kWA9XqMKEj5Q4Xg6TRgRGL5Z1Qgv1rhoxHZ35t3nh0ogMB1LyZ+GwqDb7p47XoKgHZ7bZFaVMTiP0EvE",
-	"4/DC+zE7RStk562g2wq7EGbn36dftXlfD4pCVpDnmeb4lHkFT5r/fJkSzfzSaYWdUpqr31YlFkOTcFmc",
-	"kvxkU3TwHpO/1uuUUtIwH3FojCyMIrXPYf/Mc2uPKfZFG/HDbgzd9VNPuu1+x0quOVOZgaON/JaOe8wS",
-	"GPTWk096nXXXQ7C/urqBCzVqq261kT5BuFsefEpprmYi4z+zGB/aQ4h8J7Ixj2OWopDr7POZRSa0Masl",
-	"zstUAU/F1xeQewzI90K90ntQGz04JA+Sq06SwsRJMz/or3HpymVRqoUgMdNdIVRRSA4yRuN7S1bdiJYp",
-	"ZiCyM9jKLcUN0XKlqAWTyKPRhj68uH79uvXSP07GaJ1mwbLjqN2w4zwFTb5O+gHvykeOGsYDbWTDcROt",
-	"InAyGK40VwsCTMxPH16A5grDMjQhQw09EsMxRW6iCsgzI/XTL41Z7NAzuLTp0EBbhKxzjUF/jVqvv0Gf",
-	"F/axOjAKG915EiJqAmlH8YGeBrM9vhisfzKo/ubaRzs1H/28N0Y9F9KfwRqEgtH7ugj1u0EZbVg7Tkhv",
-	"i66DjJ4p8hIBwJQNPz7M2OopmN1XFW3wXMwXuVa4ETpIIcjJUuRJbFLklavcg8Z2m3xfJHsXHlaRQYKh",
-	"cc+CI8x4GYyOPhFJIpYSXbEzk0/udENTBqBNPH3RHodR/DLBLBIuSS8IKjHNjDEQkBR5R38R8eowNCsq",
-	"z1jdIYQNvFX5qQQvxxDUmMX4J4rjQe+gfW47ZjYMbvbipMQkFz2CDgx1GlLuEG8Dve3QDOEkzdc9PwZX",
-	"g875oN9t9y+v/tm452jZ4UHcdyjuK4lBu9u51+jVYaTtk4HJPXDoLzR2U/H1kDXc4wmTp/JRiNd6Q+Fz",
-	"/X2aJ/PFQmSKxW9YzKmNbDwpnHuJArvECCU2/fubSwCwWluGzbRe1wSvk7GjoPFNR4syp+nKxjQan7A7",
-	"/lL0hsk6zRKY+d7ZLz8YmdZBqJygn7EJTxkWjus0ffMSkIN90UPnY8+gW1DO+sbuuUeI1/EUNqgMCIfZ",
-	"9s5O4N0a+srdu0xMmJQQxQrm7bq6a+hpKxTeuaUz3B/ZyuNcA2+2pyct8LhaIM6sG269cZCh8imAgV1n",
-	"Ld1JmnGzy+oRAbZ74boDkKApiUX5FNxoiqC9NUk0Y3TBpMKD2za59m+Fd6RemDSJBZNkyqHSXmqCGov2",
-	"VYLLc/jZ0dDosdzttRUZ4am2tiJmuL48OBg1yajADEy0hr9NqJW+pc5Z6fMsldWxA7yXzao4dGCkqvus",
-	"05P8rzgOyPBQ3s3NFoysaaoHZ2YGJU9URkdb2pTUNml/UsxH8OWaNei7TwuKVwx9xQX2eDpsIUXKGnTP",
-	"ZUY1CtrrEuj7LSsruWHHypsNrXxv10nphZ2eHtxai6R7kOR5XsBIrW+02MgnB+kTE1oGRotDdQgmB2z2",
-	"IO1biK2i2l+tZ7TkDUh1yyPWJq+URLfDXo6GJlnOeATnifDhNuypER4i7uuF6NXpv6Zm4TsXTrBVPn30",
-	"2jcgI9i9GnhBIdT/cCCh/yjIrhGWkaZ7tMd52uNJKN1iW6USJtCMMY9M3NmSpqpgGq9ql6EAXTUe0o5f",
-	"tZzacK1MJixS/JZtnuttyCUXw2KIFE0ssXsobAX9j4GJAmsHGAm2r9hYExHfzAH/+eADO1srtM4SQgfm",
-	"1xRHQW8vkP9O5BgNf5Jfe8mvDwWuA+asMU5+i2O+UvnUStml9fqyWWWEkVcmQzmXuhZR5qiPaEXVxuNB",
-	"UAyKomhG02l1cIu2Stdo4x7uiFlTd+kCxRLHALIK/RiQZk5TOkX/zOfmAXBlIMKFPmw7N3RxZxQQ1H7a",
-	"BCB0QZNea243XmvrpqPoPs2dG5O/FE7hO6Uqv9T0vVi7vUbr3b2DODLjv3VREj+Vx2jd8+QZJFguBn9x",
-	"IRnebHcOBWK75iDPtRaNHVX2yTF1LMdUoeCbHANPif0WKIlbqf5Q8j1Ug5BFnH8B8B59OxQmBZIX3RhM",
-	"5UC3NWRlACU1Fr3hSVLOEda6/VjEK63B2+yIB6n7n6BHvxVV/8FqbXF2WvjPNnTZbujpskUahRlEgouE",
-	"qIxPpyxDO4IUcmBDYXVw+J+c5QBu+IadDp5DYQ3nug7QMjbJmJyd9MvfQACZvIFFBxP6uEom8Hnsj5+Y",
-	"iFAHl9dxjMwjZhNpVDTJci7FrqIkG4ZkSMKVp2Sa7AJHWW/DPoRx/48K/iXnJ8GYbEwXGBCNNeW47CxD",
-	"736RmjjL0xvZhDab8DQNg4oORiThKRvA45lIGJ4hGK5TaB9nkOuhH4XXWJE2mvCUy9kQeZ5HKAhGP714",
-	"+/3LzyPQl03OICb0LSlXBXcMpphh2oOtxOki1iWcdjCaJSsyoTzJMU8fyFp06/VafUYoSahi6D6DX73W",
-	"mUR+2wA9TiTSw2KS5TBzlIwwY/QHTJYYkKDdGWmxpPLMSDL9eUkSRvV4unIL6cZsV5+aYPLKmmiq2iPF",
-	"LWevYjYHOu1otY0p1HviNZUKeIZevdjn9k+v3uCq/YB5Myh87hmzA5owei1Ar4ZUCKjsickrVpWe0ESy",
-	"Jr5Y6+Qo/26RtL8YRmByanQnQXRJ+53WeUgvWr24329d0e5VK4jOY9YfX9Bw0oMkIw0hwwlNkjGNbqzQ",
-	"BcckfncoblmW8Zi5BuCPhTDDR+b0y9DCFEiv4RwPowNfTmpDMhbkFYlFdEOMoqRXNxfpf3uOnulCtXqi",
-	"Necpb5Tp0xrnkzDq0CvW6o77F61eFLLWVRzQVp9eRCHrTHrjywCNLoGpKo0xTWgarfuMUEXxNI7hup2F",
-	"i97lB2HmFAzC/gcOM6qOGfpkJ86U3jQzVDOKlX13PPeNl1/0p7gyWWsuc2pAyu+xLW4MGh8SsUxWvrk/",
-	"y3KptwhySDGi+zEzcb76ppXIM8JWWiYhAkwzxlKS2ETYzSV0GXY8loNywn/vciOpP7xaj54/v7g7cL5M",
-	"/4AHiX1RZ4CxLbsC3ARgoQZk3ql5r73z7LkG1u/w3rtmA7B7z4fg1js06Pd7RKMZpE1oubPfI+/g1rtm",
-	"I+dDS3O/9alPrz6yL+oFSxRtHDa+iJkvKDxYqY6iDG46HjI4BTcC+CE6amevKDStkb232/Qr6bbBHvrp",
-	"c5FOEo4UG6eIuuPlOBauWqYVTqegagybmgMjXKEbB40zWpUPrRXh+yjPZzMulbDMOwlTFTnHL+cLZTUy",
-	"mypXr0K3yVs1Y1mZx0LL35XxQQgtndVMSHDaCrwZHq2OmHueMJrpbv/NNPWhAo0u+LCceOurD5BhbUaF",
-	"RPrbZaeiKXO5v3Vsmv0cX/VD0KmPCfDGlEsM+fktu/8eYwN9JzK7YfzxO/a2yZiGvdYiE/PFFgv0Db0x",
-	"GydlX5Q1/IxhsnsvkVwya3TNF84EcykHxialNi3YFI1NxbJNjPWAW69yY72HPrzDLhx3U31YScXmths4",
-	"eOslYx+yx7AT7817t+wx0wIujW80ZcvTDtu+w6AIw+YidIsvZctj77aCBa3y6NAjbJ7bVW9amUvj1LHp",
-	"NlJyqWiq9t+ENhiGJolhciqIZ7bmz6MiarjOHn93zagcOultDGTsvT3Z63QOVJp1W7dsHsl/Zm5sSl6V",
-	"0w7aquTVjNsh2+awcyWfcOWx3aOG/sTTUdvk5bqn0hB2outwgIxOTcDcVRON/6Ez/oHzTG8E8kfLS/un",
-	"JpkzRfULm8SyOn5z16X5AV/aNKF0DPg6KHFuEqqU1tzwnI2mqOAWseKgEYhbPWoQKMZW1kU8su2EE7gZ",
-	"lSQVBOOeKiEGjdxv4b08uSJ/L65I40H8Sp7InZ4wCwU7XUdmb9jb75r+Z/Z6Eu/2eZ33eMwJjnU02PP5",
-	"78xj1+apO72aEAf3fMMbe7utO1Lg7L5v0E99cA9hpdJ4tefT7+Fev87yHg9BDhnSoYpkeMiAfxSikNbw",
-	"dC7ZAc9+Mj7Y/Ra4meTbLVGUWDHk5EE8eRCfigeRUElUQV+3QZj2wcf9x7PY9EvPIhrN2Jlhdd0a2vQi",
-	"EwtDtuAEEZhbktwwttDm2pzNRbZqQj2gBCgP9Qwy2QSdj92ybAU5GhlJaZaBZhaLZTogI20FwsE8cujC",
-	"/fbA3tDI0yQZNcnIaicjvEcjivTuaBPdzgVWK2BEA61W2qSYM1DamFYZdAvExDWoaXQ+VZAm37DVM/R8",
-	"SogVgIQ/yRITDeDa2yYao6RX1de+9Flxyq0HyJnl80pN8ZWbACPd9LTsisb6EaxemMH6NIVoxvxCttVR",
-	"VbshFRqEO3gzj+FtmmAhWZYqCA2ArmKF6doMCjOEdQkUUEtxZwZF7ZftMqn7ulNyaz7vlwt5xKSJYjoG",
-	"DZok0Dg78/HQ07xBjfZ/08Nl9OhOdMVafRqyVi/ujVtXtN9vnU+644tJMOnTMKxy1G1w7T4wosxbFW7t",
-	"8upsOkf1HuudyeJTPt3xZI0GP0SE2NHMIj2uhqmvL1j29wsm/HZtF/sezNiW0Ilm3iY30wa/J44mGPjE",
-	"12qtFx6SARn9Kw+CbiSWKcvgn2xgfIwjspzxhG2Gk9mAM8/RYlC9RCfkYF4Pdp3T0ds5j+R7RFTRQw3P",
-	"W+sUL5shbQy6zbVf9DhBJsEekGJHCMPrRSLX3x6Ur5t3f747Iu64qsjVrlBFVeHTg3Vz8oLukZWk/3+S",
-	"J4k3boRm7GDouLc79BgH3h+MRxQol8GBiIornA5AGKkUCCnA6QBOICgUIcnoxcvXLz++JNWn8qP6A3H8",
-	"5mMdiXsndSXle5+D8D149g/cf+UT89Nx+XGOy3E/sHjrkcQxZbjNxKqR3i+1qWMCBd2GUzQR09xUujAn",
-	"EeupgEpAKiAeAECEnt5pc0albhAWhpGEfVmwSLHYCGXPnLJ3tsmHSGRMkqnAdPlAvzoMyIxl9XmFnhNN",
-	"PgL5P6CP78MDZpIk4aa6l0tn+6VBb6dDpSYKXNHn3a51AIIfGbNjWt3WjPKbvNUJOr2gG1wUJstzuIF0",
-	"yd/0DWXnMT5cJD8PpR6YxuCi3W82brOhzDnmTBk/71pbLsErXrQF3d3Fp//67iP+XeWvXvvk1cYnMVr2",
-	"c7PhBmkYQVVQTvUyLs5EcdCbzjgbmrMFKAfAsiHWX2ZpxNYqEQyNaTsH98nnA9EMlsK2VD+cwhNy7ZGw",
-	"h0Pls/wWzqIJn0K1hgMQDF/3AGUCX1CqTlEHZ+9peiM94NVNNt0ZrxxwFSeXBriwHIDZBE1nhwhpMTDn",
-	"ivzwHs9GkeRfpAw9YjSaEbVa8IgmJGUa0HQjeDqVZCaSmMRcLhK6wseaJGORmM9ZGpvgBrgH8ZfHOwwO",
-	"WOTvSkU6HhjxkCTD42HbkXFsf8zKzIRgmLdUTCr4HnTaHg9uNF8/hTUGvSHRzbVPuJbgnR3vzssg0B+e",
-	"8elMf8zRWfxU8bT7EXpgvup/p25gzZCar+vvlbq/rW+lLn2G06fSsgRCbXvEuW3u2ZxlU8MhUn+Xnaox",
-	"k8qf0tvMXqp79u4+csDfInWJkmZJnATCjrg0mt54CPokBMFt1iov161UTWbDrwuEAtgl+eG9ob/QgO+C",
-	"SLgkM0YTNfPzYmwkdRqDT1cWlWOwUK95+cg10JIhjKAqdJ4kdRD/w3tYu+/LPXs4wsOyUPyWPTH99XOz",
-	"3Ja+xv1dqU0ImuQNT7lz6NkJpnNhTozsemWJWJKLICBziSlJa3OyERRyDD/XD+/XprQ2ddu/64RLu+Jl",
-	"zWi5LaeVsR/ePx4esS+KpRInrA6QdrjGPyAThAlJwuNhl4Cbklg0wVWX2HW7R6w692tteO49UCMxKo9L",
-	"6zPbqkw+uuM63+a5Dus810F8PulF4bgFkWW9ScBa40sWtjqTILqIruh53H2I57ocf2WbKxaKz/nPRniY",
-	"YLP1OB68vKCZHsxkOGEqmgEKmZNXyYZFNJeNvdodL3xetnr1ZwHtoEVl5x+GBD2+66/e6/6e0ZinTMom",
-	"xiHrpXZyvO8bwA8jZzesv92P7HlHNWU7DPEUTNalyKAKLqoxcKorshvZJqO/vvxIzJtGEBeLiKQoT2pr",
-	"b/4NP/xQDHEL3uhb96/Z+IHrd5pm7TpV0t3/jdRtxB6vF1U9TtXGHR7l68SUS5VN5O0wOYged5LILG+G",
-	"g+dVm1wTLDtHbmlinc+pcGHaayTdCZeq1j3sHMNbY28g8MToit5xNLTxMWsDNrd92FgWILTdWNRGAi0K",
-	"quZDPr8r7Bx4Mfe48e1kIplqPDyIBmfaSGTXqUHjlsuN0izGELgrueHX46pNbVwITtXaDxJhudcVgrrZ",
-	"iES8Rnw3zxPF5yKmid4eNhh+ydNYLBuDsHMJEeeeN8raC3P6peArOO9e9ta8VGCoVPfGctyBr2dPdHuS",
-	"Tu7fV3COK7WARoc7K1uHWoNAj+QEMY6PdWW2vnSCARdrZaDFwKNZ+QfCd0Doc/+DD7cUSlt2vd1/Z2wh",
-	"0RayRejxsL+c485TcsvZEiBSN1c/4J0xFcSTsFNbKs/GQm9669not6RIU6bAuREGnU7j8/33ohuf1XNc",
-	"CLXH6F7fT5r0HlssKq+8x9hbMYsSWr+3cAntKIjJVW7WIagnf6WcEsWSRBK6oJlJR+OKRDMhpFZXcMOZ",
-	"3D3vhZYlkgMXL6YVNfGACliqjeVVDAIeatnvk3EGJ0ygPezcxbZrD6/PZsfop80ay5AEzFPJY0YoHJZd",
-	"v9ea3v++JzJiKRu4fpLbDD2qPDXeOeNgjTBOLy58tW6bQyzt2uZ2YrjObfmQnY1d3bWt8S6w9U77eq99",
-	"7Y/YV9nYZtXtFJlaJM6p0gbIXEizlWGDr23mKnEq5u5EecbS7dvxXdGgh7NhF32rJHp11ZC8Mw8uyVSI",
-	"mLBU5NOZ22GmaNxX3GNmIHbJzqKTpx22F92yt7yOv73cscWWFHhzUONtGdxYtnKX3l7gvHYZVnaPmaM3",
-	"OF9jaQyxY4ooQWi6sqIVDk/yxJT9cP4GjA6FFQ+UlegtnwlgVBbQgIE54IOP2YA0SEdPo9V6PrvEvKY2",
-	"+VEDQypMR+aMaT01SUjM5jSNZROzy/WmA948iy2R2XveKVQNYYz5Haar8ThJ4JGIrfFbyvRWLJqlPKJJ",
-	"oy7buruWbf3jbGUDbDkE38YsI5OERzeQw495AGyiCFsxItJk9d9g/7IJyzIWD6vOC7206qI0Sm0GtbH0",
-	"1634z4dhz//VQ+pO4x69jm064TGDQKVw65j7VNWm6EgQhN3Q/2VzTsL+Rd/Lfi4g24G0Z+MEnc5V2QAq",
-	"EBztn5oZqJoq/yzWngW3++QDfM55jWHxmxfhoZTtMvmPGXdpFUC9vracz26x2w6b8Cd/CHtK4/1Wp8ZO",
-	"6jySwKw7OTYS8xcbcHFXq5CCQ1Y2Det3k0gMkQbebGcQgk+9OnK7tiiuESk7CwQY0XpNZELlzNI48Rj4",
-	"z1iqIKviD53vIHfCId+ayggu7AWFAyJbmsTGmuxZH6BzlBROejutQFUIQPkGfmVXX9GjxG0MwnaftS68",
-	"X3163MbgHH5cO+eb0yRpkv/kPLpB/4HW/o1tjU0u8gid3r82Z3IYs0XGIqw2Y3mI7+3n3ogGCtqXzYZc",
-	"MBYXV65c6Ri5fqTu/wL0dkPLBrj2q2JzWPB5xg4kVIFN8QIOOrf61U9FFZ5anhvQahlIO6L33QvX2HXU",
-	"fk1uWRbzSOv+BFY57DggW3GRAVA+a8JvGcGadbJN/gKhah2CGB+SP9hHkHLSxSFiSFvf3NcnfyCULGmm",
-	"NbIm8CKQSNt+EU2ekbkAc4impB8QY0QAnTdFP2NGuWSEpoQmLNNGlagTG1487SOd+MMnUfgk7BY0PdON",
-	"EqOltRwVvWGk0z4PCdCN01uWobhejwNtvANLA2MCM3e4m5nOAkdoPh8z4I6ItEIJwT6AhmqWMTkTie43",
-	"pheTTjuQcFSHE+AiGvvFFRu64DdfZTySzgLDzBbYNINOs2EaXxZAjYHunaFBGmZUMY35EQxm4ExAOaQp",
-	"TVYaVQbaRpCJWLqX2/iisCqa+6fqgdHaj5yJTDlKxzbEWNmRwANas6KGRePsCLE/k347+ANU9jI3rXXL",
-	"v0827LCtKt4VkRBfZW+pfJOZk6Yd78oXmTbZW2peBC169OTmzb1SI1MMUJx8WtuB/n/yeMqqYXMd9f2w",
-	"/4owl+LXB+B/wm/Z1uqKc5qunO/J4zcAakONZjydIkkdl2Qu5kByiJ4xW5Me3Vg25PO/TMSnFnjjXK5Q",
-	"JLTJ83ef/DxKInkaeQOVCHHTJONcAQ0iQS+Y1OAvWSTSuE1GDjmK8qmOvKfE/VMnF17zW/bGoN2DJcI6",
-	"VOqHkWC1wD8M/UBi5mGc27roYbt36dUkr49ir3ZpwLsxAP5yfDE5ZwFtXdBuv9Wjl+etq3HAWkHcp+c0",
-	"pJdjS82SqfrSXp12GIT/LKVxe3aCJc3ZkwjG+deHZojws2H7CtztqBRvyhxPuDUG2o5Y5EMovlEIlm47",
-	"1NJqLrKV+Wk+bgx6YbvrSRy/tG7YafePCZivoZBknQqut8oJLfdQi5fG0zxmgDWAOkhY/i0Qc3dR2jcW",
-	"wmBhNWv1ZnCrTuHOwikP6OZQLwyCgBg2SGkgERFSD8WYTWnaJh/1ZwBlEQplk0C1W2J2RpuM8gW4BcwF",
-	"OmWQvgNH8EA3ISbFV6gy+F0u8g5nG1geMpoxjbe+EgnvC4OgSRItHTpFLqn5JpCbYfdR1Xc3YKMJHYtb",
-	"Rjpr5Db0ptb5YwuiPmYCqR59miRDaxZ5EbyleTdoC74Xs3Kr3NYbgL0tbKdWlQ7a572SLq0vXVyGnf66",
-	"In8FuUlQYNfwYZYArTMIw0Fw5YqXrx+QaK39Kug1G3OebjaiE3aaVaHN6EgBYMWpbAwueu2ORflC1oWd",
-	"y/USSFdBD6oorS/PxuDqqt25OyY4FzWcf8/FdB8DpJ+L+UKDiMbqAsgMZn4LiM6YtLhczdWDvJFaJzTq",
-	"ZhGdJ/0cp4yRJZVt8krV0DE6/kjwVUyZkqQXdGvOQWXJ8/CI9DveW4nRnLBC75ixlOBowKHlLRe5HMZU",
-	"0aGbvmqrHu6JRGLJMRYs4wLOxK2aOrRWy+Cq02tfNBtwZl6/Rx25b3FL92N4OQBUavdM2s9GneywEkfw",
-	"SJOhzroTHh5UJKQYW5jBOrRI2RIJ609osUOl04PkKTFVpUD2B4kDmYR8lJBa0Mitxi9E76KSorDWgbhZ",
-	"09DssrRGL74VtbFELJlUXoKjU6JikbIKxe2ZNmetQgZJV3rpa9XK06IcZZFW2pLEtaBtSwLwdDqUTOWL",
-	"kSlPoAdcTMgoSeZDuuBw8DOqz6akU/aRz4FgYlfGiR6KmfUS+O5g16ia1A8ICi1lfdicSKQ5ndMvfJ7P",
-	"4a8AFBLzpzs+46liU5Y9yvlZSpOV5MgSIZRKWMqim6HnQA0rfZDfC7MuuMTJztA/bQpO4sPggTRLYWjX",
-	"HCSuo7JXmP1B+1xrSGta0CWgF+C8P38NJBrZfEcQhOV3BO1O8QqNOCxVZjB8Y9zpnug+cKpn5+quidM1",
-	"hGFksZkieKW+z1KRrL17sKV9WvUsX7xCrbN8UeuiRVeGYjI0kXnYJ0vxHwaBbqM/OoMtA1z+eKd9eRlu",
-	"frwTXNR828yJ//Fj6qkfcMnUJ/9N2SlD5vguCGacmIC8U/FtvLWe0rbdYeuOx4wSq/8HvQcj1P70v0dV",
-	"rOilBP7CB2F9uQrcsNZ/iwa+dRHEPK6QaSbnRUuKpWVdtj6cNoHJMu4K/dCanHNOCfAKQDdSoSB3MiX5",
-	"goxXJEq4nlItOjM2ySWF8JExjQnEHwBNiUDXQ5sYcl+ImMGeBYGpEOSNCxZIn4tb4MVqG4L3QkMelSMz",
-	"fb/4HkeOH8wkPpjmzzV4m069ebK3h0tjtxvCHs7VuCXABWGGaxMQ+4Ne0A470DqUPjZaMAy7+/sNSvv0",
-	"oMNJ05X7OECcIxm62OnNTPvK12ciz/BMs8p4uZcYMB2tkwP488n42AHm8C8umUPIrwjjwHxei93vzA1N",
-	"U/lT64uYg1FwMo1ADzOlJQQkL48MU7kEpLOljjCK3JTyiGgGDOY0JaOXH+l0VJvPYduwS+9/zShgY64I",
-	"ulgKZvetxQ3YUKTJqlrtx/gno9yPhUgYTY+T7b37zleT70XK3lAVzR4hObxw1EB4EwndYBV1u6qywH9p",
-	"JDSd5sZiaLC00WxMMr0qU3rLpx7by12zEWUM6zUon1Ql1HjbRVKV4p6x3gr7ENU0mhvxQBFN5mTBE6HI",
-	"ciYI+wLc1RI9YVr5ECy/RabbQ0qRcWmOA+1CsARddKEoT4uBgtg7lVGujLmWuIjLWT4H2G3EGRaTKgfY",
-	"Nf4hcu8sGt6LQadyrpUgOeOLNvmwYPQGepmsYJ/x1ISUSKYnPMLj43wRVwx3icMGCC3Q22QX96FpRWY/",
-	"6q3pFf+v9lZ7+2/GqJXqer9X1DiY0XTKJOaEOfyI8Gq7tD/Xg1X117sYzbfZCAtDUnHD1u5SRkavJi29",
-	"qVqwq0ZIH3qyW46dPFUAzbqUw+uVIg5+2i3fmjX5UR8URneX61Vg4QtZrnzRJtcp1sUpqlsY1R/I7qHO",
-	"ETixIlMirJrcHoDNdOohKUYPAOCHAOWvCvwORS+cnKMkJpWOQGDxGBG3XiTcjN8Dp/gkY5+ajF0TsYcu",
-	"zV1CNWVLC0tfN1r+VDPxCR5zw84uxNp9ZOrhx1Xw3JmJEdxK5lFfHQqiN0u8m4OycrakkkimwN9n4u59",
-	"/k63BWpK1mPjfPH7OKBuXux6ljGVcXZ7gvcTvD8KvEfl9XVynm0HwIohO4pdUQ2BPOWK04T/zFrOZ7SL",
-	"oaECxJAbAYJ5uAJGR/uHtUPolPK06aiPuCRzLiVPp23yni0YVYa1wZjLtghQTQ1V2+gX2IzHB8kXa/07",
-	"XAPGHM9kWCrp5Mh+Y46l54fTnMdYrOS+eIloUoWIM8aySZ6QhCuVMJKJsVAommYsWUib/annNF88FjC+",
-	"yWsx0TbI4SJLFt6f0D4eDaMZzbx69zVg+SZvagPW9hEOz/B92NH7gWGzsaRyaMb3QHzcWJa7kHJDEzgh",
-	"5TakfENvGJF5VqlGEfaFVx88HE19NOGQ1WD5BvCPegAplybCqUJzxKJmKWSrtgmWW7vhaQwJiHhHRFPQ",
-	"JqGM9fW7V1j9lKdRkteRxHyo1CLv6cSxxOz7Y8T+fMxMOd0CDzeP69a4LrvG9KgqQTY0uuEhcGif2VAP",
-	"76dr+UOyl4saORfU004/PxnUX+Ew1tSUfASd8r7A+Euxge62BYx/XMNIkUOISi6xpMAkY6BCYmH+NnEl",
-	"4KGgM5JUFJHjBhLJnK5IjDVegZoE82AgwIibuBVFJnpJNt0r1mWJxlp925jZk9hKfH0Bvz2+8mndrvYU",
-	"uFrpPAieHmTxYT8PACI3aE8ZjA52B/7eKszDJB7bM9esocjYOMAarwAKeAynWzx2NJV5epOKZdokc5pM",
-	"RDZnsbY/wX+yFkZR2v1bYsqOtJ1PjraTo+0xHW3f5AzlxDi0FTTfpuyoXrwdIWSvYkdIWpwuVDCseSrE",
-	"vhxr/T4EcNq/w0rGtUWu6uNiQFmDGOMJZ4mJYU4w6M1VTZTPiuotYvxvFm26BO+jCMK5IzXpPSnWZ1wT",
-	"MLsDIj7Bln8EW3oHpM7g4IilBlK1UVMZ0HAAIC5pNm/cHYpA2OGvFGRgAPU3JRzrZvJbyUVcBr8TwUio",
-	"dCbf8jdmi5w8KV8hNAHkztcNTdhJg3KNiUWGDgAI0rX5I5t+JX5D3GYTivAipB3ZCIYlMJhcF2lGlkCd",
-	"guzkkozyYmAwNj5lkJiKiS710e6uCw8VEespNgWFyFqazeNW+nJEfqWsHq/yccNk4pj2RTMW3VTlJ4ad",
-	"dtAFhqeHk5gY0L9O1SwTCx6R57YpxfAUy7hZOyDSrynpumlMaNvNOZcqA+bxXf28REh33Ceun+YVLZAf",
-	"rYQqJpXXjzf4M7l+5fcg97fi5z2zPyvYDTr7CxTz0LZyaSfGkkNio5FqeuGBQBkz3Q+PRbtqX7iLdPVv",
-	"CIRFEqefWN8NLF0gUWItAXMJ5HvAql3wtlq2Ao9tSqRMtsn3WItSGxPyhhXVlgd+aUs8g6cxSYVtj4Fc",
-	"2IcjS3sAJRRSoYgE1QtiKPStqs55dZ0kboQfiYTVkje5XRqzaUZjqEFck+pYTl6EfHMAkj2QcpNwu1dJ",
-	"kHTXtNzRG9/rhg/5XD8wWfgWktwXHz8d3YweTtTbW72/2LIOhmal4q0nUNpbiWPRDckXwAicfBtk0qup",
-	"XqOD7GmGBHZl5LFknR5BKJDTuYMrnhGZz+VmwvckowVl8Q6g+ACte3iRKXzb0HXWT32uYtI/74Xt/q7M",
-	"5yA4OPd5g+q4SHSuSIjelvtsoa+mSbXvREa+Opal6i8fC1xgdndhS2SW4AlMdnGy5alPToRTaLgYjE7x",
-	"rUDmF/vPuy288/aeJpylrZmJ+tKmkbiDJ3KfOiE8Lpf2LpcDcTUgqvzUxVf28lJXVbb+/MglaR+z2ked",
-	"oenG5N6GJhbsaDRLlTsKA+ztgqVl48s3Hw/EmFfpROyynk6nVE+xLoa3vx4Jp2rqAFbh1GNZbBqmnpmq",
-	"DQl01x0wZXhNm1MJK7gnSSrSnQy4zn76rePbJtmuVcsag0YqbOiqKcXWJ7LhG1gs3g5JVdV+DjG77mdN",
-	"1cERrB1o9wmQnqiV9u1xyW6DLWmBtmbMWkk19OxYiw2tODGZsMz657FWm6nKxpOEi9RokTsd6qZc0ZPH",
-	"oyNwyzycLMbqRb98i9ptFRXU9q+VxiMoc/ZLwyv8ZgsuwPoB47PfbPil3zZuOMfwjAosPpw+xV+P2xzn",
-	"OOgnnH1qLnpVwq/jwO0B5uoO9xiUXfcbSWIe17rGMNKHOXcYRvVYd9gulc+6wn77Gt/XdMhtqadzLyfd",
-	"vVxg20s3fhMH2AmsHu5t+6rKIpQ/OhtzUBJ2skf8aMod2AQ+sWTSHQeSuUjVjEhBJjTzuMyRpfCLIvor",
-	"ZMnRmTim42RFxgwSWvKx+wqQE85oNmUQjEXNW3lqzg+58vRQbffmksUGIk3lcCIXehBkQSOr7zENK845",
-	"lzORMHz9DsKKv3CrQz0Qo3Ilhgu6msPtpsSsGfuhVxmyCCS8PCd/sBr5nMnZikQZi/UY0IxBt7Q+x26Z",
-	"KWJeFGM0AEsXi0zQaKa/gFTqGmrtN71iDXQlhxmbU45FzkOs0zCMsb6ghcJuUQRs7Zcg1LvElijDGZTu",
-	"xGHKikvaKPYmfDhh+qo7fWgMOpftXtBvNrA0l3uuq6/e+QXi9aoa6r40Bt1Ou68VTntF967Uwp5uoRaD",
-	"MPrDOVMz3fM0T5K90feTbpBdDDWwqz9+OnPYw1fnJ/TBHK5BHQw2+ZjR6MbE9qzhHSyPA5U1hLtDYQ7g",
-	"A2q+LHRri4KDwLrq9qdGEmDK/vTxuWPM1o+NVw6yBiZVOk9jA0PcxrfzzDvLKCpBIGs1ScRUQ2LxHIR+",
-	"G9ucrczvyABLRvZFSPpqvF00kUI3fpoww5OtRY3I1TMyQv1uOF2oEZGKprHFdS+329w0goq55K3lBIKA",
-	"PRfWcZOKpQtfN+OntVv9Wy5Bee0FvR2A+8kUpd+qtHqRfsr2S/emjljWk6lfUS2VQzHZHuu1CcblAjnd",
-	"8GOnO+hfDfpX7aurygI5CL4TniiWsXhYpZ26w+wcRcsvDauUBr2+X2jy0hbqagy65wEUTKiJidn/BbFe",
-	"B8Uj3Xb3vNngc4xz75XqXPawmBfoyN3YuW+DsirdRQmBl/wXrR9O94N1hdu26QDIN6uyDvJhRE9q9tMT",
-	"MFYn/S+Jc/QVRcyMSyW2FGD46JW5xca5WBn/SEirZdpKiOmq4MXYifEJNxUd4Hl8IaJ9He7CSPzNtHkH",
-	"7rraEfrldWCrf6um7+76RXu65/0dNXuav0rYr4JiBEHIbfGUbqg+UKFph706TTvsNjxMHrqV9lMZXjef",
-	"KrktbGtKyPu5XCfB1sWhPFkZ4A3bF4FW1ReM3sClYUxX65+pRWofl++sgu93YJwxehOLZYrDUyE11iVF",
-	"VTfL39dP7RYUxTUrKAK99koN2i36qlrU2yheAU+VmxRstuiyWnJ9Pkx22U1dx9cEe/hErn1USYT4rjF8",
-	"DKj5FeUQ2Pzbz/3wljJ5039JskgokNsZRgJtAhkJZSPHjbOhKNBr6QvmAvLuaEouA/IH46F5DmYEnBg6",
-	"QwJ8lPC8b4BgJBfuDPwRkGC0KfgEZs0aS4YX9YKewQWbAGR6uN30gEl4jcO1q5odftY7ER3YNjbJCPw0",
-	"+h9S4akc/IHYMSJrfX1SUuvRLJFi1ZUhE47wwpsCYtvBlbEWjHdqgKWWAlct2PNJXZ33/F/A+1VhYhgX",
-	"lOIg5z5ylpEQ4shSNUtWwwljEA1i/7bfxXAN561yUN1sZFQxexvAfeEl6131L6GwfTzU62EILwXR1GzA",
-	"OnBuv4ylbEkdMSC68fxO22tlN1zPu44dvjwPCj/bgkY3JuU4ExMmJRcpZDmZH0w/OoFLLtCrbst0oGTa",
-	"bz7Wf8L2gW1lV37pS7Cj4StQN5Z7gw+vca8egsJrL+Po4hWooGdw516+Uk8Dwvlx22jGp7OhNRNQM/GL",
-	"I16eHyp5DZbURe3Aryer8anJaiMrnP+NS5KwiXXyzb+m6BbTei5GUzoDmkiNkxBLUnPws8XggFQeRYRf",
-	"SwPPBzFD64YtFKGSRAnlc/2cEoSCR5bDyQuyDokksYc6ztWH0ttmcGmLcJzHU6baZGSLg/LYlJZN6Jgl",
-	"AzekUjdXLXmEJVF1Z2L8u01eghFsJTSKd6Te7b6wh/x/HEFUihLDbjz6E7ZE6l5osQ/3VMceial1Ld6/",
-	"8oeVDJcOmUF9t5p8x4QsGxurxVpdvynauNV3loNuKgyz/+QUEbQxi4v2IkNa1gobhZftQG/WazF9mSpr",
-	"EjwyBwaAPfqi7SAlYoqtRlDVmkLQDXvD4Kpz3u8Og/AqYlE4uaT9+CLqsqtxGPdpMOmxTnQ+vggaTQ/j",
-	"cbsZX/gaq8bjJpvYoXrPIsYXtb6/jEUi+7qscCeehOOLgvcwrQ/yGh5Ik4CYnzE9+PLMKKe1dtuHfC7L",
-	"5po9H7KuRGrPo8DiWmrJoAQcYMUkYRKIJPFo3VptGtJH//jHP/7RevNmhMZSUGcsvcH2vYfm7hNdZBrj",
-	"3v8MTGHDUekfBRonZZVNhMp1jUHU7RwjTUajWUQVm4qM1x9nL+BYZf2ouuaY+66JrxULxef8Z6RMl/l0",
-	"yqStF66Fvm4hp8lQ0lvUdcP2OVQPpVKg+g28Gb2ONZSh5u2cxkwL/hmUrUUBi7m1WrQCaab9EKApw8M+",
-	"msXEyBswuOOMTvQm/Nw0nO8++U3dOZbzSB7oM3uE4yLcNs5uta1slNyZu86UbNjBvQ+Vmo085f/J2dDt",
-	"GEPcoMSidG3NU2vixfSXtqoJwIHhD6J58LL8HGhGpr4nlm4/TOiV93at3EPiJxBhe+D0X2jsiLBPzsaj",
-	"SS09KZAWTixYHtdaCc+olGyLg9EW2ICgNiOaSukFTVvBlqUKis+aSrYfIbwigSzyOV2RsbZY5mOesvgZ",
-	"GcHuG1m9H5nIoCXWXFDRDCn45k0QbMZTWCrEDae2G/ItfM2lusZe7eMHxAFwbzXSYlUnxOzvjX33JDTl",
-	"uX2q4kDMbwUIe5okZpglI3r+m0Qy3RHFIBYlEvN5ff1dqVYJG8KyqRG1ffD5bKZI7GqWIgmj0uSSWHEj",
-	"I5HVS3yeDq0dtNYYd2LoTg+LRqX5fFx9eOg3yobSaAufRyyNapsBP0s2hNcfNG+v8cmqprhjVLvwlSAZ",
-	"U3mW1jdjzlX1oWrHP1QN9fzsOlT9WmkqFh9+Mv9EU7A/DqJwErLWOe2HrV4cTFpXcb/bCibnk86kS6+i",
-	"UFu4VKmMj3NQkdZDy91GAmf5orFJiOgpKo4Qcf0seZqIJU+nZE6nPKIJkUut98N6zfKU6T2gNRltTLm4",
-	"7guT/rJnJ0qrZ4Ct5LdMi+i5Vge0fatoTBUtauwoSFQEwRTnyFu1EMlqKlLbim4ITl2zO4awjbRicNX0",
-	"d/Dgp8aEpopKvYwSsRzqtzSAh0pBXP9fTf91Z7HzFXSHawPZ+ecOKis32gcn4phNU52A89aTIbisTieX",
-	"1cpEuJej95Xeo3OWKhySR07HcRLeU0KMWN3UO3A6D4hdt4rHmbVP6l2lr4W4wXNEaj2N8GyT0JguFOom",
-	"IgNiUwqVPMGJSGPWJNSWBnMvxKr7NEnEkmHQPkY78jkjxrhqkx+LkmC6SyubaDya0y/DJeXKZqiUYne4",
-	"JJ0gcKSH2Mo2eatmLFtyU2pxKbIbMhVMN7u58XSnKABB4zhjUmprcPRaIECPiGJJIoEaY0IzbCKQz49e",
-	"xWwOVme0av2drUbkhrGFHpAMSpmx2LF6QV2fMdOosaDcuG2fFaWYb9jKCHxDSmzZw3rBVZW+9Vczg7A4",
-	"NlWuXRX4i3b/na2MwLp3Ued1kXIPcbHI2IRlQB0Ln9QrZajRfUylI7zFq55tV7o+FzGfmHa6Il566Vjr",
-	"r49/+iupMegGaD0bQak3tjSxSGwo+c9sqJ+Zj7WC0GxMRDYHfJ8mY93qhCp9CdwsY/3EbbYudPTzNq29",
-	"8E7PWcxzZOBlWjprM1biSSTK+oTdsqTVbdFsLnJUfLWAagycaDpMPByzoBKqKFYWV6sfJm/DqQV5ljQG",
-	"jZlSi8HZWdi5aAftoB0OLs/Pz9ewah+F4cy+97/ZlwXPmPxzeHHR7V32OkHwrzwIOueST1OqDbE/24Y3",
-	"cY7XptSbdz3n7d4+qsgiY7ecLdH9sbVr5s79etVeQFLKprZy17yHWujS6TrGl1byOBW7ysu7u7qCYxm3",
-	"rexPeq3SLJoVB/5BEOoVKvwwgI08Pjzfv5/WVmyUuyraiA6c+TvZ5/xvPrGN8e6Yi9hUnk4EBHHk0Q1T",
-	"tmgXtYYs+4JawtC9udROWCyQ1ul98kyj4H7zi0vOtsWsr6Lt+9O0W2kQoziocT+hrW/FK6iBnaBzn71+",
-	"yLpz42+UPLB8D8KudyyNtyQPgXDXesiYTfMURLkR9YROlLVWUeBrUTpj1IblWxFflc3CMganuvLGJXXo",
-	"rjhnDCoae5dNCHqXu+om3N1fL+/sdbqlpdt729pT7fTfu9XxV6bVcN8FOIEoDl9zP8AOqTu722aIoByp",
-	"dYR6VojxiYEzEuzwpt9MbYroduoeWI0/xvwr8AeNmmSs1XDwcVZ5S1OaZY5mSuaJIloyts3jheUB0SIQ",
-	"8iLSKYICdIEoIW6qFPUP8PN+rtEfodFKkEQIQJ06p5b9cy/o6RvP1hbkaZ6ctCcn7clJe3LSnpy0el2U",
-	"ML8xAOJxNHik0lgzXUHImfFOFHYODuJhyi3Kh/cgc3b5b80J3cmB++RUqQ9GCXhkF66IctvSTd0pX+i9",
-	"W+/Cxaq6IgUlR9srhGqdYg4WEsaG8kIBbBNI4LfFxuER8HQ2tcUIlTKhLi84MrWaOF4pJvGc2F3D+ryv",
-	"MLZmqtVLYjweVarRJ+iA9WDWOyCBXG1BM3Wmm9+yeHLAJsMvHdH5BajZmVzEfdrvtLrxOWv1aMBal5ML",
-	"2gqiy8n5+IKG7CrYE8yL4M3CcAdOFugIliG2Xqe9/E37tM34mwryTfMxwM0DvXb7fM957Q70B3yy7apx",
-	"CODadRHSUF2Qy69dh/hk+D5ZtL6OY42FQAUs7g3adfYu+6JYCqyRFaD9i8WLrQXR37O5uGWysM5LqQhE",
-	"iSmDQyLQ5jTwIsKnsYNb8uPMIbg5d8IwRwWuMiUgNoimEUsSFhtOlj/2gqs/VSE1loCuOWuqqzzqHGQV",
-	"7HcONQ9gv9tZdPRhQG5qRNtm7K8H7w1eMIq4Lrb7Z6cQz3uqmf67AyZbat1s+8cFo5oK6x9mYukhjS0C",
-	"gSfdUiuKGjy4bJNRcdAHoe5Ioy7SiEHarsolXB65g5ZRk4yANXKEdyEajSaUJyweVR9rq982ypzOSn8V",
-	"Z6WbHpgncXp6JD/QoxzKLjIxzaCUb4h5yb+PM9qv45Q6yD7aTnFrYP5XUxL5pDkcVMnlUMXhHtGDhQ1z",
-	"hhbE1ozrhSxC8ES6duBoMugw3m9l1A9bdkqrH3DkbnxTNCUiV5LHjDiUwgDEBF9gKXCloitHiAuReuVP",
-	"OpQhIiOojWhbSLekZBXV2kPP4Zbfg6byOFIz6O8pNYPe40pN4L79ylLTUmRI5MCwGk+jJCN7lSLyKtgt",
-	"Ie3q/NVLyAeKxfAoYhEChswY83R6ssJ/j7JUiQUS4qDtKyZHssi3ilbnHK9NZ2dpjLIVjmKsmAFXoHMM",
-	"imVKDOYTvTWbhsFdZJbqZEEzZZiNR+9pOmUjQiVG3bTJNRn5ZuiIRDSDI/2RMR5HILFHzmQcYSy9WLBU",
-	"OioxjGiPMhZjfrYkeap4ojVQ85pn7l41Y3NoVy5zmpQegipujAGb5zVJeHrjJDq+BuQ5RRJJjJ3vNncp",
-	"HDXx9S9Mr5+0jG9WRC2mhBI9GyzGEZKggWnti6dTJNpO+RciWSTSuDZUxkxLKSTDWf88Vee9RmV8yhYK",
-	"0g92iSDRgtfG2ngd+0RduE6nf36PIeLRzOwYJYhkadwkMo9m2iQawfU/B60w6HQLmjmMGC0aBtukrlFh",
-	"0Ont0Q69ewmF3Yd5tq40Ie5gqXiSoK9+xiV5+ZFOm4QlNqEFNrG+sbaRryatre2EwdvZTP1dQ5qBdElW",
-	"1555cVYVn/5epKz1hqpodtg47VZb/8/Z/ylpqo1KBNw7mOk7nrDn5u11AcalwfbCh6+jiC0UDrPcBOh3",
-	"gKwRTbVVQeUNi21M335Ng/d+SrkCSWEa2XrB5UJIXh22fG0Y7gWR9BYcrhAL1j5wscK0b779ezpnZj3e",
-	"skxC3GUx5O0HbNM7iEU/3zXVUsyPPNewH5UtgVKaNG/i7VzgBhtUYwxu7Ql40yEcDhpePxWdnQHi32Ze",
-	"uqiXVlBxbyBCqQ1rY/Ytmv7b0dzD80NPM8HY8QIi9PTo7Y7LsGHreZlhG9PYFfFa400Lwv/53+C7i//b",
-	"+fs/n59/H7zvv7z80PsY/vDj/zq7dBiJmDUGvfB8b5PMqPpbIjhmUJ8XZbPeS4ftwb+Vdp05q6IZpqei",
-	"nCf/50wPyGj7lqxcVydDaoshxaIcKyv99EvjL4xmLLvO9XD+9FnrF9cL/ne28q6UCNQbVvEuNKH7mV81",
-	"fs19rS92azNBq20vqAYKx6ZwZ0HnHM30etSNxmwhbQ3BD1Kxhb5sfUBNMmZTngIZtMteXmQMWB6N2/Ma",
-	"3BHlA1VzegqcyM4ZNCKR0EA6+unF2+9ffh65hGYsW0q0qdgmo9dUqtZL3eDWqxcjomwQYL5wqVJUYY8q",
-	"cxngZTDyL3F8fi2GkSv5jLPl6bMzKp/5I1VOHeOqVsktjWW9nOrfR8dV7IvCJdjCZj3YN4vyQG494bMO",
-	"y4xNeArxZEUY4nt9jZuUlzmTs8a6N7Mqz28X3wUUBjfD4952mFcPZqBKjuAKfYabbxRTRQcjbW5CaKBI",
-	"GSkePx2A/fqddt+JJDEJXA9y2x0mN3I10/9u3bBVvbB47SrLXL97RfSt5Xg+x+YFUXhNkrFbcWMCV51j",
-	"K9VIbYrZPCP9gCxnLNX6EeTOQNQYv2Wm7i18Q83YXLIE4ggzBm4vORPLtIn+BlNOboViqJbTC6S1PJhh",
-	"4uuX9qYLPsRp+OmXvY58jI/L3XNh79E3mHsAYq9oGAeTLmv1O/S81YuCcWscxhetLu1MQhbEV9HlWN8r",
-	"hzRS/NbxVUBlXCBiLzej/zG4GISdQa/3z0Kc/CXnSUwky25ByCw0CH9pDBp6GQ5jdjt8+b/Xb0DMiEVR",
-	"sNx5mf3V+xmIhg5mEYKZ3odGSI/yKQflKxTndjy1Fjd8HMvVjKXKbIgKPNP3D+Y0RTLerXGB1Wf3b0A7",
-	"pKn9elHb0BCij8yWG5GZSMxRhL6PK8mSCcAXl4g5eNjg0vABgZ5hEUSkzEkFicRi1SbX8IqIpv8Fh/EA",
-	"aoQS6JWr3GgDoRMa3Uhb91HAVZuSCa+B+7UdibvGvHZOb1ip1Mkfe0G3+pwfYAR3xkPoz/eBmmoc2Gu7",
-	"H7bFX2R0ciQiGFwP66j17vXLyv+EnW5vGNBw3IkazQY8+LtH7gPnEhdobSbMDVvBkU+UMJoVNacFZASf",
-	"cmF+U1JDw7WH1kcRFXWq79kvN2y1K6nFyBMA5nI+Sy5ZwqTEPMIUAtm0kmooajMGoNMmr5SJ7MJsLohh",
-	"THHjWrlhz3itT9qq0rVVrML3cIeD+D3dGfpbf9QadVnm/anGw4Gj84SCu74xypoI928Hs4eh7FZ41SaY",
-	"SKcsI2YpnpwJT4ncW+/ubw6LZ5lQW+k2LTambFlQQdpCRE2rvjqHgANQkYBroEmWcOQoF4zeFEXIgVnS",
-	"L1+kb9evt05OExbiHphmNGIEKwIAT2ZByAk4Wq3z20bvqfevY/X6BmoCmY/V3MeMpSACaMRiMmYTkbGm",
-	"Jcb03zSnKxILr4yiJ2CcOVG8aOX/XmsAvId5+zVKh3taKrACTE2IoQkSwkoNB2ImjJxLdvy2hkb//OJy",
-	"2I17rD85kqER9cYXrBOHrWBy1W/1WJe2LsfnUesi7rPepEs74zB6WoYG1P+AvaBHcrjeUzsaYVCMRumB",
-	"/SX/fRZOvUljwOZJmDVf4dj/ZDh9jQIgell/bSUhEVOe1msEbyGClhLDCowkeClhrTnlieOppiaIUELQ",
-	"vJaHy0wAxzReMfk0JE9vUi2O7XMaBJyK0CRjoWZwSNALAiwYLHLIt+EQfKtWXvn4Enl2P+hWnhxA3x7i",
-	"MJtj9AqN6f9nLrcjMQcRjD2DZMEsY5FqzUQmWWtMlWLZAbzIz4vQ4qMIKTNzcCfU3MPCR+4oub3Ajdv2",
-	"41x9HC7ycovresloaexVjsrYJGNyZt+e5kni/Vq6unZr48vFTWd+9Z/eMvxZ2dqILiIIIjegrCvLsBOQ",
-	"j5Pw9Ma+jy4WQz8NxqvIiDNYNAR2E17UwofmegZpsbsgoSUS6YRnc1Pei6UKxgG/ZX7bIbH3kuq1iwt+",
-	"GWIIx/r3zW97tWJCIyV0l/FRkJXdyeX4nAZRK4x7rNWbhOPWVdS9ap3HIe2Mu1Ev7jNQJ2DHQeG0PQ+y",
-	"7vH6lUtB3zUYtyzjE17opIuZSJl31ZjyMh/v24g7rxXQ9Mu4E/UnYdC6GHdpq0fPWetq0gtbHdaNe1F/",
-	"fE4vrhpGV9J7ZcjTreNRsQp35BLBY3qdD/cfS61m8/SW29eaqZZDmop0NRe5LPs59ml5ypZDMyH4On0B",
-	"Rtzta/yj0bAzUV6QdptH4pZlq/UlnAmIol3fdXsPjr/VD103kzxJbGbadUzJa3HLtNhtPMqS0vB9wqkT",
-	"Tp1w6oRTTx2n9jSGczV7b/TP2pzVyFQTT2OkX2RLay/cu8jkyeI8msVZxEWXIp4/8GlKeHqI0bnIxwmP",
-	"9qZtMOamyFW9vfnSJpNag9PFWpiYZBYTNGMImAlkzBKRTvVfGICRCszz9OxHc2fZZOwFYdNFXlSamPVG",
-	"pe7BQ82yIqb1NVZ/1u0oVUXfe49ii+q5ez96w8kl0Vj35Iu//gp300aWQWl7vbSR8MYcP2Cb6dE8gJZX",
-	"bzMj0rYwokDWNiXgxjGhSpCoOxEZiWZCSJ5OzUlQ4df5WNpC7mxnOUMeSJERe9zgKphJAi6f6jNvaOQ7",
-	"60o5gqNm/zwg/YJjVqcq9vurSeUINe1sgAsZBOmSYnmc/UX1G/OV2srPWAYO088dE+1JPD998XxtCgCV",
-	"t+SjSOst3mHjqdsir7+g+YfVBuFmI26LxpbkNbqK9eXS7W1y7cQ0nscaX3GT5JLFJF9odCnF0TyKi/g9",
-	"NuIjeCIfAEBbXZp7b2FohmnSMcHo5BM++VpOvpaTr+Xkazn5hE84dcKpE06dcOq4PuGMpWzJ4pNf+Fdn",
-	"eL5nYMPdx3F1D/9wxqZcqm2eK5cPaJcYpGvsjknCUrrmVybJjN4yW4DEAoBNfR6ZzkIhAb3xDVOgCwee",
-	"0cWCpSw2lMDa1Nw0QDM2yfWX0Fp9tt3bvKe1akbnFNN0sl9PeuFJLzzphSe98GS/nnDqhFMnnDrh1OPb",
-	"r01jRtjwiaXJRZzTlTYc4GiKKj/l52TSPn2T9u2CpZ4FeXSTVrI0buHiNi/eFZeRGq56TxhicIAS0HBj",
-	"4xqGYCi9KTIiUvb4MRq68T/4bf99hmkUo+xPyilo4wQ022IqmYn62tzIdEofKdhyS/iG1du3VNxUnrP2",
-	"oFhLWeP10lACbK5Q0q2ytuYnaVxYD9mpJ5vkZJOcbJKTTfLbsUk0LG6P4jZAfYre/trR2x8MTa2pF9Ti",
-	"KclRiD00inuL9L6lCY+38vV8ZMA0aVR7Sv7nx48EE/QtWSaUcRex5aaUpvo1mgko1bkkiUCmX8f9C5w7",
-	"hjYG70VebX1zJwhADx7TuFQXSwnxjIyg0aYclym6LemKSFGlC/xgeniNY3Nvu+JBjI87j44O2sSmS1yk",
-	"xzRT9Pqwp0n/XipbRsMi6oEyo9mAWXNtu09vqyDLnY1GMxbdkInIU2O9nEyRr22KPIcpsLlQJZB4FCsk",
-	"ogu9Wcr+j2hGt+R6fYSTfJEyMjJm96hZUI7NuFQiW5EbtlCWJwtJhwwzV/GYHBmW9bcLll6/MjUVivQu",
-	"+6o8BX7HUSTSW5ZJ1Oc1WhW05W9TZumz1FKAzW1K/ZX9KrrVYvxvFhmrCahLbngaA6m6KeqQMRpjkDoZ",
-	"YQGFAdFbbOSf9tMs40COLl3zZ3l6I5vwDZ5uVg4YwOMZVgMrw/WCs4iZR+E1NrdnNOEpl7NhxqgU6ahp",
-	"ahvSKUOfpmnfUMDkyLbheB/CLUUpRsKNS9RV+NBKZElCFI4SLJ2SuXIXZlytHtwkEpxZjGbJCuof5xlU",
-	"RaBkkVDdcb0fnhFKEqqAtM386nXMiJhK0mS99g7li38Vs/lCKJZGKyBc3E0c/5pKrN7w6sU+t396Zbw9",
-	"WMSk8SCWtLV1DHAfRJe032mdh/Si1Yv7/dYV7V61gug8Zv3xBQ0nUDKRfsFABdkYdIIg8EtsvGBa8hFK",
-	"xkJKMqZK6XUmMjJfkR/ek6nWlaE2MtN69nShWj3RmvOU68FmmRQpxbacT8KoQ69YqzvuX7R6UchaV3FA",
-	"W316EYWsM+mNLwMo94GVRYx6rdgcJlIL3kHQvtg/5mRG1XOsUHNk4VsyOO49B/sWt7prNqKZ4JGxvEv7",
-	"GOj2oMQ1T2P2BUpgupn0ugTGQywEuoSFIFGiVUElEOi08GiTN+KWFX/bH5c8jdGRA+FMNFm32qTkUlEo",
-	"fvLZOToag/Cid3nZv+zpxTWhSTKm0Q1QzLmZRsa6GVXRfJG03Ai86X+8/OHqx3/8s3v9l+cvXn7319rV",
-	"hvhrXtKO3NyXbW2xYCnl0H49ZDydQtqSnmGuCLyZSJYwcCMNSPkTdqE82hBultruaXXNTZjtg9ue4Xlz",
-	"8/LQq6PjuuUeCe70eljkqnhJJ2g2RK5K185hmOaLtdtK1/wPRTSasdjdfN67s2XO3fPd87t77ldQG7bV",
-	"G4ImYNGpujfbO8+eawHxHd5712yADNrzIbj1Dn0j+z2iBQBUL9Cid79H3sGtMHwiGUY0SfZ77qMQyXN9",
-	"912zkfOhHq6dD3569ZF9US9Yoig8Zpfa7q99MocSh0woSrUXGhvrXBig9TTtqampAI0qz/6siagpbboq",
-	"Ovs++o6u5ixV761k2NfRgU8fzr+Izx3MwoiPHczF6Pp4LwPKDu4DzCj7ivsbU/iG+5pU+PT9DCt8didf",
-	"o17uTXSEVOj+nk0FiuimJVUiRd3bmjorZIHcYlnZU18qyejd2w8fif+OEew+LLoOxhZVnvH04cXfCYQt",
-	"m1gHrQNKRj69fw3l+/RuHZm3jdpEQ5Jsmqp1hhpajzbW+tbfx6LW1iRiXxYsUvJkFX1Dq+i5t4R+2wbS",
-	"BJ5Mo9VQK4GJWqGGTL8MKzStkiFkjrmcAv0PkZMZSxY4wNoIIjEYSqDWoSosV1KxOXTSPfgTVlG0zjAu",
-	"DTOqcXNwSTIh5v9d1B+Eu/Ur+JxO2TDPklId3UQsG80GXG3MlFrIwdmZd85xpt/WXqRT0C5MMXz3IhhL",
-	"bCt4r0strdHqPSXFGCB5GtkYFppNgYJENgaNX/7V0B//V2Pwr8aMJsm/GncFZ/ScUZlnbKjvwJM2ALkk",
-	"GV4UXXdvvvtcalmjR8Yrck7mTGVQMtg0UjfMb9/Qf6vuq2+nyYjBCdXM6E/VJkUKTOZ6OSYJ04pt0XVz",
-	"zggn48BNXiwop9ZPRDZHj1d5NhuSabX1oonm2uCnxse/vSQvv3+h5cIOA9h2EGxAPEcQptebE7KWKoOj",
-	"DtwMel3UzEcZA+C4fMEyPOv9BSbV65FXBbwwq3/Cuz67qTSm2d1d1eTqxi+GCxhqPMVvLBK6Ylkr7DRO",
-	"9v7J3j/Z+yd7/2Tvn+z9k71/svefmL2/hCzi0jkjhk8YO/Bodr85w9xW2e7lfKGVNpBBMZvQPFHEV1fK",
-	"5e7a5K2NMXd3SKhsh7asFCTW8kxLPTEhJiAdHpWVlmXCaKb7/DfT0gcn+dpK7oYVc3/V0LQAWsTiH8I6",
-	"bCoNDpeEzRdq1T5FSu2ocJ5NmbJRzW78jrbwzZlifV3zd+aGpq0C5mqYFwRxIyhPbsKSBNT6RndTwjGy",
-	"3qhc5fyJiGYZR7KB0cuPdDqqK09um7CrNtdrRm+ZBKpX3MQxsd1zRbn+kzPYPMZSw0JNQ5Emq4a//s0G",
-	"t3apzSwXImEUtKvHr42++85Xk+9Fyt5QFc0eoZR6cSZtx5dkTGWc3bK4TJXrTp6N24Yu6Jgn3JqwCU2n",
-	"uXHqNIDnb5LpBZrSWz41CTnGUlwPbO63gvNWEFYGc4/1dgji80kvCsctMAF7k4C1xpcsbHUmQXQRXdHz",
-	"uBs21sHnWgPpnCx4IhSUjGZfwLknTa3ROU0Fy28z1rZx1Hsepm9U9jKr6DldKMw3MAOVcLUaqoxyBSM0",
-	"FokLiZ3lc5FrSyo2lA/g1hqinWBcYTRjRpTAeyH8hsg5TRIiZ3zRJh8WjN5AL5MVksCkRM5EpggkFqQR",
-	"gxW/HuOLw935GLrKZvcqIm/Wi96akMK0NdXP34EYAwhDojf8Jtg8N2yXS+tbBgAxHJjt0g5dd5jor3dR",
-	"d9xshMUhqXiSYE3F1BQaH72atPS2asG+GkEtxlPh+2MXvl8UkL5Drtk7saTdtszAuhL3H5RAL515lQkp",
-	"c9k2Ja3tOjUFKt3dRq2DAx+9OMx5gDEi6gvKm13ykMDbByDtQxDxV4Vyh6IWTs6RsxvNt4iRZTXi9IFT",
-	"fBKmT02YHroWd0tPYKPGm79u0ctTDcunJzkRugpBdoDwrDMMK/PqS4bhWZRnmcG/SgPRU/JssIM276RJ",
-	"TaBKlj0jg7L+taSSSKbgTL9JWCJZycPiFn9lqutzbJsvah8HwF+UP7/TMjpB+QnKd0C52UffBM5/hWBX",
-	"MWSPYCxUF3UpAx5PueI04T+zlnMD1YWCXXtYtwZZsP7mkITDFSTV2D+shQEkBU3HesMlmXMpeTptk/ds",
-	"waji6VT/YGtApELN9K8VWPjKtdkg1/EhsRimQ0BxylKWUUipL5ybBgLmLOZYT344zXlM04jdHyFNuFAF",
-	"Bs4YyyZ5QhIOyReZGAuTZjRjyQKj7OAmSfLFY0Hhm7wWBW2DHBKyZOH9Ce3j0TCa0WxeJBHWwOObvAnR",
-	"aqaPui/mfdjRbwZ/GwL9BH/b4O8NvWFE5lmlNkTYF67b+Aj63z6AKJnaSRjsoR4492uUP6QTTsWSiLRN",
-	"XoLaccPTGEJ78Y6IpqAQipQ1bQ6lJCY2NK4Cvw+ViuA9fS6HJ1ntvVc+MNvAr8OxZL0QejSrEfqgVLLd",
-	"sOGnRu+lod5j6Pb2OIO/l6mvazbvEbtQilo4mc3Hh9IP9jz13trkg9Dzl2Kv3W2LL/i4BqQih+j1XDKQ",
-	"4pOMgfIowQndJm/TBLO2xTJlGdyi/5omYkwTR1AxpyuMM+CyTa6JZJHQN/K5YaoAtjpgDmi6V6wLGw3I",
-	"+rYxs8eqVSD8An56fLXTgpg90b1fEU/zFmzkQRDiuvyUYeRgd93vDAJw3h/Xc+bt/Wa1Z2zzLGm8gh3M",
-	"Yzho4vFmOb45TSYCiiWIDP0ba6EMpU1b4xY73i48+cFOfrAHGoLf5DjjUED9neHj25Qdx8m2I2LrVewS",
-	"9Ao/P8RpLShwVpkN5Jkr6/aSvz7n9Mtrlk7VrDHo9PvNxpyn9u+wuREx8rnZWOSqPggF1Cl+y1Iy4SyJ",
-	"0TGUYIwZKF5qxjL5DNIJ5wu1sow16+66+6hqcPZH5wyZdzA6dE2W7AxD+AS7+xFM4h3oOYMTHJYa9NQW",
-	"R2UYwQHYt6TZ/HDswQ5/JaPaYOdvSg7WzeS3EoG4DH67MpBQ6cyw5W/Mwjh5Nr5CQABImqOZNesujYzp",
-	"2WrZbbjdI4zR4l+UY3VL98ycAI+HydmfL1wG/5r3ptg6UomMxbCDiElux0SLasJ93YV32IPHEwofAKBs",
-	"i3GcNmXD/VMusMHvzXvrUy5MA7gEcjxCU7Y8HbRs30Pv9UBtLrfiOIMtj5Z8YRdETWTNc5GnCneS5U2w",
-	"zculUSTN3y5veP991iTLGY9mREtM3Rri9ookckbR+q2KuYHERGj4QzfQjMqhy7yyZ8DQ0SGWDhmEwYEJ",
-	"k7pd9ftD8p8dAaU/MqdNssOFXjNue+6MGkOxemP4CXO1W8PGXQhtuNIpKy/t/5LlvDvMXZoLqbE5YqlK",
-	"VlhcyOQxjSAFYkQi3HB6R+D75nUpSc9Lrdxh5f5NLMmcpivCUgUZT0qQjKk8S+vSkiCfqjohqYMUK3ye",
-	"z/X2CMDKNX8VpCSpYlOW7ZWoZPOPHpxQtDZzh9QxuIiu2Pn5xVXrotfpt3pBzFpXvd64xYKLSRROrgLK",
-	"LtC4cONgaA/W8KKzdrQZjnusczmmrc6Ehq1eGHdal5fdSSsIwvO4G0W017kAggN2y9nS8sjEPCZLBsza",
-	"dCxyPD6ac72nyCL/+eeEAaUMV8DZ8A6uAAcI4TGDpIZt7PrhILxv5o2/7PQyrMK5t96WKE3JKanlyEkt",
-	"9QDk42Tp+mGA6bHZN3fVb0aXVEnIkVdw9kCmgknCU5P5ssnXrBeO3gbGYSSLRE9KYNFrzXvKFMIvRHQA",
-	"/RbQbpkN2SbX5ajgWKBLDGNXsGpzrz575nlZyjxOOMeeaFC/se+1UV9kdHKcUI+vj6/BQ/H1AbhpvDH3",
-	"mYJt6RXfTA88BYs8QSD/C5vyFB3rlVruPuhdZwhWFyMpCYqzX9bQeGvIyHs2F0DjuM2dgmSMSQIYbe3I",
-	"NrmeKJbBtUpTsYh8aBaunAgTJ6c81d/Um0ekrD4YZA3D9zwJKu/HyuOgdZawPc+Eznt7HAk9DJHNmNlm",
-	"7A++e8MaDO0WSFufxSlM0ems9enFohwZYprb6hLuRAyt7ZUAo8YZ9Pvb4iejdotR+5jK2a9HMfu9BdTO",
-	"IH6fPQjBdpu4++tIZwWt8IH+Qt+vTtes5S1eQTISWcyyP+uPjKxG5GorIUmS9a9zSfR4UdSekL2SaB1d",
-	"kjGNbpY0i+U+bkZ7tvXrgNnmUZ2g/WM5QTea/TaJHeEV+eOIymj0J6jy7RFhkT+OYCH8qa4nsFgae+c6",
-	"iEy9hSfuHtcpOzxELNUwdb9miswZcvKBXydfEJ6Slcih8jkqCttEJAoKIyKD+GrSiS5Y65J2x60e6/db",
-	"V1EnbPUn5/RifBldxYFfDilKaB6zVrc1o/wmb3WCTi/oBheN+8pHx2qLL27UEHQDdSuS7V6dbzB2eyzd",
-	"v+DuGjRgJM5Qqsr2PC6Tcl9OOrRYHBoIhxOeYHFZYBQdOjh0bSxTdh8g0LfPRXDp5qI3vmRhfE5bnehi",
-	"0urRq6A17rLL1nncj3rjLu1MQm+EkOG88GF37iX6Dabt48ouFNGTJvD0Ds/r5ehR9QK9bUyib53k12tL",
-	"kiUQU5CYZyyCYoVjlpias1BLeZpnLNbaLrhBFOWpbJLxyuTaOJ5Dvb1HLmgfK2IIMJRYMgGXtyv54QWK",
-	"4j2S9IJusyC+gKgvr0W9IKhTA77T3dwl9yHJ1r6tSTKWUIgXNW5+3Yg6+WR0ggpB28BydlbQ9wIAwE1Z",
-	"/9hkiA+We0bLgHGaixiKTK9hYPdjeDkIOoMw/Kc3FAVmN2vRvNmQ/GfWGISX3V5BwQ8Q3qz9XOdjcDkI",
-	"+7boN35O3jAVzczkeh/zruOnAvcdN8cwSv5TjXug8Qv7Nr3ODJNelTFmtTajWrpGPPVi2b9lBA/36tor",
-	"vSWKePzHyqlkm5hqkdOD/O8KgN7E+wK9d5P7VYL+GTy2FzmHQQ6UT/oN9RJgQKgkin1RPjPHp4/ftS4N",
-	"PxFPyV+oZOe9eyE+fLwXBE3bECdOhCAJzaaM9MJudfAijfWAPug8tF5B3Q8wdAN0Q46Zwl4ouv8PQUeU",
-	"/Ff6r/Rjod9K8GJCOQi6av9LaxksjUSM9ShyNWld7oHf3YuDu12Hj3omf3NYeDpwfLIADJo3AsiR4RaM",
-	"b7mV/i2iiiZimjMbfToR2RxxbY3LH8KS/zjCd7YTLtXoTyZBCq+RJVDiW7sXycMdPNMMuXyrU9C1CvMG",
-	"W/vgczyoR1SEsDUG4UUnDC86F73Q2Ms11XPQV9FsiGVqk3NMzRytrrnbEo57fz/0wVGEvtXZygCOOKwP",
-	"rvtxz8odv4lCFBDJZdbiRGRrC9jba2albe4zfPgwQxafOfsF/ntXu9nepmaSD9xoNm0bXZQV53hvzKrd",
-	"aWHCC4FKIqFyZpvB4yYkZKRkhIv9DHfHqIksLKmCWpl/6HwHJP9uozVYNBPVnmm7j/bL9gyC4530Pcre",
-	"v8dO37rLv9kmv2d5nlOZm/LRGe7irwcwS5HdTBKxfEBIvXtFs3T60XTxAmrGeEakYgtZeXoGODWnKoLS",
-	"tFTlsrbkx4+uuTswCVQH1zLEI0gKo4rVubukzV7Zb0vatpikl2OfbT3dAH8brt5seKvpkDB/1on65/G4",
-	"34onk3Grdxl3WuPgPGjFwaRPL8Lg6pwFjWbjhqcxnJpFMyZVRpXI/Oy5LE+h7qDeKfIG8qSShEV4/qHx",
-	"1tSOJbD9IZ+JprFPTKdmGTP5IHk2BbdAynaHn4YdpDhz5QWlGuYybgyCdhAEF5tlAnubdQK7YbBR56/f",
-	"D+7uPt8duh73OTVxE3UK/n9yJtxmzsDSQz0rBQok3BQE7v4HJAx8UDTT+DwFtVGkhBK9rbwtI211wWfo",
-	"cBHZDaYQ6JshihQg15YWT2Mi8+wW64uTjEn9gTYZ6V09IpKuMB4Cshbxo/BGJaZMzaAEhxsHIpVYmGow",
-	"WiyJCcSkYbkpOTJ5rtGMIZ+SIVHC1zYLIrXM6syYc0Bc/faRV2+79Xe2GplgWUO4MRbxCh+6qqSd1B2z",
-	"0/PgUt8PKcSN4wiFgplkVOOmRkwIEgSKCQAmKPkpEjzxtgcGc/pl6HCyMeje1cEvjrnRu4c+9vXxLXGO",
-	"ozNEkjnZGJwHphy4boZNCwvNNYt+/SAIgrtjnfE/soQ4GKOPl/uxc84fWyo/whqqEOGgLWIcxRRdvqXu",
-	"2MJx20UydKMTX3XDfhi04qurSat31aOty+j8onV5MWHjoM/C/lXP78YWT7hpvamAvhGnYYW6tceqXNK6",
-	"a1gdn4HGBChY3w2YDTc8rtdHVDe+svYUDnrBEbWnQ/dlnW3tJM+MSjJm0zxdq1v2WkS0uhz8j1C7VAmi",
-	"pac27KBqlLZDrCVlX14uZFZyY/QudwXW3d1fj+vs5c2/VyHfE7vMSa21Lg6NdIS61X6wLntY+pR77uwX",
-	"+0+bNrU1/8Ht9IpsKa1kgmAiUpAJzdpkhEA0MqTSWGwbT4ZHDq1HTTJieg5Gpd+xzPpI66H6NZGYs6FR",
-	"VUc17th6rbIu1tfHlgpvqjc0TyiVYrcOs1X8W5nyBDWdkoKwKTA92ZrZergMGMpQHTGGV3sO51yVesFJ",
-	"cTopTk9Rcfr1UNqdxPlByT73luf3O6coi/OziKYRS+pjvT6Ap6gQ600Q4sbONP4fIF4VIgFZX5QUaZZ8",
-	"XSj7qQKKfROcpY0Bmuh+rAhLY43UtV6h59DQkwD/lQvwQqTAfCYnmXuSuU9X5oIX3qxUqBB3KlbxO7S7",
-	"xeKbm91n7NamwlVb3ypjdI7Ig7diRHYhthXE/1kWTlpEGagZSy3niIQQ7RlbkRldLFjaJj/qX9W6Bw+E",
-	"dZOMfnrx9vuXn0dE294SSs22yeg1lar1Ujei9erFiChHWyuhkSRfuOMtqrC11cdA+m47xi9vTRTHExb7",
-	"zarALj0o2El0h0A4ih7EZ/6YlM/9eJFRhC7SouGlwW1sI+k/XClR7IvChdbCZm2QsCjKMWS1Uk67k6q5",
-	"huRLzOgsZ2L6ArFXe3AxPESWKz5nUtH5ol41cEPBFkNfrPqrYE8l6GAhA3NVJWlwRT8jjEYzMoqpooMR",
-	"SXjKtBKsDYPSG04m369fknwnEtAqjm3yRTSJ8kQr3Gc03jOPR+ZzDZ0jOgJNbzQetcnf2UK5ExeBCfsm",
-	"nK5NrtMVlOEg41yRNJ+PwciTJGOTXFbFkV/H8fd420PybCjQtowbg267v/devI6PmlaTMYnsCQc06UM+",
-	"ryVTzuft02HMcTOtWZRnutWDnz77O/Q6jolaCrue/Rxrt6eq2P/zccKjnUzMM0YTLZ5rdLj3TM+HLZa1",
-	"oJkydc1YMnHFbZYzkUA6iHEdxSbsBgQpiUQM4qMTBPoeoCCnkskBxq276FByTSaUa5OGaMEzppKZKtrF",
-	"N0Z5ig1ejZ4Rmq6wLg9BTjtXcnsUs2lGYxaP2uQdRDyBVkczBqSkazkmo5jDmokRZWY0mxflfF7zGwZN",
-	"XmRizJy7Uw8HyahiBEJlqqDlr0z9Dcf2oVt5nPNEv/E2aHfb4f/bm3SiqxgqvJhhskks+G8A1mnG5H+S",
-	"4tNekRan35iR1Os2paY8tUhTFnmkdlU3634PMahVNxTW/qDxUqsMZgviqEhCE5FqMwMo5mNHeeVeaucJ",
-	"3spivt4Gc7/9hPmFi9Qiuu+bcEsDNTrYY6gXSlPU2E7DUKtnaN6H1V3U2krNE53qJ6IZrftGr+qJu6ph",
-	"0Nt+4aa0YuqwV1BVwtxX8e5mI8+0ijtTaiEHZ2eLTPybRaptn2lHQrd4TUetqvB7yzKJOBC0O+0DFE1c",
-	"+bsq47iACdhgeqO2nxb0Yjes+aZHv6jEABnRXJGYLVgaa+3YQ2az8++Nygm/ZT/XgvJ3IiO+C9Pgmwm/",
-	"JNRtQ+PQTqdaN5I3rkyZy+y3OGvqTzpA1ZNRCWmvoWEPRTS3ZKnu6P7LSn89hWIqtSVRoN/2SPVpraYf",
-	"ZxD0aguQ+C31ls47EDSHLJ01TRuOLrYvHq2dkTFNaBrpYSJW6e4HXbKcYZ66W++wqGTT/KBXfIaUKXoj",
-	"FHe7tcQlocuqijx/Zeo9tu3ByVozFt2gr8W4IJz4q0Rnd9ucTzPH0r5542ff+tdN3X9p6p7xurVpFUso",
-	"rzw2Ixs/0eWZVTb2MVfoko1nQtzIszmTs9WW4lL6Z3OAB2Hn68HhimpQMzUYUem03A+mcu6YJVDCdqAX",
-	"roDUY9AS/0o5heA9/EZB6gNx4B6Dw/98ePt9U+PjjMLfI/3NIY8x27EXBM+07ZyJdEokn6ZUg7i+HU4B",
-	"8JZwcyv8iCMAH9/lPxzJGe30z/88cvr2jH2hMYv4nCbkb2+un7c+/O260z+3qK67UOur+98WfLT1wTa2",
-	"3l93vqc3UbIoYwqNA9OEjE25VBDnQuM4Y1I2wWiXLI2ZlVexgCnSw1aXOgWjeFALHxJab23mXzBAfZhn",
-	"Jhc+GXvqFKiTsg1rt22ePgvCS9oJgxiTe9v6Ca1izfL5OKUcXrX3KwyXa3uhO+Qh0odPz5+/fPni5QsT",
-	"644eQvtY63JMe62LoB+1xmEYtsJJeHFxPrmY9C8uD/AQ4sI0FvxRPBMewkaMW2g5anc+UnnzXn9tobZU",
-	"B5AGNFwB+K9E7nFyqTw172iNhHyPCxbXChxlofSA82rPbWrEW5XX1P50gIzk8b9FnqVsi6DUC/iNu4+M",
-	"Mx5P2TbB+W8xfqDcBEGD3zlAeD6W3CzG5GsLT/flkwStwHZM17oIO52gd3XVv+xddTtd3bI5nbI1IQjX",
-	"ZBsXkZOC6w+DFKyJQKkTr/u9uQUFhJ2UfSri8d9iPKwbxk3ReWjL/0eMT4LwJAgfXxAW0uffYnw8YZiP",
-	"WbatHDH8vtVkzGj0YJsRv/IN5B52/2vLPPjqSd5VUYeJZarhaE0A4SJr42p1Aug8Dlg3Cml7SW+9yJTG",
-	"oBvYuvvmjha8oE7sLektm4hsfthHn5qc224Gro3EyeA7ybmnIecQ+u3+fDwpV27FL42/MJqx7BrOIX/6",
-	"rGH0esH/zlbuymc8Dqxjb4PcRf2zOw48Qwp/bPFmQjNVhk0Jvf4cijsYUH0vRFW9jPLxGJ7QI+mk96w5",
-	"Ctt82h7mgJTKrPscQL90uOW9y3ieN9917Woi3AbtDrl+98p7yl6qqviROjp7wlOk7zUB5SJX6++AstcV",
-	"H7fMKZJo2RKbYNf1pzF2FGTOxiuA/ssRYUoruIFhy5Bb+a96Z29sVMtXTIFxTJ3rjxuysc1n32U8Mrz+",
-	"UjJFpiw1WsjGcMLv+v7qDv2IfNHFC8hS5ElMIiE3h1VIRV5KxeemRNTG2z7pCWq6qII0JmMOwe/lhN71",
-	"F///dJ0/roMwDMavwgFYOMIb34barh0otVRURFAwkTpw98p2QhzVmVt/SsiXPwrmZw5rbjRX7Vb2QhlR",
-	"5Xw4DpYAs1t/H3v8uzWAMGycUbKCp715WEYrPP1kKISOiwa1DS1cA06PGaRZJTNOXruFLhFvtM0q/syO",
-	"mIVCZBMklVDVIFd01MmiRFN1DMoSEIYYZ+m22iQMFELnI9Eq3pNnSbadpXXhq/t4THQ7btMTkrDz1EHa",
-	"E5XSuWIb85k/HVE0rRx0JkQaUaPQ71o5yotN//r/5g2fogs7vmDBeDIyhJjrWyeWKylFADbaIzl7eTRy",
-	"sthxP74BAAD//w==",
+	"7L39ktw2sif6Koi658bsxrJ7WrKssaV/tq2PmR7Llo5asuYej7YKRaKqMM0CaALsVo1DEfs0+2D7JDeQ",
+	"+CBIAiRY3ZLsc2Zj44zVRXwlEonMROYvf13kfF9xRpgUi0e/LsgHvK9KAv/9ZNewq+eYlqRQ/xTNfo/r",
+	"w+LR4hxtMC2bmiC8kaRGckeQkDXBe7TDBVqTbcNOF9niGpcNUU3zHae56vTnXxcFKSVePPr1Y7bYUEbF",
+	"blkTLDhbPFqQuub1IltQVpAPi0dnH99ni7wmWKoJ3PvTg2+++fqbB2dnmflQdcwLsnjEmrLMFnsiBN6S",
+	"xaMFrwjDFAnJq4oUCDNxQ2rKtotsUeEa720LeajU54LU16Re6k4/ZgtaLB4t8h2W+b4qT87u/fVvZ8//",
+	"9O/3f/j6zTc/ffvu//uPr86/e/L02fM/L7LFnhekXDxabCt58oCf7Cmji2zB1/8guTSdnCoCl0RSzk5z",
+	"RdHFx4+ZoS2theyS9s2OoI36M4JvUY7rmhIBJK55SSbJusg5k4Sp0RfZQjVZPFpgIaiQmMnFkOqaFJMk",
+	"/2xEeYH7NHm3O8D69T4iwgpxDHcpdlj8llb6ipKc9E9Wpf6I+AZWLMkHOWfHL0t+Ux5+B5v8hvPyCS7L",
+	"6OoxkpyXKMdlOU0A9elSfar/vmlYrgZVP+F62+y1cFv8+vdFzfn+74tHi2zB8F6djD3BoqnJUv3Qnn1c",
+	"lss/ebziRIXr+uP73weRn10DZ/hU/jOmGO2wAOIq8ahJzTeISoH4zTGi+zey9EyzArGLroloSvX5A7Q+",
+	"oIdoT2RNhPls8QjYQSyXHSZwew1dNYIsPjqKvtUXTF9gN+rPGbrZEaYFNfmlIUIiLK4E2vAa0dgp/nKE",
+	"auxS2t+Wkl8RJhaP7n2r9rJqpPvLg2+yBW+k/yf1UVXzfdX9SnKJS/eXh38C4l2CcvBEj9Qj4I9c7ijb",
+	"og0vS34j0LqRaPXz05c/Pnu/6lCtJqLiTJBlSdhW7haP/vRttpB0T4TE+2rxaHH/7P7XJ2cPT87uv7l3",
+	"9uhM/f//aLczt6P7EzKCc5YI7kvb2BZUNb+mBamdQuLPRffRTuWZ1Wg6EzE9gLpFis40jAo0putscFmu",
+	"cX61xNeYlnitVAFZN2R0akYLchN7bjo5l5Lsq4C2wsgH2c6UCsX1vbm2mpnpBfbbdIwkR7iUpGZY0mvi",
+	"umqn1K7DzKGd3Q9E4gLrW6Cd1nO6bWoi7BZqmnRm5LpshDp6G1wKkrUcprhquReLR9/cuz9kaTexvR3d",
+	"m5BihUtSEncD+XoMV/TZcrV8terhvNI5SUtetdGPFs95nZMTAaOS4hHyWqP/RpkkZUm3hOUEFVQoPij+",
+	"e0tdGHIp3JTbtbwmuDh0l/CK1IIzjDAr4NYQCCsrQKIdZt09z3G+I8sd1WZFpdtZ/oOm+h8ftU5elqRc",
+	"bojMd0D3e6ffzDnbNcy0nfmlxHWAVa1cVkya56SSPT5NH1DAAO2AcNWGjjBcrSPHF6bF+V7NqeT5FSnm",
+	"3E79w6qm8VaQ4CS2+JogjPSV2Besd3JLZou3F2/IB/nU6mURze7tBbISwZuFUS6MVM3QwtyCSgCf3PMG",
+	"VP/WH8PdsiO4IDVw2WssyQu6pxL+j+5U5DWt9FlcvNb7LxBWVw0pEGUIo4rUlBeZlRalaovkDkv4J69I",
+	"jVV7VBPF0kKbZ4qAIt+RPSxUnbR9s/c1RXXstkRvjpvXa7LHVB/a6NxKspHIDL7nSnd9jPZcnbKaoBvO",
+	"EAhNpeKUh2NnIUiAOu+U+oLL0h4ToXdLk6czeqYI95bRD0iQnBtzLH0eRNaH840k9XAOl7o/1DBJS4QZ",
+	"lztSIyP30R5fEYEEYYLMGvHdu3fnjdwRJmmOJRkO+xd+AwLZ+6g7gDv2cLUC34EngUjDehcF2VdcEpYf",
+	"vieH0PZWBMO9h50YuqFyp30neE/QFTmgLb02tr72ARiLF28xBa2cqq40w7cmjDf0iRq7Qxj84YXRlu5/",
+	"/XWmCGX/fS8brCpbXGx+5Iz8gGW+G65Byapnb/BW8cWNPR95SQlT8l88tgowBgkrJC1LlDd1rX737Hcq",
+	"0FdnDzJYPm8kwmjNi0N8eZsTNacTPanI4u6d3X8QWs8LLCSYQBdPgwxfE7XvEl8p0WhcWE1lCI5esvKA",
+	"JN8S4ELYrh6xo7NWA5/AyCcXT0e3JDDpsPRSTLrH7IAIk9onxFFNZFO3rPFLQ+pDOwkQZf3B9UG5p6wM",
+	"d2zuBY/Ny80mKChCExFXtIpNg+t+YvNQ/y+bOsJvL37QV4a+6IaTOre2lsdpWJ+l9r6xW2xE/U+kzkmJ",
+	"zi/Q5dPvM+Bpck1qtNKfrZDAB3GKVuegLDwCW+CPH06uodkJpicNPTE9n9gmBTcnWB3qKHv87USPfXJ+",
+	"cfL24sSs7cQszqcUYYooPy+u7y3eZyE5ZJVWEEPf4cJcJB1T5dcFrqpSyTXK2R//IbRmany9mpYS0xLk",
+	"1JYKaW48rbc8QnKnNKaiqIkQKMcMMS7RWtm9WqsBNWRp5rbGxdJIOFBT4b+WcJU7O/b7/3jy8Mez118/",
+	"++bywZt7P737m1qyxLIRS+3RfXB29tGnwr/VZLN4tPh//th6q/+ofxV/fGaUoI9ZQF5ZWZtj9geYs3ao",
+	"Fggkj0BUIiExXGHKyOdsU9L8WOKdI6PnIrXNBfrDE1xJTNkfEC5BRUXkAxVS9EmW22FvQa9vb0+vC4nU",
+	"omtc0FwKLeJBkPNa7fPHTBkaa1oUhB1JoCe8KQvgnmtc0gJLgvKaFOrOxeWALBWp91QIytmyIIyCanw0",
+	"fb66G34CnxncYVeM3zAwhPb4AGsqOJwUoNQFA4u2NQqOoJbtA+kHCmSfRzpEouajpf31SAp9fRcn7hxt",
+	"cFNKK1/1vE/Rqp3TCm2oUvCoVDok6Nt8q0n2I5fPecOKI6n1I5dIt+9RiHG53JgfjmafB3dyvOByUKwC",
+	"ciBDHDgJzgMVdF1qbcSxmSXLhVqssgTIbYhD217QAe7jAZm8T27DSfduT6xXJWYM/FlaXkjQ1Q5EAk1e",
+	"VoSdX9xaWvcUcSr66l2rx9YNY9qrNvH2eGSvoXdJykBK2tu0faD8gpeHpvwtrhDdwee5SOK7NNk+tB/e",
+	"fRTeii90YU3syZxrS3f1yS+v+MbEmqW823/xe3FiI251O+q+b3lHvgGfUkFK9IdtJU++/UPvRhruj3EP",
+	"+3dou1kJ3Zl9M47tmaLtM9/c07LtmPtb9/oKH0qOizecv8D1lhxtnemrZc0LuEUk56iE/iYP1ljT4y+f",
+	"Si9rKTlf2t6O3al7dyrx7DphVjWSO8ys27e7LUrdUcShNbnNsSowLQ9o3RRboq+8ijB5GjhQlIlms6E5",
+	"JUwuf2m4xIMzFe0rvFGD/vq7pHtakg85IcXtbqX7dycMzfrcmYLdQVSeIvskfIPd2t2OXZL6mubkLfMe",
+	"NY/aNNMRypWO0njdTR6lkZazrymh+1p2uzn6rvrq7ranwrV7BlFCjhB1MZmtsnM9RStN0BW4PISJdPDf",
+	"ZIisDyfO3R+akvn6j97DAMxIT/EN5z9gdrDvI8dKTqXi6acdewweoYdnqCI1uof2lDUysPOLGkuyhGb+",
+	"6fGkalq3IbawrywDlgiPeeyJvX9nuv3LaxPqWbtF381eZ4u/nbjHqRPn/R5t3n3p63XReWZL6qZtMejK",
+	"uMATu1Ffe8z7luFG7nhN/3kr091/mCpO0SsdD4Cwtl7QX9+9UarI+asLZN4khpeOvs1xRZdX8EbU8vBR",
+	"A4Q42uskbiMFP7rFhXTvrtj7R44aCI7wLcEeg7979+6k/5I4xhj9h8cOZ1Q1z9UmrEvyjEkqD8cxyM+/",
+	"6lgteHA3jyMmsKLk+eLRzwulCnk7/j5b7AWEjVBSFuCuAN2njQhRNiwchV8Xufxg3mtc2NVDpVGbIRfa",
+	"1a3via26ybk2LjlbRMYXi+zMvIO4mVzCewYSOzDLdxCpINGeC4kePlD3bI1zeGntvYBovZOrub6fvLYH",
+	"y3W2iQtGmKX7Gs/BXXDx/blq1U9u7FElGHZJXdpmRY/hfR+sUB25U1IhOwrxWyaaquK1JMUPpKD4Daz1",
+	"SAWLFWjwcYJ2FW52vJHStGta7tWi9A+3sFS+vnNLZYcFwshQGan5ebpXG4PilOWaYL1tn8mw/MIG361M",
+	"vc9l5H1Rc+sODa3PZmJ9cSPoN23+fAnDZ9bnX9xgcXr3v2yWO7FZvqi18uUNhC9vGvzLKPg0RsGXVdk/",
+	"gbL+udT034IK/cmUZzcDOMDnhR861xvphiPW7NekFqfoJSMuyBWCtXkjUc4bprZJoLNTnbFRkVpSHZWH",
+	"dY+wlRDguOH1HquTUvBGKzv2xQsGUTu8nt3mo/uLSf76mC3OK/qMFRWnJr27F2SB5c5lySiFx/3j+uz0",
+	"vpLQgbUIQeSyqmlu7qoKS0lq1d3/+uNiEKGYQQJa6ndL4aI7pz6HB0WR8mVFaqAd08m2CZ8LznBa1yYx",
+	"J+ljyLhbyhrnV0mk+6hPlzZZftZ07JLJn4CjSNbbosHA3hK7xHkfZqALtuGh4GkTAG5ZBfHNRp2PAcd0",
+	"2v06HoKeLYjPrmNiocPaH7PFhmDZ1HpIKsleJAy2p+xCf9r+iusaQwq1Flh+DK6QYJq8D/R0TWphFmi/",
+	"Pju9HwrZ7e6qbeeG6wo5b1k+aSI7Fcw8OGewO1fk0Ibcq327IgdEpSDlZrhlJid1qU9uK3mwJCeS7kmI",
+	"vcmHitZEjLVhTdlJQxz0QYtehPzDB9nUHlKxxLmk14G0jue4FARxlhOIqBCoJtf8ihQZ3Bh6woXSRZX9",
+	"W5OqxLkJOaNSoG2Nc2LTX9RFcq2T9ayVz3lJMFNTKLGQkEl4q8Xr0PDJBAG1V2RDP0SyWMzOrsmWMpFB",
+	"PAIpS/U3gbCS8Y8R2VfyALHy8Fcj8nlZqL/t1RJ7OzCYgch5FTjci2fQ855gJhC5JvVBuxdMXjmpIeao",
+	"4BAWn3hEu6eyd3poYUPqHVXc5HzOyHyO7rBqb/PiB+uJTdMenC/EyI09Yo81KSFvhO4t24kdv2GIMpSX",
+	"BNeBO9W8ykxLvO/J4ZLkNYGJJTcZ0K19BlL/N77opzXeyDGRovhrTdAeF2S4rK5E6F0fRhLRVhh5wTWq",
+	"nervbg/SBKfFmNpOVf/upqtZOcrmHR5P2FXVOVxJ+IO5kr663+P+bNEw+ktDzO9gz/U21lpQkf18QUPa",
+	"rVJoK7yF7EyzryLKpN37NYX3hjcrJFQn5O0FWFanparm8VW+5jLhqKrzCBIf0hx1puFv9fgqUujbSQ20",
+	"HD1YFoRCyXO1TCF5JdANr5XyFz1Ug9PQGXD+vTwqcIa9xxc4sc1G5xpehLiVUbS93IebB7f8Ut/yS5PO",
+	"2jG9vnkIiBzDEUrOth1KW1eHR2uX53b/62/vp+S5RdaqxUNYCcdOHJmULHWNg1vNKKLKZHikbF5jPjy6",
+	"qSl4cbXFYH+yVsHg3/ZzsCvcz+Zf9kcwMuxv+h/2J8/G8Pp2f7KfbWhJxEFIsrdfqfP+aI+ZfpxVZN2U",
+	"/MbNoP2D7iKkl3cO3dhF5h9vP7H0/jeZb6dtMcXLn89P/gOf/PPs5NuT9//D+9f7X7+6/7Hz74cf/y10",
+	"uM4V7c6lrOm6kUaIFAVVs8LlK48/9Q3X12pzKRBeQwYbQ7AP2iFRkIqAm80E3mukA1agG8ieoBLlfE8E",
+	"2tR872myHrOpvp5gSba8PkTY7YqqIZTOCNnMdgJU+CxH2DWtOdsTZmxW7aszp09xT1NQrqZAPijzRv2F",
+	"0T02Rg/dG59kmHJPDeLH0B2kYYmUEq++C4hqQ3PK2bL23gOHOn3Bbxi8dDZ1GbgyK8KEM6c8rzCo1Vi/",
+	"NJACbpGOzG1qupjURNRJWNom3Tznh2mNBf0nWe7XkTu29TKVNCcAeGL8h6OXkSLpC93AmCHXlNwsYbPC",
+	"ZNL2gMVFUiyoNDxkWp6GjsYvDS6pPCxFzmvSTRXOxtbSu3A62xeaa5fKPbL1p9EjVBbmo/exE/XU+FoD",
+	"4sccHoYwU1c1luQxWmkHToElXsFjPJAOqKiPtIUyKmLuOQuJM7mdcJI+WpfRMeZ37kmLyeGcaFENeUgX",
+	"vWDo7SUqeFli7UsaZV/Vx3JdE3yl9ntqCk+4kN+5jz9mR7k5et6soRvERrf0RedBbV6LBDPlmfKAjSbJ",
+	"6t0k2im5rYkQQeJWpM5NzEIECyCgl4SQkX6NaUTKouMcYJ22xAA/WGE8PojgTZ2niaFL/WnHSzfdSH8K",
+	"jXitBAE1rs2xppf6W/CCQtNDSZYSb3uOxlmHZmAQUVmm+X6aqpjJsn1N3J50z+PoOMY7znZSfX+kt363",
+	"Y+YwB9ikR2qPrweHt+ej8RYalasO3LBv5uU7zLZKZNKS+CpKxFFxvPTTr2iT7AcTfWq+/ehFuw2nLgiT",
+	"ANWlFImK8EpjvoaeHu78lB91ljzQrFQZmqxtAN3gbbPPxvYeHudmL7LTzbLdtHG+sk+qXeKu9DArxEED",
+	"bJGPteugxEKJvJoQlJdcEBMQ5D0gDE+cvcwBsQ/AltUxZDkpy45S0VOCrSbmvTjAAaLXZJnz/Z4zGKhZ",
+	"lzRfFnyPKZyxRkiA71KfkDqnuDTHoaZE4vowNuCU80hnvklc8m0TO2Yz/Efqcwfw13GNAS/3hejIoarJ",
+	"HtdXU0fqGE62nqwIQo5eMtpjme9Ay9NwtnP8Xppoo16vDqFCWiZhsj6k7pARhEPjCmCqsEArWqwyIKYG",
+	"fxLa+lRWuQmWM9A382Rpum12vM75CRQ+Z2lACMCUV/O4N67bmGm30CSPtcV+/1oSLbqXyzy1qG889lgk",
+	"zZqM60PenkbFwSvCiiDO4HnHY0QFWhPKtneuGA0fzyszIxgjJzqa7P18dTW+5JpsSK10JxFxXRkfacEZ",
+	"CZon/ZelHjHKkt+Aab3GgnR8xCE33YUeL+d7Ag63ruw12FPaazaUcHqsLWEmdmlyNP20oRZmFmnaamMz",
+	"NsCeF3Rj4r7E5Bjqqu/fIXY4XOAqOtgef1i25r4NaTr9Ohsz/h9rJ6ZqJzQAJhXowdn9vlIbUWtbWaRG",
+	"v8FUdm1XM4uvzyac+wZKzixzR8pCA3BqP9/Q3+im9jAN2C7My/+uJYh/fkp+Aye/oI3S33Z0u1NioZQ1",
+	"juts0Yg2/XJgzaIbzILepKMv2n7MTys7HliijEmPqnuUJ4f2j34rQPYkJYzIksk1UNKLkDEdSP0MfnXv",
+	"d8DubNE8NWm131390RxHxTQa5lwbBu5qokw+fOCzz4P73z749uGf7n/7dZeFIq/fvhVHNARNSI37c82b",
+	"Svgg9RD/oeSGadbT2+B+nXxxh9uvfzNP7nM/wK29Y3V/XTaKyv3Xvd3ubRrJd4zmuNQ++RYUPE3oe25h",
+	"/MF61GPS517K9rR+/d6zDi3B6N9j+QhVbJuhG3ydoW25ztD//d//p/csNXgHmNyjqsRSdR8Ymdfeg9Ej",
+	"tOdrterrOlMMfiV5Bf+N68BEElSBipeHLWda+VFkDAGAzqfjL62InDzfVpz2Wc7RJMpclwTX+e61Qcge",
+	"M37BxiPis5u9ALbq320TPh5Y0BIwPsk2jXyaCJe2ibV7W4vnM1m/Tn/urnm4qIntvPQWH4IEvsEClZyb",
+	"Mgb2AnaaX7YgHzS4lLqHD+uajrhpLp1Tu3/oGlY4LTCzClTWKm4ALwSQ+KTQGiRvpKBaTw9MyswkW7ge",
+	"/JnGJ5imqR/vqDIO9LA/7Z27IZWkRSUlnXdk0VQBmrcLjA76tlIGV8gXtNE+4cITeRmCBAIb/Zj2ZOxU",
+	"SFM84g7dFFPaU/DNN/YgXhIvzNfpG2vKsDZn79LX0DX7e7PBW5EhQSoMW4fWYBvtsehpHF8HVxi1/edo",
+	"GECm1oJ3+xMVF5qLgqFkDDXmx2iswfFvqke4qTzv57RyDW/hd/ViPzT1LWWCx1P/GB69Jw1yzJTRZWTg",
+	"3DiKuCfBm0KXHN4rQvt04O1GkFEauTuvKt//mh7L47IoKASQyENbSacmOa8LG+gDKmsO9184cqeRu+c4",
+	"l/rtOX0C56aEA9pAY6cd66EyC6E+nJ4kZWmtmOBsLkyTkAy+wRBwdbOjua6A0AhSw3YLumVIFzuYnZKQ",
+	"ml4wkU9g5p0WRNHI3VtBal9fcx3o4SZnBQHoat1Lym61vLZM0FyBk+AvnRxdbeEygcIhT6tPsran/l54",
+	"K+w5R/sknH4+buTuh9mPsF2OTJW4vQV7GbfBab02b+hh160+ly5HxTPau5MzP6Tw76X51OxhKssPFgaN",
+	"nfshur7LdmY9BQEKbOmiM6aTx0ixnXnHB7lkihDcYLV6nXyQc7ah9V5fEBMu3Fyps7qUV2jf//ruTQab",
+	"r+TedwTXOuNnKmVtOhwbazUzUDZn6AGa5eyxY1M2VUzHiHVFPVi/SbMQ03E59tQta7Kpidi19EsWSTGS",
+	"v4TNplt2Ani3NW+2OyT4nkBeLykFeYxweYMPQnOC0g9OU6TRYKo9PxjnECYNnq+aMHKDy4Sdht6cZmzV",
+	"nTUwSljZuc2B6nBrf0mdyXT4oJff1NuC6HaaycaObdh8g0h7iy69wwL0A6JsK94+b1g6/eNGzadNBQA5",
+	"3/6TcRaJ+bUEGpGIp+idec9iXBqQa6hoCn9qtOOhLwzApispu0riZVxVy+TH1J5S+BEinoPvx0Z8aVQC",
+	"JXtudQs7YXi7Xo7J/9ybGNfJ3uHLpY7Ruv2KTW93sm6tBM/w1bVa98do985Tp5Wj1oRpaLGIK6CUzJuH",
+	"07dTZsKu6a2VabHEjLPDnmvjL5IWexeKLSM3y3T2Ul9XOyVMkm6oeV/eEaMp4+6a1Ifbs7+u8J4w/TvT",
+	"8efIwK5tFAyyaApbp97KELspPZHbH75zUtqz2+PMsTCKzl4GJUlw10P2RlCKB/Y5Iv06R9JneJ+ds86V",
+	"FbuoOyQ/zhkB1rhQSpdzPuwFKa+JVmExO6BrnuN1U+L60KLIUYEKktNCO/dGXANqirEnlTet96ENNtBg",
+	"+v0L/PbWSoyGLWJPNOcu35H8Ss2wm/zTsFBSRiN3af5Uq2jFEwl+1AYRYRpN63SmaR7ozBbN25Z8jcsW",
+	"LMIkjkG1N7u/6WPCl6F7oQ+AAd9lHo18B4AmwvQ2ReMcnni7I7netceIUKjoyGu05nI3mtHre6bv3U9Y",
+	"+Jhx2U8ufPjVNw8muwwFiTzZYfkEqsiHHyXb0tL95+xO2f6JfJkdls+hwWv9/UdX4n/qlbHk26rma5Ey",
+	"xAv7bdeLPdXsiatbbx05g/sF5uq7crvLfx8jrOs5Ip5MHVMG3NOKQkrEI23rW0gl87ysy2WbHzQi7HBr",
+	"ku/V/uJbEyMHjkhXGz0umgLDyWPwF7P8GYFoiG4h9gG568ZkvtlawK0DeoeZVyqXO66PRaFpceTl8uY7",
+	"LPN9VZ5E8aUS3MWGdfwo/B2Wp3nLQ++nXLXjA3iF3kNJZRBwrYvw+MtP0EBjbkbF4pJ8cFys6at5KzPg",
+	"MTYZUZn8ym4/XYwMkR6c0KQe/rfBA+/W1PEU29JDjRECgSSllsZ9jsy0lmp2uT0H7WHLvJM7LVGe7Brt",
+	"bggEkrQV0nVKCQSZgRxH52Wpf9f+UWZlEKAiuqCzFS1WgZeT2VKhYVetWPhcksDpO5Nze2ZRvr/QiT7N",
+	"YRPfBy9/Xi6JTUsbW8kbzkudv5bO9w27CjN+jEct61sWmObP6KOIMw6wEFRIzKSujjxktxaCMqa5douB",
+	"K5qBji8QLo0sSfHvNgKnOQSsiWy3060gvoUwneQTo/byCS7LiVu0L620zWvp1a4pZZdiyT7tC3pL4I0O",
+	"NbJF5AfbdU1qoQ3XqI3QsQMALdxUdEzaqhYidBruyx0gkXyCxDCUtLeoziSmyRu1Jp5pu2FlNMpV1tbw",
+	"31FFkgO6IpVU5m9b4Q/iuGwTMdVGp1Sdou/6qqUNQd/TD6TQKKTmgpY3HBmI8iAkQC7ptXuIN0FLOoaK",
+	"5j2D5OwsYUNxI/lSkJLkcumEaj8cKtKLHx6lGP+DTDKM9f7A99Y+nmTcd4rM3lap8ShrAMILQBTa9ogy",
+	"IQkuLEXNYkCp7DghHuvN83cTToKOkpBNbcJmAtlv045spn5eWv0jkI4xTdMNr3OiN2XJr0ld04Ictzu6",
+	"J19PnT8ZOHQsPywrwnCpOXAIY9tiJHkqwknc1O5mdrTXsn7HEsHo4rnBxarnoPpqO/4qlN6R1u9dTtML",
+	"Qeic4rOkg+zAt+cYjM7a7kUmn00/O8yxcDsR0K2Q6bpU4ActXy2n/hH+tuqnMSTRg0VzHJN2o8K1EhLl",
+	"sqtCTB8Ug7TlpJiV0fa/QlUN1MnWUidv6powiUwvPa8pWpleVqgk+NrVqJid41HVRBAGWGmf5DBXNeV1",
+	"QkC/Yo5X9tueKT3dznzr6QvLHFd4TUv34jZaccI0euK38U3dNrtjvBv9+XP9tZdxNDCaEvJ9JK9SFn+p",
+	"voPvLcb2/FtBt13yymUMjkOnqK9fmo+Vdkf2gMbe6HTiRPY5S+AefeScR3RSW2/NW87LeQJQte9Jv/vf",
+	"TAs/yatlNbHqezNXbV9AZjqpox5lbYq8wnU016WW2kNhro7HaKV6WunXIh3PeUX1G0hBVfM9ZdhEpe5x",
+	"VRk/locZFif0hfoIJuPZe/HPX+tPTAOlKo7uIvmgF/rR6cuHHwE4VtPmY7bgjLzcQC2NSZZoO5v+uF1W",
+	"ytf+qj6+9zfqg4ylVBhLvavhmse8x2jbuKtDK/HqZ72p6ur0I3a2NSHSZn+0nQF5TVqd9TdomOVrKPG+",
+	"J/VW6X2KtZtS0j0vtFk7eckMnhwiPk9n3hLjbGoRVgBe0JQl6VjzztRebmgpIwFbboNimG1/4Tca2qXU",
+	"89Cu15Lzq848lI0ExU5ubK5u6vJb9giFO8HBGdp4HQy+JAZ8+/qFD8Vj5912NJmabx7rQi26YsWNF/FW",
+	"YLMsRMUpOkcrpfY9WqG3r1+gHNdg+1IJvqFtqLqA3aekZZttVbJTE6ufUdBXo+dmsY4R4oX3KhZIOadX",
+	"iqkIzncmQvNGJ8eMx7R6/rZEZ9UVYWYm07FCQ8cKDBZbYdR9qG4Pc2doWdMRTtKJLPB+oCtCqnHXYqKV",
+	"Ym60CCp4klluvYeTglp95/sPh6k/aYr2bR2Qc9SSkEtyYm+fxPy76hIEWwxDpSK1zVBTJsTC6VerGVV1",
+	"nnRfmu+VABXthdn5a8iQbFlTkGtS47Kde/pTqqc+Teft9hc3MisL1QKvcs5HPhRVkRtlOhpoqEGOwyAt",
+	"XuA1KcXg3GIpsU2C3uMP/hD3HkZ5sctmrzw7MKDYmEJLUAZMPwybK5gKo850s3ZFReApxKaLZ4s1LjHL",
+	"4Y+grgAySert/KrjEOvOjgMwayONctXGYLh3pBI3hbozubKhKWSyKn0f3saErEGbIvmOm2xbLKmpN5M0",
+	"N19VDIKgwc/tprUvOVt8TdCabHgd0C28p5YkluurFMNnjXGFYuoZJOqd790xLpINswLt+A2S3D2KyH+5",
+	"yV2E1B24xf/l7v6UPuNRJ2/8mfsTO0t/J07L37FT8XhH3YyUQy1Rx2KBjMy0UpRKlAPC0Zo3ATH6GQO6",
+	"UgM6flvBVncQJnXkI3linAkYiJ8twCrKk7wkYSVLB6bbm76j60H1EJA816RUXGmz2jIv6EPTT02kYXk0",
+	"Qk97zLFsxE9n9wO5lfSfpH8tdq7Oidh1XNFlcs3AbLHDYmmiBcK5NoYaMUgeY2iIgV7UomFp6szE5+kO",
+	"251n1llkbJ8Nje/dPYl/jzSLU0m/8QSDfTjUeDrezFadX+qnejJpY/sfewa2fup5GolJgowJ69crKbM+",
+	"IPXDjpeFyBBmJjIaQXQd4nXWBouZ6B2ExZWusEJlhrAfMfn2whcI6e6FfmTm1PLfXlg3iP7crt+9AATd",
+	"IkPmlMbkP8qigsap5lTv4y5fwVtWQFeEmLy+dR8r8OrkaMJd9Nx+G1jWiDwOLy3QoLu8t2FnpEEagPW1",
+	"sbSS86sMNUzrIgRQrOHwD6L8Q57JQBTKCII2b2TVSPPtajoFf9D/MrHyQMvfetFeEQKoN+5Ho4zOoDPj",
+	"6c+rmu8rmUYMfyKrJDiCtutUOryCRgMaaFi5tEUNsks8evTp0+u5T4/AhkZ4uA3FjieiKXGJiwISnPhI",
+	"8k9BypTYm4ZdPYUvP2Zz84UadvVZE4YiCT96oWnpPm610/Q9RW861ol9nIIbiocgYrwHi99nRLNjhPGw",
+	"5jBdn4UzGM+hClJTE4Q30shabeqiHS7QmmybYJxykZbnPAMIDdfavJ5+kjE31TE4P5m9rfRwmV5JlBln",
+	"v34bjBztvW2LkADbnqIVpFWsTE1TviVgc7sIZPezUaWh0ZHP6V62ZoK72uUyaGT1RHXNmKXvs5Eb3aOP",
+	"utIfI8raxbU1+3RKhNYxV5TlZVOQJZiwK/2WEEAHVjOPXKghaBuICfZmBn6ToNfE2cfH3UWD5kH2siRt",
+	"ET97BpfEklg46ArX8hStCirU8ouVqeot28KSjEuNvbRtalJkJvpH4wWCteYz0o7gUu4OIJy3NYADZouG",
+	"eX82A4WNcT/4JFTvyfu9rXJPpbBGgbibGvdH1qd37ruAAQfnURlCbTnJVc9nv0Jb7pCPvpwZO3T5xrN7",
+	"+u5dfR7FaRqMHQAyxuvbl1gqY9A+9ehS949dZqLBCrPYlSxW7OfzFhOxoKN2dR1qZgOngMc18wqj+Ucl",
+	"Vr69F3wBKGqRa3dsy9/t7IOaUDKWyseA2BVigGMeiBIhX4+JdfSWP13VyieWGE+gmhFI6ku06WCBYyqm",
+	"dyc2VkDKn8wYKiLkfDk/i0bcclX7cVWBigG+GdHkO4sdqv3lul5G4Hk206GJwtSriyrQdwJSdYwAb58Z",
+	"ek9kE09ivVHmwHUeF4Tk7WIbjARGsn2LSXhW8CKX+qddXe/q5+4+Yu0s8iR8v3z2XRgk/uL8aKf+QQEF",
+	"bplWSdTvExRLW1U0JL8H2ZoTsMCBMzUtaka0leEz/kwunp3rExAKn15QdW7DdKn1umcQu5eg2OvPlJbp",
+	"eGzSOWqeA8VVW3i/99RTb5t96lvdufs4JK3gOE1sdCDOcbpZiOOho8yb/tQm+GcoququPJG0glRiUHk0",
+	"ZhSAphixmCEiJN27SggApCUQRuta9XDCN5tAiJX3LOmaa9tbUhzbdr8s9GjiO9H1qADH1StUxTzdF0tY",
+	"lLoRNYJ3Ci5tW+jL1ckaL2nl1e1Ka2EqZKR9a0r2Jn1sC3NMftpjMX9CoQVlA6L0JtYZOsyaAp53cE2D",
+	"vhQbtyEcECyvzIAZyncEV8rKAHdfCFRD/94LGYolzrdRDqAvyR1Ns4VyN394TE9XdNxSgqqTnc2c28An",
+	"5jMmdaWKYTGapKI8r2qaU7Z1ZXmgoUOLn3F1tMv0uvCDPduVZoE9GxJ4mpH02sNiAhwndqdveFMWyrSv",
+	"lbK8gnLXFamX967sWwf6b/fOzs4QZRn6+uwM8Ub+97beP8CyAcTvGgslA9seGkblSmvUZYkgjCaoMvQH",
+	"nDzMnRFSpBApE7f6B/h2RmSVaecHVx0rarzt9rqw84/t+FNcluQNNYckAJGkflJK29PzFy9Ong3pv6Zl",
+	"Sdl2mR/yrnKy50zuynClZW0356kn6In9XMe6qT+1sabuuZiSWjPRJBZVW1aoLMNgzJLOERtmmoqMQ3ER",
+	"36buUuygHnWyHnVjm/jM6ADhqsjmx8fgKQSgtoJUhBUCcaYjhj19xJxkMZXaaIK8R+SondQbg7utiZ3S",
+	"gOp4KyJ2h5Tvn9SkoNLFmy+3lZwzLyF1OGLSWJBdFUimrLwDnBiW0V/xZNrHcMlzmtiZz5gVEEjHfgzH",
+	"HmM1pTnm8FnYI61+AAHcub8nYgOOFxl2WjOVC6dZp6mIabpIR0ICh4fEz4SeMNBLNUlnahWeJIooGOGt",
+	"6o86oFRHgnWJPyXBNJeO8tb6EEsPnXevf36Gms8hrWy6Cy65jUoR45AOyXuax9FcEM19ueR7otG5pMmS",
+	"KotBGeguU7S86UfpmJeqe4G6yM+tRnqi7mdSuKtRDGsynyUUZu7septAICRmBa6L+YVGo6bYuaeVU7lD",
+	"GMEKkFTGV+BtIsRQ5SA3yJtod7iV/WWVodWuWEHOBVRq7qdafHV/gnvbDRlSODuGYac4DG7cKTGj9DET",
+	"DUNaGDKq4eYYlw4oQr+AS1z+V5BJcaU5XR4pVX1DAoL+B200RB5pv7hEcxO/hXB7E0HO7vEeCKtT9Bdc",
+	"bhAWutKsjr6zwRZYIIjOc/+uwXvX7IM1zj87Z+nIwTtQnUzMYVJPIYb1zILM2i23vE7Bt9t6Xr/c/esR",
+	"uUuoPuP2p3wEA/+g1NWXdh4ijEIPBcusk6huIH0BsB7cApDEV6G3n5psKIP65glveJAqypdfFWnfNjVZ",
+	"to7WmXqyN1iwt8yf+ijxXuH8yr5ODV0tWp9GlflIUQ5a3elh5p39mzIF+1sO4YTtGuY4RzRzGAqEnKpR",
+	"x46my0zXTsy2SvfGuIV2iOadm+BWt4UYYqG2bXlDKtSpYKRQmpOgW/VflIHuFtBj9wkAMM/UR+e6eqDe",
+	"LCFueB1957a/68tjy3mBCIPqdFS4ihmBqqiQntZBv3Yj9VLI708otNnipqaSvGTlwT4PfDjZ8hP11Ym4",
+	"otWJRmHD5UnF1QmtTYxibyNdTR07j9DuPDVlxP8C8XiB0Cv4u8vGMl8HQsxtOfKJ7bDjfU9Z0QH/nszP",
+	"hNRCek3CKV1tLeKppAg/EnLwNmWLAHvV1b2RxwgIC4rwlO1NsRBlqBGd5MWKC7mtifgFyhD/UlIZvoyf",
+	"klhtitYGpAJtTeDbIAWAmHs5ViBhjs0Veja2QwSpRGuSS14fXlAhI1m2EHRf2A8BtRfTUOAVYbKeUyTt",
+	"OS1J9OGqwiG2f01KQDZT51pH+XMZjiY8IuwBhszcMsZCHTrSy9cz7eEeCZH7KvMR8n/+X//z738X7//H",
+	"/7T/8W+LoeBxcqazRphE1AHxbsf3IP4IKxBG6ts7EdVBaRakUTjbABiKXJP60KYdtKFKMSyxxILAU4Vh",
+	"1ZSSgDtg8hayowuY3ptKKbgNaN8RrO6cv52YTTm5eJowKS3cljafwjkVvv72W8+0fHA2zcCGXN0uO6ue",
+	"xF1v1x2MN8TrkiB1aWm613xb430HZ2+Ni6UZwxSRUleyCSTQt0q2WDfFlsgl+ZADRLqOvd1TKDG8LAij",
+	"8DfG5RKg8uGJRe54sVR/wmXJb7RdwNmmpFBiocIHKCEvOV+WuIY0j4aJpqp4LUmx3JOCYkuDa1emys2o",
+	"VjZFSfe0Myu4xRku3WdqfLqvStCg4RNB6muak2XD8DWmOnggdEtAzr+XmzCzChzE8a5JydlWaNwcBHgD",
+	"wZJuSrBGUcG+O0hTtARq+ndUozVlGBLFB9PXsjrnRfCS+Au/gSB5NeJKl5BAa4JqgjvQT43cnHwDgE+C",
+	"PHwQJFN7JwTdDuoXPXd3IQXqgEPsysxAVBelNZWiNOdamjr59J+Bc3bB0Frt0WN0BqfMrtTkuc6s4pIi",
+	"7BzRtcDrSRUTdmZuR3OEYOpZh9TvI5zY9uynFlOI3nS7CMcVqgRH2eI1wUUweY0qmUTlDl6NDRfOi1wm",
+	"HmdPE8p8+3m5YfbWh5WbNlzWrdmMHNs+RfYRJUPp0bADkrvz3stYmEekVnF6cPbtw3n6LgwVWsif7avL",
+	"uRAk/CKsowktsp9aSkC0wEfLpGKr6sunttQ0NDsmSth64gZM0YY7TnqgwU+89gMqp5wpbfTljCIBsOJz",
+	"KWu6bmQPhT0ZSSctUByGssHhvpHpHDE6KTDihbFhi5Rt+DRkOnx7oT4d1IO325q1FqpZgNm5IPaOx0S9",
+	"uXjEHmxbiK21FyCOFtX1EujqNzbVDFRwY51KL84mEDfV0LIIOwINmIwdoW4YUx0axTBB6M31Txh/CFzY",
+	"0wHcP56/uWxbtDreJAAYluSF+tBrTAqaABxWUNG2MbrhNCy/+c5rmeQ20d9bn0m2EE2VRMxL8107nmJO",
+	"IfG+SleYPLCkSb5Qt06Nc5nBW6QtxtkyiYe2dHo27Qp1h62ddjufzPCrR/6e30htpEcsw0od/ogftslc",
+	"XbW0mx0vySl6yQwmuXM07fGVBs9euVTb1Yys3JAw+4tGKnpSElyTIoiN9SYJsElde5CyeWtwLC/j3376",
+	"BJCFTHmtXM81Ipv7slw0eU6EmMEWbab/FOBVj3j3PgHtbr+g0MQvGJUUl/Sf5Kme3DhkoF1Bm/4LpaQh",
+	"AQSqhhbGZNvjIuClDGzo016PJvsKmcVtmrJUbNz/DJegWSHygQopwm8k+tPJxxrzGcg9TdCgE/UGi6VX",
+	"InMCmdF25TORnVC3r9Cu/PXy5Y+XML+XrmZluqF/jlR7pDsIGvYv6DVhZqXDTa5qruYed6cNWRGXXf/5",
+	"fEZ8wbe8kWPF4wUBvw68IV2HYHAC3PWCb7ekQLyRXYZ6nwryEZoqhLw7TM/DmL/eYljnmKGCdyCjd1j6",
+	"uBvagrqm5u7JedF7cfUKblgEUd2m5Gy7NGDCwYPQm+8TLHHJtyEXpJpoC1UasH174KdJ7vne8FoDvqME",
+	"Q38+Y3720BxC6fPuC1PZ22QBmgd+KMobgpju9DPp+9H22wySuZyMNFpfPIWE1MgjTjtT12kCxcIpruZR",
+	"R/M45IG3QfWO449hkm5C6p+G3KK/10w/ztD6G6Q6iFWe+CDncrNudaesbCcyzcbe4GEICLfgIBdjrzoQ",
+	"BKY44MV1mxdndU4uQAsVXrqExhI36DCwz2uCcvUN+1wno4uE/mWOxlilJnVdXVFtHwsqG63ptdn1Od8r",
+	"std8/ymLMoUvglj9o2etHf9nTDG6YvxG9MpH9bT5620QF70PU4MFcMqNrWBcEx24J1FJMHDctXu7yzyk",
+	"EX2sG4KucdmQx+jMJF0SXayXCpgjSwBZnIHZHZJ7Hlj/DWUFvxlHntSQgHD2DFyV2OG6XUCLspQ6fxug",
+	"6UETBsq0z/TkQYqDB254qx575/zYk33x1CErVTXJw/Xo3/jJW7i4poIIXQVbSACrMQQm15DcpQQTwo3k",
+	"eyzVGdKxtmGY/xis5QvOtoBTa8pMMBOBevye2nei4dLUL/Oeo9NTL/V3msom9H0pcl4HpmJPG1/z4oB2",
+	"WKB/NIVSpt19cjpS4XCYe14RUnyusfRzrVi2anI4qMh9B6gSS31wJ77tlbqcsAN9wAU/O7mruHqsNxA1",
+	"keMfO8RZWCz3t7u7If3Lr3sAo4SKUCW4AdGL9DmADEZMUY1AKAzi0AHdwOVRVSUlRQvPUBOAAwN8hq0y",
+	"bUcsl0MSLqR/oqZxqCLhld6Y0dVfPA1XAyxav5C5BYMFPiz6klbAGyloQQIlNSZr3bnZhPX8iwI0Aa0T",
+	"zdPptazpF5QOqvPhsd90iaA5IhTvv2kZaXJWluk62mP6oi6b/R6H482c7j+MbICEBqOJ77HMdxlSWmFZ",
+	"AkyQcCiec2Hn9QLs0JkjRJTpJipx7SGqzC/FBQphvuMcbtphOdH0WlxhvrMTGrXkTMmXoGOi/W3eRtqB",
+	"79KS8+Yyact1xg9mt+nf+4YclWiDr3mjFObfi9Xml+H5IibbvzdExIBGrWWmHdreIYBqOBARYjCJTICS",
+	"KdwFUUoFqek1KcCgQytbb2zlNk3HmxuBbkfy1EYNkve4t9t0TxC8IqlmDGxGPYJ9CbNW/lTJsyDoEaCF",
+	"qrlzyraZzqzSdRtM1J3ItF+ACalOMlpd1zrfUYd7rE6PKZ12y5pnsUpcwxuDfKigYqADDFbU3DdCgo6+",
+	"JqhUGn3dUStvX8ZrOI9OpUevouENBmgsgysWKP81qfKTDalrUiyPrWh1bAWtO6yENdfn/prkfL8nrIjg",
+	"Bb9xqG1wYVmcHnVtZehmd8ja4y25YRF1LGk4zGtDC6ic4gfT3pu0rNMZPOTLGiIwxExyB27VYqWNzqzt",
+	"efoEHWvUugpQrXwP2LdKbsGlxRnp3l+30iy/CiZYJfH44H46zqIeKTJ2bKR5bVmeFMskWCZHmgGSeL+j",
+	"rkHasnu3qFeHoT2KBiAwRjhsyBrRQ2516yCepi0x1LGMpt+pfm8Ov1nesv9afqs796+EGNGL95qIhYPg",
+	"ebRuwk9LDHSQsEMpNTPujjPf2lmFFq4rdcXqezAEv2imt0W9oISU0OWVAB4DSc7HUnBScmumluvN86Wb",
+	"/J1k5fxWk2y8Ihxju9bGiwR0Ytg83Sy4h+G46/8CBVo0HX4YLbCrTKQAvcLKYxsn1FPfGP2ABMk51HeJ",
+	"y+CZyRmz7gvuWKTFLeziJXpAFDeMFMv1YfwRZlLUh4S2mYbD2154o03sUdhReI5KCqUEk7fJRqMn6Zw+",
+	"jwQ8RUOqqtlMBxo5MsBk4gv/yeWaRasv9T65pZhOIko75HNAMxovKPU7E+5mIx/cv//+c0rzV6SG489y",
+	"cp5Leh3HBjt39TNtusmaQNSZV8I4BKMhl0VTR2zoSy2ckOBog6etSmeTjCp3AbNm3rbUciYUT6s1TXTe",
+	"CFIHE3LfuKDcPwjEbxiixelkRZjOFnvzzoaUj1Ra1rPJxkIlYwwiQtlR+hfjf4KHMun4Ax2I1GhfGp3D",
+	"IrGXpVFv95muy6PkalNBihWZLM/ryhWN31m1N+k0VJXYuei9L0W8+EtwiraQTkG2n+D3QcyWrunjlhIa",
+	"amoHS1IHj/aaN+A+1gc7r7kQoRNdkusudswNrq3pXlMIeJiKrU91QeDE9wC5q4nY8bKYq7jptfgh021X",
+	"g3lM0PW7wytPAIWDp5P57eXG95x2d+p7ctA1DtqnliIYdO3194SXJgLvFakpL8LvhSVnW3jT3psQqsB1",
+	"baTJck8ZJMtN4XIRjWKSLETrY2tj6bZ6wGw4z4nde1rzqiJF/P2i1q/9ujhi5AGELH0ZMy6NlPa1zN22",
+	"LCu3L4ksMthSJ3c6mPxThXpUA3/Wt0nV7fU2nE82oFOUEBP7FXOWnKNrUhc0l4iztoQlBPwZTgjsnZKI",
+	"x10LIEsDyrnOe4pFH5msqAwZ0ZkhKzm9N+5vv87+9HX24Ox9aN9s/0muGm/Cbcrdnsia5nPaapL/YNoN",
+	"5HSXgBG72rsiraCdM4U3baNjcv967NolYm/TWgp15ppZbhku359QEvf+0G5B5M3U8nINKlUoxXW23MHX",
+	"BNJ2Ox7zY9UTa29AAmJF6twiC3r4shMd2JkvMcPl4Z8p1cVEyW/cimPFKi9LDs+wO8z08RejK4qJtDC5",
+	"wnMIUiMk8oZrnuCXFwamLMAmO1xVgEwqoRYM2vN9EEUiwCjH6L46XVcH5c0XIZfQ0BMhtz3CQ9r25jbj",
+	"UHo6V1A76pRkqXS70G1i0XSWR8ScfMLzGShbpFm0D7k90WP/apvRVN3FS+eRCW73tM+3H5FxPG32lN1V",
+	"V7e4iA1sbEXqpRZRiVC3RytttoP2CW9m86aCV1Yj4axNl8oGsXeimKQd7lKICbKY8ule4YZ07pyO0LI6",
+	"HJsNT3bvMEzIFytd3qh5RUIVauc+4R15ExIzn0BOuLt0JkfcvZQBwtetH/I4YdEFhT461+TLHrgpIyt2",
+	"cAb872FV+9vdOwYdyieytIiX2PZiQJ0daG/PIVdztZayXO6ceTcEmLD+pjGY4jmi2HPc3IFG4hu7vdXM",
+	"0EVekyDakw7wA98MFNJE4PRAmJGbpOx0bwRkNCSdY7wmhCkrg8gIWck15Y0A7J+laANmEklsvSsaWYlo",
+	"H/VM2Ja7xdcIr2g4vYl9UlbGpQwGY75sA4eUsUCEVLsVLMlrT/DkI8mkpDryTgbqbme/ewtzSw7m35nI",
+	"FAnD5HNVEGGQGKD93VFOqRR30Atld7qLS75ZtikBM7YT76uSzK1WFdjHzoJ6VGqHCU85ZePPlQUs6JgT",
+	"RNI9ZVth4dB7EF9cypIwkl8tO68AQcI/Rri8wQeB7kWz++4FXRS38HOZs7/UZ/8YJ2MrY6aiT81bkNMH",
+	"9NPgHb4/jQwwWGkW3pshOVPY5I3mgTt4WXGUjDyqwOwfoS7+b2YV82WLwJs5fWbp4A0yVJb7Ja4oIKyo",
+	"VkYlMwg34Ot1KYpLQWRTTT3dXMpwOYt3NrtdpxpseVA+esdrDoHcsVSqOIALmxzIjkS5F/TOgRCQ7YbN",
+	"Gdfu8x0oYt15ZC0p+iuaoZbFMNQ6rw6QmwaxuaBXizBMWuKrqT94LE75nS0Vbp/tkKCQQKN1G/Xfq3As",
+	"kv4xXQe7/bPDMQq6Npi7avp8HdSY3UPcLKv6+Zp7/2nAI9YUi3RcnGNwV1EfrYmYtXfNBFRD1SwbpdT6",
+	"/veeJroBRSo3D5fjCgzZ8/pgetyvJ31RzpVdkdq8tc6rvxTqYDiN0DqzEL0mdudN59VpuDUQA+Ey58yh",
+	"znpB5v3QS318l10nyBQ8rm018N9MNDQSZN5ottHcwYyQmjeYbTRvsODb3GHg1Ah3HqVnkF7BdWXBjZxi",
+	"p4gr77wsfVdem2X923q8+2360p1EAE/U/Qe7Ixxu3T52vKmP9tp9suCI2zq8A2sMEW/4AJnE1HcaztRz",
+	"fd8qpMlCbA5gyHa4xrkkJgxZVARftQW2IohSc/K2zNjdjFIXTT6rZoNtE4pzPzeZ0kWGVgYIWKdB65fN",
+	"1WODM4TRFQGDeNILngaV5GbeNBAPOvxMmDDDcHqRq0PRS9GOwaQCNoysMZWplH+jP24foFv4nIjrwGU/",
+	"Sw5FjDfcmEw+3FmwDFNTFTN3dSRPrIsa0Ie0CdBjkE/W0r7DPB3u60z6ffzwPOnx/MyCLrhFzgXExcwW",
+	"EbrmOV43JdaFToDKkAMwdpCfwPRDh4CRGzvQKbqQQmf7QUJ9QTcbUrfQBOoXDRxXlkiTyTYVn+TI99Eq",
+	"/MoPQZbvHB1XiLlzXBNO0lSO0yc4V50C0396+M0U1ycw/AhnQkE6Mg4IbZnPximHq9OF3z6goakqNwXP",
+	"6+i5TBSPI1jO6VDNsepWHQL9dC+NRJ+QOjOAFEzPL6gYgfo2HwknS85O7yPCrknJq/EFeBXpnkMA+89n",
+	"J9++/x9OAPzbIr61s9yxFrN74OAdw/CeAmdqwSnpHQAztYzlFtiCNCXu0RhzDXbpXtoe9ZhMoJrImpLr",
+	"GafwTrbq8+7GcXsQp/5L5h3tucekf84jO5AtdCHjFvc++uGrcfx8+7PRSZI3+m7Q82eA44/sxRt3i6br",
+	"SLqNhrE1Q9xKQ3oL9AsUAt9hppmzHegUvTO3ogZ4UmYDQBYKiQ+6mL36dVonwmX5crN49PMR2tH7vkGS",
+	"oC9NWjAd/Sny9WwFahqTMahQzaKNVa1CVElQtqaRIGNsMybGQ4Lk3h2LkX75jE8iRobDUFdd5BNInLB8",
+	"nxLruuQ5PKjJ6JOAy/vMuZBwv8Khprw4RSuLQOkSaTTQm4PmhKCuFdxbJlFpR5gPjX+D1eG/0vBfJsMS",
+	"1CbEWXlAdGNh4TQeAAoqjfOKsdmK9FzI7sMNdCNrworZ5e2fYloeVI+hu31ApHCOcFqWlR6vzavqUDoh",
+	"PreCD5deTfvUpb5VjPTStostthvXODoZ84SSGKqvFw6TcFH6Q7ZXVOkFFPa4oz9ud9/DJBo5PT02GnFI",
+	"pmOGewGgGbrqOyDDV7KZTU0KKr/DIpQvqL4hGtsQPgvctuCaNQIt3WfoEt9dQRfof7mGeQSxNDrsl3Ja",
+	"9Yy/OzgG1Ngp+dW82BW/t1e6dbBSejIakz6OnhSxuK9pLf/dfB0Esl14K+zQrJMv3wLNdnbv/RSX2OUP",
+	"9TdN6zZPfs2b7U6OvBYlHXfDdNNPSUllg8PeHTvGAGQ3QoMOQ807u37CbJx8nEEFR1C6GXJbqIMGvcPt",
+	"fhk93WAA5REEmtz86tyNe94w2YnxeHv5NBzK4fcvY6EBID0cU1CmruycxIA18tQj4Fb1MVuQzYboJyFr",
+	"WqRJoEp3lTjiG1BcA1jFuQ576c0ia1c0wlCtChAPGC3wAdSoUMgLLQ9p12aQMpNOf/ORN87IWiLoT3/h",
+	"N52yRjtcm6Bhy2CSktqI/ax7C4CCs6R7g2XArwgbuR9aNediH5RR5i7Txwp6VadIHTsjDock3hVp9L2j",
+	"O7Bd7vtbwf3d1QUD4W+swHUiGZpS1jjl08jN1R0tc+Tv9HzLiyyGGHGORIVB6Bb4IDK05nKHoBYvZXnZ",
+	"FCH4CMKKZeLRsnA2x51Er23Wjjq2ymju57lnSFG5g8NJc4KkEnD+uSyUEafNQQjxE9JWYwC9gmG63MKL",
+	"X17ipiCjZ9ICUAZh2iMiAq1AMkBWD8CEa2sQnsCdyMjQqtVxdDkHX4TMKME3GfrcP+OD+FXmaJmDN6sA",
+	"tIYOHN2oOLA6zMyzHTHLJtdj7q40WNyOkA+mrxiPVogL2n2cGcHvgEn9mXpFvjtb0ntlTjgcERw8qJVg",
+	"c7vCZ6RfPcGLAp1jU3TORfAxBurAWMjh2f1H0fZmIquMJIUNMVEGkx7ZiX9v76W+lDKSPUOiyXcIC7Sy",
+	"t8MqQ6tdoaNI4F7oY+l/dT8uirQeN6at8k0nV/UxWplaMQIf4NebHc13UJ9OjVtQ1c+eMiwNHi2uKqNX",
+	"drSZFPPyu4HeM+nTubDqUatGTWiylNR2HF+nmmilvtTNPjr+P/wIIsvc30oWMZLiTe5P5GM2wwSf1cQR",
+	"KPF7f5nvPa6h4atUNGv3By0qlDoJAfnCQ8t3+qbzh4bgNFOVTegqIUTZr7HAmdyVh+WGkMnu7beuQn+v",
+	"lhGMDrUYmNylA15PgxQmK5rhW8JfY4hI/ZXF1c0RgdXybMy8WB86XPHJ/GXeef+tGAtqSrPvKDhagysq",
+	"YiDoEW5pAXhnfMxGRHLHG6GRXq8IC3g+dT05V0fu3tXnshOnTGFT0W7OzH4z3sshUYPruSUPxN6hz1FN",
+	"NjURO+20usEC3G4siFblV3DYVyWxHsHEXU2H+z5+b4Z6+i8NaSJso+k2Cyk2Ch3u7Y7frae8B6k3tmX+",
+	"M048a8wUfQ/ZflpX/crXpo+Kofe80ke113fTbwJ4w0wlG9AmBrhhlh7eJ76v5GtSclyQ4qez+yP1a0xB",
+	"jUaAe5i4EiDCobkHICBwRZfXpBbmmFmOPju9PwXRaj/V6Wx2tNpMdfpt/W7RGvx1JBDy3l3T8TdKmDgp",
+	"dLEYXXlbBDMCIXHYKylzQ5hENFjINN+RwjtDc2rMd9pGpgtS71xjK9EyUkQO3sR8p1envKDvhXMoTUqQ",
+	"svZfYW+b7i1aesWA2ACIaAybCUiXhgOXgKIUE9Rqe25qzrYwGVOKtmElEY6PHWEaZrLektJDQAPIdyS/",
+	"GlGxZhWwnVPAaqoy2LnOklIKprn1XOn2vikVmeNslLYOU1xKpfaMFN11pzJQg8oih3VIHAASGzsZehrf",
+	"HXTh3qMSsTo9PWNSF5I9NgUr0Fv6wcHdYwMW/47fIL6RujDJRkmsgOY4gjD2HNOSFO0wWBnbmxpDSrB5",
+	"qJ1VzrvdruPPw+fg7C7qwh2x9hg/e4TpoIZN8+/La1JfU3ITvpl3rsQV9n3JcXwwEQFiUMNEYcfCQAwF",
+	"2dbq6obrwv75dthiw5N7B3gWvaV38QomECwC2554ZG+gTuyqYRAZuAKXHW/goV2767DB1UZ4I7s39A4L",
+	"OM1QVb8mGqfExDbWWssa7ka7Beq/YdDRmztYztzk/blYLrQi+Y7Dk9i6oaWEObACMUIKpfGhK3J4jFZq",
+	"K7Gk61IX2cXsgASpr3sZpYpGpsZNVXPJc96pTG3e9uyL3yJbbIk6ynCihawhD0BNB8Jn7IDja4zWajaU",
+	"VmuhGg1OfprihC0e32zxklIsqqsU6HxmjcDhpPBQaPiM+tjUpXckkRobuYA6/Zkte9XqjDpA6Aa3Nchm",
+	"eJbmYvreZQnDeYK+o1aPpaj2QNDb4taDVNTh7oyJnIQXw4Bfvw8zc6SQb7EXjxf0iZ7Z8WfJI+AOP+WD",
+	"Yx/dJu32mKhW5x5z4FXwXyVSf7clUhOD/DymMP7GUQEzo0BqO4lJdgyLF1eWe/A2HXDtzI0T8A/DrYKa",
+	"/Ssvkpn48i7SEHtFv9p8xEnqvmp5YbQouNIByxIibkcffjwIbtNg8pXFPGTMbtnnxNj4YyOM0UcpN4Gz",
+	"/YQ3TJLa5v+NoHdvg1XRvxBG96exoG8N3z2s8XHc68Pd4H/fzSvCoGbIGEx3kE1uid7tM/BdeJX0Sbi9",
+	"Pwn6eeqqgcbP1RQu/r9O1qfz1v7nO4/e9fibOppxh1nnjhk3pFqEWntdJZ9o67ZKBdr021qk0juE0zcr",
+	"yDy8zjSrpTOhEVoCpFaa8/Gznvc7PTIakPbzQ+F94goYY+e0s/AstIch7nmN2Za8ZbRTX3t96BaSbMXp",
+	"ayzJC7qnMlYqmyFdIftmxwVBgjBJWE4QLgVHEFQHftEVzGoF7qqaIF5CdL8ppF1yfgXadrCwuLs3J8w7",
+	"98aY8t0Xqn797Yzq1/aFLa0Kdnirzd6NPQK357k2tYuD2S2JxAVPRKgCdN3Y5H0AEK1KmmNhaiVb8y9D",
+	"G1wK8x3B+U7/LhAuTd7+EBAjzWn4xP7JwjXHXobM/IPUJLigzKCyDK1y40/PsU7OdHQNuIt2JL9Kt8vd",
+	"uE/AJTlVFn4YhVETXBxmxGCY+Y3S4EnYef0SwJiZVrl1eg6+omw7Qo0AosnDB3fkK57a9q6HOLzggoro",
+	"8XFve1AKBVgHQWBIKMUZkJz12RiycfL5ult2b2cVXrxu0odV7Cka3q8mvRfpsgGkMA5UwDbc4Wtyit4y",
+	"B8ShRY64olWlRY47Dj1eCFXKs6Ui7kdNAnciLFzMc3MxDxQbXu/tJmrPZSi4pLud/xCcLTW5p8+vHv5S",
+	"f+0ca2mt9KT1JdRXFtQfw/s2aJu4aBdUTD4oDQNWafrNOmsOqgrdhYal5A5XxHAJs37ilj0m6X5rvKUj",
+	"xY1bUhpG0l8vX/6oyfDS7EoQJknWNJcpwE8huRXcec5l+E3VAMdSYS8qeAYuTAKTiUB08PDnry4QlfrT",
+	"gMxeNzRUi+aNBpYXxh5QHdUNY0r+VzXf1nif4KUPBCS+ePEDelViqTRrPTVhOw4yIuNJaO5HPF15EaeT",
+	"S885k8o6yuC9w/zRo4MXsnp6FlyH3ZVJWcG5/Ml+Gw/Ddt0ZCrXLycyOTlmenYEiZVtAb+uRQu0ZpC2H",
+	"IGPIFmush4ntuj47vZ/y2b252B/QMTTM7GxCi7/UiNXTygCU9tIfH69IpyHOm2BJUJgZlzt11BwkVvfp",
+	"nzc6cPQThBUmqxvdRY0QOVXlMl+j9QHeAwM+U2GqDY7Nv7uzH7MFbqYjQgaN8h2eO1K/SFkD4Ql6zqbD",
+	"MJGkg9R03tL+WVRi3WLHWcT4mu8Rg3rPAYdaBxPYux7vf/31pCtrHOLXn28yAHLKnMNguecdnGwkiLIw",
+	"0eL2OMj282Q8+DsDTu6NPU7kMYDEd+ClsaRRosKQ52aH5Sx8RNXuroGm50PTZ4tGkNr0HwMffISwV3ng",
+	"ihwe/b05O/sqpwX8ry1CYCoSTOoo0QvWTqW3dRPY9Zd0X5UkTeABKi5oQGBBoRteB5w1aVK7DWXT9auS",
+	"s2li0n0sjeWS1/Jl7UBIDEz8AovcD2qCf6n1B5npUvLqUgk8U9irH6yjjBYtOwCqpWvZdM/q2UT3IR8P",
+	"+SC9lH9QcwLjJLl0Oivp2LMPhubrpeQ13pKYWm9L5W1oSQyeEVwgqKRh1T2/ItKJsEl7iXxQYhWXS8Gb",
+	"Ok9ro6ayrLBm58mvhV5fkkf2XK3MECRoE3c6yzqr9ec1XFeQaaGc4ROc78hfqBxLNNwAPjvE/0b8Px4i",
+	"awhLnQfLpjunKXygdvfPmOI/CMRvGDhP+GZDalIoAe6KgjxW/0lrVFKhoU91YVAIGmVFyIsaRX/V85og",
+	"zQVrK0eOkKjQhZJP0Y8GtlmdnQ2vEeOoJtoUDubIA0GTuMOblPXaUzs5JX+VXmCSsKZxmb2GSq4nsnJ6",
+	"BtydlIE0XryWQoGJR4gwZet5xIxEBP2F3yB19WtrV30IHr1TBOF5YENYDz8uS0SYrCkRwJ7oihyEgfVV",
+	"Cok1meG6juumeqGmo+mss24zNeQ8VCRg/7mD+o3mDhlRq7szCM8ruNrAbBK2uom9cEgsva1S+x07rUmP",
+	"8gMOu4Mz4Q8/g8PDPlJtRHUWbGwTW+cWKRtNKOXS9+j0BWi2wGUZUWn0FMb862216ENFCjO2qVAUoz+v",
+	"JN3Tf+JeYSzvyoGroi3vG/6owrU6keVyQ2S+M/GSgTc4oUhuSJJi7HS+H84lC60iNJuRXTVpZ8+ug4Ck",
+	"PxpfyYaXJb8RaN1ItPr56csfn70P1JN1bovSaJCBigW6QJsYutQnpMUR4fOGV11ajlnqtKZuboh2zGyw",
+	"tDGKMkmYjBD0HFWU5KS3fPSaVCSMv5Dr7hI8YQ7xZAYyxpTnd0BCPZlUCtrvs0EI8ggBIZogTj4bS2jy",
+	"ynTOGTi59IHf4QKtybZhx/sUN7gs1zi/Wrap4+Fj71FyUufp01JPJpWSNsjBo2NgliNEDdPzJSOIXEOd",
+	"kM1Adj5GK/VPA+IG5twkeJs9Y+NXWUfotGwy0cg7V+4heKyFx0g+taQkUG1jrOlz8/W5/th2sicSF1ji",
+	"8cY/mK9cq/4VMtpYfXxpv7Vd6NCE0Yav1Sf2e3hEGP/+Un1iv1f37zKBpG84LztkhYaNINPN3gqz30Mo",
+	"PGmMkDQkvMH0p2DqBvRJaxDaibSWHVZNa9KjUGoTby/SGs1uEDwJiQTsnINU0vmiAeAER+YRx3jxsTD0",
+	"I09bQbKNtrPPj0oAghg0eqtWd5LcvGY+oCSZKQLIQQluE+1gtzL7fcK1MJBTqTfEGCKMJuFfqJC8Pjwp",
+	"SST2bEeQcTl2qqN2rU5FUTWxQxpGTscCQDs9BZSbObz/7TgHWvd0ijX0AkvC8sNrzK6CWkqJc2I5rMYM",
+	"YrvWB8h/t06oDa2F1OlSkZy0u0roq80snYp9L6hiy42MZ0pEk1lU31kLNmg6iVOuKxWG8TaQzRuwD7r0",
+	"ccekEbFQsakUkGlEjX7E8oSJ0jvJTllIPcGBXILuMnszGqHxWF0BHWq2Jjt8TYRLN9UqnzhFKwMMuBQ5",
+	"r8kKbTkxr4tninPvnaEdqUk468ZjoR7fhvnef5afSHmd3i2tZs3K0b3brNlj8mk6xDZvpeaMnk3E81/X",
+	"S9FQGcZmfo6FRITxZruDZfz0OsGh7SiYtSjiztzw97c/7+5kJvgyjgdgEnY911EozB0uqK5Hxh45xQ1l",
+	"SbdhGzWbm+nrH6YQ0ridwjKvqSQ1xTN7dsrlE91eF1saeeQK7ZeAp8A+UYKzm9gYr1p/IJDGXeR61Ayu",
+	"tZDHApfl8nhCv+Y3IVqbO3RWT7YJUC3n+z1hRVoxLL+XXstBLEq7Wm+WwxEnaP/aW1+X8PaXDK2JkFp6",
+	"wtPBAe14WZjS511R1b8rhSRCwumduSW+mhPYlR3d7lTPHprtjM4Nqm2s8558m9HxT68jZ7a3dx3CDFcz",
+	"S6q9HnJYDwO8AKXGl3E5ZmhNkLrbEeM3mU4EOFQ0x6VGJmovyJogxs3dvQnWlFvjUh3dIuIZt8HmAHrD",
+	"m7KA9ItuYNwItuLMwqlkT+ptvIaWobyXDTfZo71x1iaOa7LBde2+HZ2AflnTl05Dpbkqp+uudkIjzVi9",
+	"aWbtpvgkmWKlELDJufeY0qKt8EYawBWHc/Uv9e0o9e03rojdmfbVc2iFAt/URm65YjTJowbYJ3htqAkW",
+	"nBlP8mx/et/Lmuw3sRUg/SxwO5E4MV9WETn/kpUHl6mnIZFW+uiuptM2TNmsZSOC1dguXSAVfGCj2/a8",
+	"JijfNexqRHL5vBZZk38hz3BqRCvB3akTw9Mx0o9miudj3KFhh41zgudYHpZGMEGguiICL3UshxdiFHqU",
+	"3tFZMQEQcjV4hDZyfDyufZgjfvtn1sQsysAb63ABmU+R+A4E7Kjh0eF7ot+ywZW541S/wlp/SMn5lUA6",
+	"trf14IBLcNk+Y9qooKXBq7LBrFVNNqTWEZEQYWINqaVZ817t3khog/ecETwvJi8U3Nl5TqowVv/td08/",
+	"HM3fvZHNiUTKuBTZ0NOj1oRHIp3a+JUm1diGb+HEQBbCDCy6QPSJMn6wWBp/diR0xLFPE9rWH/TPbv0Q",
+	"ea0EhXV9CkGFxBpYfDKAyzHcvptLvzDBIcnO9tj5vUNX+2C6fVp1iZt1d3sAJJfOhXr345FDJnYJ7Oop",
+	"DvxXrN1niLXrvXGGgtk5L00syPEBH6qTiJ3YMG0yY9FGDmueKBCVmU6HIPVyqfpYJegxfYnrPb0ni101",
+	"3WwQQRIinntTjpFui68JwqgmoillMKQLMhDiwXaukzXOr07ROSo54BioduBGaKSGiQbdVevD//d//5/V",
+	"6eK3uBGNIHO3wZAovg/WHRXFTQXfAxXglBjaip9Qpz7uyS/9re+n11232AhOp1mwA7L2HtCFjpQ2jgfA",
+	"EVdadMdxpfvo0jDkmm47DVhuYLF1HiG0Pyhz7iLtfU1PXxl9PzjG5TLfr1KlVDWmx/j4Ovb6wFtlAY7m",
+	"vVRbdrGVUOOH5qgp31aFGc5v5I2spU/W5bxJlUVtbjCyvNnrsyCavU6x4mWbQkAFuqmplIRpzDH/1zHJ",
+	"PrQRx5FUxwReU+E1FolZerQgTFJ5GMFynJkGTq8joZomabEbVaLnOqEXz0rozhZNHeDZHz1RxcjQud4m",
+	"fNZ0tu+5xWQya9ST6NAktFcAlf2Cb6uar8OxAiW9IuUBYS160A0OwRK0HUzykamdG1A6B/Bu6rPMdR6d",
+	"/mtdeHAkvdu8fAiAWaAC1YSRG1KAIhI6FNDf0s2zA5zy7cN5Ga/d3qKLeBt29vlQ5i0GjOT8ahxcedoc",
+	"6OAdp1gP6WEwI6DLfaDllHAWpcKe19tGu0+iMLX6mPTuCdvMFCZVeqpSFzPrwQSUFNnRYwuSl7jW6TrB",
+	"uTzBZfBKUh23fTnLHWFxBW+zgUdZo89OiRg76nP7vcOh70MPzFR33QQm1d02Bz0LtRpS6CkpJY4eRnBU",
+	"I1wUwuo3bm+0eQDoO5QV5MPtyQZTGdIukMZYkA/zY7xmEBEGmKTac299idRzllGXzwPar3+QooBPw2VE",
+	"Zzw2WZrv2plJ7m1vGEGhM7mh5uN+zpRu89fLlz/qLGI9zUDiejh3/RhUqzAWXjvf6J6CjzleyVBy1AjN",
+	"/CJDgAxqMiz6939aXHw7prI4JuOt28/b4/G+M/X49r4VBP2jEQYoy27zLU8rjAkZAbc6aMmCqiVV0hb5",
+	"DwNKi1sA/A1feKOHFMne0gJ3hzsl6wNYvmGAnrvi3Bg5nJcofMMC4GgWEklrkuN9JzPZE0RwJf4ZU6xW",
+	"RsoNVATTTpsRXb8/ykF1XRMdYGBcS5kaZdU6z1ZJ1uUsZ5Y3RCPI6j+Fbys72t84yjixdNwhc/TRGYz4",
+	"MzoZrwtSdz4/RedrAZVPAd8B+OBGR0NpqNskT0zL4VOwsOrLuODzTqvT9gx0Jz4obc9edaHA1TtCZPQQ",
+	"nH7GJ/88P/mPs5Nvlyfvf72XPXzw8d+CgEy4xnsiTRGp3zY049sLcPg/UXrOTHn0xiUMoHXNrwD2IyJm",
+	"3pAP8ogE2COSNmGk8EKfU0bF7tiVmicz7U3QWVPRlJwfXOLi+Ka/vfih1yB0F8O05yYm/TBMhxjS4lKS",
+	"6lh62KunPZNUg/oHHsqDKzoRklSJywovwhDPrWA09/vthdtC8+htfviJ1Dkp0fkFunz6/VTG7WjSZucs",
+	"ZXbjoh/7/Jh1iDLRpN22idTTtxcQ6ND5dmIEaOAPIMkHeVJoEzPWSB06sKc6jQgrxps8Y0WnwcRaVJPO",
+	"etRldgI+jxMvdTzanPPyQn18br8N9DO1UNtHd7Vt+6kl2PbDdWhnTepCXsLX4ZWYniZYte3FY9rbJgt3",
+	"GG7KJBow23SDHgukNfD2Kq2B48uEzwMbOqPVvKlFGDitZZBj5jTtsMlUs76gSm2R+rU/mff+ZeBfvQEN",
+	"mQodMI3wmjeyAwqygltsBQbGyj6RrAwalFKBIaxbQ1/gWmY6LhPqSuqOCAsDirjM3rQiHQm5lvquWOoX",
+	"r8lXkx2Wmriv9fefBrzExdBOzUX732Ov3IHsbf/K947Z8SrcmmxpqGai+f0iZZc+haY3LxqwnW2q0tcT",
+	"t/MIeO45G2xOa5iMwWXdXtvrifK5swcYTkjPCLnOCutDH7qqiyMMF09pSt1OcPv3m/TX726mo1ZPWBGq",
+	"FHr0ApWCN2N58WUdfarNwmKcePzS5h3F+OIiV/Z82QXqpT59cA5HzdDiwPCe5hHwYShvhQp1FGwCkXPH",
+	"eW5XWTfkfai2EUwlxQXUPiV6V8mzDyRvZChvzndcat/VnFlJ80qSJL3Vx9ZBfIRvb2B0zHHtmUl6k7Ak",
+	"neCho4VfiH+ikhA+dLI2HLE6i9Rx+s0TkB3a9WY5QbnbaQ3eZeee1rDjy8958v4TnqGZGRDB8xPf/aDR",
+	"M/uKmXhamQrq/bQ8oa394Dn9bbFLiAcGTo+jGMGQILDgzBF/ikeO9oIn8EcsXv7TMsYcx/vvhlPmv6Q5",
+	"LmnpMZ9RlHH1HS3LYPRtW9HhDwLlTV2rfVvTYExII/mywoe9ef0dUmqtR1niktQyHdLDn+G5ahqKgLZ9",
+	"V6SmvJjT5Svd4mO2MOtb5jtcb0navJ6YbxVTCkn3gPjNyAe5VDOarBXuvlRzL0wR4E40cfgRDqi83BO5",
+	"S1zsK93kB92iz1M96g1JMRgzNPWsywNhigzYYIop9ZaPZGG27i7Vs5ZWBdGF1BCWkrBwSImHMTdVi45c",
+	"k9pkDLcAQRu+yBY3uDZx2XlNJc1xOYrNN0RiUFcDFBXJkGjyHcICrXBV1RwD4PKypHsqZ1dI6SH5eUuY",
+	"Ivcrd4BC6iKDoDrtbFTUDop+fBDLmuwxtRH9Lsv6q3uT5e9ZkX4OQMFK/XwY62zbeqNm/dnHyXV45TkQ",
+	"w5dqwrl8uXHdfOxfv9+TAynQuhvUHp7Nk1Zkxap6tw+aahMFRxtcR8qSb4kvA0cFmGjWbrjlhiS0gEjd",
+	"ya8akT6LQWGn/pT63WWDZdppRbf7CRfyCZZky2s6Qef1AV1RnXyru789lStSLxvx6XYlgYL9KQxpGKed",
+	"vkwmtIsOX6LVhpaS1KRYes8V/uuFBrbw3zB0res2E8lV5QuHTWOx5Jv09PYjFIxWsxgsZtSmWSa9NwTE",
+	"h+0gUaU6+G11AP1XhQe4dlRVfqiUP3I8TieBI6AbuseG0Y+ahavnf2wHbY7CrOaD7BNHksHMeiP1Fj7c",
+	"EH97s6HGptk5egaf4kMYs73AAbiVdU3wVcFvWBIjPcWH71wDdYul3t//4pgBx1hS3YJx2s0b44bv/C0+",
+	"Wn15ig+XO1yTWykvrpORvNI/CFTh2nh5gzx7azY6mgP6BXH0rrnuorvwlxbyY+Re1PhMBT4oYqqVJ9yN",
+	"Bu/iFrdj4o2VfhmaxbZ3Yn+y8/wB9up6qs1/rzz9w4cBfNVmv8d6iNSJXpomThc9apop0xvCYmiJ3h22",
+	"XcQUP8UsuHMkKgy5PcrGydCaS1NP0WCFRWy5rgX38OtsAv37N2HCTVLpsmWJYFlcygsv9zmEcqi13wLT",
+	"8uDusAktHl/Bl8sidBv/GKwr3Yh+WWm9yOkE9bu8XO9KNo7fawGa9qkW3dYXdE/lUyU0A4Cpex8dSdIg",
+	"DJTxeKlfk0okMbkrD8o6mtx3+y24chJyaq1dFdy657xGmCG47SEmGdYEXU/fcFiSdhZBGmG0p6yRZBop",
+	"quvhGf1U8fBS7qhYAilmZv52dqZPzWHn/sw6S+5uWo/O43z1AxG7wIl9UpOCSsdYFc6vcMjcB7copItr",
+	"z8fQNZ5DT6kcor/uO9mSmtjAu4mvDcnNilJeWfSXKYIwsr12rB4xelMPLT7rErg3mfGdvZQa/+swKjV4",
+	"VONUBphWvSfFgJZqiVvsVreEwVPPWMq3A4uDDk4TdDOcRNZf8jht3ziLKAhHAKeGGsfPCHXvXY0jBvQw",
+	"IVoKzzbj1CDdQ3VcF/aQ3e6mbNfS7Tgw0yxErfHNCeyL/nuvRo8yLG6Mx78kG1veLVBP4VYestLNabKR",
+	"nmbXe2WeYWY+Kr4zjzdTSHUDZ4uZrTfuBLG7rwXDehUbv7qTzuHmgP67I4DLK21N547JtqfMt9fvDY5Q",
+	"iZuCpBPVHFiQVUaRSmuo9S4dOrw7pLfT96rSeSrCMF1uK3nMbIUvxNMat3I/iEugP+TbZ0yGbAT42eCp",
+	"2GiGmlS81sdHxxIc6aJoEYkN9MCoyDO3YafG/9mwl1hHnuxq/WdjHU310kbfe5giSUmpilA4kNM6mZve",
+	"C+Wf1dKDgnarXkBVN1wXXSiIr+4H88DBeFmGcVQSbLT2hmxpPrw2hrs5uRV9r0ILLdYSWl8bI7KLb1+T",
+	"nNBKxspT85oUqCY5r4vIDV7y7TaqcrZ8XPKtIWLvcDD6S6NV6jZZWXtGFvHUBf+hXp9VPQ1k6r9tmrL8",
+	"NMi07Yu7WVHWIcMUXhtM9gdtprwGgZL0akYZ0hhgIrILeefpcjqqpfva+dEswq8OvRTNdkuEg65Pv3Uv",
+	"XcNQIM+WMMWepFhimf4655yJ814uukqEluCe/uLnx5+dfPv+1wcfT/R/3A9nx8/xM+rt9dyMkldLdzZn",
+	"0vSlbad2blKf6S60R/N2FUGyZgOGGsx8iluijO+9ZsZAizr+ayh3s+H1I7TSt9cKMCK1b8TTpnT6m/n1",
+	"q6edn7QI1j9Jv96n+ARPDEe/UR39KHurZ627eNBKfg3psnBk/xlyfIZUz2Ce7PgN4hupS8fUmH2CjXPA",
+	"6zNp2FVqZgRwDS5pO4co/boRfkEURhcjRwWqMC26JZu0z9lmkU5XGCmxkMsNb+qIqPy3xSgaZmKk7BFR",
+	"b+3E3Hhxqs0Md8t0qqyykzWWboEPSHL4gxoX7bnahQBWCCvSrzOTan/Ug4h+CxlZsfdyFosIUEaMMjvj",
+	"aKq3PlHpwa5jD5B39S5hBve05GS51b3HRxhp7DXpX9E3dxFLkS0aMBd6atQXC9gZzibKRZ5SHHi4vdFC",
+	"RlSEFagkIqCbVBwCnXG5FPg6XP/Ri1HErdd1IibCA+aeipLuLGGO3PZaZoGFTJXR6vjyhsVROMRAYIa+",
+	"OUP/rw4gAf+dEur2dfXYyPD0Ur00p2zbCbjrpYLs6HZnIv/exzAIlMqeEyannxvi5v8gNHzQc4jGP+GS",
+	"FkY90/WKZkHo2lrcUkO5Afid5Agj8Hp4oe97/GFZAsFXwYChdh7Pwhh/F+xafaKTQjOEy1KPIRCWiLM8",
+	"lFJMJKZlssHVTuE5uGymcOAgOWdpt3usZ1jSG4NK03MtTZw9UHOWebdiz4P7999PX3169d0+OrPuzGWc",
+	"OTRFgmoF7ILDa1e7E9Aq5Id06ltG9NO2h3cv32wIK5Rme43LhjwGQw+jPRVC/fGKGCc7LEbzZ4nzK4H0",
+	"e/oApq7keRDlsyaPjEa4WvPisMrQ6peG1PAfFZa7FeI1Wu0ILki9AoAVpgYXukwFK2iunTczWfAFz7F1",
+	"pYxy4V5sZ2jdI3kqjyztMgOZC0zS/oPzpTreGfq///v/HJe1okisJzyWPd7S4MIiLvdmzTT0sxX5IqH8",
+	"Vdvp9+QQIoTiF9UfMxwTxOcMbE+sKx3MYRGq05CoupOcAhTq0wkwhd6R9Y7zq7/yddTB+yO5MYDn/+Br",
+	"U5E1dFn+g6+XR8GIpxVGMDO1ZRFiFQvMLEKMYnp4hQ8lx8W8e8t5HRopaEGQ8ZTx2j73nKLXBLclvmhh",
+	"3n+QxOIqc1Y1KQUJ3mfd5XWKp+WEXkeggE2rN1hcJeyfmsrIBh61D9lC9XrMxsd20PYX3EJeX23KcDHj",
+	"G/ObBs1VpBeSVAENGW8tvKyTsfMei/oi1YKUzHNV5zWZ7d4ewTOmEhW0gDRqZRzcEKhLsPH+ngDyO9jG",
+	"BGokQaXYjQOoCtXqirIitdH36tsODEComqWBcGY5abGdDaDvsSLHjN/yOnBUsoLYtidVsPAeFldBb0ZT",
+	"FbNZIylXyM4ojE8Gr1SwMVn3OC4ye2jsdltS2HE77NxZwNgxflrjjRw9y5KjtQGjC4ms9ij3ZB7e64gt",
+	"/ec1KZD+9LGrcS53ZA9Wgf4B0JYlviKQXtBRwOYdBy/E+/5wyz/fYUkLpLGtTCiQ/3AfCDfVlALdWJen",
+	"dZDZ/Vf+KXPZFHE8Rt7YUzOozjDvvjF8Dr2N8Wik1qFf/BeKL1cVYaTQJSQs+8ZMzMltgUGfmm8h8fyX",
+	"hrBQ6YcnvNF7QhC5trVp1L/8OYzH6d9GGAbf6nVIAKnU3aNtfIEkh9sIs0OPXVJ2/PgixCkrAmJba9uS",
+	"7QjWDBsxfofeRvoS1itYbfljkiPfhAAISWEE87L3T6eh2D9ouJaFp7ssskX7R8xyUur/5o3M+Z4sGwbP",
+	"QWE1tCOwZinWPyljXDi92YgYUFd9Do4S43sjGoePXKYr1Ysrnv8IXjPgF4RLzshjh/SopRpVFr/6xkQ3",
+	"PtZXhPYY2VpChNZG3xBoXfNmu5NuBNVhVWLGbKV+NT6phfr7DdQS13/GSONE+DVAYF6LbFHzRoKLzpYv",
+	"V9tQ5zsiJNgcqsk1Lhv13/Z1ndSjOxML9QSHhUdrJCQP6cx7/EHnXjSi6NXLn45NU42LpjYBACTnrOgm",
+	"E33z8EGnk6CYUr0o+nn+fG8SKa296OF+IFU2Vc8/yoAvqIg4uirIzNg42orIc890TLfrYb7q2YaVtIrJ",
+	"Pa+QUTgwpB1wDBChdyUMiLDqyY7VI7+aFGhcvIb/UVbLDl+T9h4Fb5hGhapJBaqlf1Qq7ctTh6VhLvT5",
+	"DkUZ6OzBbfVufe/cFDSmnoYOHQebjMrHiOwreXDiz3XXRo72bqChGXmU8ZlaBPO3aRCqzbF6LgvWQHpn",
+	"46Q1PFn7sNCCGs5UWWPGp6kl0zBJy47hmUGxS7TStYR0Yq6/WeGSPr6mN6m21XO3/VhV766MS0/9Mfq3",
+	"rX1mrj6nFLVmplulnca4KDKc4XvQ1HWqzmaJmRfk5lU915cp0TJkTRkZFw2xJ/6eD0pZmSNuqM/nNTrm",
+	"EB9jch7LXb8nP8ht3B2RqqytrOJMNHsSi6C2qtdoYOF/gqqtWbvcITVBROZNTeUBSklp+pxX9HtyOG9C",
+	"BaKVNbot+RqX6PzVhXttcS84qBE6sImqr/XDnBVMjxZ/Ozl/dXHyPTm0vIZhMEWQ7wiuSW2HXcO/nlsu",
+	"/eu7N4shkKYtZ40wBKDrOsiZef+x88MCvawIO78wOSUCCQJF7NU0gYchbRTGa+e1k7JafPwIXLDhEXhL",
+	"A4f3t9cZ2uI90WldZG0HeoRyxY2QTwxQcbg09pEXK2u8NyJDfuUHqKMpCNTTzCFGEarsU4EKngNGtroY",
+	"IaOMM1njXJrC41CITpeaMCk0alKQoU2EFIBd4SKTbdidoli+I/kVuPYwZUIJ29O/s7+zSx3br0bD5Q0+",
+	"KAmsDjG6f3aGGlaq3zoBpOL/Z+9NmNs2srXhv9LFr6Zm5r4gBXDRQtfU/TS2k/iOHfuV5eRmMi6yCTTJ",
+	"HoFoDrohmknpv7/V53Q3ABLgIomykrDq3okFYun1OUuf8xx9j9Cye8ElaxE4fsfvQllQXHu2Gh+a6MMX",
+	"hBcjDPTXuu22Ne5iLpGjxIUdtMi1tvPhrVffvCSdTueC8IR8un7ZIp9QI8WDYJ4Qc85ORiLi5hk+SYSp",
+	"7a24gto5b9++Ix9iqjQwNryGngmcab/VbvkunWrOG/1Gp+W3Opg9MYUtc6L/Z8JUnfNUFaZGSzHzdmkS",
+	"AbWew2g4tdet20kvYZDZskU+STbOYtS68EgcixoLIhkr1DaOotTMV8onU1jkbnLeRHrlMnUlhMoLkOOu",
+	"b/u+KT+ibKXJ+TzmeNJ68m9TN4R9oVrQwg7NeKzfd+u3Oq3g/3TH7fAiCgpBMOUxhc7oVjkTIxGK4ZFa",
+	"vjN1ZwlV5ITO+cltgIvaLXmzBvLQL1iWipyYqWnpZrZKXqB+o+23e03/tOm3rwO/7+v/+2fFBLsrGIbL",
+	"JjRcNvqNk5DGYRZTJdITGmkhduu32voHaKHfap/oa4G7EpwgroJw3CY69US80fgCSFPh+IM1g/ZbYdm0",
+	"9HLsti/qXu8m9uRaiHc0WV7ZcLs7r9HDid783JtEsTShMcYDwVOd7U99xAr3n5Kcn7koYxr9nz8X0jls",
+	"XU8ubT856gYTqaUcLNLPXuNLc0I5bcpQADDPs1HMw0Z+XWSp1vAbIZ2rTEtI/cnC7NTtzLdcGl/vmFEF",
+	"gVRm2+nnYLla6NT7XP8Ie9QcRc9hW1btrh/89hvkMX3YBlvxTe8jSuYpD5n0DM2R7sacpaDymVgtlkRz",
+	"wW3Rdi1pBnOMpistbZRBJ/Ynr6EFWukOuIDXB1gmb+3nE3M9T7go3JDzsOUNLN1QvO7OOuTqLXixRNZX",
+	"vKHA8YaBeVpk3qz2FtXRO69hF4RehtfLOYvwOMDUAdRveQdjL1nMQhNh+SFvhElktZ/4nCvzDQz5WYWf",
+	"xs6AcTnndXjxjV3FMN1aMv2+YKKwL8V4jJNpscL+8gh4UV7yJzSh8VLxUNbiyMdsJgu5/X+WNi0SNx9s",
+	"WbrKEpUzuHmGgQymbbTMhVuL/GjsXm0PScKdygcpER0f3oV3FeuP5SXKCI2lgHrV7pzR8b7JKU3ZOnz9",
+	"4Le/ZcoE1l66vpdL1P68dp5pkzY8Mvzpp59+ar5713z1avgCuoY5uLa9hE6Esw8gli83D0rUU/l+WE1m",
+	"KJ1VVhwcrQE93do4x0VS1awCCdbjNSon4QMVjieTmBGB4ZtVjSjEGueN2OzOvPv8UAkEpmMp+dNQGHRa",
+	"nVPHS+C3glObzKpSBucReokUOLzwfsxO0QrZadPvNIMOhNkV79OvWr+vC7WNK8jzTHOKlHk5T1rx+TIl",
+	"mvml3QzapTTXYluVmA9MwmV+SvKzTdHBe0z+WrddSknDfMSBMbIwitQ+h/0zz608ptgXbcQPOhF0t5h6",
+	"0mn12lZyzZhKDRyt5be03WOWwKC7mnzSba+6Hvzd1dU1XKhRW3WrjfTxg+3y4FNCMzUVKf+FRfjQDkLk",
+	"G5GOeBSxBIVce5fPzFOhjVktcV4nCngqnl5A7jAg3wv1Ru9BbfTgkDxIrjpJChMnzfygv8alK5dFqRaC",
+	"xEx3hVBFIdlPGY3uLVl1I5qmmIFIT2ArNxU3RMuVohZMogKNNvTh1eXbt83XxeNkjNbxcpYdR+2GHecJ",
+	"aPJ10g94V645ahgPtJENx024DMHJYLjSXC0IMDE/fXwFmisMy8CEDDX0SAxGFLmJKiDPjNTPvzamkUNP",
+	"/9ymQwNtEbLONfq9FWq93hp9XtDDIvcobHTnSYCoCaQd+Qe6Gsx2+KK/+km/+psrH23XfPTzzhj1Usji",
+	"DNYgFIze0yLUHwZltGHtOCELW3QVZPRMkdcIAHpmngRmbPUUzO6rijZ4KWbzTCvcCB0kF+RkIbI4Miny",
+	"ylXuQWO7Rb7Pk71zD6tIIcHQuGfBEWa8DEZHH4s4FguJrtipySd3uqEpA9AiBX3RHodR/DLBLBIuSdf3",
+	"KzHNjDEQkOR5R38X0XI/NMsrz1jdIYANvFH5qQQvxxDUmEb4J4rjfnevfW47ZjYMbvb8pMQkFz2CDgx1",
+	"GhLuEG8Nve3QDOAkrah7XvsX/fZpv9dp9c4v/tm452jZ4UHcdyheVBL9Vqd9r9Grw0jbJwOTO+DQ32nk",
+	"puLpkDXY4QmTp3ItxFu9ofC53i7Nk9l8LlLFoncs4tRGNh4Vzp1EgV1ihBKb/v3VJQBYrU3DZlqva4LX",
+	"ydhR0HjP0aLMaLK0MY3GJ+yOvxS9YbJOswRmvg/2yw9GplUQKifop2zME4aF47TRl5uXgBzsix66Ivb0",
+	"OznlbNHYPS0Q4rULChsUSYXDbHtn2y/cGhSVuw+pGDMpIYoVzNtVddfQ01YovDNLZ7g7spXHuQbebE+P",
+	"WuBhtUCcWTfceuMgQ+VzAAO7zpq6kzTlZpfVIwJs99x1ByBBExKJ8im40RRBe/NIOGV0zqTCg9sWuSze",
+	"Cu9ICmHSWMJzwqHSXmKCGvP2VYLLS/jZ0dDosdzutRUp4Ym2tkJmuL4KcDD0yDDHDEy0hr9NqJW+pc5Z",
+	"WeRZKqtje3gvvao4dGCkqvus05OKX3EckMG+vJvrLRha01QPztQMSharlA43tCmubdLupJiP4Ms1a7Do",
+	"Ps0pXjH0FRfY4+mwuRQpa9BdlxnVyGmvS6BfbFlZyQ3aVt6saeU7u05KL2x39eDWWiSdvSTPyxxGan2j",
+	"+UY+OkifmdAyMJofqkMwOWBzAdK+htjKq/3VekZL3oBEtzxkLfJGSXQ77ORo8MhiykM4T4QPt2BPDfEQ",
+	"cVcvRLdO/zU1Cz+4cIKN8um60L4+GcLu1cALCqH+hwMJ/UdOdo2wjDTdwx3O0x5PQukW2yqVMIFmjHlo",
+	"4s4WNFE503hVuwwF6LLxkHb8puXUmmtlPGah4rds/VxvTS65GBZDpGhiid1DQdPvXfsmCqzlYyTYrmJj",
+	"RUR8NQf8570P7Gyt0DpLCB2YTymO/O5OIP+NyDAa/ii/dpJfH3NcB8xZYZz8Gsd8pfKplbJL6/Vls8oI",
+	"o0KZDOVc6lpEmaM+ohVVG48HQTEoisIpTSbVwS3aKl2hjXu4I2ZF3aVzFEscA8gq9GNAmhlN6AT9M5+9",
+	"PeDKQIQLfdh0bujiziggqP20CUDogCa90txOtNLWdUfRfZo7MyZ/KZyi6JSq/JJX9GJt9xqtdvcO4siM",
+	"/9ZFSfxcHqNVz1PBIMFyMfiLC8kozHZ7XyC2aw7yXGvR2FFlHx1Th3JM5Qq+yTEoKLFfAyVxK9UfSl5B",
+	"NQiZx/nnAF+gb4fCpEDyohuDqRzotoasDKCkxqI3PI7LOcJatx+JaKk1eJsd8SB1/xP06Pei6j9Yrc3P",
+	"TnP/2Zou2wkKumyeRmEGkeAiISrlkwlL0Y4guRxYU1gdHP4nYxmAG75hq4NnX1jDua4DtJSNUyanR/3y",
+	"dxBAJm9g0cGEPq6SCXweu+MnJiLUweVlFCHziNlEGhVNspxLsasoyYYhGZJwVVAyTXaBo6y3YR/CuP+H",
+	"Of+S85NgTDamC/SJxppyXHaaonc/T02cZsmN9KDNJjxNw6Ci/SGJecL68HgqYoZnCIbrFNrHGeR66Efh",
+	"NVakDcc84XI6QJ7nIQqC4c+v3n//+vMQ9GWTM4gJfQvKVc4dgylmmPZgK3G6iHUJpx2MpvGSjCmPM8zT",
+	"B7IW3Xq9Vl8QSmKqGLrP4NdC60wiv22AHicS6mExyXKYOUqGmDH6AyZL9Infag+1WFJZaiSZ/rwkMaN6",
+	"PF25hWRttqtPTTB5ZUU0Ve2R/JaTNxGbAZ12uNzEFFp44i2VCniG3rza5fZPb97hqv2IeTMofO4ZswOa",
+	"MHotQK+GVAio7InJK1aVHtNYMg9frHVylH+3SNqfDyMwOTU6Yz88p7128zSgZ81u1Os1L2jnoumHpxHr",
+	"jc5oMO5CkpGGkMGYxvGIhjdW6IJjEr87ELcsTXnEXAPwx1yY4SMz+mVgYQqk12CGh9F+UU5qQzIS5A2J",
+	"RHhDjKKkVzcXyX8XHD2TuWp2RXPGE94o06c1TsdB2KYXrNkZ9c6a3TBgzYvIp80ePQsD1h53R+c+Gl0C",
+	"U1UaIxrTJFz1GaGKUtA4Bqt2Fi56lx+EmVMwCLsfOEypOmTok504U3rTzFDNKFb23fHcN15/0Z/iymSt",
+	"ucypPim/x7a40W98jMUiXhbN/WmaSb1FkEOKEd2PqYnz1TctRZYSttQyCRFgkjKWkNgmwq4vofOgXWA5",
+	"KCf8d8/XkvqDi9Xo+dOzuz3ny/QPeJDYF3UCGNu0K8BNABZqQOadmvfaO09eamD9Bu+98xqA3Ts+BLfe",
+	"oUG/2yMazSBtQsud3R75ALfeeY2MDyzN/canPr25Zl/UKxYr2thvfBEzX1F4sFIdRRnsOR4yOAU3Avgh",
+	"Omp7pyg0rZFd2W36RLqtv4N++lIk45gjxcYxou5wOY65q5ZphdMpqBrDJubACFfo2kHjlFblQ2tF+D7K",
+	"88mUSyUs807MVEXO8evZXFmNzKbK1avQLfJeTVla5rHQ8ndpfBBCS2c1FRKctgJvhkerI+Zexoymutvf",
+	"maY+VKDROR+UE2+L6gNkWJtRIaH+dtmpaMpc7m4dm2a/xFf94LfrYwIKY8olhvz8nt1/j7GBvhGp3TDF",
+	"8Tv0tkmZhr3mPBWz+QYL9B29MRsnYV+UNfyMYbJ9L5FMMmt0zebOBHMpB8YmpTYt2BSNTcSiRYz1gFuv",
+	"cmNdQR8+YBcOu6k+LqViM9sNHLzVkrEP2WPYiSvz3g17zLSAS+MbTdjiuMM27zAowrC+CN3iS9ji0Lst",
+	"Z0GrPDosEDbP7Ko3rcykcerYdBspuVQ0UbtvQhsMQ+PYMDnlxDMb8+dRETVcZ4+/u6ZUDpz0NgYy9t6e",
+	"7LXbeyrNuq0bNo/kvzA3NiWvynEHbVTyasZtn22z37lSkXDlsd2jhv6koKO2yOtVT6Uh7ETXYR8ZnTzA",
+	"3KWHxv/AGf/AeaY3AvmL5aX9q0dmTFH9Qo9YVsev7ro0P+BLPRNKx4CvgxLnJqFKac0Nz9loggpuHisO",
+	"GoG41aMGgWJsaV3EQ9tOOIGbUkkSQTDuqRJi0Mj9Gt7Loyvyj+KKNB7EJ/JEbvWEWSjY6joye8PefucV",
+	"P7PTk3h3kdd5h8ec4FhFgx2f/8Y8dmmeutOrCXFwxze8s7fbuiM5zu76Bv3UR/cQViqNljs+fQX3Fuss",
+	"7/AQ5JAhHaqIB/sM+LUQubSGpzPJ9nj2k/HB7rbAzSTfboiixIohRw/i0YP4XDyIhEqicvq6NcK0j0Xc",
+	"fzyLTb/0JKThlJ0YVteNoU2vUjE3ZAtOEIG5JckNY3Ntrs3YTKRLD+oBxUB5qGeQSQ90PnbL0iXkaKQk",
+	"oWkKmlkkFkmfDLUVCAfzyKEL99sDe0MjT+N46JGh1U6GeI9GFFm4o0V0O+dYrYARDbRaaZNixkBpY1pl",
+	"0C0QY9cgz+h8KidNvmHLF+j5lBArAAl/ksUmGsC1t0U0RslCVV/70hf5KbceIGeWzyo1xTduAox009Oy",
+	"LRrrR7B6YQbr0xTCKSsWsq2OqtoOqdAg3MHreQzvkxgLybJEQWgAdBUrTNdmUJghrEuggFqKWzMoar9s",
+	"l0nd152SW/P5YrmQR0yayKej36BxDI2zMx8NCpo3qNHF3/RwGT26HV6wZo8GrNmNuqPmBe31mqfjzuhs",
+	"7I97NAiqHHVrXLsPjCgrrAq3dnl1Np2jeo/0zmTRMZ/ucLJGgx8iQuRoZpEeV8PU0wuW3f2CMb9d2cVF",
+	"D2ZkS+iE08ImN9MGv8eOJhj4xFdqrecekj4Z/ivz/U4oFglL4Z+sb3yMQ7KY8pith5PZgLOCo8WgeolO",
+	"yMG8Huw6p2Nh5zyS7xFRRQ81PG+tU7xshrTR73grv+hxgkyCHSDFjhCG14tYrr7dL1837/58d0DccVWR",
+	"q12hiqrcpwfr5ugF3SErSf//OIvjwrgRmrK9oePe7tBDHHh/NB5RoFwGByIqrnA6AGGkUiCkAKcDOIGg",
+	"UIQkw1ev376+fk2qT+WH9Qfi+M3HOhIvnNSVlO9dDsJ34Nnfc/+VT8yPx+WHOS7H/cCijUcSh5ThNhOr",
+	"Rnq/1qaOCRR0G07RWEwyU+nCnESspgIqAamAeAAAEXp6p80YlbpBWBhGEvZlzkLFIiOUC+aUvbNFPoYi",
+	"ZZJMBKbL+/rVgU+mLK3PKyw40eQjkP8D+hR9eMBMEsfcVPdy6Wy/NujtZKDUWIEr+rTTsQ5A8CNjdkyz",
+	"05xSfpM1236763f8s9xkeQk3kA75Tt9Qdh7jw3ny80DqgWn0z1o9r3GbDmTGMWfK+HlX2nIOXvG8Leju",
+	"zj/97Ydr/LvKX73yyYu1T2K07Gev4QZpEEJVUE71Ms7PRHHQPWecDczZApQDYOkA6y+zJGQrlQgGxrSd",
+	"gfvk855oBkthU6ofTuERuXZI2MOhKrL85s6iMZ9AtYY9EAxf9wBlAl9Qqk5RB2dXNLmRBeDVTTbdGS0d",
+	"cOUnlwa4sByA2QSes0OEtBiYcUV+uMKzUST5FwlDjxgNp0Qt5zykMUmYBjTdCJ5MJJmKOCIRl/OYLvEx",
+	"j6QsFLMZSyIT3AD3IP7yaIvBAYv8Q6lIxwMjHuJ4cDhsOzCO7Y5ZqZkQDPOWikkF34NO2+PBtebrp7DG",
+	"YGFIdHPtE64leGe7cOe57+sPT/lkqj/m6Cx+rnja/Qg9MF8tfqduYM2Qmq/r75W6v6lvpS59htOn0rIE",
+	"Qm17xLlp7tmMpRPDIVJ/l52qEZOqOKW3qb1U9+zdfeRAcYvUJUqaJXEUCFvi0mhyU0DQZyEIbtNmeblu",
+	"pGoyG35VIOTALskPV4b+QgO+CyLhkkwZjdW0mBdjI6mTCHy6Mq8cg4V6zcuHroGWDGEIVaGzOK6D+B+u",
+	"YO1elXv2cISHZaH4LXtm+utnr9yWnsb9balNCJrkHU+4c+jZCaYzYU6M7HplsViQM98nM4kpSStzshYU",
+	"cgg/1w9XK1Nam7pdvOuIS9viZc1ouS2nlbEfrh4Pj9gXxRKJE1YHSFtc4x+RCcKEJOHxsEvATUgkPHDV",
+	"xXbd7hCrzou1NgruPVAjMSqPS+sz26hMPrrjOtvkuQ7qPNd+dDruhsGoCZFl3bHPmqNzFjTbYz88Cy/o",
+	"adR5iOe6HH9lmyvmis/4L0Z4mGCz1TgevDynqR7MeDBmKpwCCpmTV8kGeTSXjb3aHi98WrZ69WcB7aBF",
+	"ZecfhgQ9vuuv3ut+xWjEEyalh3HIeqkdHe+7BvDDyNkNW9zuB/a8o5qyGYZ4AibrQqRQBRfVGDjVFemN",
+	"bJHht6+viXnTEOJiEZEU5XFt7c3v8MMPxRC34I2+df+ajR+5fqdp1rZTJd3930ndRuzxalHVw1Rt3OJR",
+	"voxNuVTpIW+HyUEscCeJ1PJmOHhetsglwbJz5JbG1vmcCBemvULSHXOpat3DzjG8MfYGAk+Mrlg4joY2",
+	"PmZtQG/Th41lAULbjUVtJNA8p2re5/Pbws6BF3OHG9+Px5KpxsODaHCmjUR2neo3brlcK81iDIG7kht+",
+	"Na7a1MaF4FSt/SARlntdLqi9RiiiFeK7WRYrPhMRjfX2sMHwC55EYtHoB+1ziDgveKOsvTCjX3K+gtPO",
+	"eXfFSwWGSnVvLMcd+Hp2RLdn6eT+YwXnuFILaHS4s7JVqDUI9EhOEOP4WFVm60snGHCxVgZaDDycln8g",
+	"fAuEvix+8OGWQmnLrrb7H4zNJdpCtgg9HvaXc9x5Qm45WwBE6ubqBwpnTDnxJOzUpsrSkdCb3no2ek0p",
+	"koQpcG4Efrvd+Hz/vejGZ/kSF0LtMXqh70dNeoctFpZX3mPsrYiFMa3fW7iEthTE5Coz6xDUk28pp0Sx",
+	"OJaEzmlq0tG4IuFUCKnVFdxwJnev8ELLEsmBixfTijw8oAKWamN55YOAh1r2+2SUwgkTaA9bd7Ht2sPr",
+	"s9kx+nm9xjIkAfNE8ogRCodll1da0/vfKyJDlrC+6ye5TdGjyhPjnTMO1hDj9KLcV+u2OcTSrmxuJ4br",
+	"3JYP2dnY1W3bGu8CW++4r3fa18URe5KNbVbdVpGpReKMKm2AzIQ0Wxk2+MpmrhKnYuZOlKcs2bwdP+QN",
+	"ejgbdt63SqJXVw2pcObBJZkIERGWiGwydTvMFI17wj1mBmKb7Mw7edxhO9EtF5bX4beXO7bYkAJvDmoK",
+	"WwY3lq3cpbcXOK9dhpXdY+boDc7XWBJB7JgiShCaLK1ohcOTLDZlP5y/AaNDYcUDZSV6y6cCGJUFNKBv",
+	"DvjgYzYgDdLRk3C5ms8uMa+pRX7UwJAI05EZY1pPjWMSsRlNIulhdrnedMCbZ7ElNHuvcApVQxhjfofp",
+	"ajxOEngoImv8ljK9FQunCQ9p3KjLtu6sZFv/OF3aAFsOwbcRS8k45uEN5PBjHgAbK8KWjIgkXv432L9s",
+	"zNKURYOq88JCWnVeGqU2g9pY+qtW/Of9sOf/6iF1p3GPXsc2GfOIQaBSsHHMi1TVpuiI7wedoPjL+pwE",
+	"vbNeIfs5h2wH0gUbx2+3L8oGUI7gaP/UzEDVVBXPYu1ZcKtHPsLnnNcYFr95ER5K2S6T/5hxl1YB1Otr",
+	"w/nsBrttvwl/9oewxzTer3Vq7KTOIwnMupNjIzF/tQEXd7UKKThkpWdYvz0iMUQaeLOdQQg+9erI7dqi",
+	"uEakbC0QYETrJZExlVNL48Qj4D9jiYKsij+1v4HcCYd8KyojuLDnFA6IbGkSG2uyY32A9kFSOOntpAJV",
+	"IQDlK/iVXX3FAiVuox+0eqx5Vvi1SI/b6J/CjyvnfDMaxx75T8bDG/QfaO3f2NbY5DyP0On9K3MmBxGb",
+	"pyzEajOWh/jefu61aCC/de415JyxKL9y4UrHyNUj9eIvQG83sGyAK78qNoMFn6VsT0IV2BSv4KBzo1/9",
+	"WFThueW5Aa2WgbQDet8L4RrbjtovyS1LIx5q3Z/AKocdB2QrLjIAymeN+S0jWLNOtsjfIVStTRDjA/In",
+	"+whSTro4RAxp65n7euRPhJIFTbVG5gEvAgm17RfS+AWZCTCHaEJ6PjFGBNB5U/QzppRLRmhCaMxSbVSJ",
+	"OrFRiKd9pBN/+CQKn5jdgqZnulFitLSWo6I3jLRbpwEBunF6y1IU16txoI0PYGlgTGDqDndT01ngCM1m",
+	"IwbcEaFWKCHYB9BQTVMmpyLW/cb0YtJu+RKO6nACXERjL79iQxeKzVcpD6WzwDCzBTZNv+01TOPLAqjR",
+	"170zNEiDlCqmMT+EwfSdCSgHNKHxUqNKX9sIMhYL93IbXxRURXP/XD0wWvuRU5EqR+nYghgrOxJ4QGtW",
+	"1CBvnB0h9jfSa/l/gspe5qaVbhXvkw07bMuKd4UkwFfZWyrfZObEs+Nd+SLTJntLzYugRY+e3Ly+V2pk",
+	"igGKo09rM9D/TxZNWDVsrqJ+Mey/Iswl//UB+B/zW7axuuKMJkvneyrwGwC1oUYznkyQpI5LMhMzIDlE",
+	"z5itSY9uLBvy+WcT8akF3iiTSxQJLfLyw6diHiWRPAkLAxULceORUaaABpGgF0xq8JcsFEnUIkOHHHn5",
+	"VEfeU+L+qZMLb/kte2fQ7sESYRUq9cNIsJrjH4Z+IDHzIMpsXfSg1T0v1CSvj2KvdmnAuzEA/nx0Nj5l",
+	"Pm2e0U6v2aXnp82Lkc+aftSjpzSg5yNLzZKq+tJe7VbgB/8spXEX7ARLmrMjEYzzrw/MEOFng9YFuNtR",
+	"KV6XOQXh1uhrO2KeDaD4Ri5YOq1AS6uZSJfmp9mo0e8GrU5B4hRL6wbtVu+QgPkWCknWqeB6qxzRcge1",
+	"eGE8zSMGWAOog4TlXwMxtxelfWchDBaWV6s3g1t1AnfmTnlAN4d6ge/7xLBBSgOJiJB6KEZsQpMWudaf",
+	"AZRFKJQegWq3xOyMFhlmc3ALmAt0wiB9B47ggW5CjPOvUGXwu1zkHc42sDxkOGUab4tKJLwv8H2PxFo6",
+	"tPNcUvNNIDfD7qOq727ARhM6EreMtFfIbehNrfPHFkR9zARSPfo0jgfWLCpE8Jbm3aAt+F7Myq1yW68B",
+	"9qawnVpV2m+ddku6tL50dh60e6uK/AXkJkGBXcOHWQK0dj8I+v6FK16+ekCitfYLv+s1ZjxZb0Q7aHtV",
+	"oc3oSAFgxals9M+6rbZF+VzWBe3z1RJIF34XqiitLs9G/+Ki1b47JDjnNZz/yMV0HwOkX4rZXIOIxuoc",
+	"yAxmfg2ITpm0uFzN1YO8kVonNOpmHp0nizlOKSMLKlvkjaqhY3T8keCrmDAlSdfv1JyDypLn4RHpdwpv",
+	"JUZzwgq9I8YSgqMBh5a3XGRyEFFFB276qq16uCcUsSXHmLOUCzgTt2rqwFot/Yt2t3XmNeDMvH6POnLf",
+	"/JbOdXDeB1RqdU3az1qd7KASR/BIk6HOuhUeHlQkJB9bmME6tEjYAgnrj2ixRaXTg1RQYqpKgewOEnsy",
+	"CRVRQmpBIzcavxC9i0qKwloH4mZFQ7PL0hq9+FbUxmKxYFIVEhydEhWJhFUobi+0OWsVMki60ktfq1YF",
+	"LcpRFmmlLY5dC1q2JABPJgPJVDYfmvIEesDFmAzjeDagcw4HP8P6bEo6Ydd8BgQT2zJO9FBMrZeg6A52",
+	"japJ/YCg0FLWh82JRJrTGf3CZ9kM/vJBITF/uuMznig2YemjnJ8lNF5KjiwRQqmYJSy8GRQcqEGlD/J7",
+	"YdYFlzjZKfqnTcFJfBg8kGYpDOyag8R1VPZys99vnWoNaUULOgf0Apwvzl8DiUbW3+H7Qfkdfqudv0Ij",
+	"DkuUGYyiMe50T3QfONWzfXHn4XQNYBhZZKYIXqnvs1QkK+/ub2ifVj3LFy9Q6yxf1Lpo3pWBGA9MZB72",
+	"yVL8B76v21gcnf6GAS5/vN06Pw/WP972z2q+beak+PFD6qkfccnUJ/9N2DFD5vAuCGacmIC8E/F1vLUF",
+	"pW2zw9YdjxklVv8Peg+GqP3pfw+rWNFLCfy5D8L6chW4Ya3/Fg186yKIeFQh00zOi5YUC8u6bH04LQKT",
+	"ZdwV+qEVOeecEuAVgG4kQkHuZEKyORktSRhzPaVadKZsnEkK4SMjGhGIPwCaEoGuhxYx5L4QMYM9831T",
+	"IagwLlggfSZugRerZQjecw15WI7MLPrFdzhy/Ggm8cE0f67Bm3Tq9ZO9HVwa290Q9nCuxi0BLggzXOuA",
+	"2Ot3/VbQhtah9LHRgkHQ2d1vUNqnex1Omq7cxwHiHMnQxXZ3atpXvj4VWYpnmlXGy73EgOlonRzAn4/G",
+	"xxYwh39xyRxCPiGMA/N5LXZ/MDd4pvKn1hcxByPnZBqCHmZKSwhIXh4apnIJSGdLHWEUuSnlEdIUGMxp",
+	"Qoavr+lkWJvPYduwTe9/yyhgY6YIulhyZveNxQ3YQCTxslrtx/gno9yPhIgZTQ6T7b39zjfj70XC3lEV",
+	"Th8hOTx31EB4EwncYOV1u6qywH9txDSZZMZiaLCk4TXGqV6VCb3lkwLby53XCFOG9RpUkVQl0HjbQVKV",
+	"/J6R3gq7ENU0vLV4oJDGMzLnsVBkMRWEfQHuaomeMK18CJbdItPtPqXIuDTHgXYhWIIuOleUJ/lAQeyd",
+	"SilXxlyLXcTlNJsB7DaiFItJlQPsGj+JrHAWDe/FoFM500qQnPJ5i3ycM3oDvYyXsM94YkJKJNMTHuLx",
+	"cTaPKoa7xGEDhBbobbKLe9+0IrMf9dYsFP+v9lYX9t+UUSvV9X6vqHEwpcmEScwJc/gR4tVWaX+uBqvq",
+	"r3cwmm+9ERaGpOKGrd2ljAzfjJt6UzVhVw2RPvRotxw6eSoHmlUph9crRRz8tF2+eTX5UR8VRneX61Vg",
+	"4QtZrnzRIpcJ1sXJq1sY1R/I7qHOETixQlMirJrcHoDNdOohKUYPAOCHAOVvCvz2RS+cnIMkJpWOQGDx",
+	"GBG3WiTcjN8Dp/goY5+bjF0RsfsuzW1CNWELC0tPGy1/rJn4DI+5YWfnYu0+MnX/4yp47sTECG4k86iv",
+	"DgXRmyXezX5ZOVtQSSRT4O8zcfdF/k63BWpK1mPjiuL3cUDdvNj1LGUq5ez2CO9HeH8UeA/L6+voPNsM",
+	"gBVDdhC7ohoCecIVpzH/hTWdz2gbQ0MFiCE3AgTzcAWMjvYPa4fQCeWJ56iPuCQzLiVPJi1yxeaMKsPa",
+	"YMxlWwSopoaqbfQrbMbjg+Srlf7trwFjjmc8KJV0cmS/EcfS84NJxiMsVnJfvEQ0qULEKWPpOItJzJWK",
+	"GUnFSCgUTVMWz6XN/tRzms0fCxjfZbWYaBvkcJHF88Kf0D4eDsIpTQv17mvA8l3maQPW9hEOz/B92NH7",
+	"gaHXWFA5MOO7Jz6uLcttSLmmCRyRchNSvqM3jMgsrVSjCPvCqw8eDqY+mnDIarB8B/hHCwApFybCqUJz",
+	"xKJmCWSrtgiWW7vhSQQJiHhHSBPQJqGM9eWHN1j9lCdhnNWRxHys1CLv6cSxxOy7Y8TufMxMOd0CDzcP",
+	"69a4LLvG9KgqQdY0usE+cGifWVMP76drFYdkJxc1ci6o551+fjSon+Aw1tSUfASd8r7A+Gu+ge42BYxf",
+	"r2CkyCBEJZNYUmCcMlAhsTB/i7gS8FDQGUkq8shxA4lkRpckwhqvQE2CeTAQYMRN3IoiY70kPfeKVVmi",
+	"sVbfNmL2JLYSX1/Bb4+vfFq3qz0FrlY694KnB1l82M89gMgN2nMGo73dgX+0CvMwiYf2zHk1FBlrB1ij",
+	"JUABj+B0i0eOpjJLbhKxSDwyo/FYpDMWafsT/CcrYRSl3b8hpuxA2/noaDs62h7T0fZVzlCOjEMbQfN9",
+	"wg7qxdsSQvYmcoSk+elCBcNaQYXYlWOt14MATvt3UMm4Ns9UfVwMKGsQYzzmLDYxzDEGvbmqifJFXr1F",
+	"jP7NwnWX4H0UQTh3pCa9J8H6jCsCZntAxCfY8o9gS2+B1CkcHLHEQKo2aioDGvYAxAVNZ427fREIO/xE",
+	"QQYGUH9XwrFuJr+WXMRl8AcRjIRKZ/Itfme2yNGT8gShCSB3njY0YSsNyiUmFhk6ACBI1+aP9IqV+A1x",
+	"m00owouQdmQjGBbAYHKZpxlZAnUKspNLMszygcHY+IRBYiomutRHu7suPFRErKbY5BQiK2k2j1vpyxH5",
+	"lbJ6CpWPGyYTx7QvnLLwpio/MWi3/A4wPD2cxMSA/mWipqmY85C8tE3Jhydfxl7tgMhiTUnXTWNC227O",
+	"uFQpMI9v6+c5QrrjPnH9NK9ogvxoxlQxqQr9eIc/k8s3xR5kxa34ecfszwp2g/buAsU8tKlc2pGxZJ/Y",
+	"aKSanhdAoIyZ7ofHol21L9xGuvodAmGexFlMrO/4li6QKLGSgLkA8j1g1c55Wy1bQYFtSiRMtsj3WItS",
+	"GxPyhuXVlvvF0pZ4Bk8jkgjbHgO5sA+HlvYASigkQhEJqhfEUOhbVZ3z6jKO3Qg/EgmrJW9yuzRik5RG",
+	"UIO4JtWxnLwI+eYAJDsg5TrhdreSIOnOs9zRa9/rBA/5XM83WfgWktwXHz8d3YweTtT7W72/2KIOhqal",
+	"4q1HUNpZiWPhDcnmwAgcfx1k0qupXqOD7GmGBHZl5LFknQWCUCCncwdXPCUym8n1hO9xSnPK4i1A8RFa",
+	"9/AiU/i2getsMfW5ikn/tBu0etsyn31/79znNarjPNG5IiF6U+6zhb6aJtW+Exn56liWqr98KHCB2d2G",
+	"LaFZgkcw2cbJliVFciKcQsPFYHSKrwUyv9p/3m3gnbf3eHCWtmIm6kvrRuIWnshd6oTwqFzau1wOxNWA",
+	"qPJT51/ZyUtdVdn68yOXpH3Mah91hqYbk3sbmliwo+GVKnfkBtj7OUvKxlfRfNwTY94kY7HNejqeUj3H",
+	"uhiF/fVIOFVTB7AKpx7LYtMw9cJUbYihu+6AKcVr2pyKWc49SRKRbGXAdfbT7x3f1sl2rVrW6DcSYUNX",
+	"TSm2HpGNooHFos2QVFXtZx+z637WVB0cwdqBdh8B6ZlaaV8fl+w22JAWaGvGrJRUQ8+OtdjQihPjMUut",
+	"fx5rtZmqbDyOuUiMFrnVoW7KFT17PDoAt8zDyWKsXvTr16jdVlFBbfdaaTyEMme/NgqF32zBBVg/YHz2",
+	"vEax9NvaDacYnlGBxfvTpxTX4ybHOQ76EWefm4telfDrMHC7h7m6xT0GZdeLjSQRj2pdYxjpw5w7DKN6",
+	"rDtsm8pnXWG/f43vKR1yG+rp3MtJdy8X2ObSjV/FAXYEq4d7255UWYTyRycjDkrCVvaIH025A5vAJxZM",
+	"uuNAMhOJmhIpyJimBS5zZCn8ooj+CllwdCaO6ChekhGDhJZs5L4C5IRTmk4YBGNR81aemPNDrgp6qLZ7",
+	"M8kiA5GmcjiRcz0IMqeR1feYhuXnnIupiBm+fgthxd+51aEeiFGZEoM5Xc7gdlNi1oz9oFAZMg8kPD8l",
+	"f7Ia+YzJ6ZKEKYv0GNCUQbe0PsdumSlinhdjNABL5/NU0HCqv4BU6hpq7TcLxRroUg5SNqMci5wHWKdh",
+	"EGF9QQuFnbwI2MovfqB3iS1RhjMo3YnDhOWXtFFcmPDBmOmr7vSh0W+ft7p+z2tgaS73XEdfvSsWiNer",
+	"aqD70uh32q2eVjjtFd27Ugu7uoVaDMLoD2ZMTXXPkyyOd0bfT7pBdjHUwK7++PHMYQdfXTGhD+ZwBepg",
+	"sMl1SsMbE9uzgnewPPZU1hDu9oU5gA+o+TLXrc0LDgLrqtufGkmAKfvT9UvHmK0fGy0dZPVNqnSWRAaG",
+	"uI1v52nhLCOvBIGs1SQWEw2J+XMQ+m1sc7Y0vyMDLBnaFyHpq/F20VgK3fhJzAxPthY1IlMvyBD1u8Fk",
+	"roZEKppEFtcLud3mpiFUzCXvLScQBOy5sI6bRCxc+LoZP63d6t8yCcpr1+9uAdxPpij9RqW1EOmnbL90",
+	"b+qIZQsy9QnVUjkQ482xXutgXC6Q0wmu251+76Lfu2hdXFQWyEHwHfNYsZRFgyrt1B1mZyhafm1YpdTv",
+	"9oqFJs9toa5Gv3PqQ8GEmpiY3V8Q6XWQP9JpdU69Bp9hnHu3VOeyi8W8QEfuRM5965dV6Q5KCLxUfNHq",
+	"4XTPX1W4bZv2gHyzKusgH0b0qGY/PwFjddI/S5yjJxQxUy6V2FCA4bpQ5hYb52JlikdCWi3TVkJElzkv",
+	"xlaMj7mp6ADP4wsR7etwF0biO9PmLbjrakfol9eBrf6tmr67Uyza0zntbanZ4/0mYb8KihEEIbeloHRD",
+	"9YEKTTvo1mnaQadRwOSBW2k/l+F1/amS28K2poS8n8t1EmxdHMrjpQHeoHXma1V9zugNXBpEdLn6mVqk",
+	"LuLynVXwix0YpYzeRGKR4PBUSI1VSVHVzfL39VPbBUV+zQoKX6+9UoO2i76qFnXXilfAU+Um+estOq+W",
+	"XJ/3k112U9fxNcEePpJrH1QSIb5rDB8Baj6hHAKbf/O5H95SJm/6syTzmAK5nWEk0CaQkVA2ctw4G/IC",
+	"vZa+YCYg744m5NwnfzIempdgRsCJoTMkwEcJzxcNEIzkwp2BPwISDNcFn8CsWWPJ8Lxe0Au4YBOATA83",
+	"mx4wCW9xuLZVs8PPFk5E+7aNHhmCn0b/Qyo8lYM/EDuGZKWvz0pqPZolkq+6MmTCEV5wk0Nsy78w1oLx",
+	"TvWx1JLvqgUXfFIXp93iL+D9qjAxjAtKcZBz15ylJIA4skRN4+VgzBhEg9i/7XcxXMN5qxxUe42UKmZv",
+	"A7jPvWTdi945FLaPBno9DOClIJq8BqwD5/ZLWcIW1BEDohuv2Gl7reyG6xauY4fPT/3czzan4Y1JOU7F",
+	"mEnJRQJZTuYH04+275IL9KrbMB0omXabj9WfsH1gW9mVX/oS7Gj4CtSN5YXBh9e4Vw9A4bWXcXTxClTQ",
+	"M7hzL19pQQPC+XHbaMon04E1E1AzKRZHPD/dV/IaLKmL2oFfj1bjc5PVRlY4/xuXJGZj6+SbPaXoFpN6",
+	"LkZTOgOaSI2TEEtSc/CzReCAVAWKiGItDTwfxAytGzZXhEoSxpTP9HNKEAoeWQ4nL8g6JOLYHuo4Vx9K",
+	"b5vBpS3CURZNmGqRoS0OyiNTWjamIxb33ZBK3Vy14CGWRNWdifDvFnkNRrCV0CjekXq388oe8v9lCFEp",
+	"Sgw60fCv2BKpe6HFPtxTHXskJta1eP/KH1YynDtkBvXdavJtE7JsbKwma3aKTdHGrb6zHHRTYZj9J6OI",
+	"oI1plLcXGdLSZtDIvWx7erPeisnrRFmT4JE5MADs0RdtBykWE2w1gqrWFPxO0B34F+3TXmfgBxchC4Px",
+	"Oe1FZ2GHXYyCqEf9cZe1w9PRmd/wChiP2834wldYNR432cQO1RULGZ/X+v5SFor0aVnhjjwJhxcFVzCt",
+	"D/Ia7kmTgJifMj348sQop7V228dsJsvmmj0fsq5Eas+jwOJaaMmgBBxgRSRmEogk8WjdWm0a0oc//fTT",
+	"T81374ZoLPl1xtI7bN8VNHeX6CLTGPf+F2AKG47K4lGgcVJW2USoXNcYRJ32IdJkNJqFVLGJSHn9cfYc",
+	"jlVWj6prjrnvPHytmCs+478gZbrMJhMmbb1wLfR1CzmNB5Leoq4btE6heiiVAtVv4M3otq2hDDVvZzRi",
+	"WvBPoWwtCljMrdWiFUgz7YcATRke9tE0IkbegMEdpXSsN+Fnz3C+F8lv6s6xnEdyT5/ZIxwX4bZxdqtt",
+	"ZaPkztx2pmTDDu59qOQ1soT/J2MDt2MMcYMS89K1FU+tiRfTX9qoJgAHRnEQzYPn5edAMzL1PbF0+35C",
+	"r7y3a+UeEj+BCNsBp/9OI0eEfXQ2Hkxq6UmBtHBiwfKw1kpwQqVkGxyMtsAGBLUZ0VRKL/BsBVuWKCg+",
+	"ayrZXkN4RQxZ5DO6JCNtscxGPGHRCzKE3Te0ej8ykUFLrLmgwilS8M08EGzGU1gqxA2ntmvyLXjLpbrE",
+	"Xu3iB8QBcG810mJZJ8Ts741d9yQ05aV9quJArNgKEPY0js0wS0b0/HtEMt0RxSAWJRSzWX39XamWMRvA",
+	"sqkRtT3w+aynSGxrliIxo9LkklhxI0OR1kt8ngysHbTSGHdi6E4P80Yl2WxUfXhYbJQNpdEWPg9ZEtY2",
+	"A36WbACv32ve3uKTVU1xx6h24StBUqayNKlvxoyr6kPVdvFQNdDzs+1Q9anSVCw+/Gz+iaZgb+SHwThg",
+	"zVPaC5rdyB83L6Jep+mPT8ftcYdehIG2cKlSKR9loCKthpa7jQTO8nljnRCxoKg4QsTVs+RJLBY8mZAZ",
+	"nfCQxkQutN4P6zXNEqb3gNZktDHl4rrPTPrLjp0orZ4+tpLfMi2iZ1od0PatohFVNK+xoyBREQRTlCFv",
+	"1VzEy4lIbCs6ATh1ze4YwDbSisGFV9zB/Z8bY5ooKvUyisVioN/SAB4qBXH935r+685i5yvoDlcGsv3P",
+	"LVRWbrT3TsQxm6Y6Aed9QYbgsjqeXFYrE8FOjt43eo/OWKJwSB45HcdJ+IISYsTqut6B07lH7LpVPE6s",
+	"fVLvKn0rxA2eI1LraYRnPUIjOleom4gUiE0pVPIEJyKNmEeoLQ3mXohV92kciwXDoH2MduQzRoxx1SI/",
+	"5iXBdJeWNtF4OKNfBgvKlc1QKcXucEnavu9ID7GVLfJeTVm64KbU4kKkN2QimG62t/Z0Oy8AQaMoZVJq",
+	"a3D4ViBAD4licSyBGmNMU2wikM8P30RsBlZnuGz+gy2H5IaxuR6QFEqZscixekFdnxHTqDGn3LhtX+Sl",
+	"mG/Y0gh8Q0ps2cO6/kWVvvWtmUFYHOsq17YK/Hm7/8GWRmDdu6jzqki5h7iYp2zMUqCOhU/qlTLQ6D6i",
+	"0hHe4tWCbVe6PhMRH5t2uiJeeulY66+HfxZXUqPf8dF6NoJSb2xpYpHYQPJf2EA/MxtpBcFrjEU6A3yf",
+	"xCPd6pgqfQncLCP9xG26KnT08zatPfdOz1jEM2TgZVo6azNW4kkkyvqY3bK42WnSdCYyVHy1gGr0nWja",
+	"TzwcsqASqihWFlerHyZvw6kFWRo3+o2pUvP+yUnQPmv5Lb8V9M9PT09XsGoXheHEvve/2Zc5T5n8W3B2",
+	"1umed9u+/6/M99unkk8Sqg2xv9mGezjHK1NamHc9563uLqrIPGW3nC3Q/bGxa+bO3XrVmkNSyrq2cufd",
+	"Qy106XRt40sreZzyXVXIu7u4gGMZt63sT3qt0jSc5gf+vh/oFSqKYQBreXx4vn8/rS3fKHdVtBFtOPN3",
+	"ss/534rENsa7Yy5iU3kyFhDEkYU3TNmiXdQasuwLagkD9+ZSO2GxQFpn4ZMnGgV3m19ccrYtZn3lbd+d",
+	"pt1KgwjFQY37CW19K15BDWz77fvs9X3WnRt/o+SB5bsXdn1gSbQheQiEu9ZDRmySJSDKjagndKystYoC",
+	"X4vSKaM2LN+K+KpsFpYyONWVNy6pQ3fFOWNQ0di5bILfPd9WN+Hu/np5e6fTLS3drmxrj7XT/+hWx7dM",
+	"q+FFF+AYojiKmvsedkjd2d0mQwTlSK0jtGCFGJ8YOCPBDveKzdSmiG6n7oHV+CPMvwJ/0NAjI62Gg4+z",
+	"ylua0DR1NFMyixXRkrFlHs8tD4gWgZAXkUwQFKALRAlxU6Wof4Sfd3ON/giNVoLEQgDq1Dm17J87QU/P",
+	"eLY2II93dNIenbRHJ+3RSXt00up1UcL8Rh+Ix9HgkUpjzWQJIWfGO5HbOTiI+ym3KB+uQOZs89+aE7qj",
+	"A/fZqVIfjRLwyC5cEWa2peu6UzbXe7fehYtVdUUCSo62VwjVOsUMLCSMDeW5AtgikMBvi43DI+Dp9LTF",
+	"CJUyoS4vODK1mjhaKibxnNhdw/q8bzC2ZqLVS2I8HlWq0SfogPVg1jsggVxtTlN1opvftHiyxybDLx3Q",
+	"+QWo2R6fRT3aazc70SlrdqnPmufjM9r0w/Px6eiMBuzC3xHM8+DN3HAHThboCJYhtl6nnfxNu7TN+Jty",
+	"8k3zMcDNPb12u3zPee329Ad8su2qcQjg2nUR0lBdkMunrkN8NHyfLVpfRpHGQqACFvcG7Tp7l31RLAHW",
+	"yArQ/tXixcaC6FdsJm6ZzK3zUioCUWLC4JAItDkNvIjwSeTglvw4dQhuzp0wzFGBq0wJiA2iScjimEWG",
+	"k+UvXf/ir1VIjSWga86a6iqPOgdZBfudQ8092O+2Fh19GJCbGtG2GbvrwTuDF4wirovN/tkJxPMea6b/",
+	"4YDJllo32/5xwaimwvrHqVgUkMYWgcCTbqkVRQ0eXLbIMD/og1B3pFEXScggbVdlEi4P3UHL0CNDYI0c",
+	"4l2IRsMx5TGLhtXH2ur3jTLHs9LfxFnpugfmWZyeHsgP9CiHsvNUTFIo5RtgXvIf44z2aZxSe9lHmylu",
+	"Dcz/ZkoiHzWHvSq57Ks43CN6MLdhTtCC2JhxPZd5CJ5IVg4cTQYdxvstjfphy05p9QOO3I1viiZEZEry",
+	"iBGHUhiAGOMLLAWuVHTpCHEhUq/8SYcyRKQEtRFtC+mWlKyiWnvoJdzyR9BUHkdq+r0dpabffVypCdy3",
+	"Tyw1LUWGRA4Mq/E0SjKyWykiL/ztEtKuzt+8hHygWAwOIhYhYMiMMU8mRyv8jyhLlZgjIQ7avmJ8IIt8",
+	"o2h1zvHadHaWRChb4SjGihlwBTrHoFgkxGA+0VvTMwzuIrVUJ3OaKsNsPLyiyYQNCZUYddMil2RYNEOH",
+	"JKQpHOkPjfE4BIk9dCbjEGPpxZwl0lGJYUR7mLII87MlyRLFY62Bmte8cPeqKZtBuzKZ0bj0EFRxYwzY",
+	"PC9JzJMbJ9HxNSDPKZJIYux8x9umcNTE178yvX7WMt6riFpMCCV6NliEIyRBA9PaF08mSLSd8C9EslAk",
+	"UW2ojJmWUkiGs/55ok67jcr4lA0UpB/tEkGihUIba+N17BN14Trt3uk9hoiHU7NjlCCSJZFHZBZOtUk0",
+	"hOt/85uB3+7kNHMYMZo3DLZJXaMCv93doR169xIKuw/zbF1pQtzBUvE4Rl/9lEvy+ppOPMJim9ACm1jf",
+	"WNvIN+PmxnbC4G1tpv6uIc1AuiSra08LcVYVn/5eJKz5jqpwut84bVdb/+vkv0qaaqMSAXcOZvqGx+yl",
+	"eXtdgHFpsAvhw5dhyOYKh1muA/QHQNaQJtqqoPKGRTamb7emwXs/JVyBpDCNbL7ici4krw5bvjQM94JI",
+	"egsOV4gFa+25WGHa19/+PZ0xsx5vWSoh7jIf8tYDtukdxKKfbptqKWYHnmvYj8qWQClNWmHi7VzgButX",
+	"Ywxu7TF40yEcDhpePxXtrQHiX2deOqiXVlBxryFCqQ0rY/Y1mv770dyD031PM8HYKQRE6OnR2x2XYcPW",
+	"8zLDNqKRK+K1wpvmB//zv/43Z/+3/Y9/vjz93r/qvT7/2L0Ofvjxf51dOghFxBr9bnC6s0lmVP0NERxT",
+	"qM+Lslnvpf324HelXWfOqmiK6ako58l/negBGW7ekpXr6mhIbTCkWJhhZaWff238ndGUpZeZHs6fP2v9",
+	"4nLO/8GWhSslAvWGVbxzTeh+5leNX3NX64vd2kzQatsLqoHCsSncmdM5h1O9HnWjMVtIW0Pwg1Rsri9b",
+	"H5BHRmzCEyCDdtnL85QBy6Nxe16CO6J8oGpOT4ET2TmDhiQUGkiHP796//3rz0OX0IxlS4k2FVtk+JZK",
+	"1XytG9x882pIlA0CzOYuVYoq7FFlLgO8DEb+NY7Pb8UwciWfcbYK+uyUyhfFkSqnjnFVq+SWxrJeTvXu",
+	"o+Mq9kXhEmxisx7sm0V5IDee8FmHZcrGPIF4sjwM8Upf4yblZcbktLHqzazK89vGdwGFwc3wuLft59WD",
+	"GaiSI7hCX+DmG0ZU0f5Qm5sQGigSRvLHjwdgv32n3Tcijk0C14PcdvvJjUxN9b+bN2xZLyzeusoylx/e",
+	"EH1rOZ7PsXlBFJ5HUnYrbkzgqnNsJRqpTTGbF6Tnk8WUJVo/gtwZiBrjt8zUvYVvqCmbSRZDHGHKwO0l",
+	"p2KReOhvMOXkliiGajm9QFrLvRkmnr60N53zAU7Dz7/udORjfFzunjN7j77B3AMQe0GDyB93WLPXpqfN",
+	"buiPmqMgOmt2aHscMD+6CM9H+l45oKHit46vAirjAhF7uRm9a/+sH7T73e4/c3Hy94zHEZEsvQUhM9cg",
+	"/KXRb+hlOIjY7eD1/16+AzEj5nnBcudlLq7ez0A0tDeLEMz0LjRCepSPOShPUJzb8dRa3CjiWKamLFFm",
+	"Q1Tgmb6/P6MJkvFujAusPrt/B9ohTezX89qGhhB9aLbckExFbI4i9H1cSRaPAb64RMzBwwaXhg8I9AKL",
+	"ICJlTiJIKObLFrmEV4Q0+TMcxgOoEUqgV65yow2Ejml4I23dRwFXbUomvAbu13Yk7hrz2hm9YaVSJ3/p",
+	"+p3qc36AEdwZD6E/3wVqqnFgp+2+3xZ/ldLxgYhgcD2sotaHt68r/xO0O92BT4NRO2x4DXjwD4/ce84l",
+	"LtDaTJgbtoQjnzBmNM1rTgvICD7mwvyupIaG6wJaH0RU1Km+J7/esOW2pBYjTwCYy/ksmWQxkxLzCBMI",
+	"ZNNKqqGoTRmATou8USayC7O5IIYxwY1r5YY947U+aatK11axCq7gDgfxO7oz9Lf+ojXqssz7a42HA0fn",
+	"GQV3fWWUNRHuXw9m90PZjfCqTTCRTFhKzFI8OhOeE7m33t1fHRZPUqE20m1abEzYIqeCtIWIPKu+OoeA",
+	"A1ARg2vAIws4cpRzRm/yIuTALFksX6Rv16+3Tk4TFuIemKQ0ZAQrAgBPZk7ICTharfPbRu+o969i9eoG",
+	"8oDMx2ruI8YSEAE0ZBEZsbFImWeJMYtvmtEliUShjGJBwDhzIn/Rsvh7rQFwBfP2W5QO97RUYAWYmhAD",
+	"EySElRr2xEwYOZfs+HUNjd7p2fmgE3VZb3wgQyPsjs5YOwqa/vii1+yyDm2ej07D5lnUY91xh7ZHQfi8",
+	"DA2o/wF7QY/kYLWndjQCPx+N0gO7S/77LJx6k8aAzbMwa57g2P9oOD1FARC9rJ9aSYjFhCf1GsF7iKCl",
+	"xLACIwleQlhzRnnseKqpCSKUEDSv5eEiFcAxjVdMPg3JkptEi2P7nAYBpyJ4ZCTUFA4Jur6PBYNFBvk2",
+	"HIJv1bJQPr5Ent3zO5UnB9C3hzjMZhi9QiP6/5vLrVDMQARjzyBZME1ZqJpTkUrWHFGlWLoHL/LLPLT4",
+	"IELKzBzcCTX3sPCRO0puzXHjtopxrkUczvNy8+t6yWhpXKgclbJxyuTUvj3J4rjwa+nqyq2NL2c37dnF",
+	"f7qL4BdlayO6iCCI3ICyrizFTkA+TsyTG/s+Op8PimkwhYqMOIN5Q2A34UUtfGimZ5DmuwsSWkKRjHk6",
+	"M+W9WKJgHPBb5rctEnsnqV67uOCXAYZwrH7f/LZTK8Y0VEJ3GR8FWdkZn49OqR82g6jLmt1xMGpehJ2L",
+	"5mkU0PaoE3ajHgN1AnYcFE7b8SDrHq9fuhT0bYNxy1I+5rlOOp+KhBWuGlNeZqNdG3FXaAU0/Txqh71x",
+	"4DfPRh3a7NJT1rwYd4Nmm3WibtgbndKzi4bRlfReGfBk43hUrMItuUTwmF7ng93HUqvZPLnl9rVmquWA",
+	"JiJZzkQmy36OXVqesMXATAi+Tl+AEXf7Gv9oNOxMlBek3eahuGXpcnUJpwKiaFd33c6DU9zq+66bcRbH",
+	"NjPtMqLkrbhlWuw2HmVJafg+4tQRp444dcSp545TOxrDmZpeGf2zNmc1NNXEkwjpF9nC2gv3LjJ5tDgP",
+	"ZnHmcdGliOePfJIQnuxjdM6zUczDnWkbjLkpMlVvb762yaTW4HSxFiYmmUUEzRgCZgIZsVgkE/0XBmAk",
+	"AvM8C/ajubNsMnb9wHORF5UmZr1RqXvwULMsj2l9i9WfdTtKVdF33qPYonru3uvCcHJJNNY9++Kvv8Hd",
+	"tJZlUNper20kvDHH99hmejT3oOXV28yItA2MKJC1TQm4cUyoEiTqjkVKwqkQkicTcxKU+3WuS1vIne0s",
+	"psgDKVJijxtcBTNJwOVTfeYNjfxgXSkHcNTsngekX3DI6lT5fn8zrhwhz84GuJBBkC4olsfZXVS/M1+p",
+	"rfyMZeAw/dwx0R7F8/MXz5emAFB5Sz6KtN7gHTaeug3y+guaf1htEG424jZvbEleo6tYXy7d3iKXTkzj",
+	"eazxFXskkywi2VyjSymO5lFcxFfYiGvwRD4AgDa6NHfewtAM06RDgtHRJ3z0tRx9LUdfy9HXcvQJH3Hq",
+	"iFNHnDri1GF9wilL2IJFR7/wb87wvGJgw93HcXUP/3DKJlyqTZ4rlw9olxika2yPScJSuuZXJsmU3jJb",
+	"gMQCgE19HprOQiEBvfENU6ALB57S+ZwlLDKUwNrUXDdAUzbO9JfQWn2x2du8o7VqRucY03S0X4964VEv",
+	"POqFR73waL8eceqIU0ecOuLU49uvnjEjbPjEwuQizuhSGw5wNEVVMeXnaNI+f5P2/ZwlBQvy4CatZEnU",
+	"xMVtXrwtLiMxXPUFYYjBAUpAw42NaxiCofSmSIlI2OPHaOjG/1Bs+x8zTCMf5eKkHIM2jkCzKaaSmaiv",
+	"9Y1MJ/SRgi03hG9YvX1DxU1VcNbuFWspa7xeGkqAzRVKulXW1vwkjQvrITv1aJMcbZKjTXK0SX4/NomG",
+	"xc1R3Aaoj9HbTx29/dHQ1Jp6QU2ekAyF2EOjuDdI71sa82gjX881A6ZJo9pT8j8/XhNM0LdkmVDGXUSW",
+	"m1Ka6tdoJqBU55LEApl+HfcvcO4Y2hi8F3m19c1t3wc9eESjUl0sJcQLMoRGm3Jcpui2pEsiRZUu8IPp",
+	"4SWOzb3tigcxPm49OtprE5sucZEc0kzR68OeJv17oWwZDYuoe8oMrwGz5tp2n95WQZY7Gw2nLLwhY5El",
+	"xno5miJPbYq8hCmwuVAlkHgUKySkc71Zyv6PcEo35Hpdw0m+SBgZGrN76OWUY1MulUiX5IbNleXJQtIh",
+	"w8yVPyaHhmX9/Zwll29MTYU8vcu+KkuA33EYiuSWpRL1eY1WOW35+4RZ+iy1EGBzm1J/Zb+KbrUY/ZuF",
+	"xmoC6pIbnkRAqm6KOqSMRhikToZYQKFP9BYbFk/7aZpyIEeXrvnTLLmRHnyDJ+uVA/rweIrVwMpwPecs",
+	"ZOZReI3N7RmOecLldJAyKkUy9ExtQzph6NM07RsImBzZMhzvA7glL8VIuHGJugofWoksSYjcUYKlU1JX",
+	"7sKMq9WDPSLBmcVoGi+h/nGWQlUESuYx1R3X++EFoSSmCkjbzK+FjhkRU0marNfevnzxbyI2mwvFknAJ",
+	"hIvbiePfUonVG9682uX2T2+MtweLmDQexJK2so4B7v3wnPbazdOAnjW7Ua/XvKCdi6YfnkasNzqjwRhK",
+	"JtIvGKggG/227/vFEhuvmJZ8hJKRkJKMqFJ6nYmUzJbkhysy0boy1EZmWs+ezFWzK5oznnA92CyVIqHY",
+	"ltNxELbpBWt2Rr2zZjcMWPMi8mmzR8/CgLXH3dG5D+U+sLKIUa8Vm8FEasHb91tnu8ecTKl6iRVqDix8",
+	"SwbHvedg1+JWd14jnAoeGsu7tI+Bbg9KXPMkYl+gBKabyUKXwHiIhECXsBAkjLUqqAQCnRYeLfJO3LL8",
+	"b/vjgicROnIgnInGq1ablFwqCsVPPjtHR6MfnHXPz3vnXb24xjSORzS8AYo5N9PIWDelKpzN46YbgXe9",
+	"6/MfLn786Z+dy7+/fPX6m29rVxvir3lJK3RzX7a1xZwllEP79ZDxZAJpS3qGuSLwZiJZzMCN1CflT9iF",
+	"8mhDuF5qu6vVNTdhtg9uewan3vrlQaGOjuuWe8S/0+thnqn8JW3fa4hMla6dwjDN5iu3la4VPxTScMoi",
+	"d/Np986WOXfPd07v7rlfQW3YVG8ImoBFp+rebO88eakFxDd4753XABm040Nw6x36RnZ7RAsAqF6gRe9u",
+	"j3yAW2H4RDwIaRzv9ty1EPFLfbd9FMZq92dNkSKvkfGBHuutT356c82+qFcsVhQes+t0++c+mRONfVYD",
+	"isRXGljr/B+gMnn2yNWUj0Z9aXfKRVSz1v0c7V0f/UCXM5aoKytWdvWS4NP7kzfic3tTOOJjexM5uj7e",
+	"y/qyg/sAG8y+4v6WGL7hvvYYPn0/qwyf3Ur2qJe7h16UCsOhYJCBFrtuhpUYVXc2xU5yQSI3mGX2yJhK",
+	"Mvzw/uM1Kb5jCLsPK7aDpUZVwfL6+OofBGKeTaCEViAlI5+u3kLtP71bh+ZtwxbRmCQ9U/LO8Err0cZC",
+	"4fr7WBHb2lPsy5yFSh5NqqcwqchLKGNjSyTADPwZK/kPtfCRWOyRaMVOazpctcilO6y2pre51bO2t+7I",
+	"EMUeKLVgew8TkWjbf0aXGJYPFXm0XCTwuG6EflAsEpgoyUyNHSzFf6unfCaSiX2z/m3okVGmcKandKWP",
+	"eohmc7UkkRZtJsZnmIvUWoPyZWED/b5tyzE8mYTLgdafY7VE44J+GVQoqSUb0pwQOtvjJ5GRKYvnOPTa",
+	"fiQR2JigEaMVIZdSsRl00j34MxagtH5ELg2prPEQcUlSIWb/nZduhLv1K/iMTtggS+NSCeJYLBpeA642",
+	"pkrNZf/kpHBEdKLf1ponE9Cu8I35i2Assa3g+C+1tMYgKuh3xnbLktCG/9B0AuwtstFv/Pqvhv74vxr9",
+	"fzWmNI7/1bjL6bZnjMosZQN9Bx5SAsTH8eAs77p7893nUssaXTJaklMyYyqFasumkbphxfYNim/VfS2a",
+	"uDJkcLg3NapntTWWAAm8Xo5xzLRNkHfdHNFCUAHQuucLyllEY5HO0FlYns2GZFrjP/PQ0u3/3Lj+7jV5",
+	"/f0rLRW3+A5sBwFp8AhGmF6vT8hKlhGOOtBa6HVRMx9lDIBIgzlL8Zj8V5jUQo8KBdRzj8TPeNdnN5XG",
+	"qr27q5pc3fj5YA5DjQEQjXlMlyxtBu3G0VVydJUcXSVHV8nRVXJ0lRxdJUdXye/JVbKA7O3S+S6GrRgT",
+	"+mAuE3N2vKmi4OvZXGt8IMAiNqZZrEhR1ymXGWyR9za2390hoaIgugGkIJEWhlpkijExiQDwqKw0S2NG",
+	"U93n70xLH5xcbSvoGzbS3fVK0wJoEYt+COqwqTQ4XKIt3jpGqG2pLJ9OmLLR5G78DrbwzVlufT35D+YG",
+	"z1Zfc7Xjc2K+IZSFN+FgAmqso6cu5pjRYPS1ct5KSNOUI8nD8PU1nQzrysLbJmyrifaW0VsmgWIXN3FE",
+	"bPdcMbT/ZAw2jzHzsEDWQCTxslFc/2aDW6PWZvQLETMKqtnj16Tffueb8fciYe+oCqePUMI+jwWw40tS",
+	"plLObllUpih2J/7G50PndMRjbu3fmCaTzHiEGsCvOE71Ak3oLZ+YRChjZq4GlPea/mnTDyqD6Ed6O/jR",
+	"6bgbBqMm2I/dsc+ao3MWNNtjPzwLL+hp1Akaq+BzqYF0RuY8FgpKdbMv4BeVpsbrjCaCZbcpa9n49R2D",
+	"GNYqqplV9JLOFeZ5mIGKuVoOVEq5ghEaidiFIk+zmci0GRYZqg3wiQ3QyDB+NJoyI0rgvRD2ROSMxjGR",
+	"Uz5vkY9zRm+gl/ESyXcSIqciVQQSOpKQwYpfja3G4W5fB66i3L2K95v1orcmpI5tTLEs7kCMvYQh0Rt+",
+	"HWxeGpbRhXXLA4AY7tFWaYeuelv01zuoO643wuKQVDyOsZZlYgq8D9+Mm3pbNWFfDaEGpnxaKfXHqoCm",
+	"l41bFdvlmr0TSwluysj06pItlUAXn3mVCeVzWU4lre0yMYVB3d1GrYOzMr04zFGKMSLqC/mbXfKQgOcH",
+	"IO1DEPE3hXL7ohZOzoGzSs23iJFlNeL0gVN8FKbPTZjuuxa3S09gAcebn7bY6LF26POTnAhduSDbQ3jW",
+	"GYaVfAYlw/AkzNLU4F+lgVhQ8myciDbvpEkJoUqWPSP9sv61oJJIpiAcwiMslqzkYXGLvzLF+CW2rShq",
+	"HwfAX5U/v9UyOkL5Ecq3QLnZR18Fzn+DYFcxZI9gLFQX0ykDHk+44jTmv7CmcwPVRdFdFrBuBbJg/c0g",
+	"+YkrSGayf1gLA8ghPMc2xCWZcSl5MmmRKzZnVPFkon+wtTcSoab61wosfOPabJDr8JCYD9M+oDhhCUsp",
+	"UBnkzk0DATMWcazjP5hkPKJJyO6PkCbWqAIDp4yl4ywmMYekl1SMhEnvmrJ4jgGKcJMk2fyxoPBdVouC",
+	"tkEOCVk8L/wJ7ePhIJzSdJYnb9bA47vMgyA400fdF/M+7OhXg781gX6Ev03w947eMCKztFIbIuwL1218",
+	"BP1vF0CUTG0lai6gHjj3a5Q/pHFOxIKIpEVeg9pxw5MIoqLxjpAmoBCKhHk2d1USE1YbVYHfx0pF8J4+",
+	"l/2T23beKx+ZbeDTcFtZL4QezWqE3iuFbztsFFPSd9JQ7zF0O3ucwd/L1NOazTvELpSiFo5m8+Gh9KM9",
+	"T723Nvkg9Pw132t3m+ILrleAVGQQ+J9JBlJ8nDKGgfVao2iR90mM2fJikbAUbtF/TWIxorEjBpnRJcYZ",
+	"cNkil0SyUOgb+cwwhABLIDA2eO4Vq8JGA7K+bcTssWoVCL+Cnx5f7bQgZk9071c81bwFG7kXhLguP2cY",
+	"2dtd9weDAJz3x/WcFfa+V+0ZWz9LGi1hB/MIDpp4tF4GcUbjsYAiFSJF/8ZKKENp09a4xQ63C49+sKMf",
+	"7IGG4Fc5ztgXUP9g+Pg+YYdxsm2J2HoTudzG3M8PcVpzClxhZgMVzJVVe6m4Pmf0y1uWTNS00W/3el5j",
+	"xhP7d+CtRYx89hrzTNUHoYA6xW9ZQsacxRE6hmKMMQPFS01ZKl/kaYaGKWjVXXcfVQ3O/uiMIeMRRoeu",
+	"yJKtYQifYHc/gkm8BT2ncILDEoOe2uKoDCPYA/sWNJ3tjz3Y4Scyqg12/q7kYN1Mfi0RiMvg9ysDCZXO",
+	"DFv8ziyMo2fjCQICQNIczKxZdWmkTM9W027DzR5hjBb/ohybXrJj5gR4PAzdwWzuyA9WvDf51pFKpCyC",
+	"HURMZjwmWlQXOtBd+IA9eDyh8BEAyrYYx2ldNtw/5QIbfGXeW59yYRrAJZASEpqwxfGgZfMeutIDtb7c",
+	"8uMMtjhY8oVdEDWRNS9FlijcSZZ0wTYvk0aRNH+7pOPd95lHFlMeTomWmLo1xO0VSeSUovVbFXMDiYnQ",
+	"8IduoCmVA5d5Zc+AoaMDLNnSD/w9EyZ1u+r3h+S/OOLP4sgcN8kWF3rNuO24M2oMxeqNUUyYq90aNu5C",
+	"aMOVTlh5af9ZlvPuMHdpJqTG5pAlKl5iUSeTxzSEFIghCXHD6R2B75vVpSS9LLVyi5X7nViQGU2WhCUK",
+	"Mp6UIClTWZrUpSVBPlV1QlIb+Vn4LJvp7eGDlWv+yhlNEsUmLN0pUcnmHz04oWhl5vapH3EWXrDT07OL",
+	"5lm33Wt2/Yg1L7rdUZP5Z+MwGF/4lJ2hceHGwXAmrOBFe+VoMxh1Wft8RJvtMQ2a3SBqN8/PO+Om7wen",
+	"UScMabd9BuwI7JazhSWhiXhEFgwYzelIZHh8NON6T5F59ssvMQM+Gq6A8OEDXAECEcIjBkkNm6oaBP3g",
+	"vpk3xWWnl2EVzr0vbInSlByTWg6c1FIPQEWcLF3fDzALVQS8bXWz0SVVEnLkDZw9kIlgkvDEZL6s82Tr",
+	"haO3gXEYyTzRkxJY9FrznjCF8AsRHcBcBoxlZkO2yGU5KjgS6BLD2BWslt2tz555WZYyjxPOsSMa1G/s",
+	"e23UVykdHybU4+nx1X8ovj4AN4035j5TsCm94qvpgcdgkWcI5H9nE56gY71Sy90FvesMweoiMCVBcfLr",
+	"ChpvDBm5YjMBDJib3ClIhRjHgNHWjmyRy7FiKVyrNBXzyAcvd+WEmDg54Yn+pt48ImH1wSArGL7jSVB5",
+	"P1YeB61SjO14JnTa3eFI6GGIbMbMNmN38N0Z1mBoN0Da6ixOYIqOZ63PLxblwBDjbaoHuRUxtLZXAowa",
+	"Z9Afb4sfjdoNRu1jKme/HcXsjxZQO4X4ffYgBNtu4u6uI53knMR7+guLfnW6Yi1v8AqSoUgjlv5Nf2Ro",
+	"NSJX0wpJkqx/nUuix4ui9oTUl0Tr6BJItRc0jeQubkZ7tvXbgFnvoE7Q3qGcoGvNfh9HjvCK/GVIZTj8",
+	"K1RXLxBhkb8MYSH8ta4nsFgaO+c6iFS9hyfuHtcpO9hHLNXQfL9liswYcvKBXyebE56Qpcig4jwqCptE",
+	"JAoKIyL96GLcDs9Y85x2Rs0u6/WaF2E7aPbGp/RsdB5eRH6xDFUY0yxizU5zSvlN1mz77a7f8c8a95WP",
+	"jhIXX9yoYfcG3ldk6r04XaP7LlB8/4q7q9+AkThBqSpbs6jM6H0+btN8cWggHIx5jEV9gVF04ODQtbHM",
+	"972HQN88F/65m4vu6JwF0SlttsOzcbNLL/zmqMPOm6dRL+yOOrQ9DgojhPTouQ+7fS/RbzBtF1d2roge",
+	"NYHnd3heL0cPqhfobWMSfeskv15bkiyAmIJEPGUhFIkcsdjU+oUa1pMsZZHWdsENoihPpEdGS5Nr43gO",
+	"9fYeuqB9LCYiwFBi8Rhc3q5aSiFQFO+RpOt3vJz4AqK+Ci3q+n6dGvCN7uY2uQ9JtvZtHklZTCFe1Lj5",
+	"dSPq5JPRCSoEbQPLCFpB3/UBANdl/WOTIT5Y7hktA8ZpJiIo7r2CgZ3r4Lzvt/tB8M/CUOSY7dWiudeQ",
+	"/BfW6AfnnW7O3w8Q7tV+rn3tn/eDni22jp+TN0yFUzO5hY8VruOnfPcdN8cwSsWnGvdA41f2bXqdGSa9",
+	"KmPMam1GtXSNeO5Fyn/PCB7s1LU3ekvk8fiPlVPJ1jHVImcB8r/JAXod73P03k7uVwn6J/DYTuQcBjlQ",
+	"Puk31EuAPqGSKPZFFZk5Pl1/0zw3/EQ8IX+nkp1274X48PGu73u2IU6cCEFimk4Y6Qad6uBFGukBfdB5",
+	"aL2Cuhtg6AbohhwyhT1XdP8/go4o+a/kX8l1rt9K8GJCLQm6bP1LaxksCUWExSwyNW6e74DfnbO9u12H",
+	"j3omf3dYeDxwfLYADJo3AsiB4RaMb7mR/i2kisZikjEbfToW6QxxbYXLH8KS/zLEd7ZiLtXwryZBCq+R",
+	"BVDiW7sXycMdPNMUuXyrU9C1CvMOW/vgczwoZpSHsDX6wVk7CM7aZ93A2Ms1pXfQV+E1xCKxyTmm4I5W",
+	"19xtMce9vxv64ChC3+psZQBHHNYH1/24Z+WO30UhCojkMmtxLNKVBVzYa2alre8zfHg/QxafOfkV/ntX",
+	"u9neJ2aS99xoNm0bXZQV53jvzKrdamHCC4FKIqZyapvBIw8SMhIyxMV+grtj6CELS6KgzOif2t8Ayb/b",
+	"aA0WTkW1Z9ruo92yPX3/cCd9j7L377HTN+7yr7bJ71me51jmpnx0hrv46QBmIdKbcSwWDwipd6/wSqcf",
+	"nosXUFPGUyIVm8vK0zPAqRlVIVT1pSqTtSU/fnTN3YJJoDq4liEeQVIYVazO3SVt9spuW9K2xSS9HPps",
+	"6/kG+Ntwda9RWE37hPmzdtg7jUa9ZjQej5rd86jdHPmnfjPyxz16FvgXp8xveI0bnkRwahZOmVQpVSIt",
+	"Zs+lWQJFC/VOkTeQJxXHLMTzD423pvAsge0P+UxQ+jcnplPTlJl8kCydgFsgYdvDT4M2Upy52oRSDTIZ",
+	"Nfp+y/f9s/Uag931IoOdwF8rEtjr+Xd3n+/2XY+7nJq4iToG/z87E249Z2BRQD0rBXIkXBcE7v4HJAx8",
+	"VDTV+DwBtVEkhBK9rQpbRtrqgi/Q4SLSG0wh0DdDFClArq3KnkREZuktlmYnKZP6Ay0y1Lt6SCRdYjwE",
+	"ZC3iR+GNSkyYmkIJDjcORCoxN9VgtFgyBcKx3JQcmjzXcMqQT8mQKOFrvZxILbU6M+YcEFf6flgo1t38",
+	"B1sObd1wJNwYiWiJD11U0k7qjtnpeXCd8IdU8cZxhCrDTDKqcVMjJgQJAsUEABPUCxUxnnjbA4MZ/TJw",
+	"ONnod+7q4BfH3OjdgyL29fAtUYajM0CSOdnon/qmlrhuhk0LC8w1i3493/f9u0Od8T+yhNgbow+X+7F1",
+	"zh9bKj/CGqoQ4aAtYhzFBF2+pe7YwnGbRTJ0ox1ddIJe4Deji4txs3vRpc3z8PSseX42ZiO/x4LeRbfY",
+	"jQ2ecNN6Uz59LU7DCnVrj1W5pHXXsLQ+A40JULC+GzAbbnhcrw+objyx9hT0u/4Btad992Wdbe0kz5RK",
+	"MmKTLFmpW/ZWhLS6lvyPULtUCaKlpzbsoGqUtkOsJWVfXi5kVnJjdM+3Bdbd3V+Pa+/kzb9XId8ju8xR",
+	"rbUuDo10hLrVvrcuu1/6lHvu5Ff7T5s2tTH/we30imwprWSCYCJSkDFNW2SIQDQ0pNJYbBtPhocOrYce",
+	"GTI9B8PS71ijfaj1UP2aUMzYwKiqwxp3bL1WWRfrW8SWCm9qYWieUSrFdh1mo/i3MuUZajolBWFdYBZk",
+	"a2rr4TJgKEN1xBherRmcc1XqBUfF6ag4PUfF6bdDaXcU53sl+9xbnt/vnKIszk9CmoQsro/1+gieolys",
+	"eyDEjZ1p/D9AvCpEDLI+LynilXxdKPupAop9E5yljQEa634sCUsijdS1XqGX0NCjAP+NC/BcpMB8xkeZ",
+	"e5S5z1fmghferFSoEHcsVvEHtLvF/Kub3Sfs1qbCVVvfKmV0hsiDt2JEdi62FcT/WRZOmkcZqClLLOeI",
+	"hBDtKVuSKZ3PWdIiP+pf1aoHD4S1R4Y/v3r//evPQ6JtbwmlZltk+JZK1XytG9F882pIlKOtldBIks3d",
+	"8RZV2NrqYyB9tx3j17cmiuMZi32vKrBLDwp2Et0hEI6iB/FFcUzK5348zyhCF2ne8NLgNjaR9O+vlCj2",
+	"ReFCa2Kz1khYFOUYslopp91J1UxD8jlmdJYzMYsCsVt7cDHYR5YrPmNS0dm8XjVwQ8Hmg6JYLa6CHZWg",
+	"vYUMzFWVpMEV/YIwGk7JMKKK9ock5gnTSrA2DEpvOJp8v31J8o2IQas4tMkX0jjMYq1wn9Boxzwemc00",
+	"dA7pEDS94WjYIv9gc+VOXAQm7Jtwuha5TJZQhoOMMkWSbDYCI0+SlI0zWRVHfhlF3+NtD8mzoUDbMmr0",
+	"O63eznvxMjpoWk3KJLIn7NGkj9mslkw5m7WOhzGHzbRmYZbqVvd//lzcoZdRRNRC2PVczLF2e6qK/T8b",
+	"xTzcysQ8ZTTW4rlGh7tiej5ssaw5TZWpa8bisStus5iKGNJBjOsoMmE3IEhJKCIQH23f1/cABTmVTPYx",
+	"bt1Fh5JLMqZcmzREC54RlcxU0c6/McwSbPBy+ILQZIl1eQhy2rmS28OITVIasWjYIh8g4gm0OpoyICVd",
+	"yTEZRhzWTIQoM6XpLC/n85bfMGjyPBUj5tydejhIShUjECpTBS3fMvUdju1Dt/Io47F+463f6rSC/9Md",
+	"t8OLCCq8mGGySSz4bwDWScrkf+L804UiLU6/MSOp121CTXlqkSQsLJDaVd2s+z3AoFbdUFj7/cZrrTKY",
+	"LYijIgmNRaLNDKCYjxzllXupnSd4K4v4ahvM/fYT5hcuEovoRd+EWxqo0cEeQ71QmqLGdhoGWj1D8z6o",
+	"7qLWVmqeaFc/EU5p3Te6VU/cVQ2D3vZzN6UVU4e9gqoS5r6Kd3uNLNUq7lSpueyfnMxT8W8WqpZ9phUK",
+	"3eIVHbWqwu8tSyXigN9qt/ZQNHHlb6uM4wImYIPpjdp6XtCL3bDmmx79vBIDZERzRSI2Z0mkteMCMpud",
+	"f29Ujvkt+6UWlL8RKSm6MA2+mfBLQt02NA7tZKJ1I3njypS5zH6Ls6b+pANUPRmVkPYWGvZQRHNLluqO",
+	"7r6s9NcTKKZSWxIF+m2PVJ/XavpxCkGvtgBJsaWFpfMBBM0+S2dF04aji82LR2tnZERjmoR6mIhVunt+",
+	"hyymmKfu1jssKumZH/SKT5EyRW+E/G63lrgkdFFVkedbpq6wbQ9O1pqy8AZ9LcYF4cRfJTq722Z8kjqW",
+	"9vUbPxetf93U3Zem7hmvW5tWsYTyyiMzstEzXZ5pZWMfc4Uu2GgqxI08mTE5XW4oLqV/Ngd4EHa+Ghyu",
+	"qAY1U4MRlU7L/WAq545YDCVs+3rhCkg9Bi3xW8opBO/hN3JSH4gDLzA4/M/H9997Gh+nFP4e6m8OeITZ",
+	"jl3ff6Ft51QkEyL5JKEaxPXtcAqAtwTrW+FHHAH4+Db/4VBOabt3+reh07en7AuNWMhnNCbfvbt82fz4",
+	"3WW7d2pRXXeh1lf3v034aPOjbWy9v+50R2+iZGHKFBoHpgkpm3CpIM6FRlHKpPTAaJcsiZiVV5GAKdLD",
+	"Vpc6BaO4VwsfElpvbeZfMUB9kKUmFz4eFdQpUCdlC9Zuyzx94gfntB34ESb3tvQTWsWaZrNRQjm8audX",
+	"GC7X1lx3qIBIHz+9fPn69avXr0ysO3oI7WPN8xHtNs/8XtgcBUHQDMbB2dnp+GzcOzvfw0OIC9NY8Afx",
+	"TBQQNmTcQstBu3NN5c2V/tpcbagOIA1ouALwT0TucXSpPDfvaI2EvMIFi2sFjrJQesB5dcFt+v/Yu5oe",
+	"p3kg/Fesnrt9+7EvUG5F4rAgpGoBcUAVyocpLm1c2U6qFdr/jjxjO07sRFRblh5yTTyPPzLxk9jjZwy9",
+	"xVZN7a0zOJLlO16KgvYQpXbgD64cSQXLt7SPOHc8fSJvAtFgPWeQ56V4sx6T5yZPV/PAoJG5HY9rvZzN",
+	"59Pb5fL/V7fLxXyhW3ZItrRFgnBNTtCJHAu2jYEFOyJQuuj1z5BvIIGwY9lroccdT791DWNInee2/B1P",
+	"ByIciPDyRFizz46nf48My5SKvnTEcL/3l1Ek2ZP/GbGWf8B72P3n5jyodeC7mHQYPxV6OmoREDrZBL3V",
+	"EdCLfEoX2SyZnJLKi0wZvV5Mbd59U+IGALpo75RU9DsXh/MqvTae6/8NbI3E8MM38Nx18BxO/fb9vBzL",
+	"NVvxa/SGJoKKFexDft3oaXR1ZO/pg7uywe3ALvU2OLuob7vtwP9Qwh9bHB5oTpRRU8JVfwbJHcykes95",
+	"LF9Gc3sMd+hRdNKzNVthobXdzAGWEnb5HCb9xuaWh2VWnkOslcuJUE0nc7Ja33lW9lIs40fh5OwJK1C+",
+	"1wSU81K1MSDtdaRyq5wiieaW3AS7tq0xdhQ4J4AA+S8nhCktcYPClhG38qHWtuAozq94BMYpdbbNjdhY",
+	"aLsWLDO6/lJSRba0MF8hwXDCfV0+3qEvqBddA5ATL/c5ybgMh5VLRd5KxQ4mRVSA9lk/oLGLKihykjII",
+	"fm8e6G0Dgxn5pN/VeCvXqDLipfMBO1pUdM+P4bCb4rEHSBMJESVHKjQ3J0UWM7e3IgjVDJIGjYmeuBLF",
+	"0j3FZjU143DbrZpZxRvfzTr8s/aIPaoQxRUkPaBOB/mouO5kI0VT5zNopoCIgEGU7th3EhAUUlwYRSuz",
+	"Tl5DgtvFsO5h6d58JvJSSZZTC8yF7qDmRA/JzdiR9xmOjnhqWrWRC4iMWGWofjfGT3l009X6jvykD40u",
+	"lOoHLZT5MooAga5vt2K5B+UpAEfagzF79dOog8UeN4+/AwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
