@@ -59,7 +59,13 @@ func (t *turn) receive(ctx context.Context) (domain.Delta, error) {
 			t.attempt.firstToken = t.chat.Now()
 			t.active.Status("answering")
 		}
+		if t.tools != nil {
+			t.identify(&delta)
+		}
 		t.attempt.answer.Add(delta)
+		if t.tools != nil {
+			delta = t.tools.shown(delta)
+		}
 	}
 	return delta, err
 }
@@ -87,6 +93,9 @@ func (t *turn) promptFor(choice domain.Choice) domain.Prompt {
 	if prompt.MaxTokens == nil && t.req.Message != nil {
 		limit := defaultMaxTokens
 		prompt.MaxTokens = &limit
+	}
+	if t.tools != nil {
+		t.tools.offer(&prompt, t.chat.Selector.Catalogue.CallsTools(choice))
 	}
 	model, _ := t.chat.Selector.Catalogue.Model(choice.Model)
 	prompt.Messages = domain.BuildPrompt(t.system, t.history, t.fresh, model.ContextWindow)
@@ -165,7 +174,8 @@ func (t *turn) again(ctx context.Context, err error) (again bool, fallback *Fall
 			return false, nil
 		}
 	}
-	last := t.route.at == len(t.route.choices)-1
+	next, more := t.nextChoice()
+	last := !more
 	if asked && t.route.retries < t.chat.Config.Retries && took < slowAttempt && worthWaiting(err, last) {
 		if !pause(ctx, max(retryAfterOf(err), backoff(t.route.retries))) {
 			return false, nil
@@ -177,12 +187,12 @@ func (t *turn) again(ctx context.Context, err error) (again bool, fallback *Fall
 		return false, nil
 	}
 	from := t.route.choice()
-	t.route.at++
+	t.route.at = next
 	t.route.retries = 0
 	t.fallbackUsed = true
 	t.info.Choice = t.route.choice()
 	t.active.Asks(t.info.Choice)
-	late := t.chat.Now().Sub(t.started) >= t.chat.Config.FirstEventWait
+	late := t.chat.Now().Sub(t.started) >= t.chat.Config.FirstEventWait || t.tools != nil && t.tools.rounds > 0
 	return true, &Fallback{From: from, To: t.info.Choice, Err: err, Late: late}
 }
 

@@ -17,6 +17,7 @@ type ChatConfig struct {
 	SaveTimeout    time.Duration // how long saving a turn may take after the client left; 5 s
 	Retries        int           // how often a provider that failed before its first word is asked again; 0: never
 	DailyBudget    domain.Money  // of each caller; 0: no limit
+	Tools          domain.ToolLimits
 }
 
 // ChatDeps is what Chat needs.
@@ -29,6 +30,7 @@ type ChatDeps struct {
 	Active        *ActiveRequests   // may be nil
 	Budgets       ports.BudgetStore // needed with a DailyBudget
 	Answers       ports.AnswerStore // for requests with an Idempotency-Key
+	Tools         *Tools            // of Gaia's own; nil: there are none
 	Slots         *Slots            // what runs without a request counts in; nil: nowhere
 	Events        ports.EventPublisher
 	Now           ports.Clock
@@ -50,6 +52,7 @@ func NewChat(d ChatDeps) *Chat {
 	if d.Config.SaveTimeout == 0 {
 		d.Config.SaveTimeout = 5 * time.Second
 	}
+	d.Config.Tools = d.Config.Tools.WithDefaults()
 	return &Chat{ChatDeps: d, runs: runs{byKey: map[runKey]*run{}}}
 }
 
@@ -84,6 +87,7 @@ type ChatInfo struct {
 	Selection  domain.Selection // why
 	FetchTime  time.Duration    // for persona and history
 	PersonaHit bool             // the persona came from a cache
+	OwnTools   bool             // tools of Gaia's own are offered, and calls in the answer are theirs
 }
 
 // ChatResult is a finished answer, which is stored by then.
@@ -94,7 +98,8 @@ type ChatResult struct {
 	Duration       time.Duration
 	CommitTime     time.Duration // of Duration's end: how long the store took; zero for a kept answer
 	FallbackUsed   bool
-	Cost           domain.Money // of all attempts
+	Cost           domain.Money       // of all attempts
+	ToolEvents     []domain.ToolEvent // what became of calls of Gaia's own tools; the answer has none of these calls
 }
 
 // Complete answers in one piece.
@@ -172,6 +177,7 @@ func (c *Chat) prepare(ctx context.Context, who domain.Principal, req ChatReques
 		t.personaID = &persona.ID
 		t.system = persona.Prompt("")
 	}
+	t.offerTools(persona)
 	if err := t.reserve(ctx); err != nil {
 		return nil, err
 	}
@@ -186,11 +192,7 @@ func (t *turn) reserve(ctx context.Context) error {
 	if limit == 0 {
 		return nil
 	}
-	var most domain.Money
-	for _, choice := range t.route.choices {
-		cost, _ := t.chat.Selector.Catalogue.Cost(choice, t.mostUsage(choice))
-		most = max(most, cost)
-	}
+	most := t.mostCost(t.route.choices)
 	r := domain.Reservation{
 		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: t.started, Amount: most, Limit: limit, Expires: t.started.Add(reservationTime),
 	}
@@ -202,25 +204,37 @@ func (t *turn) reserve(ctx context.Context) error {
 		}
 		return err
 	}
-	t.reservation = r.ID
+	t.reservation, t.reserved = r.ID, most
 	return nil
+}
+
+// mostCost is what the dearest of some models can cost when it is asked next.
+func (t *turn) mostCost(choices []domain.Choice) (most domain.Money) {
+	for _, choice := range choices {
+		cost, _ := t.chat.Selector.Catalogue.Cost(choice, t.mostUsage(choice))
+		most = max(most, cost)
+	}
+	return most
 }
 
 // reserveMore sets aside once more what a failed attempt has cost, so that the next one can cost as much as was thought. It reports whether
 // the budget allows that.
 func (t *turn) reserveMore(ctx context.Context, cost domain.Money) bool {
-	if t.reservation == "" || cost == 0 {
-		return true
-	}
+	return t.reservation == "" || cost == 0 || t.setAside(ctx, cost) == nil
+}
+
+// setAside adds to what is set aside.
+func (t *turn) setAside(ctx context.Context, amount domain.Money) error {
 	now := t.chat.Now()
 	r := domain.Reservation{
-		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: now, Amount: cost, Limit: t.chat.Config.DailyBudget, Expires: now.Add(reservationTime),
+		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: now, Amount: amount, Limit: t.chat.Config.DailyBudget, Expires: now.Add(reservationTime),
 	}
-	if t.chat.Budgets.Reserve(ctx, r) != nil {
-		return false
+	if err := t.chat.Budgets.Reserve(ctx, r); err != nil {
+		return err
 	}
 	t.more = append(t.more, r.ID)
-	return true
+	t.reserved += amount
+	return nil
 }
 
 // mostUsage bounds what a model can count: the prompt, and the longest answer.

@@ -21,20 +21,22 @@ type keeper struct {
 
 // keptAnswer is an answer in the store.
 type keptAnswer struct {
-	Info         ChatInfo       `json:"info"`
-	Steps        []keptStep     `json:"steps,omitempty"`
-	Answer       *domain.Answer `json:"answer,omitempty"` // instead of steps
-	Usage        domain.Usage   `json:"usage"`
-	Conversation string         `json:"conversation,omitempty"`
-	Duration     time.Duration  `json:"duration"`
-	FallbackUsed bool           `json:"fallback_used,omitempty"`
-	Cost         domain.Money   `json:"cost,omitempty"`
-	Err          *keptError     `json:"error,omitempty"` // instead of an end
+	Info         ChatInfo           `json:"info"`
+	Steps        []keptStep         `json:"steps,omitempty"`
+	Answer       *domain.Answer     `json:"answer,omitempty"` // instead of steps
+	Usage        domain.Usage       `json:"usage"`
+	Conversation string             `json:"conversation,omitempty"`
+	Cost         domain.Money       `json:"cost,omitempty"`
+	Duration     time.Duration      `json:"duration"`
+	FallbackUsed bool               `json:"fallback_used,omitempty"`
+	ToolEvents   []domain.ToolEvent `json:"tool_events,omitempty"` // instead of steps
+	Err          *keptError         `json:"error,omitempty"`       // instead of an end
 }
 
 type keptStep struct {
 	Delta    *domain.Delta `json:"d,omitempty"`
 	Fallback *keptFallback `json:"f,omitempty"`
+	Tool     *ToolStep     `json:"t,omitempty"`
 }
 
 type keptFallback struct {
@@ -61,6 +63,12 @@ func (k *keeper) fallback(f *Fallback) {
 	}
 }
 
+func (k *keeper) tool(s *ToolStep) {
+	if k != nil && k.deltas {
+		k.steps = append(k.steps, keptStep{Tool: s})
+	}
+}
+
 // failure makes the answer one that breaks off.
 func (k *keeper) failure(err error) {
 	if k != nil {
@@ -70,12 +78,9 @@ func (k *keeper) failure(err error) {
 
 // answer is what is stored with the turn.
 func (k *keeper) answer(info ChatInfo, r ChatResult) (*domain.KeptAnswer, error) {
-	kept := keptAnswer{
-		Info: info, Steps: k.steps, Usage: r.Usage, Conversation: r.ConversationID, Duration: r.Duration, FallbackUsed: r.FallbackUsed, Err: k.err,
-		Cost: r.Cost,
-	}
+	kept := keptAnswer{Info: info, Steps: k.steps, Usage: r.Usage, Cost: r.Cost, Conversation: r.ConversationID, Duration: r.Duration, FallbackUsed: r.FallbackUsed, Err: k.err}
 	if !k.deltas {
-		kept.Answer = &r.Answer
+		kept.Answer, kept.ToolEvents = &r.Answer, r.ToolEvents
 	}
 	data, err := json.Marshal(kept)
 	if err != nil {
@@ -105,11 +110,17 @@ func stepsFromKept(data []byte) ([]ChatStep, error) {
 	}
 	steps := []ChatStep{{Info: &first}}
 	var answer domain.AnswerBuilder
+	events := kept.ToolEvents
 	for _, s := range kept.Steps {
 		switch {
 		case s.Delta != nil:
 			answer.Add(*s.Delta)
 			steps = append(steps, ChatStep{Delta: *s.Delta})
+		case s.Tool != nil:
+			if s.Tool.Event != nil {
+				events = append(events, *s.Tool.Event)
+			}
+			steps = append(steps, ChatStep{Tool: s.Tool})
 		case s.Fallback != nil:
 			steps = append(steps, ChatStep{Fallback: &Fallback{From: s.Fallback.From, To: s.Fallback.To, Err: s.Fallback.Err.domain(), Late: s.Fallback.Late}})
 		}
@@ -118,8 +129,11 @@ func stepsFromKept(data []byte) ([]ChatStep, error) {
 		return append(steps, ChatStep{Err: kept.Err.domain()}), nil
 	}
 	result := ChatResult{
-		Answer: answer.Answer(), Usage: kept.Usage, ConversationID: kept.Conversation, Duration: kept.Duration, FallbackUsed: kept.FallbackUsed,
-		Cost: kept.Cost,
+		Answer: answer.Answer(), Usage: kept.Usage, Cost: kept.Cost, ConversationID: kept.Conversation, Duration: kept.Duration, FallbackUsed: kept.FallbackUsed,
+		ToolEvents: events,
+	}
+	if kept.Info.OwnTools { // the deltas are those of all rounds, with gaps between them
+		result.Answer, _ = (&toolLoop{}).sum(result.Answer, domain.Usage{})
 	}
 	if kept.Answer != nil {
 		result.Answer = *kept.Answer

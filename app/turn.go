@@ -13,6 +13,7 @@ import (
 type ChatStep struct {
 	Info     *ChatInfo // how the question is answered, where Stream could not tell yet
 	Delta    domain.Delta
+	Tool     *ToolStep // tools of Gaia's own are called
 	Fallback *Fallback // another provider takes over
 	Result   *ChatResult
 	Err      error
@@ -43,20 +44,28 @@ type turn struct {
 	started      time.Time
 	timings      domain.Timings
 	whole        bool // nothing reaches the client before the answer is complete
-	sent         bool // a part of the answer has reached the client, or may have
+	sent         bool // a part of the answer, or of its last round, has reached the client, or may have
 	route        route
 	attempt      *attempt // nil between two attempts
 	records      []domain.UsageRecord
 	reservation  string
-	more         []string // reservations for repeated attempts
+	more         []string     // reservations for repeated attempts and further rounds
+	reserved     domain.Money // by all of them
 	fallbackUsed bool
 	kept         *keeper // of a request with an Idempotency-Key
 	active       *ActiveRequest
+	tools        *toolLoop // nil: none of Gaia's own are offered
 }
 
 // next returns the next step. A step with Result or Err is the last.
 func (t *turn) next(ctx context.Context) ChatStep {
 	for {
+		if t.tools != nil && t.tools.round != nil {
+			if step, ok := t.toolStep(ctx); ok {
+				return step
+			}
+			continue
+		}
 		delta, err := t.receive(ctx)
 		switch {
 		case err == nil:
@@ -64,7 +73,13 @@ func (t *turn) next(ctx context.Context) ChatStep {
 			t.kept.delta(delta)
 			return ChatStep{Delta: delta}
 		case err == io.EOF: //nolint:errorlint // not errors.Is: an error that a lost connection caused may wrap it, and is no end
-			return t.finish(ctx)
+			if !t.wantsTools() {
+				return t.finish(ctx)
+			}
+			if err := t.beginRound(ctx); err != nil {
+				return ChatStep{Err: t.fail(ctx, err)}
+			}
+			continue
 		}
 		again, fallback := t.again(ctx, err)
 		switch {
@@ -77,10 +92,18 @@ func (t *turn) next(ctx context.Context) ChatStep {
 	}
 }
 
-// finish saves the complete answer before anyone is told that it is complete.
+// finish ends the answer.
 func (t *turn) finish(ctx context.Context) ChatStep {
 	answer := t.attempt.answer.Answer()
 	usage := t.endAttempt(ctx, nil)
+	if t.tools != nil {
+		answer, usage = t.tools.sum(answer, usage)
+	}
+	return t.deliver(ctx, answer, usage)
+}
+
+// deliver saves the complete answer before anyone is told that it is complete.
+func (t *turn) deliver(ctx context.Context, answer domain.Answer, usage domain.Usage) ChatStep {
 	result, err := t.commit(ctx, answer, usage)
 	switch {
 	case err == nil:
@@ -101,6 +124,10 @@ func (t *turn) fail(ctx context.Context, cause error) error {
 	if t.attempt != nil {
 		answer = t.attempt.answer.Answer()
 		usage = t.endAttempt(ctx, cause) // before saving, which may take a while: nobody wants more of this answer
+	}
+	if t.tools != nil {
+		t.tools.stop()
+		answer, usage = t.tools.sum(answer, usage)
 	}
 	if !errors.Is(ctx.Err(), context.Canceled) {
 		return t.giveUp(ctx, cause)
@@ -139,6 +166,9 @@ func (t *turn) commit(ctx context.Context, answer domain.Answer, usage domain.Us
 	result := ChatResult{Answer: answer, Usage: usage, Duration: now.Sub(t.started), FallbackUsed: t.fallbackUsed}
 	for _, r := range t.records {
 		result.Cost = result.Cost.Plus(r.Cost)
+	}
+	if t.tools != nil {
+		result.ToolEvents = t.tools.events
 	}
 	leaving := t.leaves(now)
 	leaving.Unstored = !t.req.stored()
@@ -237,6 +267,7 @@ func (t *turn) publish(ctx context.Context, subject, status string, details map[
 
 func (t *turn) close() {
 	t.active.End()
+	t.tools.close()
 	if t.attempt != nil {
 		t.attempt.close()
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -28,7 +29,7 @@ func (s *server) V02Chat(ctx context.Context, r oapi.V02ChatRequestObject) (oapi
 	return oapi.V02Chat200JSONResponse{
 		Response: result.Content + result.Refusal, Provider: info.Choice.Provider, Model: info.Choice.Model, Reasoning: &reasoning,
 		Usage:          oapi.TokenUsage{InputTokens: result.Usage.Input, OutputTokens: result.Usage.Output, TotalTokens: result.Usage.Total()},
-		ResponseTimeMs: int(result.Duration.Milliseconds()), FallbackUsed: result.FallbackUsed,
+		ResponseTimeMs: int(result.Duration.Milliseconds()), FallbackUsed: result.FallbackUsed, ToolEvents: toolEventsToAPI(result.ToolEvents),
 	}, nil
 }
 
@@ -230,11 +231,34 @@ func completionToAPI(info app.ChatInfo, r app.ChatResult, requestID string) oapi
 	return oapi.ChatCompletion{
 		Id: completionID(info), Object: "chat.completion", Created: info.Created.Unix(), Model: info.Choice.Model, Provider: info.Choice.Provider,
 		Response: r.Content + r.Refusal, Reasoning: &reasoning, ResponseTimeMs: int(r.Duration.Milliseconds()), Usage: usageToAPI(r.Usage),
-		FallbackUsed:       r.FallbackUsed,
-		Choices:            []oapi.ChatChoice{{Message: message, FinishReason: oapi.ChatFinishReason(finishReason(r.Finish))}},
-		UnderscoreMetadata: oapi.ChatCompletionMetadata{ConversationId: nilIfEmpty(r.ConversationID), RequestId: requestID},
+		FallbackUsed: r.FallbackUsed,
+		Choices:      []oapi.ChatChoice{{Message: message, FinishReason: oapi.ChatFinishReason(finishReason(r.Finish))}},
+		UnderscoreMetadata: oapi.ChatCompletionMetadata{
+			ConversationId: nilIfEmpty(r.ConversationID), RequestId: requestID, ToolEvents: toolEventsToAPI(r.ToolEvents),
+		},
 	}
 }
+
+func toolEventsToAPI(events []domain.ToolEvent) *oapi.ToolEvents {
+	if len(events) == 0 {
+		return nil
+	}
+	list := make(oapi.ToolEvents, 0, len(events))
+	for _, e := range events {
+		list = append(list, toolEventToAPI(e))
+	}
+	return &list
+}
+
+func toolEventToAPI(e domain.ToolEvent) oapi.ToolEvent {
+	if e.Error != "" {
+		return oapi.ToolEvent{Type: oapi.ToolEventTypeToolError, Tool: toolName(e.Tool), Error: &e.Error}
+	}
+	return oapi.ToolEvent{Type: oapi.ToolEventTypeToolUse, Tool: toolName(e.Tool), Result: &e.Result}
+}
+
+// toolName is what a model calls a tool; now and then nothing.
+func toolName(name string) string { return cmp.Or(name, "unknown") }
 
 func usageToAPI(u domain.Usage) oapi.ChatUsage {
 	return oapi.ChatUsage{

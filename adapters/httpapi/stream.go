@@ -17,6 +17,7 @@ import (
 type encoder interface {
 	begin(*sse, app.ChatInfo)
 	delta(*sse, domain.Delta)
+	tool(*sse, *app.ToolStep)
 	fallback(*sse, *app.Fallback)
 	finish(*sse, *app.ChatResult)
 	fail(*sse, error)
@@ -92,6 +93,9 @@ func (r streamReply) send(out *sse, step app.ChatStep, begun bool) bool {
 	case step.Fallback != nil:
 		r.enc.fallback(out, step.Fallback)
 		return false
+	case step.Tool != nil:
+		r.enc.tool(out, step.Tool)
+		return false
 	case step.Info != nil:
 		return false
 	default:
@@ -110,10 +114,12 @@ type openAIStream struct {
 	id, model    string
 	created      int64
 	includeUsage bool
+	ownTools     bool // calls are not the client's to make
 }
 
 func (e *openAIStream) begin(out *sse, info app.ChatInfo) {
 	e.id, e.model, e.created = completionID(info), cmp.Or(info.Choice.Model, unknownModel), info.Created.Unix()
+	e.ownTools = info.OwnTools
 	role, empty := oapi.ChunkDeltaRole("assistant"), ""
 	out.event(e.chunk(oapi.ChunkDelta{Role: &role, Content: &empty}, ""))
 }
@@ -121,12 +127,27 @@ func (e *openAIStream) begin(out *sse, info app.ChatInfo) {
 func (e *openAIStream) delta(out *sse, d domain.Delta) {
 	delta := oapi.ChunkDelta{Content: nilIfEmpty(d.Content), Refusal: nilIfEmpty(d.Refusal)}
 	for _, c := range d.ToolCalls {
+		if e.ownTools {
+			break
+		}
 		delta.ToolCalls = append(delta.ToolCalls, toolCallDeltaToAPI(c))
 	}
 	if delta.Content == nil && delta.Refusal == nil && delta.ToolCalls == nil {
 		return
 	}
 	out.event(e.chunk(delta, ""))
+}
+
+// tool tells about a call that Gaia has made in a member of its own, beside a delta that says nothing: clients would make a call that they
+// find where calls are.
+func (e *openAIStream) tool(out *sse, s *app.ToolStep) {
+	if s.Event == nil {
+		return
+	}
+	chunk := e.chunk(oapi.ChunkDelta{}, "")
+	event := toolEventToAPI(*s.Event)
+	chunk.ToolEvent = &event
+	out.event(chunk)
 }
 
 func (e *openAIStream) fallback(_ *sse, f *app.Fallback) { e.model = f.To.Model }
@@ -172,7 +193,7 @@ func (e *typedStream) begin(out *sse, info app.ChatInfo) {
 	out.event(oapi.StreamStartEvent{Type: "start", Timestamp: timestamp(info.Created)})
 	out.event(oapi.StreamReadyEvent{
 		Type: "ready", Timestamp: timestamp(e.now()), ParallelFetchMs: float64(info.FetchTime.Microseconds()) / 1000,
-		CacheHits: oapi.StreamCacheHits{Persona: info.PersonaHit},
+		CacheHits: oapi.StreamCacheHits{Persona: info.PersonaHit, Tools: info.OwnTools},
 	})
 	if info.Choice == (domain.Choice{}) {
 		return
@@ -189,6 +210,16 @@ func (e *typedStream) delta(out *sse, d domain.Delta) {
 	}
 	e.length += utf8.RuneCountInString(text)
 	out.event(oapi.StreamContentEvent{Type: "content", Content: text, Provider: e.choice.Provider, Model: e.choice.Model})
+}
+
+func (e *typedStream) tool(out *sse, s *app.ToolStep) {
+	switch event := s.Event; {
+	case event == nil:
+	case event.Error != "":
+		out.event(oapi.StreamToolErrorEvent{Type: "tool_error", Tool: toolName(event.Tool), Error: event.Error})
+	default:
+		out.event(oapi.StreamToolUseEvent{Type: "tool_use", Tool: toolName(event.Tool), Result: event.Result})
+	}
 }
 
 // fallback tells about a provider that gave up, when the client has heard of it.

@@ -28,6 +28,8 @@ type uiStream struct {
 	metadata oapi.UIMessageMetadata
 	texts    int
 	inText   bool
+	inStep   bool
+	own      *bool // true when Gaia itself makes the calls, else nil
 	calls    []*uiCall
 }
 
@@ -38,13 +40,32 @@ type uiCall struct {
 }
 
 func (e *uiStream) begin(out *sse, info app.ChatInfo) {
+	if info.OwnTools {
+		e.own = &info.OwnTools
+	}
 	e.metadata = oapi.UIMessageMetadata{Model: cmp.Or(info.Choice.Model, unknownModel), Provider: cmp.Or(info.Choice.Provider, unknownModel)}
 	out.event(oapi.UIStartChunk{Type: "start", MessageId: completionID(info), MessageMetadata: e.metadata})
-	out.event(oapi.UIStartStepChunk{Type: "start-step"})
+	e.beginStep(out)
+}
+
+func (e *uiStream) beginStep(out *sse) {
+	if !e.inStep {
+		e.inStep = true
+		out.event(oapi.UIStartStepChunk{Type: "start-step"})
+	}
+}
+
+func (e *uiStream) endStep(out *sse) {
+	e.endText(out)
+	if e.inStep {
+		e.inStep = false
+		out.event(oapi.UIFinishStepChunk{Type: "finish-step"})
+	}
 }
 
 func (e *uiStream) delta(out *sse, d domain.Delta) {
 	if text := d.Content + d.Refusal; text != "" {
+		e.beginStep(out)
 		if !e.inText {
 			e.texts++
 			e.inText = true
@@ -58,13 +79,14 @@ func (e *uiStream) delta(out *sse, d domain.Delta) {
 }
 
 func (e *uiStream) call(out *sse, c domain.ToolCallDelta) {
+	e.beginStep(out)
 	e.endText(out)
 	if c.Index < 0 || c.Index > len(e.calls) { // indices come from providers, in order
 		return
 	}
 	if c.Index == len(e.calls) {
 		e.calls = append(e.calls, &uiCall{id: c.ID, name: c.Name})
-		out.event(oapi.UIToolInputStartChunk{Type: "tool-input-start", ToolCallId: c.ID, ToolName: c.Name})
+		out.event(oapi.UIToolInputStartChunk{Type: "tool-input-start", ToolCallId: c.ID, ToolName: toolName(c.Name), ProviderExecuted: e.own, Dynamic: e.own})
 	}
 	if c.Arguments != "" {
 		call := e.calls[c.Index]
@@ -73,18 +95,47 @@ func (e *uiStream) call(out *sse, c domain.ToolCallDelta) {
 	}
 }
 
+// tool tells about calls that Gaia makes. The calls of a round, their results and what the model said before are a step.
+func (e *uiStream) tool(out *sse, s *app.ToolStep) {
+	if s.Calls != nil {
+		e.endText(out)
+		e.inputs(out)
+	}
+	switch event := s.Event; {
+	case event == nil:
+	case event.Error != "":
+		out.event(oapi.UIToolOutputErrorChunk{
+			Type: "tool-output-error", ToolCallId: event.CallID, ErrorText: event.Error, ProviderExecuted: true, Dynamic: true,
+		})
+	default:
+		out.event(oapi.UIToolOutputAvailableChunk{
+			Type: "tool-output-available", ToolCallId: event.CallID, Output: event.Result, ProviderExecuted: true, Dynamic: true,
+		})
+	}
+	if s.Last {
+		e.endStep(out)
+	}
+}
+
+// inputs says that the inputs of all calls are complete.
+func (e *uiStream) inputs(out *sse) {
+	for _, call := range e.calls {
+		out.event(oapi.UIToolInputAvailableChunk{
+			Type: "tool-input-available", ToolCallId: call.id, ToolName: toolName(call.name), Input: toolInput(call.arguments.String()),
+			ProviderExecuted: e.own, Dynamic: e.own,
+		})
+	}
+	e.calls = nil
+}
+
 func (e *uiStream) fallback(_ *sse, f *app.Fallback) {
 	e.metadata.Model, e.metadata.Provider = f.To.Model, f.To.Provider
 }
 
 func (e *uiStream) finish(out *sse, r *app.ChatResult) {
 	e.endText(out)
-	for _, call := range e.calls {
-		out.event(oapi.UIToolInputAvailableChunk{
-			Type: "tool-input-available", ToolCallId: call.id, ToolName: call.name, Input: toolInput(call.arguments.String()),
-		})
-	}
-	out.event(oapi.UIFinishStepChunk{Type: "finish-step"})
+	e.inputs(out)
+	e.endStep(out)
 	reason, usage := oapi.ChatFinishReason(finishReason(r.Finish)), usageToAPI(r.Usage)
 	e.metadata.FinishReason, e.metadata.Usage, e.metadata.FallbackUsed = &reason, &usage, &r.FallbackUsed
 	e.metadata.ConversationId = nilIfEmpty(r.ConversationID)

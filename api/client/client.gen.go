@@ -2533,36 +2533,6 @@ func (e UITextStartChunkType) Valid() bool {
 	}
 }
 
-// Defines values for UIToolInputAvailableChunkDynamic.
-const (
-	UIToolInputAvailableChunkDynamicTrue UIToolInputAvailableChunkDynamic = true
-)
-
-// Valid indicates whether the value is a known member of the UIToolInputAvailableChunkDynamic enum.
-func (e UIToolInputAvailableChunkDynamic) Valid() bool {
-	switch e {
-	case UIToolInputAvailableChunkDynamicTrue:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for UIToolInputAvailableChunkProviderExecuted.
-const (
-	UIToolInputAvailableChunkProviderExecutedTrue UIToolInputAvailableChunkProviderExecuted = true
-)
-
-// Valid indicates whether the value is a known member of the UIToolInputAvailableChunkProviderExecuted enum.
-func (e UIToolInputAvailableChunkProviderExecuted) Valid() bool {
-	switch e {
-	case UIToolInputAvailableChunkProviderExecutedTrue:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for UIToolInputAvailableChunkType.
 const (
 	ToolInputAvailable UIToolInputAvailableChunkType = "tool-input-available"
@@ -2593,36 +2563,6 @@ func (e UIToolInputDeltaChunkType) Valid() bool {
 	}
 }
 
-// Defines values for UIToolInputStartChunkDynamic.
-const (
-	UIToolInputStartChunkDynamicTrue UIToolInputStartChunkDynamic = true
-)
-
-// Valid indicates whether the value is a known member of the UIToolInputStartChunkDynamic enum.
-func (e UIToolInputStartChunkDynamic) Valid() bool {
-	switch e {
-	case UIToolInputStartChunkDynamicTrue:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for UIToolInputStartChunkProviderExecuted.
-const (
-	UIToolInputStartChunkProviderExecutedTrue UIToolInputStartChunkProviderExecuted = true
-)
-
-// Valid indicates whether the value is a known member of the UIToolInputStartChunkProviderExecuted enum.
-func (e UIToolInputStartChunkProviderExecuted) Valid() bool {
-	switch e {
-	case UIToolInputStartChunkProviderExecutedTrue:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for UIToolInputStartChunkType.
 const (
 	ToolInputStart UIToolInputStartChunkType = "tool-input-start"
@@ -2638,36 +2578,6 @@ func (e UIToolInputStartChunkType) Valid() bool {
 	}
 }
 
-// Defines values for UIToolOutputAvailableChunkDynamic.
-const (
-	UIToolOutputAvailableChunkDynamicTrue UIToolOutputAvailableChunkDynamic = true
-)
-
-// Valid indicates whether the value is a known member of the UIToolOutputAvailableChunkDynamic enum.
-func (e UIToolOutputAvailableChunkDynamic) Valid() bool {
-	switch e {
-	case UIToolOutputAvailableChunkDynamicTrue:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for UIToolOutputAvailableChunkProviderExecuted.
-const (
-	UIToolOutputAvailableChunkProviderExecutedTrue UIToolOutputAvailableChunkProviderExecuted = true
-)
-
-// Valid indicates whether the value is a known member of the UIToolOutputAvailableChunkProviderExecuted enum.
-func (e UIToolOutputAvailableChunkProviderExecuted) Valid() bool {
-	switch e {
-	case UIToolOutputAvailableChunkProviderExecutedTrue:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for UIToolOutputAvailableChunkType.
 const (
 	ToolOutputAvailable UIToolOutputAvailableChunkType = "tool-output-available"
@@ -2677,36 +2587,6 @@ const (
 func (e UIToolOutputAvailableChunkType) Valid() bool {
 	switch e {
 	case ToolOutputAvailable:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for UIToolOutputErrorChunkDynamic.
-const (
-	UIToolOutputErrorChunkDynamicTrue UIToolOutputErrorChunkDynamic = true
-)
-
-// Valid indicates whether the value is a known member of the UIToolOutputErrorChunkDynamic enum.
-func (e UIToolOutputErrorChunkDynamic) Valid() bool {
-	switch e {
-	case UIToolOutputErrorChunkDynamicTrue:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for UIToolOutputErrorChunkProviderExecuted.
-const (
-	UIToolOutputErrorChunkProviderExecutedTrue UIToolOutputErrorChunkProviderExecuted = true
-)
-
-// Valid indicates whether the value is a known member of the UIToolOutputErrorChunkProviderExecuted enum.
-func (e UIToolOutputErrorChunkProviderExecuted) Valid() bool {
-	switch e {
-	case UIToolOutputErrorChunkProviderExecutedTrue:
 		return true
 	default:
 		return false
@@ -6144,23 +6024,17 @@ type UITextStartChunkType string
 // UIToolInputAvailableChunk The input of a call is complete.
 type UIToolInputAvailableChunk struct {
 	// Dynamic The client does not know the tool.
-	Dynamic *UIToolInputAvailableChunkDynamic `json:"dynamic,omitempty"`
+	Dynamic *bool `json:"dynamic,omitempty"`
 
 	// Input Arguments of a tool call, in the form that the tool declares.
 	Input ToolArguments `json:"input"`
 
 	// ProviderExecuted Gaia itself calls the tool.
-	ProviderExecuted *UIToolInputAvailableChunkProviderExecuted `json:"providerExecuted,omitempty"`
-	ToolCallId       string                                     `json:"toolCallId"`
-	ToolName         string                                     `json:"toolName"`
-	Type             UIToolInputAvailableChunkType              `json:"type"`
+	ProviderExecuted *bool                         `json:"providerExecuted,omitempty"`
+	ToolCallId       string                        `json:"toolCallId"`
+	ToolName         string                        `json:"toolName"`
+	Type             UIToolInputAvailableChunkType `json:"type"`
 }
-
-// UIToolInputAvailableChunkDynamic The client does not know the tool.
-type UIToolInputAvailableChunkDynamic bool
-
-// UIToolInputAvailableChunkProviderExecuted Gaia itself calls the tool.
-type UIToolInputAvailableChunkProviderExecuted bool
 
 // UIToolInputAvailableChunkType defines model for UIToolInputAvailableChunk.Type.
 type UIToolInputAvailableChunkType string
@@ -6178,20 +6052,14 @@ type UIToolInputDeltaChunkType string
 // UIToolInputStartChunk The model begins to call a tool.
 type UIToolInputStartChunk struct {
 	// Dynamic The client does not know the tool.
-	Dynamic *UIToolInputStartChunkDynamic `json:"dynamic,omitempty"`
+	Dynamic *bool `json:"dynamic,omitempty"`
 
 	// ProviderExecuted Gaia itself calls the tool.
-	ProviderExecuted *UIToolInputStartChunkProviderExecuted `json:"providerExecuted,omitempty"`
-	ToolCallId       string                                 `json:"toolCallId"`
-	ToolName         string                                 `json:"toolName"`
-	Type             UIToolInputStartChunkType              `json:"type"`
+	ProviderExecuted *bool                     `json:"providerExecuted,omitempty"`
+	ToolCallId       string                    `json:"toolCallId"`
+	ToolName         string                    `json:"toolName"`
+	Type             UIToolInputStartChunkType `json:"type"`
 }
-
-// UIToolInputStartChunkDynamic The client does not know the tool.
-type UIToolInputStartChunkDynamic bool
-
-// UIToolInputStartChunkProviderExecuted Gaia itself calls the tool.
-type UIToolInputStartChunkProviderExecuted bool
 
 // UIToolInputStartChunkType defines model for UIToolInputStartChunk.Type.
 type UIToolInputStartChunkType string
@@ -6199,20 +6067,14 @@ type UIToolInputStartChunkType string
 // UIToolOutputAvailableChunk A tool that Gaia itself has called gave a result.
 type UIToolOutputAvailableChunk struct {
 	// Dynamic The client does not know the tool.
-	Dynamic UIToolOutputAvailableChunkDynamic `json:"dynamic"`
-	Output  string                            `json:"output"`
+	Dynamic bool   `json:"dynamic"`
+	Output  string `json:"output"`
 
 	// ProviderExecuted Gaia itself calls the tool.
-	ProviderExecuted UIToolOutputAvailableChunkProviderExecuted `json:"providerExecuted"`
-	ToolCallId       string                                     `json:"toolCallId"`
-	Type             UIToolOutputAvailableChunkType             `json:"type"`
+	ProviderExecuted bool                           `json:"providerExecuted"`
+	ToolCallId       string                         `json:"toolCallId"`
+	Type             UIToolOutputAvailableChunkType `json:"type"`
 }
-
-// UIToolOutputAvailableChunkDynamic The client does not know the tool.
-type UIToolOutputAvailableChunkDynamic bool
-
-// UIToolOutputAvailableChunkProviderExecuted Gaia itself calls the tool.
-type UIToolOutputAvailableChunkProviderExecuted bool
 
 // UIToolOutputAvailableChunkType defines model for UIToolOutputAvailableChunk.Type.
 type UIToolOutputAvailableChunkType string
@@ -6220,20 +6082,14 @@ type UIToolOutputAvailableChunkType string
 // UIToolOutputErrorChunk A tool that Gaia itself has called failed.
 type UIToolOutputErrorChunk struct {
 	// Dynamic The client does not know the tool.
-	Dynamic   UIToolOutputErrorChunkDynamic `json:"dynamic"`
-	ErrorText string                        `json:"errorText"`
+	Dynamic   bool   `json:"dynamic"`
+	ErrorText string `json:"errorText"`
 
 	// ProviderExecuted Gaia itself calls the tool.
-	ProviderExecuted UIToolOutputErrorChunkProviderExecuted `json:"providerExecuted"`
-	ToolCallId       string                                 `json:"toolCallId"`
-	Type             UIToolOutputErrorChunkType             `json:"type"`
+	ProviderExecuted bool                       `json:"providerExecuted"`
+	ToolCallId       string                     `json:"toolCallId"`
+	Type             UIToolOutputErrorChunkType `json:"type"`
 }
-
-// UIToolOutputErrorChunkDynamic The client does not know the tool.
-type UIToolOutputErrorChunkDynamic bool
-
-// UIToolOutputErrorChunkProviderExecuted Gaia itself calls the tool.
-type UIToolOutputErrorChunkProviderExecuted bool
 
 // UIToolOutputErrorChunkType defines model for UIToolOutputErrorChunk.Type.
 type UIToolOutputErrorChunkType string
