@@ -17,7 +17,7 @@ type AuditConfig struct {
 	Quiet    time.Duration // for which refusals that are alike become one entry
 	LastWait time.Duration // between tries while the log is away
 	Drain    time.Duration // for what waits when Run has to stop
-	Waiting  int           // entries that wait at most
+	Waiting  int           // entries that wait at most; what Begin lets begin has half of the room
 	Groups   int           // kinds of refusals that are told apart at a time
 }
 
@@ -67,15 +67,18 @@ type AuditDeps struct {
 	Config AuditConfig
 }
 
-// Audit records what happens about identity outside of any transaction: what has one of its own brings its entries along with it.
-// Nobody fails and nobody waits long because the log is away; what can't be stored waits in a queue with an end.
+// Audit records what happens outside of any transaction: what has one of its own brings its entries along with it. Nobody waits long because
+// the log is away; what can't be stored waits in a queue with an end. Nobody fails either, but for what must not happen unrecorded,
+// see Begin.
 type Audit struct {
 	AuditDeps
 
 	mu      sync.Mutex
 	waiting []domain.AuditEntry
 	groups  map[refusal]*refusals
-	lost    int // of waiting, since Lost was told
+	lost    int       // of waiting, since Lost was told
+	begun   int       // what Begin let begin and has not ended
+	awayTo  time.Time // until then nobody waits for the log, which was away
 
 	lastErr error // of Run alone
 }
@@ -110,12 +113,8 @@ func NewAudit(d AuditDeps) *Audit {
 // Record stores what has happened: it gives the entry an id, the time and the origin of the request. It waits for the log for a moment,
 // so that an answer comes after what it tells is stored; when the log is away the entry waits in the queue.
 func (a *Audit) Record(ctx context.Context, e domain.AuditEntry) {
-	from := domain.OriginFrom(ctx)
-	e.ID, e.At, e.Address, e.RequestID = a.NewID(), a.Now(), from.Address, from.RequestID
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Config.Patience) // also for a caller who leaves now
-	defer cancel()
-	if a.Log.Record(bounded, e) == nil {
-		a.Stored()
+	e = a.complete(ctx, e)
+	if a.write(ctx, e) {
 		return
 	}
 	a.mu.Lock()
@@ -125,6 +124,77 @@ func (a *Audit) Record(ctx context.Context, e domain.AuditEntry) {
 		return
 	}
 	a.waiting = append(a.waiting, e)
+}
+
+// Begin records that something is about to happen that must not happen unrecorded: when the log is away and half of the queue is taken, it is
+// domain.Unavailable, and it must not happen. Otherwise end, which must be called once, records how it has ended; there is room for that.
+func (a *Audit) Begin(ctx context.Context, e domain.AuditEntry) (end func(context.Context, domain.AuditEntry), err error) {
+	e = a.complete(ctx, e)
+	written := a.write(ctx, e)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !written {
+		if 2*(len(a.waiting)+a.begun+2) > a.Config.Waiting { // this entry, and one for each that is to come
+			return nil, domain.MissingPart("What tools do can't be recorded at the moment, so none is called", nil)
+		}
+		a.waiting = append(a.waiting, e)
+	}
+	a.begun++
+	return a.end, nil
+}
+
+func (a *Audit) end(ctx context.Context, e domain.AuditEntry) {
+	e = a.complete(ctx, e)
+	written := a.write(ctx, e)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.begun--
+	if !written {
+		a.waiting = append(a.waiting, e)
+	}
+}
+
+// complete gives an entry an id, the time and the origin of the request.
+func (a *Audit) complete(ctx context.Context, e domain.AuditEntry) domain.AuditEntry {
+	from := domain.OriginFrom(ctx)
+	e.ID, e.At, e.Address, e.RequestID = a.NewID(), a.Now(), from.Address, from.RequestID
+	return e
+}
+
+// write stores an entry now, and reports whether it did. While the log is away one caller in each Interval tries; the others need not wait for
+// what fails.
+func (a *Audit) write(ctx context.Context, e domain.AuditEntry) bool {
+	a.mu.Lock()
+	away := !a.awayTo.IsZero()
+	if away && e.At.Before(a.awayTo) {
+		a.mu.Unlock()
+		return false
+	}
+	if away {
+		a.awayTo = e.At.Add(a.Config.Interval)
+	}
+	a.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.Config.Patience) // also for a caller who leaves now
+	defer cancel()
+	err := a.Log.Record(ctx, e)
+	if away || err != nil {
+		a.note(err)
+	}
+	if err != nil {
+		return false
+	}
+	a.Stored()
+	return true
+}
+
+// note remembers whether the log is away.
+func (a *Audit) note(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.awayTo = time.Time{}
+	if err != nil {
+		a.awayTo = a.Now().Add(a.Config.Interval)
+	}
 }
 
 // Refused notes that credentials were refused, with the public prefix of a key, if it was one. It never waits. Refusals come in
@@ -187,7 +257,9 @@ func (a *Audit) store(ctx context.Context, pending []domain.AuditEntry) []domain
 		if changed := (err == nil) != (a.lastErr == nil); changed {
 			a.Changed(err)
 		}
-		if a.lastErr = err; err != nil {
+		a.lastErr = err
+		a.note(err)
+		if err != nil {
 			return pending
 		}
 		a.Stored()

@@ -3,6 +3,7 @@ package domain_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -60,5 +61,55 @@ func TestAuditEventTellsWhatIsUnknownAsNull(t *testing.T) {
 	want := `{"action":"login","user_id":"service","subject":null,"address":null,"request_id":null,"timestamp":"2026-03-14T09:26:53.589793Z","details":{}}`
 	if event.ID != "id" || event.Subject != domain.SubjectAuthLogin || string(data) != want || !json.Valid(data) {
 		t.Errorf("got %s %s %s", event.ID, event.Subject, data)
+	}
+}
+
+// plainSecret is what the masking of secrets has to find, in one expression.
+var plainSecret = regexp.MustCompile(`gaia_[A-Za-z0-9-]+_[A-Za-z0-9]{32}(?:_[A-Za-z0-9]{6})?|[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}|\$argon2[a-z]*\$\S+|[0-9A-Fa-f]{64}`)
+
+func FuzzTidyMasksWhatThePlainExpressionFinds(f *testing.F) {
+	hash := strings.Repeat("0aF", 22)[:64]
+	for _, s := range []string{
+		"", "x", hash, "世" + hash + hash, "a.b.c", "aaaaaaaa.bbbbbbbb.cccccccc", "aaaaaaaa.bbbbbbbb.ccccccc", ".." + "aaaaaaaa.bbbbbbbb.cccccccc..",
+		"gaia_live_0123456789abcdefghijklmnopqrstuv_00ffee-x", "xgaia_l-v_0123456789abcdefghijklmnopqrstuv", "$argon2id$v=19$m=1,t=2$aa " + hash,
+		"gaia_a_0123456789abcdefghijklmnopqrstuv", "k=aaaaaaaa.bbbbbbbb.cccccccc&" + hash,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if len(s) > 200 || strings.Contains(s, "[secret]") {
+			return
+		}
+		got := domain.AuditEntry{Subject: s}.Tidy().Subject
+		if found := plainSecret.FindString(got); found != "" {
+			t.Errorf("%q is left of %q", found, s)
+		}
+		if valid := strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD"); plainSecret.FindString(valid) == "" && got != valid && len(valid) < 200 {
+			t.Errorf("%q became %q", s, got)
+		}
+	})
+}
+
+func TestTidyIsQuickWithLongTexts(t *testing.T) {
+	t.Parallel()
+	const key = "gaia_live_0123456789abcdefghijklmnopqrstuv"
+	for name, text := range map[string]string{
+		"a secret at the end of what is looked at": strings.Repeat("x ", 2030) + key + strings.Repeat(" y", 1000),
+		"a run without an end":                     key + strings.Repeat("z", 100_000),
+		"many secrets":                             strings.Repeat(key+" ", 200),
+	} {
+		if got := (domain.AuditEntry{Subject: text}).Tidy().Subject; strings.Contains(got, "0123456789") || len(got) > 256 {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func BenchmarkTidy(b *testing.B) {
+	id := "0195935f-5fa5-7000-8000-3fb2f5a1f0c4"
+	e := domain.AuditEntry{Principal: id, Subject: "files/read_text_file", RequestID: id, Details: map[string]string{
+		domain.DetailCallID: id, domain.DetailKeyID: id, domain.DetailArguments: strings.Repeat(`{"path":"some/file.txt"},`, 40),
+	}}
+	for b.Loop() {
+		e.Tidy()
 	}
 }

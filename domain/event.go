@@ -30,6 +30,9 @@ const (
 	SubjectWorkflowFailed         = "gaia.workflow.failed"
 	SubjectWorkflowCancelled      = "gaia.workflow.cancelled"
 	SubjectWorkflowOutcomeUnknown = "gaia.workflow.outcome_unknown"
+
+	SubjectToolCalled   = "gaia.tool.called"
+	SubjectToolReturned = "gaia.tool.returned"
 )
 
 // subjectAuth stands before the action of an audit entry.
@@ -58,6 +61,12 @@ func (e Event) Data() ([]byte, error) {
 		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
 		return json.Marshal(p)
 	case WorkflowProgressEvent:
+		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
+		return json.Marshal(p)
+	case ToolCalledEvent:
+		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
+		return json.Marshal(p)
+	case ToolReturnedEvent:
 		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
 		return json.Marshal(p)
 	default:
@@ -114,4 +123,26 @@ type AuthEvent struct {
 	RequestID *string           `json:"request_id"`
 	Timestamp time.Time         `json:"timestamp"`
 	Details   map[string]string `json:"details"`
+}
+
+// ToolCalledEvent tells that a tool is going to be called. It has the id of the entry of the audit log, and never holds arguments or results.
+type ToolCalledEvent struct {
+	CallID        string    `json:"call_id"`
+	Server        string    `json:"server"`
+	Tool          string    `json:"tool"`
+	UserID        string    `json:"user_id"` // Principal.OwnerID
+	AuthType      AuthType  `json:"auth_type"`
+	KeyID         *string   `json:"key_id"`
+	RequestID     *string   `json:"request_id"` // null in a workflow, which no request waits for
+	ArgumentBytes int64     `json:"argument_bytes"`
+	Timestamp     time.Time `json:"timestamp"`
+}
+
+// ToolReturnedEvent tells how a call has ended.
+type ToolReturnedEvent struct {
+	ToolCalledEvent
+	Outcome     ToolOutcome `json:"outcome"`
+	DurationMS  int64       `json:"duration_ms"`
+	ResultBytes int64       `json:"result_bytes"`
+	Truncated   bool        `json:"truncated"`
 }

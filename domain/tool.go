@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"path"
 	"slices"
 	"strconv"
@@ -22,7 +23,7 @@ type ToolSpec struct {
 	Repeatable bool
 	// Redact names arguments whose values nobody but the tool may see; "*" are all of them.
 	Redact []string
-	// RedactResult says that nobody but the model and the caller may see results.
+	// RedactResult says that nobody but the model may see results. What the model makes of them is its answer.
 	RedactResult bool
 }
 
@@ -43,6 +44,42 @@ type ToolResult struct {
 	Text      string
 	Failed    bool // the tool itself says that it failed: Text says why, for the model to read
 	Truncated bool // there was more
+}
+
+// ToolOutcome is how a call of a tool has ended, in one word.
+type ToolOutcome string
+
+// The outcomes.
+const (
+	ToolOK             ToolOutcome = "ok"
+	ToolFailed         ToolOutcome = "tool_failed"     // the tool itself says so
+	ToolRefused        ToolOutcome = "refused"         // it was not called: there is none, not for this caller, or not with these arguments
+	ToolUnavailable    ToolOutcome = "unavailable"     // it was not called: its server is away, or what calls need
+	ToolOutcomeUnknown ToolOutcome = "outcome_unknown" // it may or may not have done what it was asked
+	ToolCanceled       ToolOutcome = "canceled"        // who waited for it left
+)
+
+// OutcomeOf names how a call has ended that returned a result or an error.
+func OutcomeOf(result ToolResult, err error) ToolOutcome {
+	var e *Error
+	switch {
+	case err == nil && result.Failed:
+		return ToolFailed
+	case err == nil:
+		return ToolOK
+	case errors.As(err, &e) && e.Code == CodeOutcomeUnknown:
+		return ToolOutcomeUnknown
+	}
+	switch KindOf(err) {
+	case Canceled:
+		return ToolCanceled
+	case Unavailable, Limited:
+		return ToolUnavailable
+	case Internal: // nobody has decided what it means
+		return ToolOutcomeUnknown
+	default:
+		return ToolRefused
+	}
 }
 
 // ToolPolicy says which tools are offered in chats. It is the operator's; what a caller may use is another question, see MayUseTool.

@@ -109,7 +109,10 @@ func TestEventsGoIntoTheStreamOnceAndInOrder(t *testing.T) {
 		c.Retention != jetstream.LimitsPolicy || c.Storage != jetstream.FileStorage {
 		t.Errorf("the stream is %+v", c)
 	}
-	want := []string{prefix + "gaia.chat.>", prefix + "gaia.usage.>", prefix + "gaia.asset.>", prefix + "gaia.auth.>"}
+	var want []string
+	for _, of := range []string{"chat", "usage", "asset", "auth", "tool", "workflow"} {
+		want = append(want, prefix+"gaia."+of+".>")
+	}
 	if fmt.Sprint(c.Subjects) != fmt.Sprint(want) {
 		t.Errorf("its subjects are %q, want %q", c.Subjects, want)
 	}
@@ -129,7 +132,7 @@ func TestStreamOfAnOperatorIsLeftAsItIs(t *testing.T) {
 	}
 	send(t, connected(t, start(t, natsbus.Config{URL: server.URL()})), storedEvents(3))
 	stream := streamOf(t, conn, domain.SubjectUsageRecorded)
-	if c := stream.CachedInfo().Config; c.Name != own.Name || c.MaxMsgs != 1000 || c.MaxAge != 0 || len(c.Subjects) != 5 {
+	if c := stream.CachedInfo().Config; c.Name != own.Name || c.MaxMsgs != 1000 || c.MaxAge != 0 || len(c.Subjects) != 7 {
 		t.Errorf("the stream is %+v", c)
 	}
 	wantStored(t, stream, "", storedEvents(3))

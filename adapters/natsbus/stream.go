@@ -117,7 +117,7 @@ func (b *Bus) streamConfig() jetstream.StreamConfig {
 	if !b.Shared() {
 		c.Duplicates = duplicateWindowEmbedded
 	}
-	for _, of := range []string{"chat", "usage", "asset", "auth"} {
+	for _, of := range []string{"chat", "usage", "asset", "auth", "tool", "workflow"} {
 		c.Subjects = append(c.Subjects, b.subject("gaia."+of+".>"))
 	}
 	return c

@@ -22,17 +22,18 @@ type AuditSetup struct {
 func AuditLog(t *testing.T, empty func(*testing.T) AuditSetup) {
 	t.Helper()
 	tests := map[string]func(*testing.T, AuditSetup){
-		"entries come back as they were recorded":       auditRoundTrip,
-		"each entry is told about once, with its id":    auditEvents,
-		"an entry that is there stays as it is":         auditTwice,
-		"racing records of one entry store it once":     auditRace,
-		"all entries of a call are stored or none":      auditAllOrNone,
-		"text that can't be stored is tidied":           auditTidied,
-		"secrets are masked in the row and the event":   auditSecrets,
-		"Recent has the newest first, within its limit": auditRecent,
-		"Expire forgets what is older":                  auditExpire,
-		"Expire forgets more than one batch":            auditExpireMany,
-		"a caller who left is told so":                  auditCanceled,
+		"entries come back as they were recorded":          auditRoundTrip,
+		"each entry is told about once, with its id":       auditEvents,
+		"an entry that is there stays as it is":            auditTwice,
+		"racing records of one entry store it once":        auditRace,
+		"all entries of a call are stored or none":         auditAllOrNone,
+		"text that can't be stored is tidied":              auditTidied,
+		"a call of a tool is told about without arguments": auditTools,
+		"secrets are masked in the row and the event":      auditSecrets,
+		"Recent has the newest first, within its limit":    auditRecent,
+		"Expire forgets what is older":                     auditExpire,
+		"Expire forgets more than one batch":               auditExpireMany,
+		"a caller who left is told so":                     auditCanceled,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -99,6 +100,25 @@ func auditEvents(t *testing.T, s AuditSetup) {
 	})
 	mustRecord(t, s.B, entries...)
 	wantPending(t, s.Outbox, 0)
+}
+
+func auditTools(t *testing.T, s AuditSetup) {
+	call := anEntry(domain.AuditToolCalled)
+	call.Subject, call.Details = "files/read", map[string]string{
+		domain.DetailCallID: newID(), domain.DetailAuthType: "jwt", domain.DetailArguments: `{"path":"` + strings.Repeat("p", 1000) + `"}`, domain.DetailArgumentBytes: "1011",
+	}
+	mustRecord(t, s.A, call)
+	wantEntries(t, recent(t, s.B), call)
+	relay(t, s.Outbox, 10, 1, func(_ context.Context, events []domain.StoredEvent) (int, error) {
+		want, err := call.Event().Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := events[0]; got.ID != call.ID || got.Subject != domain.SubjectToolCalled || !sameJSON(got.Data, want) || strings.Contains(string(got.Data), "ppp") {
+			t.Errorf("got %s %s %s, want %s %s", got.ID, got.Subject, got.Data, call.ID, want)
+		}
+		return len(events), nil
+	})
 }
 
 func auditTwice(t *testing.T, s AuditSetup) {

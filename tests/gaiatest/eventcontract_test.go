@@ -1,6 +1,7 @@
 package gaiatest_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,12 @@ func TestEveryEventIsAsTheContractSays(t *testing.T) {
 		{domain.SubjectWorkflowFailed, stored, workflowEvent(domain.WorkflowEventFailed, at)},
 		{domain.SubjectWorkflowCancelled, stored, workflowEvent(domain.WorkflowEventCancelled, at)},
 		{domain.SubjectWorkflowOutcomeUnknown, stored, workflowEvent(domain.WorkflowEventOutcomeUnknown, at)},
+		{domain.SubjectToolCalled, stored, toolEvent(domain.AuditToolCalled, at, nil)},
+		{domain.SubjectToolReturned, stored, toolEvent(domain.AuditToolReturned, at, map[string]string{
+			domain.DetailKeyID: anID, domain.DetailOutcome: string(domain.ToolOutcomeUnknown), domain.DetailDurationMS: "12",
+			domain.DetailResultBytes: "1024", domain.DetailTruncated: "true",
+		})},
+		{domain.SubjectToolReturned, stored, toolEvent(domain.AuditToolReturned, at, map[string]string{domain.DetailOutcome: string(domain.ToolRefused)})},
 	} {
 		data, err := domain.Event{Subject: test.subject, Payload: test.payload}.Data()
 		if err != nil {
@@ -82,6 +89,14 @@ func TestEveryEventIsAsTheContractSays(t *testing.T) {
 			t.Errorf("%s: %v\n%s", test.subject, err, data)
 		}
 	}
+}
+
+func toolEvent(action domain.AuditAction, at time.Time, details map[string]string) any {
+	all := map[string]string{
+		domain.DetailCallID: anID, domain.DetailAuthType: string(domain.AuthJWT), domain.DetailArguments: `{"path":"secrets.txt"}`, domain.DetailArgumentBytes: "22",
+	}
+	maps.Copy(all, details)
+	return domain.AuditEntry{ID: anID, At: at, Action: action, Principal: someoneID, Subject: "files/read", Details: all}.Event().Payload
 }
 
 func authEvent(action domain.AuditAction, at time.Time, details map[string]string) any {
