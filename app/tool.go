@@ -52,6 +52,9 @@ func (t *Tools) Matching(who domain.Principal, patterns []string) []domain.ToolS
 //
 // A call is recorded before it is made and when it has ended. One that can't be recorded is not made: it is domain.Unavailable.
 func (t *Tools) Call(ctx context.Context, who domain.Principal, call domain.ToolInvocation) (domain.ToolResult, error) {
+	if t.Audit == nil || t.Now == nil {
+		return domain.ToolResult{}, errors.New("app.Tools is made without Audit or Now: no tool may be called")
+	}
 	if _, ok := domain.ParseID(call.CallID); !ok {
 		return domain.ToolResult{}, fmt.Errorf("a call of %s/%s has the id %q", call.Server, call.Tool, call.CallID)
 	}
