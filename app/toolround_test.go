@@ -57,7 +57,7 @@ func newTools(t *testing.T, p ports.Completer, limits domain.ToolLimits) (*chatB
 func (b *chatBed) withTools(p ports.Completer, servers *memory.Tools, limits domain.ToolLimits) {
 	deps := b.chat.ChatDeps
 	deps.Completers = map[string]ports.Completer{domain.ProviderOpenAI: p}
-	deps.Tools = app.NewTools(app.ToolsDeps{Servers: servers, Policy: domain.ToolPolicy{Default: []string{"*"}}})
+	deps.Tools = app.NewTools(app.ToolsDeps{Servers: servers, Policy: domain.ToolPolicy{Default: []string{"*"}}, Audit: auditInto(&memory.AuditLog{}), Now: time.Now})
 	deps.Config.Tools = limits
 	b.chat = app.NewChat(deps)
 }
@@ -497,7 +497,7 @@ func TestProviderDiesInALaterRound(t *testing.T) {
 					first, second := plays(clone(test.claude)...), plays(append(clone(test.openai), answers("unused"))...)
 					b, servers := newRoute(t, first, second), threeTools()
 					deps := b.chat.ChatDeps
-					deps.Tools = app.NewTools(app.ToolsDeps{Servers: servers, Policy: domain.ToolPolicy{Default: []string{"*"}}})
+					deps.Tools = app.NewTools(app.ToolsDeps{Servers: servers, Policy: domain.ToolPolicy{Default: []string{"*"}}, Audit: auditInto(&memory.AuditLog{}), Now: time.Now})
 					b.chat = app.NewChat(deps)
 					r := message("hi")
 					r.Fallback = true
@@ -539,7 +539,7 @@ func TestFallbackWithoutTools(t *testing.T) {
 			plain := answers("plain")
 			b := newRoute(t, plays(test.acts...), plain)
 			deps := b.chat.ChatDeps
-			deps.Tools = app.NewTools(app.ToolsDeps{Servers: threeTools(), Policy: domain.ToolPolicy{Default: []string{"*"}}})
+			deps.Tools = app.NewTools(app.ToolsDeps{Servers: threeTools(), Policy: domain.ToolPolicy{Default: []string{"*"}}, Audit: auditInto(&memory.AuditLog{}), Now: time.Now})
 			deps.Selector.Catalogue = deps.Selector.Catalogue.With(domain.ProviderOpenAI, "plain-1")
 			deps.Selector.Configured[domain.ProviderOpenAI] = "plain-1"
 			b.chat = app.NewChat(deps)
