@@ -156,7 +156,8 @@ type config struct {
 	DailyBudget      float64 `env:"BUDGET_DAILY_USD" envDefault:"0" about:"what each caller may spend in a day, UTC; 0: no limit"`
 	EchoWordDelay    seconds `env:"ECHO_WORD_DELAY" envDefault:"0.02" about:"pause of the built-in model between words"`
 
-	MCPRoot    string `env:"MCP_FILESYSTEM_ROOT" section:"Tools" about:"empty: files below the data folder"`
+	ToolsFile  string `env:"TOOLS_FILE" section:"Tools" about:"a JSON file that names MCP servers and says which of their tools chats are offered; empty: none but the built-in one"`
+	MCPRoot    string `env:"MCP_FILESYSTEM_ROOT" about:"empty: files below the data folder"`
 	MCPCommand string `env:"MCP_FILESYSTEM_COMMAND" envDefault:"npx"`
 
 	FreesoundKey      string  `env:"FREESOUND_API_KEY" secret:"true" section:"Assets"`

@@ -33,6 +33,7 @@ Usage:
   gaia migrate up|down|status   change the database's schema, or show where it stands
   gaia accounts password EMAIL  give a local account a new password, read from standard input
   gaia keys …                   make, list, revoke and replace API keys: see gaia keys help
+  gaia tools                    start the servers of TOOLS_FILE, show how they are and which tools they have, and stop them
   gaia config                   show the configuration in force, secrets masked
   gaia version                  show the version
   gaia help                     show this
@@ -65,6 +66,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return withConfig(args, 2, func(c config) error { return accountCommand(ctx, c, args[0], args[1], os.Stdin, out) })
 	case "keys":
 		return runKeys(ctx, args, out, os.Stderr)
+	case "tools":
+		return withConfig(args, 0, func(c config) error { return listTools(ctx, c, out) })
 	case "config":
 		return withConfig(args, 0, func(c config) error { return c.print(out) })
 	case "version", "--version":

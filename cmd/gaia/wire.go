@@ -37,6 +37,7 @@ type system struct {
 	databaseKind string
 	serviceName  string
 	load         *loadMeter
+	tools        *app.Tools
 	closers      []func()
 
 	// forget makes an access token worthless in this process; nil when none is verified here.
@@ -101,6 +102,9 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	sys.ensureDefaultPersona(personas, log)
 	models, err := wireModels(c, log)
 	if err != nil {
+		return nil, err
+	}
+	if err = sys.startTools(ctx, c, nil, log); err != nil {
 		return nil, err
 	}
 	active := app.NewActiveRequests()

@@ -82,6 +82,7 @@ var rules = map[string]rule{
 	"adapters/internalauth": outbound(),
 	"adapters/filesystem":   outbound(),
 	"adapters/supabase":     outbound("golang.org/x/sync"),
+	"adapters/mcptools":     outbound("github.com/modelcontextprotocol/go-sdk", "github.com/google/jsonschema-go"),
 	"adapters/localauth":    outbound("github.com/golang-jwt/jwt", "golang.org/x/crypto/argon2"),
 
 	// What the adapters of databases share.
