@@ -47,6 +47,17 @@ func (b *batch) refusal(meaning func(error) error) {
 	}
 }
 
+// changes fails the batch when the statement queued last changes no row.
+func (b *batch) changes(otherwise error) {
+	b.queued.QueuedQueries[b.queued.Len()-1].Fn = func(r pgx.BatchResults) error {
+		tag, err := r.Exec()
+		if err == nil && tag.RowsAffected() == 0 {
+			err = otherwise
+		}
+		return err
+	}
+}
+
 // run sends everything. Without a BEGIN the server takes statements that come in one piece for one transaction.
 func (b *batch) run(ctx context.Context, conn *pgx.Conn) error {
 	return conn.SendBatch(ctx, &b.queued).Close()

@@ -270,7 +270,8 @@ func TestDeeplyNestedJSONIsNoFault(t *testing.T) {
 // wantAllUnavailable makes every call that there is, all at once.
 func wantAllUnavailable(t *testing.T, s *postgres.Store, p domain.Persona) {
 	t.Helper()
-	personas, conversations, ctx := s.Personas(), s.Conversations(), t.Context()
+	personas, conversations, workflows, ctx := s.Personas(), s.Conversations(), s.Workflows(), t.Context()
+	started := domain.WorkflowEvent{ID: newID(), Type: domain.WorkflowEventStarted, At: time.Now()}
 	var done sync.WaitGroup
 	for name, call := range map[string]func() error{
 		"Create":        func() error { return personas.Create(ctx, aPersona("Never")) },
@@ -282,7 +283,20 @@ func wantAllUnavailable(t *testing.T, s *postgres.Store, p domain.Persona) {
 		"History":       func() error { _, _, err := conversations.History(ctx, "owner", "", 0); return err },
 		"Count":         func() error { _, err := conversations.Count(ctx, "owner", ""); return err },
 		"CommitTurn":    func() error { _, err := conversations.CommitTurn(ctx, aTurn("owner", "")); return err },
-		"Clear":         func() error { return conversations.Clear(ctx, "owner", newID()) },
+		"Create workflow": func() error {
+			_, err := workflows.Create(ctx, domain.Workflow{ID: newID(), Kind: domain.WorkflowAgent, Task: "never"}, started)
+			return err
+		},
+		"Claim":   func() error { _, _, err := workflows.Claim(ctx, newID(), "runner", time.Now(), time.Now()); return err },
+		"Renew":   func() error { return workflows.Renew(ctx, newID(), "runner", time.Now()) },
+		"Abandon": func() error { return workflows.Abandon(ctx, newID(), "runner") },
+		"Commit": func() error {
+			return workflows.Commit(ctx, domain.WorkflowChange{Workflow: domain.Workflow{ID: newID()}, Runner: "runner"})
+		},
+		"Cancel":  func() error { _, _, err := workflows.Cancel(ctx, "owner", newID(), started); return err },
+		"Waiting": func() error { _, err := workflows.Waiting(ctx, time.Now(), 10); return err },
+		"Events":  func() error { _, _, err := workflows.Events(ctx, "owner", newID(), 0, 10); return err },
+		"Clear":   func() error { return conversations.Clear(ctx, "owner", newID()) },
 		"Update": func() error {
 			_, err := personas.Update(ctx, p.ID, func(p *domain.Persona) error { p.Name = "Never"; return nil })
 			return err

@@ -160,3 +160,11 @@ func TestAPIKeyStore(t *testing.T) {
 		return portstest.APIKeySetup{A: a.APIKeys(), B: b.APIKeys(), Audit: a.Audit(), Outbox: a.Outbox()}
 	})
 }
+
+func TestWorkflowStore(t *testing.T) {
+	t.Parallel()
+	portstest.WorkflowStore(t, func(t *testing.T) portstest.WorkflowSetup {
+		a, b, _ := twoProcesses(t)
+		return portstest.WorkflowSetup{A: a.Workflows(), B: b.Workflows(), Outbox: a.Outbox()}
+	})
+}

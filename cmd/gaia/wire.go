@@ -165,6 +165,7 @@ type database struct {
 	audit         ports.AuditLog
 	accounts      ports.AccountStore
 	sessions      ports.SessionStore
+	workflows     ports.WorkflowStore
 }
 
 func openDatabase(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe) (database, error) {
@@ -184,7 +185,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 			personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 			ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
 			accounts: store.Accounts(), sessions: store.Sessions(), apiKeys: store.APIKeys(),
-			audit: store.Audit(),
+			audit: store.Audit(), workflows: store.Workflows(),
 		}, nil
 	}
 	sys.databaseKind = "postgresql"
@@ -201,7 +202,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 		ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
 		accounts: store.Accounts(), sessions: store.Sessions(), apiKeys: store.APIKeys(),
-		audit: store.Audit(),
+		audit: store.Audit(), workflows: store.Workflows(),
 	}, nil
 }
 

@@ -92,3 +92,64 @@ type UsageLedger struct {
 	ProviderTime     int64
 	Processing       int64
 }
+
+type Workflow struct {
+	ID             uuid.UUID
+	Owner          string
+	Principal      json.RawMessage
+	Kind           string
+	Status         string
+	Task           string
+	Agents         json.RawMessage
+	Input          json.RawMessage
+	Model          string
+	PersonaID      string
+	MaxIterations  int32
+	MaxTokens      int32
+	MaxCost        int64
+	MaxDuration    int64
+	Output         string
+	Error          string
+	InputTokens    int64
+	OutputTokens   int64
+	Cost           int64
+	IdempotencyKey *string
+	Fingerprint    string
+	ClaimedBy      string
+	ClaimedUntil   *time.Time
+	LastEvent      int32
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+	CompletedAt    *time.Time
+}
+
+type WorkflowEvent struct {
+	WorkflowID uuid.UUID
+	Sequence   int32
+	ID         uuid.UUID
+	Type       string
+	Status     string
+	StepID     string
+	At         time.Time
+	Details    json.RawMessage
+}
+
+type WorkflowStep struct {
+	WorkflowID   uuid.UUID
+	Sequence     int32
+	ID           uuid.UUID
+	Place        string
+	Kind         string
+	Name         string
+	Agent        string
+	Status       string
+	Input        json.RawMessage
+	Output       string
+	Result       []byte
+	Error        string
+	InputTokens  int64
+	OutputTokens int64
+	Cost         int64
+	StartedAt    time.Time
+	CompletedAt  *time.Time
+}

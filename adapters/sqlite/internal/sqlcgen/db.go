@@ -27,11 +27,23 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.abandonClaimStmt, err = db.PrepareContext(ctx, abandonClaim); err != nil {
 		return nil, fmt.Errorf("error preparing query AbandonClaim: %w", err)
 	}
+	if q.abandonWorkflowStmt, err = db.PrepareContext(ctx, abandonWorkflow); err != nil {
+		return nil, fmt.Errorf("error preparing query AbandonWorkflow: %w", err)
+	}
 	if q.beginConversationStmt, err = db.PrepareContext(ctx, beginConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query BeginConversation: %w", err)
 	}
+	if q.cancelWorkflowStmt, err = db.PrepareContext(ctx, cancelWorkflow); err != nil {
+		return nil, fmt.Errorf("error preparing query CancelWorkflow: %w", err)
+	}
 	if q.claimAnswerStmt, err = db.PrepareContext(ctx, claimAnswer); err != nil {
 		return nil, fmt.Errorf("error preparing query ClaimAnswer: %w", err)
+	}
+	if q.claimWorkflowStmt, err = db.PrepareContext(ctx, claimWorkflow); err != nil {
+		return nil, fmt.Errorf("error preparing query ClaimWorkflow: %w", err)
+	}
+	if q.commitWorkflowStmt, err = db.PrepareContext(ctx, commitWorkflow); err != nil {
+		return nil, fmt.Errorf("error preparing query CommitWorkflow: %w", err)
 	}
 	if q.countAllKeysStmt, err = db.PrepareContext(ctx, countAllKeys); err != nil {
 		return nil, fmt.Errorf("error preparing query CountAllKeys: %w", err)
@@ -50,6 +62,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.countUsageStmt, err = db.PrepareContext(ctx, countUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query CountUsage: %w", err)
+	}
+	if q.countWorkflowsStmt, err = db.PrepareContext(ctx, countWorkflows); err != nil {
+		return nil, fmt.Errorf("error preparing query CountWorkflows: %w", err)
 	}
 	if q.deleteConversationStmt, err = db.PrepareContext(ctx, deleteConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteConversation: %w", err)
@@ -84,6 +99,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.endReservationStmt, err = db.PrepareContext(ctx, endReservation); err != nil {
 		return nil, fmt.Errorf("error preparing query EndReservation: %w", err)
 	}
+	if q.endWorkflowStepsStmt, err = db.PrepareContext(ctx, endWorkflowSteps); err != nil {
+		return nil, fmt.Errorf("error preparing query EndWorkflowSteps: %w", err)
+	}
 	if q.enterConversationStmt, err = db.PrepareContext(ctx, enterConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query EnterConversation: %w", err)
 	}
@@ -95,6 +113,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.expireSessionsStmt, err = db.PrepareContext(ctx, expireSessions); err != nil {
 		return nil, fmt.Errorf("error preparing query ExpireSessions: %w", err)
+	}
+	if q.expireWorkflowsStmt, err = db.PrepareContext(ctx, expireWorkflows); err != nil {
+		return nil, fmt.Errorf("error preparing query ExpireWorkflows: %w", err)
 	}
 	if q.extendSessionStmt, err = db.PrepareContext(ctx, extendSession); err != nil {
 		return nil, fmt.Errorf("error preparing query ExtendSession: %w", err)
@@ -162,6 +183,15 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getTokenStmt, err = db.PrepareContext(ctx, getToken); err != nil {
 		return nil, fmt.Errorf("error preparing query GetToken: %w", err)
 	}
+	if q.getWorkflowStmt, err = db.PrepareContext(ctx, getWorkflow); err != nil {
+		return nil, fmt.Errorf("error preparing query GetWorkflow: %w", err)
+	}
+	if q.getWorkflowByKeyStmt, err = db.PrepareContext(ctx, getWorkflowByKey); err != nil {
+		return nil, fmt.Errorf("error preparing query GetWorkflowByKey: %w", err)
+	}
+	if q.getWorkflowStatusStmt, err = db.PrepareContext(ctx, getWorkflowStatus); err != nil {
+		return nil, fmt.Errorf("error preparing query GetWorkflowStatus: %w", err)
+	}
 	if q.insertAccountStmt, err = db.PrepareContext(ctx, insertAccount); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertAccount: %w", err)
 	}
@@ -188,6 +218,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.insertUsageRecordStmt, err = db.PrepareContext(ctx, insertUsageRecord); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertUsageRecord: %w", err)
+	}
+	if q.insertWorkflowStmt, err = db.PrepareContext(ctx, insertWorkflow); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertWorkflow: %w", err)
 	}
 	if q.keepTurnStmt, err = db.PrepareContext(ctx, keepTurn); err != nil {
 		return nil, fmt.Errorf("error preparing query KeepTurn: %w", err)
@@ -231,17 +264,38 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listRecentUsageOfStmt, err = db.PrepareContext(ctx, listRecentUsageOf); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRecentUsageOf: %w", err)
 	}
+	if q.listWaitingWorkflowsStmt, err = db.PrepareContext(ctx, listWaitingWorkflows); err != nil {
+		return nil, fmt.Errorf("error preparing query ListWaitingWorkflows: %w", err)
+	}
+	if q.listWorkflowEventsStmt, err = db.PrepareContext(ctx, listWorkflowEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query ListWorkflowEvents: %w", err)
+	}
+	if q.listWorkflowStepsStmt, err = db.PrepareContext(ctx, listWorkflowSteps); err != nil {
+		return nil, fmt.Errorf("error preparing query ListWorkflowSteps: %w", err)
+	}
+	if q.listWorkflowsStmt, err = db.PrepareContext(ctx, listWorkflows); err != nil {
+		return nil, fmt.Errorf("error preparing query ListWorkflows: %w", err)
+	}
 	if q.noteSignInStmt, err = db.PrepareContext(ctx, noteSignIn); err != nil {
 		return nil, fmt.Errorf("error preparing query NoteSignIn: %w", err)
 	}
 	if q.openBudgetStmt, err = db.PrepareContext(ctx, openBudget); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenBudget: %w", err)
 	}
+	if q.putWorkflowEventStmt, err = db.PrepareContext(ctx, putWorkflowEvent); err != nil {
+		return nil, fmt.Errorf("error preparing query PutWorkflowEvent: %w", err)
+	}
+	if q.putWorkflowStepStmt, err = db.PrepareContext(ctx, putWorkflowStep); err != nil {
+		return nil, fmt.Errorf("error preparing query PutWorkflowStep: %w", err)
+	}
 	if q.recordAuditStmt, err = db.PrepareContext(ctx, recordAudit); err != nil {
 		return nil, fmt.Errorf("error preparing query RecordAudit: %w", err)
 	}
 	if q.renewClaimStmt, err = db.PrepareContext(ctx, renewClaim); err != nil {
 		return nil, fmt.Errorf("error preparing query RenewClaim: %w", err)
+	}
+	if q.renewWorkflowStmt, err = db.PrepareContext(ctx, renewWorkflow); err != nil {
+		return nil, fmt.Errorf("error preparing query RenewWorkflow: %w", err)
 	}
 	if q.replaceKeyStmt, err = db.PrepareContext(ctx, replaceKey); err != nil {
 		return nil, fmt.Errorf("error preparing query ReplaceKey: %w", err)
@@ -260,6 +314,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.settleBudgetStmt, err = db.PrepareContext(ctx, settleBudget); err != nil {
 		return nil, fmt.Errorf("error preparing query SettleBudget: %w", err)
+	}
+	if q.showWorkflowStepsStmt, err = db.PrepareContext(ctx, showWorkflowSteps); err != nil {
+		return nil, fmt.Errorf("error preparing query ShowWorkflowSteps: %w", err)
 	}
 	if q.storeEventStmt, err = db.PrepareContext(ctx, storeEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query StoreEvent: %w", err)
@@ -292,14 +349,34 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing abandonClaimStmt: %w", cerr)
 		}
 	}
+	if q.abandonWorkflowStmt != nil {
+		if cerr := q.abandonWorkflowStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing abandonWorkflowStmt: %w", cerr)
+		}
+	}
 	if q.beginConversationStmt != nil {
 		if cerr := q.beginConversationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing beginConversationStmt: %w", cerr)
 		}
 	}
+	if q.cancelWorkflowStmt != nil {
+		if cerr := q.cancelWorkflowStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing cancelWorkflowStmt: %w", cerr)
+		}
+	}
 	if q.claimAnswerStmt != nil {
 		if cerr := q.claimAnswerStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing claimAnswerStmt: %w", cerr)
+		}
+	}
+	if q.claimWorkflowStmt != nil {
+		if cerr := q.claimWorkflowStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing claimWorkflowStmt: %w", cerr)
+		}
+	}
+	if q.commitWorkflowStmt != nil {
+		if cerr := q.commitWorkflowStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing commitWorkflowStmt: %w", cerr)
 		}
 	}
 	if q.countAllKeysStmt != nil {
@@ -330,6 +407,11 @@ func (q *Queries) Close() error {
 	if q.countUsageStmt != nil {
 		if cerr := q.countUsageStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countUsageStmt: %w", cerr)
+		}
+	}
+	if q.countWorkflowsStmt != nil {
+		if cerr := q.countWorkflowsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countWorkflowsStmt: %w", cerr)
 		}
 	}
 	if q.deleteConversationStmt != nil {
@@ -387,6 +469,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing endReservationStmt: %w", cerr)
 		}
 	}
+	if q.endWorkflowStepsStmt != nil {
+		if cerr := q.endWorkflowStepsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing endWorkflowStepsStmt: %w", cerr)
+		}
+	}
 	if q.enterConversationStmt != nil {
 		if cerr := q.enterConversationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing enterConversationStmt: %w", cerr)
@@ -405,6 +492,11 @@ func (q *Queries) Close() error {
 	if q.expireSessionsStmt != nil {
 		if cerr := q.expireSessionsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing expireSessionsStmt: %w", cerr)
+		}
+	}
+	if q.expireWorkflowsStmt != nil {
+		if cerr := q.expireWorkflowsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing expireWorkflowsStmt: %w", cerr)
 		}
 	}
 	if q.extendSessionStmt != nil {
@@ -517,6 +609,21 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getTokenStmt: %w", cerr)
 		}
 	}
+	if q.getWorkflowStmt != nil {
+		if cerr := q.getWorkflowStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getWorkflowStmt: %w", cerr)
+		}
+	}
+	if q.getWorkflowByKeyStmt != nil {
+		if cerr := q.getWorkflowByKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getWorkflowByKeyStmt: %w", cerr)
+		}
+	}
+	if q.getWorkflowStatusStmt != nil {
+		if cerr := q.getWorkflowStatusStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getWorkflowStatusStmt: %w", cerr)
+		}
+	}
 	if q.insertAccountStmt != nil {
 		if cerr := q.insertAccountStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertAccountStmt: %w", cerr)
@@ -560,6 +667,11 @@ func (q *Queries) Close() error {
 	if q.insertUsageRecordStmt != nil {
 		if cerr := q.insertUsageRecordStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertUsageRecordStmt: %w", cerr)
+		}
+	}
+	if q.insertWorkflowStmt != nil {
+		if cerr := q.insertWorkflowStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertWorkflowStmt: %w", cerr)
 		}
 	}
 	if q.keepTurnStmt != nil {
@@ -632,6 +744,26 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listRecentUsageOfStmt: %w", cerr)
 		}
 	}
+	if q.listWaitingWorkflowsStmt != nil {
+		if cerr := q.listWaitingWorkflowsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listWaitingWorkflowsStmt: %w", cerr)
+		}
+	}
+	if q.listWorkflowEventsStmt != nil {
+		if cerr := q.listWorkflowEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listWorkflowEventsStmt: %w", cerr)
+		}
+	}
+	if q.listWorkflowStepsStmt != nil {
+		if cerr := q.listWorkflowStepsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listWorkflowStepsStmt: %w", cerr)
+		}
+	}
+	if q.listWorkflowsStmt != nil {
+		if cerr := q.listWorkflowsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listWorkflowsStmt: %w", cerr)
+		}
+	}
 	if q.noteSignInStmt != nil {
 		if cerr := q.noteSignInStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing noteSignInStmt: %w", cerr)
@@ -642,6 +774,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing openBudgetStmt: %w", cerr)
 		}
 	}
+	if q.putWorkflowEventStmt != nil {
+		if cerr := q.putWorkflowEventStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putWorkflowEventStmt: %w", cerr)
+		}
+	}
+	if q.putWorkflowStepStmt != nil {
+		if cerr := q.putWorkflowStepStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putWorkflowStepStmt: %w", cerr)
+		}
+	}
 	if q.recordAuditStmt != nil {
 		if cerr := q.recordAuditStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing recordAuditStmt: %w", cerr)
@@ -650,6 +792,11 @@ func (q *Queries) Close() error {
 	if q.renewClaimStmt != nil {
 		if cerr := q.renewClaimStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing renewClaimStmt: %w", cerr)
+		}
+	}
+	if q.renewWorkflowStmt != nil {
+		if cerr := q.renewWorkflowStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing renewWorkflowStmt: %w", cerr)
 		}
 	}
 	if q.replaceKeyStmt != nil {
@@ -680,6 +827,11 @@ func (q *Queries) Close() error {
 	if q.settleBudgetStmt != nil {
 		if cerr := q.settleBudgetStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing settleBudgetStmt: %w", cerr)
+		}
+	}
+	if q.showWorkflowStepsStmt != nil {
+		if cerr := q.showWorkflowStepsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing showWorkflowStepsStmt: %w", cerr)
 		}
 	}
 	if q.storeEventStmt != nil {
@@ -757,14 +909,19 @@ type Queries struct {
 	db                            DBTX
 	tx                            *sql.Tx
 	abandonClaimStmt              *sql.Stmt
+	abandonWorkflowStmt           *sql.Stmt
 	beginConversationStmt         *sql.Stmt
+	cancelWorkflowStmt            *sql.Stmt
 	claimAnswerStmt               *sql.Stmt
+	claimWorkflowStmt             *sql.Stmt
+	commitWorkflowStmt            *sql.Stmt
 	countAllKeysStmt              *sql.Stmt
 	countConversationsStmt        *sql.Stmt
 	countEventsStmt               *sql.Stmt
 	countKeysStmt                 *sql.Stmt
 	countTokensStmt               *sql.Stmt
 	countUsageStmt                *sql.Stmt
+	countWorkflowsStmt            *sql.Stmt
 	deleteConversationStmt        *sql.Stmt
 	deleteEventsStmt              *sql.Stmt
 	deleteExpiredReservationsStmt *sql.Stmt
@@ -776,10 +933,12 @@ type Queries struct {
 	deleteTokenStmt               *sql.Stmt
 	emptyConversationStmt         *sql.Stmt
 	endReservationStmt            *sql.Stmt
+	endWorkflowStepsStmt          *sql.Stmt
 	enterConversationStmt         *sql.Stmt
 	expireAnswersStmt             *sql.Stmt
 	expireAuditStmt               *sql.Stmt
 	expireSessionsStmt            *sql.Stmt
+	expireWorkflowsStmt           *sql.Stmt
 	extendSessionStmt             *sql.Stmt
 	forgetTokensStmt              *sql.Stmt
 	getAccountStmt                *sql.Stmt
@@ -802,6 +961,9 @@ type Queries struct {
 	getSessionStmt                *sql.Stmt
 	getSessionOfTokenStmt         *sql.Stmt
 	getTokenStmt                  *sql.Stmt
+	getWorkflowStmt               *sql.Stmt
+	getWorkflowByKeyStmt          *sql.Stmt
+	getWorkflowStatusStmt         *sql.Stmt
 	insertAccountStmt             *sql.Stmt
 	insertConversationStmt        *sql.Stmt
 	insertKeyStmt                 *sql.Stmt
@@ -811,6 +973,7 @@ type Queries struct {
 	insertTokenStmt               *sql.Stmt
 	insertTurnStmt                *sql.Stmt
 	insertUsageRecordStmt         *sql.Stmt
+	insertWorkflowStmt            *sql.Stmt
 	keepTurnStmt                  *sql.Stmt
 	listActivePersonasStmt        *sql.Stmt
 	listAllKeysStmt               *sql.Stmt
@@ -825,16 +988,24 @@ type Queries struct {
 	listPersonasStmt              *sql.Stmt
 	listRecentUsageStmt           *sql.Stmt
 	listRecentUsageOfStmt         *sql.Stmt
+	listWaitingWorkflowsStmt      *sql.Stmt
+	listWorkflowEventsStmt        *sql.Stmt
+	listWorkflowStepsStmt         *sql.Stmt
+	listWorkflowsStmt             *sql.Stmt
 	noteSignInStmt                *sql.Stmt
 	openBudgetStmt                *sql.Stmt
+	putWorkflowEventStmt          *sql.Stmt
+	putWorkflowStepStmt           *sql.Stmt
 	recordAuditStmt               *sql.Stmt
 	renewClaimStmt                *sql.Stmt
+	renewWorkflowStmt             *sql.Stmt
 	replaceKeyStmt                *sql.Stmt
 	revokeKeyStmt                 *sql.Stmt
 	setMarkStmt                   *sql.Stmt
 	setPasswordHashStmt           *sql.Stmt
 	setPreferenceStmt             *sql.Stmt
 	settleBudgetStmt              *sql.Stmt
+	showWorkflowStepsStmt         *sql.Stmt
 	storeEventStmt                *sql.Stmt
 	storeTwoEventsStmt            *sql.Stmt
 	sumReservationsStmt           *sql.Stmt
@@ -849,14 +1020,19 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		db:                            tx,
 		tx:                            tx,
 		abandonClaimStmt:              q.abandonClaimStmt,
+		abandonWorkflowStmt:           q.abandonWorkflowStmt,
 		beginConversationStmt:         q.beginConversationStmt,
+		cancelWorkflowStmt:            q.cancelWorkflowStmt,
 		claimAnswerStmt:               q.claimAnswerStmt,
+		claimWorkflowStmt:             q.claimWorkflowStmt,
+		commitWorkflowStmt:            q.commitWorkflowStmt,
 		countAllKeysStmt:              q.countAllKeysStmt,
 		countConversationsStmt:        q.countConversationsStmt,
 		countEventsStmt:               q.countEventsStmt,
 		countKeysStmt:                 q.countKeysStmt,
 		countTokensStmt:               q.countTokensStmt,
 		countUsageStmt:                q.countUsageStmt,
+		countWorkflowsStmt:            q.countWorkflowsStmt,
 		deleteConversationStmt:        q.deleteConversationStmt,
 		deleteEventsStmt:              q.deleteEventsStmt,
 		deleteExpiredReservationsStmt: q.deleteExpiredReservationsStmt,
@@ -868,10 +1044,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteTokenStmt:               q.deleteTokenStmt,
 		emptyConversationStmt:         q.emptyConversationStmt,
 		endReservationStmt:            q.endReservationStmt,
+		endWorkflowStepsStmt:          q.endWorkflowStepsStmt,
 		enterConversationStmt:         q.enterConversationStmt,
 		expireAnswersStmt:             q.expireAnswersStmt,
 		expireAuditStmt:               q.expireAuditStmt,
 		expireSessionsStmt:            q.expireSessionsStmt,
+		expireWorkflowsStmt:           q.expireWorkflowsStmt,
 		extendSessionStmt:             q.extendSessionStmt,
 		forgetTokensStmt:              q.forgetTokensStmt,
 		getAccountStmt:                q.getAccountStmt,
@@ -894,6 +1072,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getSessionStmt:                q.getSessionStmt,
 		getSessionOfTokenStmt:         q.getSessionOfTokenStmt,
 		getTokenStmt:                  q.getTokenStmt,
+		getWorkflowStmt:               q.getWorkflowStmt,
+		getWorkflowByKeyStmt:          q.getWorkflowByKeyStmt,
+		getWorkflowStatusStmt:         q.getWorkflowStatusStmt,
 		insertAccountStmt:             q.insertAccountStmt,
 		insertConversationStmt:        q.insertConversationStmt,
 		insertKeyStmt:                 q.insertKeyStmt,
@@ -903,6 +1084,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		insertTokenStmt:               q.insertTokenStmt,
 		insertTurnStmt:                q.insertTurnStmt,
 		insertUsageRecordStmt:         q.insertUsageRecordStmt,
+		insertWorkflowStmt:            q.insertWorkflowStmt,
 		keepTurnStmt:                  q.keepTurnStmt,
 		listActivePersonasStmt:        q.listActivePersonasStmt,
 		listAllKeysStmt:               q.listAllKeysStmt,
@@ -917,16 +1099,24 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listPersonasStmt:              q.listPersonasStmt,
 		listRecentUsageStmt:           q.listRecentUsageStmt,
 		listRecentUsageOfStmt:         q.listRecentUsageOfStmt,
+		listWaitingWorkflowsStmt:      q.listWaitingWorkflowsStmt,
+		listWorkflowEventsStmt:        q.listWorkflowEventsStmt,
+		listWorkflowStepsStmt:         q.listWorkflowStepsStmt,
+		listWorkflowsStmt:             q.listWorkflowsStmt,
 		noteSignInStmt:                q.noteSignInStmt,
 		openBudgetStmt:                q.openBudgetStmt,
+		putWorkflowEventStmt:          q.putWorkflowEventStmt,
+		putWorkflowStepStmt:           q.putWorkflowStepStmt,
 		recordAuditStmt:               q.recordAuditStmt,
 		renewClaimStmt:                q.renewClaimStmt,
+		renewWorkflowStmt:             q.renewWorkflowStmt,
 		replaceKeyStmt:                q.replaceKeyStmt,
 		revokeKeyStmt:                 q.revokeKeyStmt,
 		setMarkStmt:                   q.setMarkStmt,
 		setPasswordHashStmt:           q.setPasswordHashStmt,
 		setPreferenceStmt:             q.setPreferenceStmt,
 		settleBudgetStmt:              q.settleBudgetStmt,
+		showWorkflowStepsStmt:         q.showWorkflowStepsStmt,
 		storeEventStmt:                q.storeEventStmt,
 		storeTwoEventsStmt:            q.storeTwoEventsStmt,
 		sumReservationsStmt:           q.sumReservationsStmt,

@@ -85,3 +85,64 @@ type UsageLedger struct {
 	ProviderTime     int64
 	Processing       int64
 }
+
+type Workflow struct {
+	ID             string
+	Owner          string
+	Principal      string
+	Kind           string
+	Status         string
+	Task           string
+	Agents         string
+	Input          string
+	Model          string
+	PersonaID      string
+	MaxIterations  int64
+	MaxTokens      int64
+	MaxCost        int64
+	MaxDuration    int64
+	Output         string
+	Error          string
+	InputTokens    int64
+	OutputTokens   int64
+	Cost           int64
+	IdempotencyKey *string
+	Fingerprint    string
+	ClaimedBy      string
+	ClaimedUntil   *int64
+	LastEvent      int64
+	CreatedAt      int64
+	UpdatedAt      int64
+	CompletedAt    *int64
+}
+
+type WorkflowEvent struct {
+	WorkflowID string
+	Sequence   int64
+	ID         string
+	Type       string
+	Status     string
+	StepID     string
+	At         int64
+	Details    string
+}
+
+type WorkflowStep struct {
+	WorkflowID   string
+	Sequence     int64
+	ID           string
+	Place        string
+	Kind         string
+	Name         string
+	Agent        string
+	Status       string
+	Input        string
+	Output       string
+	Result       []byte
+	Error        string
+	InputTokens  int64
+	OutputTokens int64
+	Cost         int64
+	StartedAt    int64
+	CompletedAt  *int64
+}
