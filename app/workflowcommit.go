@@ -42,7 +42,7 @@ func (r *workflowRun) write(change domain.WorkflowChange) error {
 			return errWorkflowLost
 		case domain.KindOf(err) == domain.TooLarge: // it will not get smaller
 			return err
-		case w.Now().Add(wait).After(until) || r.ctx.Err() != nil && wait > 4*commitPause:
+		case w.Now().Add(wait).After(until) || r.ctx.Err() != nil && wait > 16*commitPause:
 			return err
 		}
 		pause(ctx, wait)

@@ -19,7 +19,7 @@ const maxWorkflowSteps = 2000
 const (
 	credentialsFor = 10 * time.Second       // how long credentials that work are not looked at again
 	unknownTries   = 3                      // of a repeatable tool call whose outcome is unknown
-	commitPause    = 100 * time.Millisecond // before the first repetition of a write; doubled for each one after it
+	commitPause    = 20 * time.Millisecond // before the first repetition of a write; doubled for each one after it
 	lookPause      = time.Second            // between two looks at the claim because of signals
 )
 

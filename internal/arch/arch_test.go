@@ -60,8 +60,9 @@ var rules = map[string]rule{
 	},
 
 	// Outbound: each knows its own technology and no other adapter.
-	"adapters/memory": outbound(),
-	"adapters/echo":   outbound(),
+	"adapters/memory":     outbound(),
+	"adapters/echo":       outbound(),
+	"adapters/agentfiles": outbound("go.yaml.in/yaml/v3"),
 	"adapters/tiercache": {
 		own: []string{"domain", "ports"}, others: []string{"github.com/maypok86/otter"}, clock: true,
 		// It joins two other adapters behind their ports: its tests join the real ones.
