@@ -17,10 +17,10 @@ const maxWorkflowSteps = 2000
 
 // How steps and writes that fail are repeated.
 const (
-	credentialsFor = 10 * time.Second       // how long credentials that work are not looked at again
-	unknownTries   = 3                      // of a repeatable tool call whose outcome is unknown
+	credentialsFor = 10 * time.Second      // how long credentials that work are not looked at again
+	unknownTries   = 3                     // of a repeatable tool call whose outcome is unknown
 	commitPause    = 20 * time.Millisecond // before the first repetition of a write; doubled for each one after it
-	lookPause      = time.Second            // between two looks at the claim because of signals
+	lookPause      = time.Second           // between two looks at the claim because of signals
 )
 
 // workflowRun is one process at work on a workflow. It is a function of the task and the journal: each step has a key that is the same
