@@ -89,6 +89,8 @@ type config struct {
 	AuthServiceURL   string  `env:"AUTH_SERVICE_URL" section:"Other services (empty: served by this process)"`
 	AssetServiceURL  string  `env:"ASSET_SERVICE_URL"`
 	ChatServiceURL   string  `env:"CHAT_SERVICE_URL"`
+	RemoteURL        string  `env:"GAIA_URL" about:"of gaia mcp: the Gaia that it hands everything on to; empty: it works by itself on this database"`
+	RemoteKey        string  `env:"GAIA_API_KEY" secret:"true" about:"the API key that gaia mcp uses there"`
 	GatewayURL       string  `env:"GATEWAY_URL" envDefault:"http://localhost:8666"`
 	GatewayTimeout   seconds `env:"GATEWAY_REQUEST_TIMEOUT" envDefault:"30"`
 	GatewayRetries   int     `env:"GATEWAY_MAX_RETRIES" envDefault:"2"`
@@ -301,6 +303,7 @@ func (c *config) validate() error {
 		schemes     []string
 	}{
 		{"DATABASE_URL", c.DatabaseURL, []string{"postgres", "postgresql"}},
+		{"GAIA_URL", c.RemoteURL, []string{"http", "https"}},
 		{"REDIS_URL", c.RedisURL, []string{"redis", "rediss"}},
 		{"SUPABASE_URL", c.SupabaseURL, []string{"http", "https"}},
 		{"SUPABASE_JWKS_URL", c.JWKSURL, []string{"http", "https"}},

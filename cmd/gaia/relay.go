@@ -24,7 +24,9 @@ func (s *system) startRelay(db *database, sender ports.EventSender, log *slog.Lo
 	janitor := app.NewJanitor(time.Now, append(kept, app.KeptAnswers(db.answers))...)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { relay.Run(ctx) })
+	if !s.beside {
+		running.Go(func() { relay.Run(ctx) })
+	}
 	running.Go(func() { janitor.Run(ctx) })
 	s.onClose(func() { cancel(); running.Wait() })
 	return relay

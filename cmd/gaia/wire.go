@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,7 @@ type system struct {
 	handler      http.Handler
 	internal     http.Handler // for other services; nil when none are answered
 	mcp          *mcpserver.Server
+	beside       bool // another process sends the events that this one stores
 	health       *app.Health
 	events       ports.EventPublisher
 	databaseKind string
@@ -63,9 +65,19 @@ func (s *system) announce(ctx context.Context, status, subject string) {
 // newID makes UUIDs of version 7, which sort by time.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// wire builds the system. What it opened before a failure is closed again.
-func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logger) (_ *system, err error) {
-	sys := &system{serviceName: c.ServiceName, load: newLoadMeter()}
+// folders say where a system keeps what is embedded.
+type folders struct {
+	data string
+	bus  string // of a bus that this process has for itself, beside a server that has the one in the data folder; empty: it has that one
+}
+
+// wire builds the system that has a data folder for itself. What it opened before a failure is closed again.
+func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logger) (*system, error) {
+	return wireIn(ctx, c, folders{data: dataDir}, apiKey, log)
+}
+
+func wireIn(ctx context.Context, c config, where folders, apiKey string, log *slog.Logger) (_ *system, err error) {
+	sys, dataDir := &system{serviceName: c.ServiceName, load: newLoadMeter(), beside: where.bus != ""}, where.data
 	defer func() {
 		if err != nil {
 			sys.close()
@@ -76,7 +88,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	bus, err := openBus(ctx, c, dataDir, sys, probes, log)
+	bus, err := openBus(ctx, c, cmp.Or(where.bus, dataDir), sys, probes, log)
 	if err != nil {
 		return nil, err
 	}
