@@ -149,6 +149,9 @@ func (s *Server) answer(ctx context.Context, who domain.Principal, method string
 		if scope := s.scopes[p.Name]; !who.HasScope(scope) && scope != "" {
 			return refusal(lacks(scope)), nil
 		}
+		if string(p.Arguments) == "null" { // which the library would take for a value to write defaults into
+			p.Arguments = nil
+		}
 	case *mcp.GetPromptParams:
 		return asResult(s.getPrompt(ctx, who, p))
 	case *mcp.ReadResourceParams:
