@@ -24,6 +24,7 @@ type Config struct {
 	Usage         *app.Usage
 	Performance   *app.Performance
 	APIKeys       *app.APIKeys
+	Files         *app.Files
 	Identity      *app.Identity
 	Audit         *app.Audit // records who is refused
 	Accounts      *app.Accounts
@@ -65,6 +66,7 @@ type server struct {
 	performance   *app.Performance
 	accounts      *app.Accounts
 	apiKeys       *app.APIKeys
+	files         *app.Files
 	health        *app.Health
 	limitsShared  bool
 	personaLists  personaLists
@@ -122,7 +124,7 @@ func (c Config) handler(
 func newServer(c Config) *server {
 	return &server{
 		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, performance: c.Performance,
-		accounts: c.Accounts, apiKeys: c.APIKeys, health: c.Health, limitsShared: c.LimitsShared,
+		accounts: c.Accounts, apiKeys: c.APIKeys, files: c.Files, health: c.Health, limitsShared: c.LimitsShared,
 		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now, log: c.Log,
 	}
 }

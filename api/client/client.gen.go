@@ -4067,7 +4067,7 @@ type FileRead struct {
 	// Encoding How `content` is to be read.
 	Encoding FileEncoding `json:"encoding"`
 
-	// Path Relative to the root.
+	// Path Relative to the root, without `.`, `..` and superfluous slashes.
 	Path string `json:"path"`
 
 	// Size In bytes.
@@ -9808,14 +9808,14 @@ type ClientInterface interface {
 
 	// V1ListFiles See what a directory contains
 	//
-	// Lists what a directory below the configured root contains, by name. Without `path` that is the root itself. A path that leaves the root is 403, one that is no directory 400.
+	// Lists what a directory below the configured root contains, in the order of the names' bytes. Without `path` that is the root itself. A symbolic link is what it leads to, and `unknown` when that is outside of the root or not there; so are devices, pipes and sockets. A path that leaves the root is 403, one that is no directory 400. A directory with more than 10000 entries is 413 without `limit`, one with more than 100000 always.
 	//
 	// Corresponds with GET /api/v1/filesystem (the `V1ListFiles` operationId).
 	V1ListFiles(ctx context.Context, params *V1ListFilesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// V1ReadFileWithBody Read a file
 	//
-	// Answers the content of a file below the configured root: as text when it is UTF-8, else in Base64. A path that leaves the root is 403, one that is no file 400, a file that is too large 413.
+	// Answers the content of a file below the configured root: as text when it is UTF-8 without NUL characters, else in Base64. A path that leaves the root is 403, one that is no regular file 400, a file that is too large 413.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -9824,7 +9824,7 @@ type ClientInterface interface {
 
 	// V1ReadFile Read a file
 	//
-	// Answers the content of a file below the configured root: as text when it is UTF-8, else in Base64. A path that leaves the root is 403, one that is no file 400, a file that is too large 413.
+	// Answers the content of a file below the configured root: as text when it is UTF-8 without NUL characters, else in Base64. A path that leaves the root is 403, one that is no regular file 400, a file that is too large 413.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -12087,7 +12087,7 @@ func (c *Client) V1ListConversationMessages(ctx context.Context, conversationId 
 
 // V1ListFiles See what a directory contains
 //
-// Lists what a directory below the configured root contains, by name. Without `path` that is the root itself. A path that leaves the root is 403, one that is no directory 400.
+// Lists what a directory below the configured root contains, in the order of the names' bytes. Without `path` that is the root itself. A symbolic link is what it leads to, and `unknown` when that is outside of the root or not there; so are devices, pipes and sockets. A path that leaves the root is 403, one that is no directory 400. A directory with more than 10000 entries is 413 without `limit`, one with more than 100000 always.
 //
 // Corresponds with GET /api/v1/filesystem (the `V1ListFiles` operationId).
 func (c *Client) V1ListFiles(ctx context.Context, params *V1ListFilesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -12104,7 +12104,7 @@ func (c *Client) V1ListFiles(ctx context.Context, params *V1ListFilesParams, req
 
 // V1ReadFileWithBody Read a file
 //
-// Answers the content of a file below the configured root: as text when it is UTF-8, else in Base64. A path that leaves the root is 403, one that is no file 400, a file that is too large 413.
+// Answers the content of a file below the configured root: as text when it is UTF-8 without NUL characters, else in Base64. A path that leaves the root is 403, one that is no regular file 400, a file that is too large 413.
 //
 // Takes any type of body and a specified content type.
 //
@@ -12123,7 +12123,7 @@ func (c *Client) V1ReadFileWithBody(ctx context.Context, contentType string, bod
 
 // V1ReadFile Read a file
 //
-// Answers the content of a file below the configured root: as text when it is UTF-8, else in Base64. A path that leaves the root is 403, one that is no file 400, a file that is too large 413.
+// Answers the content of a file below the configured root: as text when it is UTF-8 without NUL characters, else in Base64. A path that leaves the root is 403, one that is no regular file 400, a file that is too large 413.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -18550,7 +18550,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1ListFilesWithResponse See what a directory contains
 	//
-	// Lists what a directory below the configured root contains, by name. Without `path` that is the root itself. A path that leaves the root is 403, one that is no directory 400.
+	// Lists what a directory below the configured root contains, in the order of the names' bytes. Without `path` that is the root itself. A symbolic link is what it leads to, and `unknown` when that is outside of the root or not there; so are devices, pipes and sockets. A path that leaves the root is 403, one that is no directory 400. A directory with more than 10000 entries is 413 without `limit`, one with more than 100000 always.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -18559,7 +18559,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1ReadFileWithBodyWithResponse Read a file
 	//
-	// Answers the content of a file below the configured root: as text when it is UTF-8, else in Base64. A path that leaves the root is 403, one that is no file 400, a file that is too large 413.
+	// Answers the content of a file below the configured root: as text when it is UTF-8 without NUL characters, else in Base64. A path that leaves the root is 403, one that is no regular file 400, a file that is too large 413.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18568,7 +18568,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1ReadFileWithResponse Read a file
 	//
-	// Answers the content of a file below the configured root: as text when it is UTF-8, else in Base64. A path that leaves the root is 403, one that is no file 400, a file that is too large 413.
+	// Answers the content of a file below the configured root: as text when it is UTF-8 without NUL characters, else in Base64. A path that leaves the root is 403, one that is no regular file 400, a file that is too large 413.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -29429,14 +29429,14 @@ type V1ListFilesReply struct {
 	JSON403 *Forbidden
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
 	// JSON422 the response for an HTTP 422 `application/json` response
 	JSON422 *UnprocessableEntity
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -29472,6 +29472,11 @@ func (r V1ListFilesReply) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r V1ListFilesReply) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
 // GetJSON422 returns the response for an HTTP 422 `application/json` response
 func (r V1ListFilesReply) GetJSON422() *UnprocessableEntity {
 	return r.JSON422
@@ -29485,11 +29490,6 @@ func (r V1ListFilesReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1ListFilesReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1ListFilesReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -29567,8 +29567,6 @@ type V1ReadFileReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -29627,11 +29625,6 @@ func (r V1ReadFileReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1ReadFileReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1ReadFileReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -32957,7 +32950,7 @@ func (c *ClientWithResponses) V1ListConversationMessagesWithResponse(ctx context
 
 // V1ListFilesWithResponse See what a directory contains
 //
-// Lists what a directory below the configured root contains, by name. Without `path` that is the root itself. A path that leaves the root is 403, one that is no directory 400.
+// Lists what a directory below the configured root contains, in the order of the names' bytes. Without `path` that is the root itself. A symbolic link is what it leads to, and `unknown` when that is outside of the root or not there; so are devices, pipes and sockets. A path that leaves the root is 403, one that is no directory 400. A directory with more than 10000 entries is 413 without `limit`, one with more than 100000 always.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -32972,7 +32965,7 @@ func (c *ClientWithResponses) V1ListFilesWithResponse(ctx context.Context, param
 
 // V1ReadFileWithBodyWithResponse Read a file
 //
-// Answers the content of a file below the configured root: as text when it is UTF-8, else in Base64. A path that leaves the root is 403, one that is no file 400, a file that is too large 413.
+// Answers the content of a file below the configured root: as text when it is UTF-8 without NUL characters, else in Base64. A path that leaves the root is 403, one that is no regular file 400, a file that is too large 413.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32987,7 +32980,7 @@ func (c *ClientWithResponses) V1ReadFileWithBodyWithResponse(ctx context.Context
 
 // V1ReadFileWithResponse Read a file
 //
-// Answers the content of a file below the configured root: as text when it is UTF-8, else in Base64. A path that leaves the root is 403, one that is no file 400, a file that is too large 413.
+// Answers the content of a file below the configured root: as text when it is UTF-8 without NUL characters, else in Base64. A path that leaves the root is 403, one that is no regular file 400, a file that is too large 413.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -45440,6 +45433,13 @@ func ParseV1ListFilesReply(rsp *http.Response) (*V1ListFilesReply, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest UnprocessableEntity
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -45460,13 +45460,6 @@ func ParseV1ListFilesReply(rsp *http.Response) (*V1ListFilesReply, error) {
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -45617,13 +45610,6 @@ func ParseV1ReadFileReply(rsp *http.Response) (*V1ReadFileReply, error) {
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable

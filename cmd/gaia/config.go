@@ -158,9 +158,10 @@ type config struct {
 	DailyBudget      float64 `env:"BUDGET_DAILY_USD" envDefault:"0" about:"what each caller may spend in a day, UTC; 0: no limit"`
 	EchoWordDelay    seconds `env:"ECHO_WORD_DELAY" envDefault:"0.02" about:"pause of the built-in model between words"`
 
-	ToolsFile  string `env:"TOOLS_FILE" section:"Tools" about:"a JSON file that names MCP servers and says which of their tools chats are offered; empty: none but the built-in one"`
-	MCPRoot    string `env:"MCP_FILESYSTEM_ROOT" about:"empty: files below the data folder"`
-	MCPCommand string `env:"MCP_FILESYSTEM_COMMAND" envDefault:"npx"`
+	ToolsFile    string `env:"TOOLS_FILE" section:"Tools" about:"a JSON file that names MCP servers and says which of their tools chats are offered; empty: none but the built-in one"`
+	MCPRoot      string `env:"MCP_FILESYSTEM_ROOT" about:"what clients and tools can see of the machine's files; empty: files below the data folder"`
+	MCPMaxReadMB int    `env:"MCP_FILESYSTEM_MAX_READ_MB" envDefault:"10" about:"a larger file is not read"`
+	MCPCommand   string `env:"MCP_FILESYSTEM_COMMAND" envDefault:"npx"`
 
 	FreesoundKey      string  `env:"FREESOUND_API_KEY" secret:"true" section:"Assets"`
 	MeshyKey          string  `env:"MESHY_API_KEY" secret:"true"`
@@ -288,6 +289,9 @@ func (c *config) validate() error {
 		if n.value < 0 || n.value > maxRateLimit {
 			fault("%s: %d is not between 0 and %d", n.name, n.value, maxRateLimit)
 		}
+	}
+	if c.MCPMaxReadMB < 1 || c.MCPMaxReadMB > 1024 { // so much of it can be in memory, eight times
+		fault("MCP_FILESYSTEM_MAX_READ_MB: %d is not between 1 and 1024", c.MCPMaxReadMB)
 	}
 	if c.LLMConnect == 0 || c.LLMFirstToken == 0 || c.LLMIdle == 0 {
 		fault("LLM_CONNECT_TIMEOUT, LLM_FIRST_TOKEN_TIMEOUT and LLM_IDLE_TIMEOUT: must be above 0")

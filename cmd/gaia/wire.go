@@ -136,10 +136,14 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 	if err != nil {
 		return nil, err
 	}
+	files, err := wireFiles(c, dataDir, log)
+	if err != nil {
+		return nil, err
+	}
 	sys.health = app.NewHealth(probes)
 	api := httpapi.Config{
 		Personas: personas, Chat: chat, Conversations: conversations,
-		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, APIKeys: keys, Audit: audit,
+		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, APIKeys: keys, Audit: audit, Files: files,
 		Accounts: app.NewAccounts(app.AccountDeps{Provider: provider, Identity: identity, Audit: audit, Forget: sys.forget}),
 		Health:   sys.health, Build: build, DatabaseKind: sys.databaseKind,
 		Usage: app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID}),

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gaia/domain"
+)
+
+func TestTheDefaultRootHasSomethingToSee(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	c := config{MCPMaxReadMB: 1}
+	for range 2 { // the second time it is there
+		files, err := wireFiles(c, dir, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err := files.List(t.Context(), "", 0, 0); err != nil || len(l.Entries) != 1 || l.Entries[0].Path != filesReadme {
+			t.Fatalf("%+v, %v", l, err)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, filesDir, filesReadme)); err != nil {
+		t.Fatal(err)
+	}
+	files, err := wireFiles(c, dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l, err := files.List(t.Context(), "", 0, 0); err != nil || len(l.Entries) != 0 {
+		t.Errorf("what somebody deleted came back: %+v, %v", l, err)
+	}
+}
+
+func TestTheRootMustNotHoldTheDataFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	if err := os.MkdirAll(filepath.Join(data, "deep"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(data, filepath.Join(dir, "alias")); err != nil {
+		t.Fatal(err)
+	}
+	for root, fine := range map[string]bool{
+		data: false, dir: false, "/": false, filepath.Join(dir, "alias"): false, data + "/../data/.": false,
+		filepath.Join(data, "deep"): true, filepath.Join(dir, "elsewhere"): true, filepath.Join(dir, "dat"): true,
+	} {
+		for _, dataDir := range []string{data, filepath.Join(dir, "alias")} {
+			_, err := config{MCPRoot: root}.filesRoot(dataDir)
+			if fine && err != nil || !fine && (err == nil || !strings.Contains(err.Error(), "MCP_FILESYSTEM_ROOT")) {
+				t.Errorf("root %s, data in %s: %v", root, dataDir, err)
+			}
+		}
+	}
+}
+
+// Old deployments name a root that may not be there. They start, and the filesystem comes when its root does.
+func TestARootMayComeLater(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	root := filepath.Join(dir, "later")
+	var log strings.Builder
+	files, err := wireFiles(config{MCPRoot: root, MCPMaxReadMB: 1}, dir, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil || !strings.Contains(log.String(), "MCP_FILESYSTEM_ROOT") {
+		t.Fatalf("%v; log: %s", err, &log)
+	}
+	if _, err := files.List(t.Context(), "", 0, 0); domain.KindOf(err) != domain.Unavailable {
+		t.Errorf("before: %v", err)
+	}
+	if err := os.Mkdir(root, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := files.List(t.Context(), "", 0, 0); err != nil {
+		t.Errorf("after: %v", err)
+	}
+}
