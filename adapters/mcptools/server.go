@@ -26,6 +26,7 @@ type server struct {
 	changed func()        // the tools are others now
 	slots   chan struct{} // one for each call that runs
 	tried   chan struct{} // closed when the first attempt is over
+	first   sync.Once     // guards the closing
 
 	running atomic.Int32 // calls
 	missed  atomic.Int32 // what has not been answered in time since the last answer
@@ -78,12 +79,10 @@ func (s *server) catalogue() *catalogue {
 // run keeps the server running until ctx ends.
 func (s *server) run(ctx context.Context) {
 	pause := s.cfg.pace.retry
-	for first := true; ; first = false {
+	for {
 		began := time.Now()
 		err := s.serve(ctx)
-		if first {
-			close(s.tried)
-		}
+		s.first.Do(func() { close(s.tried) })
 		if ctx.Err() != nil {
 			s.down(errStopped, 0)
 			return
@@ -133,11 +132,7 @@ func (s *server) up(cat *catalogue) {
 	s.changed()
 	if was.Status != Up {
 		s.log.Info("tool server is up", "kind", now.Kind, "tools", now.Tools, "left_out", now.LeftOut, "protocol", now.Protocol)
-		select {
-		case <-s.tried:
-		default:
-			close(s.tried)
-		}
+		s.first.Do(func() { close(s.tried) })
 	} else if was.Tools != now.Tools {
 		s.log.Info("tool server has other tools", "tools", now.Tools, "left_out", now.LeftOut)
 	}

@@ -1,0 +1,3 @@
+package mcptools
+
+var hostilePrograms = map[string]func() error{}
