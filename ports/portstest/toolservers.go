@@ -16,7 +16,7 @@ import (
 )
 
 // Servers that ToolServers finds, which offer the same tools: "fail" without parameters says that it failed; "echo" takes a required string
-// "text" and gives it back; "wait" without parameters takes until it is canceled; and "calls" without parameters gives, line by line, the ids
+// "text" and gives it back; "wait" without parameters takes until it is canceled, or for seconds; and "calls" without parameters gives, line by line, the ids
 // of all calls that have reached this server, in their order.
 const (
 	ToolSuite = "suite"
