@@ -14,6 +14,8 @@ const (
 	SubjectChatFailed    = "gaia.chat.message.failed"
 	SubjectUsageRecorded = "gaia.usage.recorded"
 	SubjectCacheInvalid  = "gaia.cache.invalidate"
+	SubjectWorkOffered   = "gaia.work.offered"
+	SubjectWorkSignal    = "gaia.work.signal"
 
 	SubjectAuthLogin            = "gaia.auth.login"
 	SubjectAuthLogout           = "gaia.auth.logout"

@@ -28,6 +28,7 @@ type Config struct {
 	MaxReconnects int           // attempts before the bus is given up for good; unlimited when zero or less
 	Timeout       time.Duration // of stopping; 5 s when zero
 	Logger        *slog.Logger
+	WorkWait      time.Duration // after that a process that shows no sign of life has died, and its work is offered again; 15 s when zero
 }
 
 const (
@@ -49,6 +50,9 @@ func (c Config) withDefaults() Config {
 	if c.Timeout <= 0 {
 		c.Timeout = 5 * time.Second
 	}
+	if c.WorkWait <= 0 {
+		c.WorkWait = workAckWait
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -62,7 +66,8 @@ type Bus struct {
 	server *server.Server
 	conn   *nats.Conn
 	js     jetstream.JetStream
-	stream streamState
+	stream streamState // of events
+	work   streamState // of work
 
 	queue   chan message
 	lost    atomic.Uint64 // events that could not be sent

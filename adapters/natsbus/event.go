@@ -10,6 +10,7 @@ import (
 type message struct {
 	subject string
 	data    []byte
+	hint    bool // its loss is no loss of an event
 }
 
 // Publish implements ports.EventPublisher.
@@ -60,6 +61,9 @@ func (b *Bus) send() {
 
 func (b *Bus) sendOne(m message) {
 	if err := b.conn.Publish(m.subject, m.data); err != nil {
+		if m.hint {
+			return
+		}
 		b.losing(m.subject, err)
 		return
 	}

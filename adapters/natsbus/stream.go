@@ -33,7 +33,8 @@ const errSubjectsTaken jetstream.ErrorCode = 10065
 const (
 	streamUnknown = iota
 	streamThere
-	streamless // the server has no JetStream
+	streamForeign // another stream has the subjects
+	streamless    // the server has no JetStream
 )
 
 type streamState struct {
@@ -45,9 +46,15 @@ type streamState struct {
 // forget must not wait: it is called when the connection breaks.
 func (s *streamState) forget() { s.known.Store(streamUnknown) }
 
-// ensureStream makes the stream if need be. It reports whether there is one: a server may be without JetStream.
+// ensureStream makes the stream of events if need be, and reports whether there is one.
 func (b *Bus) ensureStream(ctx context.Context) (stored bool, err error) {
-	s := &b.stream
+	stored, err = b.ensure(ctx, &b.stream, b.streamConfig(), "events reach only who listens at the moment")
+	return stored || b.stream.known.Load() == streamForeign, err
+}
+
+// ensure makes a stream if need be. It reports whether there is one of ours: a server may be without JetStream, and another stream may have
+// the subjects. It says what that means, once.
+func (b *Bus) ensure(ctx context.Context, s *streamState, wanted jetstream.StreamConfig, otherwise string) (stored bool, err error) {
 	s.ensuring.Lock()
 	defer s.ensuring.Unlock()
 	if known := s.known.Load(); known != streamUnknown {
@@ -55,7 +62,7 @@ func (b *Bus) ensureStream(ctx context.Context) (stored bool, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, streamWait)
 	defer cancel()
-	err = b.makeStream(ctx)
+	err = b.makeStream(ctx, wanted)
 	var refused *jetstream.APIError
 	switch {
 	case err == nil:
@@ -64,13 +71,13 @@ func (b *Bus) ensureStream(ctx context.Context) (stored bool, err error) {
 		s.known.Store(streamless)
 		if !s.warned {
 			s.warned = true
-			b.cfg.Logger.Warn("the NATS server has no JetStream: events reach only who listens at the moment")
+			b.cfg.Logger.Warn("the NATS server has no JetStream: " + otherwise)
 		}
 	case errors.As(err, &refused) && refused.ErrorCode == errSubjectsTaken:
-		s.known.Store(streamThere) // somebody has made a stream of their own for these subjects
-		b.cfg.Logger.Info("events go into a stream that is there already", "reason", refused.Description)
+		s.known.Store(streamForeign) // somebody has made a stream of their own for these subjects
+		b.cfg.Logger.Info("subjects go into a stream that is there already", "stream", wanted.Name, "reason", refused.Description)
 	default:
-		return false, fmt.Errorf("stream %s: %w", b.streamName(), err)
+		return false, fmt.Errorf("stream %s: %w", wanted.Name, err)
 	}
 	return s.known.Load() == streamThere, nil
 }
@@ -85,8 +92,7 @@ func (b *Bus) without(err error) bool {
 }
 
 // makeStream leaves a stream that exists as its operator has set it up, but for subjects that it lacks.
-func (b *Bus) makeStream(ctx context.Context) error {
-	wanted := b.streamConfig()
+func (b *Bus) makeStream(ctx context.Context, wanted jetstream.StreamConfig) error {
 	stream, err := b.js.Stream(ctx, wanted.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		_, err = b.js.CreateStream(ctx, wanted)
@@ -123,9 +129,11 @@ func (b *Bus) streamConfig() jetstream.StreamConfig {
 	return c
 }
 
-// streamName is GAIA_EVENTS, with a prefix of the subjects followed by what makes it a name of its own.
-func (b *Bus) streamName() string {
-	const name = "GAIA_EVENTS"
+// streamName is the name of the stream of events.
+func (b *Bus) streamName() string { return b.nameOf("GAIA_EVENTS") }
+
+// nameOf is the name of a stream, with a prefix of the subjects followed by what makes it a name of its own.
+func (b *Bus) nameOf(name string) string {
 	prefix := b.cfg.SubjectPrefix
 	if prefix == "" {
 		return name
