@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -235,7 +234,7 @@ func (r *workflowRun) call(ctx context.Context, key string, agent domain.Agent, 
 	if offered {
 		plan.name, plan.server, plan.tool = spec.ID(), spec.Server, spec.Name
 		plan.hidden = spec.RedactResult
-		plan.input = shownArguments(spec, call.Arguments)
+		plan.input = domain.RedactArguments(spec, json.RawMessage(call.Arguments))
 	}
 	var answer toolAnswer
 	err := r.step(ctx, plan, &answer, func(ctx context.Context, again bool) (stepOutcome, error) {
@@ -257,23 +256,6 @@ func (r *workflowRun) call(ctx context.Context, key string, agent domain.Agent, 
 	return answer, err
 }
 
-// redacted stands for what nobody may see.
-const redacted = "[redacted]"
-
-// shownArguments are the arguments of a call as clients see them.
-func shownArguments(spec domain.ToolSpec, arguments string) map[string]any {
-	var all map[string]any
-	if len(arguments) > domain.MaxToolArguments || json.Unmarshal([]byte(validText(arguments)), &all) != nil {
-		return map[string]any{}
-	}
-	for name := range all {
-		if slices.Contains(spec.Redact, name) || slices.Contains(spec.Redact, "*") {
-			all[name] = redacted
-		}
-	}
-	return all
-}
-
 // messageOf is what an error says to clients.
 func messageOf(err error) string {
 	var e *domain.Error
@@ -288,7 +270,7 @@ func (r *workflowRun) toolOutcome(p stepPlan, a toolAnswer) stepOutcome {
 	a.Text = validText(a.Text)
 	o := stepOutcome{output: a.Text, result: a}
 	if p.hidden {
-		o.output = redacted
+		o.output = domain.Redacted
 	}
 	if a.Failed {
 		o.output, o.failed = "", o.output

@@ -172,3 +172,8 @@ func NewWorkflow(d WorkflowDraft, id, eventID string, who Principal, now time.Ti
 	}
 	return w, w.Event(eventID, WorkflowEventStarted, now)
 }
+
+// Within reports whether no limit is above that of others.
+func (l WorkflowLimits) Within(m WorkflowLimits) bool {
+	return l.Iterations <= m.Iterations && l.Tokens <= m.Tokens && l.Cost <= m.Cost && l.Duration <= m.Duration
+}

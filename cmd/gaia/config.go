@@ -163,6 +163,19 @@ type config struct {
 	MCPMaxReadMB int    `env:"MCP_FILESYSTEM_MAX_READ_MB" envDefault:"10" about:"a larger file is not read"`
 	MCPCommand   string `env:"MCP_FILESYSTEM_COMMAND" envDefault:"npx"`
 
+	AgentsDir             string  `env:"AGENTS_DIR" section:"Workflows" about:"a folder of Markdown files that describe agents; empty: the built-in ones"`
+	WorkflowsAtOnce       int     `env:"WORKFLOWS_AT_ONCE" envDefault:"4" about:"that this process works on at the same time; 0: none, others do"`
+	WorkflowLease         seconds `env:"WORKFLOW_LEASE" envDefault:"30" about:"a process that shows no sign of life for so long loses its workflows to others"`
+	WorkflowDays          int     `env:"WORKFLOW_RETENTION_DAYS" envDefault:"90" about:"for how long workflows that have ended are kept; 0: for ever"`
+	WorkflowIterations    int     `env:"WORKFLOW_ITERATIONS" envDefault:"10" about:"rounds of an agent, of plans or of drafts, where a request names no limit"`
+	WorkflowTokens        int     `env:"WORKFLOW_TOKENS" envDefault:"100000"`
+	WorkflowCost          float64 `env:"WORKFLOW_COST_USD" envDefault:"1"`
+	WorkflowDuration      seconds `env:"WORKFLOW_DURATION" envDefault:"600" about:"since its first step"`
+	WorkflowMaxIterations int     `env:"WORKFLOW_MAX_ITERATIONS" envDefault:"50" about:"the most that a request may name"`
+	WorkflowMaxTokens     int     `env:"WORKFLOW_MAX_TOKENS" envDefault:"2000000"`
+	WorkflowMaxCost       float64 `env:"WORKFLOW_MAX_COST_USD" envDefault:"50"`
+	WorkflowMaxDuration   seconds `env:"WORKFLOW_MAX_DURATION" envDefault:"21600"`
+
 	FreesoundKey      string  `env:"FREESOUND_API_KEY" secret:"true" section:"Assets"`
 	MeshyKey          string  `env:"MESHY_API_KEY" secret:"true"`
 	MeshyTestMode     bool    `env:"MESHY_TEST_MODE" envDefault:"false"`
@@ -273,6 +286,7 @@ func (c *config) validate() error {
 		{"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_CONNECTIONS", c.MaxConnections, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
 		{"DATABASE_POOL_SIZE", c.DatabasePool, 1}, {"DATABASE_MAX_OVERFLOW", c.DatabaseOverflow, 0},
 		{"LLM_MAX_RETRIES", c.LLMRetries, 0}, {"AUDIT_RETENTION_DAYS", c.AuditDays, 0},
+		{"WORKFLOWS_AT_ONCE", c.WorkflowsAtOnce, 0}, {"WORKFLOW_RETENTION_DAYS", c.WorkflowDays, 0},
 	} {
 		if n.value < n.min {
 			fault("%s: %d is below %d", n.name, n.value, n.min)
@@ -328,6 +342,9 @@ func (c *config) validate() error {
 		fault("TRUSTED_PROXIES: %w", err)
 	}
 	if err := c.checkLocalAccounts(); err != nil {
+		fault("%w", err)
+	}
+	if err := c.checkWorkflows(); err != nil {
 		fault("%w", err)
 	}
 	return errors.Join(faults...)

@@ -16,6 +16,7 @@ import (
 	"gaia/adapters/echo"
 	"gaia/adapters/httpapi"
 	"gaia/adapters/mcpserver"
+	"gaia/adapters/memory"
 	"gaia/adapters/natsbus"
 	"gaia/adapters/openai"
 	"gaia/adapters/postgres"
@@ -39,6 +40,7 @@ type system struct {
 	databaseKind string
 	serviceName  string
 	load         *loadMeter
+	workflows    *app.Workflows
 	tools        *app.Tools
 	closers      []func()
 
@@ -92,7 +94,7 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 	if err != nil {
 		return nil, err
 	}
-	relay := sys.startRelay(&db, bus, log, keptAudit(c, db), keptSessions(db))
+	relay := sys.startRelay(&db, bus, log, keptAudit(c, db), keptSessions(db), keptWorkflows(c, db))
 	audit := sys.startAudit(db, relay, log)
 	sys.announce(ctx, "starting", domain.SubjectServiceHealth)
 	redis, err := openRedis(c, sys, probes, log)
@@ -128,6 +130,13 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 	if err != nil {
 		return nil, err
 	}
+	flows, err := sys.startWorkflows(c, workflowParts{
+		store: db.workflows, queue: memory.NewWorkQueue(), chat: chat, personas: personas, keys: keys, relay: relay,
+	}, log)
+	if err != nil {
+		return nil, err
+	}
+	sys.workflows = flows
 	provider, err := openProvider(c, db, sys, probes, log)
 	if err != nil {
 		return nil, err
