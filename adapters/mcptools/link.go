@@ -179,7 +179,7 @@ func (s *server) refuse(next mcp.MethodHandler) mcp.MethodHandler {
 		switch method {
 		case "sampling/createMessage", "elicitation/create", "roots/list":
 			s.log.Warn("tool server asked for what it does not get", "method", method)
-			return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "this client does not offer " + method}
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "not offered"}
 		}
 		return next(ctx, method, req)
 	}

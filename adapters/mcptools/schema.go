@@ -100,7 +100,17 @@ func (p *parameters) validate(args map[string]any) (err error) {
 	return p.checked.Validate(args)
 }
 
-// violation says where a schema is broken and which rule. The library's text goes on with the value.
+// afterValue is where the library's text goes on after the value, for each rule that shows it. The last such words are the library's own.
+var afterValue = map[string]string{
+	"type": " want ", "enum": " does not equal any of: ", "pattern": " does not match regular expression ", "minimum": " is less than ",
+	"maximum": " is greater than ", "exclusiveMinimum": " is less than ", "exclusiveMaximum": " is greater than ",
+	"minLength": " fewer than ", "maxLength": " more than ", "multipleOf": " is not a multiple of ",
+}
+
+// showsNoValue are rules whose text holds figures and names of arguments alone.
+var showsNoValue = []string{"required", "minItems", "maxItems", "uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties"}
+
+// violation says where a schema is broken and which rule, and not the value.
 func violation(err error) string {
 	var where string
 	for inner := errors.Unwrap(err); inner != nil; err, inner = inner, errors.Unwrap(inner) {
@@ -109,18 +119,16 @@ func violation(err error) string {
 			where = step
 		}
 	}
-	rule, rest, _ := strings.Cut(err.Error(), ":")
-	text := rule
-	switch rule {
-	case "required", "dependentRequired", "minProperties", "maxProperties", "additionalProperties", "unevaluatedProperties":
-		text += ":" + rest // names of properties
+	text := err.Error()
+	rule, rest, named := strings.Cut(text, ": ")
+	switch mark := strings.LastIndex(rest, afterValue[rule]); {
+	case afterValue[rule] != "" && mark >= 0:
+		text = rule + ":" + rest[mark:]
+	case strings.HasPrefix(text, "unexpected additional properties "), slices.Contains(showsNoValue, rule), strings.HasPrefix(rule, "dependentRequired["):
+	case named:
+		text = rule
 	default:
-		for _, mark := range []string{" want ", " does not equal any of: ", " does not match regular expression ", " is less than ", " is greater than "} {
-			if i := strings.LastIndex(rest, mark); i >= 0 {
-				text += ":" + rest[i:]
-				break
-			}
-		}
+		text = "a rule is broken"
 	}
 	if where == "" {
 		return text
