@@ -113,6 +113,9 @@ func (k *APIKeys) Create(ctx context.Context, who domain.Principal, draft domain
 	if !who.MayGrant(draft.Scopes) {
 		return "", domain.APIKey{}, domain.NewError(domain.Forbidden, "A key can't be given more scopes than its maker has, nor be without limits when that is not")
 	}
+	if !who.MayGrantTools(draft.Scopes, draft.Tools) {
+		return "", domain.APIKey{}, domain.NewError(domain.Forbidden, "A key can't be given tools that its maker may not use")
+	}
 	if who.OutlivedBy(draft.ExpiresAt) {
 		return "", domain.APIKey{}, domain.NewError(domain.Forbidden, "A key can't be made to work longer than the key that makes it")
 	}
@@ -157,7 +160,7 @@ func (k *APIKeys) create(
 ) (string, domain.APIKey, error) {
 	text, now := k.NewKey(), k.Now().UTC().Truncate(time.Microsecond)
 	key := domain.APIKey{
-		ID: k.NewID(), Owner: owner, Subject: subject, Name: draft.Name, Prefix: domain.KeyBeginning(text), Scopes: draft.Scopes, Active: true,
+		ID: k.NewID(), Owner: owner, Subject: subject, Name: draft.Name, Prefix: domain.KeyBeginning(text), Scopes: draft.Scopes, Tools: draft.Tools, Active: true,
 		CreatedAt: now, ExpiresAt: draft.ExpiresAt.Truncate(time.Microsecond),
 	}
 	entry := k.entry(ctx, domain.AuditKeyCreated, maker, key, now)
@@ -224,7 +227,7 @@ type RotatedKey struct {
 	Old  domain.APIKey // works until Old.ExpiresAt
 }
 
-// Rotate replaces a key of the caller by a new one with the same name, scopes and expiry, which speaks for the same. The old one goes on
+// Rotate replaces a key of the caller by a new one with the same name, scopes, tools and expiry, which speaks for the same. The old one goes on
 // working for the grace period.
 func (k *APIKeys) Rotate(ctx context.Context, who domain.Principal, id string, grace time.Duration) (RotatedKey, error) {
 	return k.rotate(ctx, who, who.OwnerID(), id, grace)
@@ -246,13 +249,16 @@ func (k *APIKeys) rotate(ctx context.Context, by domain.Principal, owner, id str
 	if !by.MayGrant(old.Scopes) { // they would hold a key then that may do more than they
 		return RotatedKey{}, domain.NewError(domain.Forbidden, "A key with more scopes than the caller has can't be replaced by the caller")
 	}
+	if !by.MayGrantTools(old.Scopes, old.Tools) {
+		return RotatedKey{}, domain.NewError(domain.Forbidden, "A key with tools that the caller may not use can't be replaced by the caller")
+	}
 	if by.OutlivedBy(old.ExpiresAt) {
 		return RotatedKey{}, domain.NewError(domain.Forbidden, "A key that works longer than the caller's can't be replaced by the caller")
 	}
 	text, now := k.NewKey(), k.Now().UTC().Truncate(time.Microsecond)
 	next := domain.APIKey{
 		ID: k.NewID(), Owner: old.Owner, Subject: old.Principal().OwnerID(), Name: old.Name, Prefix: domain.KeyBeginning(text),
-		Scopes: old.Scopes, Active: true, CreatedAt: now, ExpiresAt: old.ExpiresAt,
+		Scopes: old.Scopes, Tools: old.Tools, Active: true, CreatedAt: now, ExpiresAt: old.ExpiresAt,
 	}
 	until := now.Add(grace)
 	created, replaced := k.entry(ctx, domain.AuditKeyCreated, by, next, now), k.entry(ctx, domain.AuditKeyRevoked, by, old, now)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -586,3 +587,68 @@ func TestIdentityKnowsKeys(t *testing.T) {
 }
 
 var _ ports.APIKeyStore = (*keyStore)(nil)
+
+func TestToolsOfAKey(t *testing.T) {
+	t.Parallel()
+	b := newKeys(t, app.APIKeyConfig{})
+	verified := func(text string) domain.Principal {
+		t.Helper()
+		var who domain.Principal
+		for range 2 { // from the store, and from the cache
+			var err error
+			if who, err = b.Verify(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return who
+	}
+	for _, tools := range [][]string{nil, {}, {"files/*", "mail/send"}} {
+		text, key := b.make(t, ada, domain.APIKeyDraft{Tools: tools})
+		if who := verified(text); !reflect.DeepEqual(who.Tools, tools) || !reflect.DeepEqual(key.Tools, tools) {
+			t.Errorf("%#v became %#v and %#v", tools, key.Tools, who.Tools)
+		}
+		rotated, err := b.Rotate(t.Context(), ada, key.ID, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if who := verified(rotated.Text); !reflect.DeepEqual(who.Tools, tools) || !reflect.DeepEqual(rotated.Key.Tools, tools) {
+			t.Errorf("%#v became %#v and %#v when it was replaced", tools, rotated.Key.Tools, who.Tools)
+		}
+	}
+
+	own, _ := b.make(t, ada, domain.APIKeyDraft{Tools: []string{"files/*"}})
+	_, free := b.make(t, ada, domain.APIKeyDraft{})
+	who := verified(own)
+	b.make(t, who, domain.APIKeyDraft{Tools: []string{"files/read"}})
+	for _, more := range [][]string{nil, {"*"}, {"files/read", "mail/*"}} {
+		_, _, err := b.Create(t.Context(), who, domain.APIKeyDraft{Name: "n", Tools: more})
+		wantKind(t, err, domain.Forbidden)
+	}
+	_, err := b.Rotate(t.Context(), who, free.ID, time.Hour)
+	wantKind(t, err, domain.Forbidden)
+	if _, err = b.Rotate(t.Context(), who, who.KeyID, time.Hour); err != nil {
+		t.Errorf("a key can't replace itself: %v", err)
+	}
+}
+
+// TestACachedKeyOfAnOlderReleaseIsLookedUp: it does not say which tools the key may use.
+func TestACachedKeyOfAnOlderReleaseIsLookedUp(t *testing.T) {
+	t.Parallel()
+	b := newKeys(t, app.APIKeyConfig{})
+	text, _ := b.make(t, ada, domain.APIKeyDraft{Tools: []string{}})
+	if _, err := b.Verify(t.Context(), text); err != nil {
+		t.Fatal(err)
+	}
+	for at, data := range b.cache.kept {
+		var entry map[string]any
+		if err := json.Unmarshal(data, &entry); err != nil {
+			t.Fatal(err)
+		}
+		delete(entry, "tools")
+		delete(entry, "form")
+		b.cache.kept[at], _ = json.Marshal(entry)
+	}
+	if who, err := b.Verify(t.Context(), text); err == nil && who.MayUseTool("files/read") {
+		t.Errorf("it allows tools: %+v", who)
+	}
+}

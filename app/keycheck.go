@@ -19,18 +19,28 @@ const maxKeyBytes = 512
 
 // checkedKey is what is cached of a key. It holds nothing of the key itself, for the cache may be a server that others can read.
 type checkedKey struct {
+	Form    int       `json:"form"`
 	ID      string    `json:"id"`
 	Subject string    `json:"subject,omitempty"`
 	Scopes  []string  `json:"scopes,omitempty"`
+	Tools   []string  `json:"tools"` // null and [] differ
 	Active  bool      `json:"active"`
 	Expires time.Time `json:"expires,omitzero"`
 }
 
+// checkedForm is the form of what is cached, of which readers insist on this one or a later one.
+const checkedForm = 1
+
 // decodeCheckedKey reads what another process has cached.
 func decodeCheckedKey(data []byte) (any, error) {
 	key := &checkedKey{}
-	err := json.Unmarshal(data, key)
-	return key, err
+	if err := json.Unmarshal(data, key); err != nil {
+		return nil, err
+	}
+	if key.Form < checkedForm { // an older release knows no lists of tools, and a missing list would mean that there is none
+		return nil, errors.New("a checked key of an older form")
+	}
+	return key, nil
 }
 
 // Verify returns who calls with a key. One that is unknown, mistyped, expired, replaced or revoked is domain.Forbidden in the same words. A
@@ -61,7 +71,7 @@ func (k *APIKeys) Verify(ctx context.Context, text string) (domain.Principal, er
 	if !ok {
 		return domain.Principal{}, fmt.Errorf("cache %s holds a %T", spaceAPIKey, found)
 	}
-	key := domain.APIKey{ID: checked.ID, Subject: checked.Subject, Scopes: checked.Scopes, Active: checked.Active, ExpiresAt: checked.Expires}
+	key := domain.APIKey{ID: checked.ID, Subject: checked.Subject, Scopes: checked.Scopes, Tools: checked.Tools, Active: checked.Active, ExpiresAt: checked.Expires}
 	if !key.UsableAt(now) {
 		return domain.Principal{}, unknownKey(nil)
 	}
@@ -87,7 +97,9 @@ func (k *APIKeys) lookUp(ctx context.Context, hash string) (*checkedKey, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &checkedKey{ID: key.ID, Subject: key.Subject, Scopes: key.Scopes, Active: key.Active, Expires: key.ExpiresAt}, nil
+	return &checkedKey{
+		Form: checkedForm, ID: key.ID, Subject: key.Subject, Scopes: key.Scopes, Tools: key.Tools, Active: key.Active, Expires: key.ExpiresAt,
+	}, nil
 }
 
 // unknownKey is what everybody reads whose key opens nothing. The cause reaches the log only.

@@ -15,6 +15,7 @@ type APIKey struct {
 	Name       string
 	Prefix     string   // how the key begins, to tell keys apart; empty for keys of the old form
 	Scopes     []string // empty means everything
+	Tools      []string // patterns of tools that it may use, see MatchesTool; nil: it has no list, see MayUseTool
 	Active     bool     // false once it is revoked
 	CreatedAt  time.Time
 	ExpiresAt  time.Time // zero: never
@@ -23,7 +24,7 @@ type APIKey struct {
 
 // Principal is who calls with this key.
 func (k APIKey) Principal() Principal {
-	p := Principal{Type: AuthUserAPIKey, KeyID: k.ID, Scopes: k.Scopes, Expires: k.ExpiresAt}
+	p := Principal{Type: AuthUserAPIKey, KeyID: k.ID, Scopes: k.Scopes, Tools: k.Tools, Expires: k.ExpiresAt}
 	if id, ok := strings.CutPrefix(k.Subject, keyPrefix); ok {
 		p.KeyID = id
 	} else {
@@ -41,6 +42,9 @@ func (k APIKey) UsableAt(now time.Time) bool {
 const (
 	MaxKeyName     = 255                 // characters
 	MaxKeyScopes   = 32                  // how many
+	MaxKeyTools    = 64                  // patterns of tools
+	MaxKeyTool     = 200                 // characters of each
+	MaxKeyToolText = 8 << 10             // bytes of all
 	MaxKeySubject  = 128                 // bytes of a user id or an owner
 	MaxGracePeriod = 30 * 24 * time.Hour // for which a replaced key goes on working
 )

@@ -1,6 +1,8 @@
 package domain
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,6 +15,7 @@ const lastYear = 9999
 type APIKeyDraft struct {
 	Name      string
 	Scopes    []string  // empty means everything
+	Tools     []string  // nil: no list; see APIKey
 	ExpiresAt time.Time // zero: never
 }
 
@@ -42,6 +45,8 @@ func (d APIKeyDraft) Check(now time.Time) (APIKeyDraft, error) {
 			scopes = append(scopes, scope)
 		}
 	}
+	tools, toolFaults := checkTools(d.Tools)
+	faults = append(faults, toolFaults...)
 	expires := d.ExpiresAt.Format(time.RFC3339Nano)
 	switch {
 	case d.ExpiresAt.IsZero():
@@ -55,7 +60,31 @@ func (d APIKeyDraft) Check(now time.Time) (APIKeyDraft, error) {
 	if len(faults) > 0 {
 		return APIKeyDraft{}, InvalidInput(faults...)
 	}
-	return APIKeyDraft{Name: name, Scopes: scopes, ExpiresAt: d.ExpiresAt}, nil
+	return APIKeyDraft{Name: name, Scopes: scopes, Tools: tools, ExpiresAt: d.ExpiresAt}, nil
+}
+
+// checkTools returns a list of patterns without repetitions. No list stays none, and an empty one is not the same.
+func checkTools(list []string) (tools []string, faults []Fault) {
+	if list == nil {
+		return nil, nil
+	}
+	tools = []string{}
+	size := 0
+	for i, pattern := range list {
+		size += len(pattern)
+		switch {
+		case utf8.RuneCountInString(pattern) > MaxKeyTool:
+			faults = append(faults, TooLong(MaxKeyTool, pattern, "body", "tools", i))
+		case !IsToolPattern(pattern) || !utf8.ValidString(pattern) || strings.ContainsFunc(pattern, isControl):
+			faults = append(faults, keyFault(pattern, "Value error, a pattern of tools is like server/tool, with * for any characters of either", "tools", i))
+		case !slices.Contains(tools, pattern):
+			tools = append(tools, pattern)
+		}
+	}
+	if len(list) > MaxKeyTools || size > MaxKeyToolText {
+		faults = append(faults, keyFault(len(list), fmt.Sprintf("Value error, at most %d patterns of together %d bytes", MaxKeyTools, MaxKeyToolText), "tools"))
+	}
+	return tools, faults
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -33,6 +33,12 @@ func (s *server) V1CreateApiKey(ctx context.Context, r oapi.V1CreateApiKeyReques
 	for _, scope := range r.Body.Scopes {
 		draft.Scopes = append(draft.Scopes, string(scope))
 	}
+	if r.Body.Tools != nil { // an empty list is not the same as none
+		draft.Tools = []string{}
+	}
+	for _, pattern := range r.Body.Tools {
+		draft.Tools = append(draft.Tools, string(pattern))
+	}
 	text, key, err := s.apiKeys.Create(ctx, principalFrom(ctx), draft)
 	if err != nil {
 		return nil, err
@@ -67,7 +73,7 @@ func rotatedToAPI(r app.RotatedKey, now time.Time) oapi.V1RotateApiKey200JSONRes
 
 func apiKeyToAPI(k domain.APIKey, now time.Time) oapi.ApiKey {
 	return oapi.ApiKey{
-		Id: k.ID, Name: k.Name, Prefix: k.Prefix, Scopes: append([]string{}, k.Scopes...), IsActive: k.UsableAt(now),
+		Id: k.ID, Name: k.Name, Prefix: k.Prefix, Scopes: append([]string{}, k.Scopes...), Tools: k.Tools, IsActive: k.UsableAt(now),
 		CreatedAt: k.CreatedAt.UTC(), ExpiresAt: timeToAPI(k.ExpiresAt), LastUsedAt: timeToAPI(k.LastUsedAt),
 	}
 }

@@ -176,6 +176,7 @@ type validation struct {
 	KeyID    *string  `json:"key_id"`
 	Owner    string   `json:"owner,omitempty"`
 	Scopes   []string `json:"scopes"`
+	Tools    []string `json:"tools"` // patterns of tools; null: no list, so that scopes decide, or the credentials are refused
 	Error    string   `json:"error,omitempty"`
 
 	KeyExpiresAt *time.Time `json:"key_expires_at"` // null: never, or there is no key
@@ -205,7 +206,7 @@ func (c Config) validateForOthers(fail failFunc) http.HandlerFunc {
 		who, err := authenticate(r.Context(), authorization, asked.APIKey)
 		answer := validation{
 			Valid: true, AuthType: string(who.Type), UserID: nilIfEmpty(who.UserID), KeyID: nilIfEmpty(who.KeyID), Owner: who.OwnerID(),
-			Scopes: append([]string{}, who.Scopes...), KeyExpiresAt: timeToAPI(who.Expires),
+			Scopes: append([]string{}, who.Scopes...), Tools: who.Tools, KeyExpiresAt: timeToAPI(who.Expires),
 		}
 		var known *domain.Error
 		switch kind := domain.KindOf(err); {

@@ -7,7 +7,8 @@
 //
 // both in base64url without padding. The payload is a JSON object with the keys of payload in their order and without spaces, as
 // encoding/json writes it without escaping HTML. The signature is the HMAC-SHA256, with INTERNAL_AUTH_SECRET, of "gaia-identity.v1."
-// and the encoded payload. There is one encoding of everything: whatever decodes to the same and is written otherwise is refused.
+// and the encoded payload. There is one encoding of everything: whatever decodes to the same and is written otherwise is refused. The key
+// "tls" is there for API keys alone; a header for a key without it, as releases before it sign, is good and allows no tool.
 package internalauth
 
 import (
@@ -35,7 +36,7 @@ const (
 
 	version   = "v1"
 	signedFor = "gaia-identity." + version + "." // no other use of the secret signs what begins like this
-	maxHeader = 8 << 10                          // bytes; a key may have many scopes
+	maxHeader = 32 << 10                         // bytes; a key may have many scopes and patterns of tools
 )
 
 // payload is what is signed. The order of its fields is part of the format.
@@ -49,6 +50,40 @@ type payload struct {
 	KeyID     string          `json:"kid"`
 	Scopes    []string        `json:"scp"` // never null
 	KeyEnds   int64           `json:"kxp"` // when the key expires, in milliseconds since 1970; 0: never
+	Tools     toolList        `json:"tls,omitzero"`
+}
+
+// toolList is which tools a key may use: null when it has no list. It is there for keys and for nobody else. Where it is missing, an older release
+// has signed for a key, whose list nobody knows: it may use none.
+type toolList struct {
+	told bool
+	list []string
+}
+
+// IsZero is for encoding/json.
+func (l toolList) IsZero() bool { return !l.told }
+
+// MarshalJSON is for encoding/json.
+func (l toolList) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(l.list)
+	return b.Bytes(), err
+}
+
+// UnmarshalJSON is for encoding/json.
+func (l *toolList) UnmarshalJSON(data []byte) error {
+	l.told = true
+	return json.Unmarshal(data, &l.list)
+}
+
+// patterns are the list, as Principal.Tools has it.
+func (l toolList) patterns(of domain.AuthType) []string {
+	if of == domain.AuthUserAPIKey && !l.told {
+		return []string{}
+	}
+	return l.list
 }
 
 // strict has one encoding of everything: leftover bits must be zero.
@@ -81,6 +116,9 @@ func (s *Signer) Sign(f domain.Forwarded, audience string) (string, error) {
 	p := payload{
 		Audience: audience, IssuedAt: now.UnixMilli(), ExpiresAt: now.Add(Lifetime).UnixMilli(), RequestID: f.RequestID,
 		Type: f.Principal.Type, UserID: f.Principal.UserID, KeyID: f.Principal.KeyID, Scopes: append([]string{}, f.Principal.Scopes...),
+	}
+	if p.Type == domain.AuthUserAPIKey || f.Principal.Tools != nil {
+		p.Tools = toolList{told: true, list: f.Principal.Tools}
 	}
 	if ends := f.Principal.Expires; !ends.IsZero() {
 		p.KeyEnds = ends.Add(time.Millisecond - 1).UnixMilli() // rounded up, so that a key can replace itself
@@ -120,9 +158,9 @@ func (p payload) check() error {
 	var who bool // whether the ids go with the type
 	switch p.Type {
 	case "", domain.AuthAPIKey:
-		who = p.UserID == "" && p.KeyID == "" && len(p.Scopes) == 0 && p.KeyEnds == 0
+		who = p.UserID == "" && p.KeyID == "" && len(p.Scopes) == 0 && p.KeyEnds == 0 && !p.Tools.told
 	case domain.AuthJWT:
-		who = p.UserID != "" && p.KeyID == "" && len(p.Scopes) == 0 && p.KeyEnds == 0
+		who = p.UserID != "" && p.KeyID == "" && len(p.Scopes) == 0 && p.KeyEnds == 0 && !p.Tools.told
 	case domain.AuthUserAPIKey:
 		who = (p.UserID != "" || p.KeyID != "") && p.KeyEnds >= 0
 	}
@@ -172,7 +210,9 @@ func (v *Verifier) Verify(header string) (domain.Forwarded, error) {
 	if err != nil {
 		return domain.Forwarded{}, &domain.Error{Kind: domain.Unauthenticated, Message: msgRefused, Cause: fmt.Errorf("internalauth: %w", err)}
 	}
-	f := domain.Forwarded{RequestID: p.RequestID, Principal: domain.Principal{Type: p.Type, UserID: p.UserID, KeyID: p.KeyID}}
+	f := domain.Forwarded{RequestID: p.RequestID, Principal: domain.Principal{
+		Type: p.Type, UserID: p.UserID, KeyID: p.KeyID, Tools: p.Tools.patterns(p.Type),
+	}}
 	if len(p.Scopes) > 0 {
 		f.Principal.Scopes = p.Scopes
 	}

@@ -66,6 +66,9 @@ func TestRoundTrip(t *testing.T) {
 		"nothing at all":    {},
 		"key of a user":     {Principal: domain.Principal{Type: domain.AuthUserAPIKey, UserID: "u", KeyID: "k", Scopes: []string{"chat:read", "chat:write"}}},
 		"key of itself":     {Principal: domain.Principal{Type: domain.AuthUserAPIKey, KeyID: "k"}},
+		"key with tools":    {Principal: domain.Principal{Type: domain.AuthUserAPIKey, KeyID: "k", Tools: []string{"files/*", `<a>&"/世界`}}},
+		"key of no tools":   {Principal: domain.Principal{Type: domain.AuthUserAPIKey, KeyID: "k", Tools: []string{}}},
+		"key of many tools": {Principal: domain.Principal{Type: domain.AuthUserAPIKey, KeyID: "k", Scopes: domain.KeyScopes(), Tools: manyTools()}},
 		"key that expires":  {Principal: domain.Principal{Type: domain.AuthUserAPIKey, KeyID: "k", Expires: noon.Add(time.Hour)}},
 		"an odd user":       {Principal: domain.Principal{Type: domain.AuthJWT, UserID: `a"b<c>&\ü` + "\u2028\n"}},
 		"an id like others": {RequestID: `","typ":"api_key`, Principal: domain.Principal{Type: domain.AuthJWT, UserID: `","kid":"k`}},
@@ -74,6 +77,44 @@ func TestRoundTrip(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, f) {
 			t.Errorf("%s: got %+v, %v; want %+v", name, got, err, f)
 		}
+	}
+}
+
+// manyTools are as many patterns as a key can have, of characters that JSON makes longer.
+func manyTools() []string {
+	tools := make([]string, domain.MaxKeyTools)
+	for i := range tools {
+		tools[i] = fmt.Sprintf("%02d/", i) + strings.Repeat(`"`, domain.MaxKeyToolText/domain.MaxKeyTools-3)
+	}
+	return tools
+}
+
+// TestAMissingListOfToolsAllowsNone: an older release does not know what a key may use.
+func TestAMissingListOfToolsAllowsNone(t *testing.T) {
+	t.Parallel()
+	v := verifier(t, secretA, "", noon)
+	for name, who := range map[string]domain.Principal{
+		"a key": {Type: domain.AuthUserAPIKey, KeyID: "k"}, "a user": {Type: domain.AuthJWT, UserID: "u"}, "the global key": domain.ServicePrincipal(), "nobody": {},
+	} {
+		header := signed(t, secretA, noon, domain.Forwarded{Principal: who}, "chat")
+		raw, err := strict.DecodeString(strings.Split(header, ".")[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		isKey := who.Type == domain.AuthUserAPIKey
+		if told := strings.HasSuffix(string(raw), `,"tls":null}`); told != isKey {
+			t.Errorf("%s: signed %s", name, raw)
+		}
+		old := strict.EncodeToString([]byte(strings.Replace(string(raw), `,"tls":null`, ``, 1)))
+		f, err := v.Verify(version + "." + old + "." + strict.EncodeToString(sign([]byte(secretA), old)))
+		if err != nil || f.Principal.MayUseTool("files/read") == isKey {
+			t.Errorf("%s of an older release: %+v, %v", name, f, err)
+		}
+	}
+	if s, err := NewSigner(secretA, at(noon)); err != nil {
+		t.Error(err)
+	} else if _, err := s.Sign(domain.Forwarded{Principal: domain.Principal{Type: domain.AuthJWT, UserID: "u", Tools: []string{"*"}}}, "chat"); err == nil {
+		t.Error("a user with a list of tools is signed for")
 	}
 }
 
@@ -172,6 +213,11 @@ func TestWhatIsNotOursIsRefused(t *testing.T) {
 		"a token with scopes":        change(`"scp":[]`, `"scp":["chat:read"]`),
 		"a token without a user":     change(ada.Principal.UserID, ``),
 		"a key that is none":         forge(`{"aud":"chat","iat":` + iat + `,"exp":` + exp + `,"rid":"","typ":"user_api_key","uid":"","kid":"","scp":[],"kxp":0}`),
+		"a token with tools":         change(`"kxp":0`, `"kxp":0,"tls":null`),
+		"tools with a space":         forge(`{"aud":"chat","iat":` + iat + `,"exp":` + exp + `,"rid":"","typ":"user_api_key","uid":"","kid":"k","scp":[],"kxp":0,"tls":["a/b", "c/d"]}`),
+		"tools otherwise written":    forge(`{"aud":"chat","iat":` + iat + `,"exp":` + exp + `,"rid":"","typ":"user_api_key","uid":"","kid":"k","scp":[],"kxp":0,"tls":["\u0061/b"]}`),
+		"tools twice":                forge(`{"aud":"chat","iat":` + iat + `,"exp":` + exp + `,"rid":"","typ":"user_api_key","uid":"","kid":"k","scp":[],"kxp":0,"tls":["a/b"],"tls":null}`),
+		"tools that are no texts":    forge(`{"aud":"chat","iat":` + iat + `,"exp":` + exp + `,"rid":"","typ":"user_api_key","uid":"","kid":"k","scp":[],"kxp":0,"tls":[1]}`),
 		"a user called service":      change(ada.Principal.UserID, `service`),
 		"a user called as a key":     change(ada.Principal.UserID, `key:1`),
 	} {

@@ -31,7 +31,7 @@ type storedKey struct {
 
 func (k *storedKey) show() domain.APIKey {
 	shown := k.APIKey
-	shown.Scopes = slices.Clone(shown.Scopes)
+	shown.Scopes, shown.Tools = slices.Clone(shown.Scopes), slices.Clone(shown.Tools)
 	return shown
 }
 
@@ -184,7 +184,7 @@ func (s *APIKeyStore) room(k domain.APIKey, hash string) (*storedKey, error) {
 	if slices.ContainsFunc(s.keys, func(other *storedKey) bool { return other.ID == id || other.hash == hash }) {
 		return nil, errIDTaken()
 	}
-	k.ID, k.Scopes = id, append([]string(nil), k.Scopes...)
+	k.ID, k.Scopes, k.Tools = id, append([]string(nil), k.Scopes...), slices.Clone(k.Tools)
 	for _, at := range []*time.Time{&k.CreatedAt, &k.ExpiresAt, &k.LastUsedAt} {
 		if !at.IsZero() {
 			*at = asStored(*at)

@@ -207,21 +207,21 @@ func apiKeyToRow(k domain.APIKey, hash string) (sqlcgen.InsertKeyParams, error) 
 	}
 	return sqlcgen.InsertKeyParams{
 		ID: id, Owner: &k.Owner, Subject: orNull(k.Subject), KeyHash: hash, Name: &k.Name, Prefix: k.Prefix, Permissions: permissions,
-		IsActive: &k.Active, ExpiresAt: timeOrNull(k.ExpiresAt), LastUsedAt: timeOrNull(k.LastUsedAt), CreatedAt: timeOrNull(k.CreatedAt),
+		Tools: k.StoredTools(), IsActive: &k.Active, ExpiresAt: timeOrNull(k.ExpiresAt), LastUsedAt: timeOrNull(k.LastUsedAt), CreatedAt: timeOrNull(k.CreatedAt),
 	}, nil
 }
 
 func apiKeyFromRow(r sqlcgen.GetKeyRow) domain.APIKey {
 	return domain.APIKey{
 		ID: r.ID.String(), Owner: r.Owner, Subject: r.Subject, Name: orEmpty(r.Name), Prefix: r.Prefix,
-		Scopes: domain.ScopesFromPermissions(r.Permissions), Active: r.IsActive,
+		Scopes: domain.ScopesFromPermissions(r.Permissions), Tools: domain.ToolsFromStored(r.Tools), Active: r.IsActive,
 		CreatedAt: timeOrZero(r.CreatedAt), ExpiresAt: timeOrZero(r.ExpiresAt), LastUsedAt: timeOrZero(r.LastUsedAt),
 	}
 }
 
 func apiKeyFromLocked(r sqlcgen.LockKeyRow) domain.APIKey {
 	return apiKeyFromRow(sqlcgen.GetKeyRow{
-		ID: r.ID, Owner: r.Owner, Subject: r.Subject, Name: r.Name, Prefix: r.Prefix, Permissions: r.Permissions, IsActive: r.IsActive,
+		ID: r.ID, Owner: r.Owner, Subject: r.Subject, Name: r.Name, Prefix: r.Prefix, Permissions: r.Permissions, Tools: r.Tools, IsActive: r.IsActive,
 		ExpiresAt: r.ExpiresAt, LastUsedAt: r.LastUsedAt, CreatedAt: r.CreatedAt,
 	})
 }

@@ -214,21 +214,21 @@ func apiKeyToRow(k domain.APIKey, hash string) (sqlcgen.InsertKeyParams, error) 
 	}
 	return sqlcgen.InsertKeyParams{
 		ID: id, Owner: k.Owner, Subject: orNull(k.Subject), KeyHash: hash, Name: &k.Name, Prefix: k.Prefix, Permissions: permissions,
-		IsActive: k.Active, ExpiresAt: timeOrNull(k.ExpiresAt), LastUsedAt: timeOrNull(k.LastUsedAt), CreatedAt: asStored(k.CreatedAt),
+		Tools: orNull(string(k.StoredTools())), IsActive: k.Active, ExpiresAt: timeOrNull(k.ExpiresAt), LastUsedAt: timeOrNull(k.LastUsedAt), CreatedAt: asStored(k.CreatedAt),
 	}, nil
 }
 
 func apiKeyFromRow(r sqlcgen.GetKeyRow) domain.APIKey {
 	return domain.APIKey{
 		ID: r.ID, Owner: r.Owner, Subject: orEmpty(r.Subject), Name: orEmpty(r.Name), Prefix: r.Prefix,
-		Scopes: domain.ScopesFromPermissions([]byte(r.Permissions)), Active: r.IsActive,
+		Scopes: domain.ScopesFromPermissions([]byte(r.Permissions)), Tools: domain.ToolsFromStored([]byte(orEmpty(r.Tools))), Active: r.IsActive,
 		CreatedAt: timeFrom(r.CreatedAt), ExpiresAt: timeOrZero(r.ExpiresAt), LastUsedAt: timeOrZero(r.LastUsedAt),
 	}
 }
 
 func apiKeyFromChanging(r sqlcgen.GetKeyToChangeRow) domain.APIKey {
 	return apiKeyFromRow(sqlcgen.GetKeyRow{
-		ID: r.ID, Owner: r.Owner, Subject: r.Subject, Name: r.Name, Prefix: r.Prefix, Permissions: r.Permissions, IsActive: r.IsActive,
+		ID: r.ID, Owner: r.Owner, Subject: r.Subject, Name: r.Name, Prefix: r.Prefix, Permissions: r.Permissions, Tools: r.Tools, IsActive: r.IsActive,
 		ExpiresAt: r.ExpiresAt, LastUsedAt: r.LastUsedAt, CreatedAt: r.CreatedAt,
 	})
 }

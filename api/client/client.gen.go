@@ -2923,6 +2923,9 @@ type ApiKey struct {
 
 	// Scopes Empty means everything its owner may do.
 	Scopes []string `json:"scopes"`
+
+	// Tools Patterns of the tools that it may use. Null is no list: all tools for a key without scopes, none for a key with scopes.
+	Tools []string `json:"tools"`
 }
 
 // ApiKeyCreated A new API key; the only time it is shown in clear.
@@ -2942,6 +2945,9 @@ type ApiKeyDraft struct {
 
 	// Scopes Without scopes the key may do everything its owner may.
 	Scopes []ApiKeyScope `json:"scopes,omitempty"`
+
+	// Tools Which tools of Gaia the key may use in chats and workflows: patterns like `files/read_*`, the name of a tool server and of a tool, where `*` stands for any characters of either; `*` alone is every tool. An empty list: none. Without a list a key without scopes may use all, and a key with scopes none.
+	Tools []ToolPattern `json:"tools,omitempty"`
 }
 
 // ApiKeyList One page of API keys.
@@ -5926,6 +5932,9 @@ type ToolFunction struct {
 	Parameters  *JSONSchemaObject `json:"parameters,omitempty"`
 	Strict      *bool             `json:"strict,omitempty"`
 }
+
+// ToolPattern A pattern for names of tools.
+type ToolPattern = string
 
 // UIErrorChunk The answer broke off.
 type UIErrorChunk struct {
@@ -9451,7 +9460,7 @@ type ClientInterface interface {
 
 	// V1CreateApiKeyWithBody Make an API key
 	//
-	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
+	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403). Nor can it be given tools that the caller may not use.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -9460,7 +9469,7 @@ type ClientInterface interface {
 
 	// V1CreateApiKey Make an API key
 	//
-	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
+	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403). Nor can it be given tools that the caller may not use.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -9476,7 +9485,7 @@ type ClientInterface interface {
 
 	// V1RotateApiKeyWithBody Replace an API key
 	//
-	// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
+	// Makes a new key with the name, scopes, tools and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -9485,7 +9494,7 @@ type ClientInterface interface {
 
 	// V1RotateApiKey Replace an API key
 	//
-	// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
+	// Makes a new key with the name, scopes, tools and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -11300,7 +11309,7 @@ func (c *Client) V1ListApiKeys(ctx context.Context, params *V1ListApiKeysParams,
 
 // V1CreateApiKeyWithBody Make an API key
 //
-// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
+// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403). Nor can it be given tools that the caller may not use.
 //
 // Takes any type of body and a specified content type.
 //
@@ -11319,7 +11328,7 @@ func (c *Client) V1CreateApiKeyWithBody(ctx context.Context, contentType string,
 
 // V1CreateApiKey Make an API key
 //
-// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
+// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403). Nor can it be given tools that the caller may not use.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -11355,7 +11364,7 @@ func (c *Client) V1RevokeApiKey(ctx context.Context, keyId string, reqEditors ..
 
 // V1RotateApiKeyWithBody Replace an API key
 //
-// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
+// Makes a new key with the name, scopes, tools and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 //
 // Takes any type of body and a specified content type.
 //
@@ -11374,7 +11383,7 @@ func (c *Client) V1RotateApiKeyWithBody(ctx context.Context, keyId string, conte
 
 // V1RotateApiKey Replace an API key
 //
-// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
+// Makes a new key with the name, scopes, tools and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 //
 // Takes a body of the `application/json` content type.
 //
@@ -18163,7 +18172,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1CreateApiKeyWithBodyWithResponse Make an API key
 	//
-	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
+	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403). Nor can it be given tools that the caller may not use.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18172,7 +18181,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1CreateApiKeyWithResponse Make an API key
 	//
-	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
+	// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403). Nor can it be given tools that the caller may not use.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18190,7 +18199,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1RotateApiKeyWithBodyWithResponse Replace an API key
 	//
-	// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
+	// Makes a new key with the name, scopes, tools and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18199,7 +18208,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1RotateApiKeyWithResponse Replace an API key
 	//
-	// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
+	// Makes a new key with the name, scopes, tools and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -32305,7 +32314,7 @@ func (c *ClientWithResponses) V1ListApiKeysWithResponse(ctx context.Context, par
 
 // V1CreateApiKeyWithBodyWithResponse Make an API key
 //
-// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
+// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403). Nor can it be given tools that the caller may not use.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32320,7 +32329,7 @@ func (c *ClientWithResponses) V1CreateApiKeyWithBodyWithResponse(ctx context.Con
 
 // V1CreateApiKeyWithResponse Make an API key
 //
-// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403).
+// Makes an API key for the caller. `api_key` holds the key itself and is shown in this answer only; Gaia keeps no copy. A key can't be given a scope that the caller lacks, and who calls with a key that has scopes can't make one without (403). Nor can it be given tools that the caller may not use.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32350,7 +32359,7 @@ func (c *ClientWithResponses) V1RevokeApiKeyWithResponse(ctx context.Context, ke
 
 // V1RotateApiKeyWithBodyWithResponse Replace an API key
 //
-// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
+// Makes a new key with the name, scopes, tools and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32365,7 +32374,7 @@ func (c *ClientWithResponses) V1RotateApiKeyWithBodyWithResponse(ctx context.Con
 
 // V1RotateApiKeyWithResponse Replace an API key
 //
-// Makes a new key with the name, scopes and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
+// Makes a new key with the name, scopes, tools and expiry of the old one, which speaks for the same caller. The old key goes on working for the grace period, then it is revoked. `api_key` holds the new key itself and is shown in this answer only. A key that is no longer active, or that has been replaced before, is 409. A key that may do more than the caller can't be replaced by the caller (403).
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -240,6 +241,16 @@ func TestValidationForOtherServices(t *testing.T) {
 	a := b.ask(b.others, "POST", "/internal/validate", map[string]any{"api_key": made.body["api_key"]}, domain.ForwardedHeader, nobody)
 	if a.status != 200 || a.body["auth_type"] != "user_api_key" || a.body["key_expires_at"] != ends {
 		t.Errorf("a key that expires: %d %v", a.status, a.body)
+	}
+	if tools, there := a.body["tools"]; !there || tools != nil {
+		t.Errorf("a key without a list of tools: %v", a.body)
+	}
+	for _, tools := range [][]any{{}, {"files/*"}} {
+		made := b.ask(b.clients, "POST", "/api/v1/auth/api-keys", map[string]any{"name": "n", "tools": tools}, "X-API-Key", "key")
+		a := b.ask(b.others, "POST", "/internal/validate", map[string]any{"api_key": made.body["api_key"]}, domain.ForwardedHeader, nobody)
+		if !reflect.DeepEqual(a.body["tools"], tools) {
+			t.Errorf("a key with the tools %v: %d %v", tools, a.status, a.body)
+		}
 	}
 }
 

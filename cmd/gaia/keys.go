@@ -19,7 +19,7 @@ import (
 )
 
 const keysUsage = `Usage:
-  gaia keys create --name NAME [--scopes SCOPE,…] [--user ID] [--owner OWNER] [--expires WHEN]
+  gaia keys create --name NAME [--scopes SCOPE,…] [--tools PATTERN,…] [--user ID] [--owner OWNER] [--expires WHEN]
   gaia keys list [--owner OWNER] [--limit N] [--offset N]
   gaia keys revoke ID
   gaia keys rotate ID [--grace TIME]
@@ -30,6 +30,8 @@ create and rotate print the new key, and nothing else, on standard output, once:
   --name     what the key is for
   --scopes   what it may do; without any: everything. There are
              ` + scopesUsage + `
+  --tools    which tools of Gaia it may use in chats and workflows, such as "files/read_*,search/*": a tool server and a tool, * for any
+             characters of either. "*" is every tool, "none" is none. Without it a key without scopes may use all, one with scopes none
   --user     for whom it speaks; without one: for itself, with conversations and usage of its own
   --owner    who sees it at /api/v1/auth/api-keys and may change it there; without one: the user, or who has the global key ("service")
   --expires  a time like 2027-01-31 or 2027-01-31T12:00:00Z, or a span from now like 90d or 12h; without it: never
@@ -90,6 +92,7 @@ func parseKeys(args []string, now time.Time) (keysCommand, error) {
 	case "create":
 		flags.StringVar(&k.draft.Name, "name", "", "")
 		flags.Func("scopes", "", func(s string) error { k.draft.Scopes = splitList(s); return checkScopes(k.draft.Scopes) })
+		flags.Func("tools", "", func(s string) (err error) { k.draft.Tools, err = parseTools(s); return err })
 		flags.StringVar(&k.user, "user", "", "")
 		flags.StringVar(&k.owner, "owner", "", "")
 		flags.Func("expires", "", func(s string) (err error) { k.draft.ExpiresAt, err = parseWhen(s, now); return err })
@@ -145,6 +148,37 @@ func checkScopes(scopes []string) error {
 		}
 	}
 	return nil
+}
+
+// noTools is the list of tools of a key that may use none.
+const noTools = "none"
+
+func parseTools(s string) ([]string, error) {
+	if strings.TrimSpace(s) == noTools {
+		return []string{}, nil
+	}
+	tools := splitList(s)
+	if len(tools) == 0 {
+		return nil, errors.New(`is empty: write "none" for a key that may use no tool`)
+	}
+	for _, pattern := range tools {
+		if !domain.IsToolPattern(pattern) {
+			return nil, fmt.Errorf("%q is no pattern like server/tool", pattern)
+		}
+	}
+	return tools, nil
+}
+
+// showTools is what a key may use, in a word or as a list.
+func showTools(k domain.APIKey) string {
+	switch {
+	case len(k.Tools) > 0:
+		return strings.Join(k.Tools, ",")
+	case k.Tools == nil && len(k.Scopes) == 0:
+		return "all"
+	default:
+		return noTools
+	}
 }
 
 // parseWhen reads a time, or a span from now.
@@ -284,7 +318,7 @@ func (k keysCommand) rotate(ctx context.Context, keys *app.APIKeys, out, info io
 
 func printKeys(out, info io.Writer, list []domain.APIKey, total int) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSTATE\tBEGINS\tOWNER\tSPEAKS FOR\tCREATED\tEXPIRES\tLAST USED\tSCOPES\tNAME")
+	fmt.Fprintln(w, "ID\tSTATE\tBEGINS\tOWNER\tSPEAKS FOR\tCREATED\tEXPIRES\tLAST USED\tSCOPES\tTOOLS\tNAME")
 	for _, k := range list {
 		state := "active"
 		switch {
@@ -297,8 +331,8 @@ func printKeys(out, info io.Writer, list []domain.APIKey, total int) error {
 		if scopes == "" {
 			scopes = "everything"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%q\t%q\t%s\t%s\t%s\t%s\t%q\n", k.ID, state, orDash(k.Prefix), k.Owner, k.Principal().OwnerID(),
-			showTime(k.CreatedAt), showTime(k.ExpiresAt), showTime(k.LastUsedAt), scopes, k.Name)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%q\t%q\t%s\t%s\t%s\t%s\t%s\t%q\n", k.ID, state, orDash(k.Prefix), k.Owner, k.Principal().OwnerID(),
+			showTime(k.CreatedAt), showTime(k.ExpiresAt), showTime(k.LastUsedAt), scopes, showTools(k), k.Name)
 	}
 	if err := w.Flush(); err != nil {
 		return err

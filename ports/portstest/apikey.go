@@ -110,7 +110,10 @@ func apiKeyRoundTrip(t *testing.T, s APIKeySetup) {
 	sparse := domain.APIKey{ID: newID(), Owner: "service", Name: "n", Active: true, CreatedAt: keyTime, Scopes: []string{}}
 	replaced := anAPIKey("service")
 	replaced.Subject = "key:" + sparse.ID
-	for _, k := range []domain.APIKey{full, sparse, replaced} {
+	listed, none := anAPIKey("owner"), anAPIKey("owner")
+	listed.Tools = []string{"files/*", `a"b\[/世界`, "*"}
+	none.Tools = []string{} // which is not the same as no list
+	for _, k := range []domain.APIKey{full, sparse, replaced, listed, none} {
 		hash := createKey(t, s.A, k)
 		wantAPIKey(t, byHash(t, s.B, hash), k)
 		got, err := s.B.Get(t.Context(), k.Owner, strings.ToUpper(k.ID))
@@ -491,17 +494,18 @@ func apiKeyCanceled(t *testing.T, s APIKeySetup) {
 
 func apiKeyNotShared(t *testing.T, s APIKeySetup) {
 	k := anAPIKey("owner")
-	k.Scopes = []string{"chat:read"}
+	k.Scopes, k.Tools = []string{"chat:read"}, []string{"files/read"}
 	hash := createKey(t, s.A, k)
-	k.Scopes[0] = "changed"
-	byHash(t, s.A, hash).Scopes[0] = "changed"
+	k.Scopes[0], k.Tools[0] = "changed", "*"
+	found := byHash(t, s.A, hash)
+	found.Scopes[0], found.Tools[0] = "changed", "*"
 	list, _, err := s.A.List(t.Context(), "owner", 1, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	list[0].Scopes[0] = "changed"
-	if got := byHash(t, s.A, hash).Scopes; !slices.Equal(got, []string{"chat:read"}) {
-		t.Errorf("scopes %v", got)
+	list[0].Scopes[0], list[0].Tools[0] = "changed", "*"
+	if got := byHash(t, s.A, hash); !slices.Equal(got.Scopes, []string{"chat:read"}) || !slices.Equal(got.Tools, []string{"files/read"}) {
+		t.Errorf("scopes %v, tools %v", got.Scopes, got.Tools)
 	}
 }
 

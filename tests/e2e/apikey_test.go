@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -108,6 +109,31 @@ func TestKeysFromMakingToRevoking(t *testing.T) {
 			t.Error("the log holds the key")
 		}
 	})
+}
+
+func TestToolsOfKeys(t *testing.T) {
+	t.Parallel()
+	server := gaiatest.Start(t)
+	owner := server.As(uuid.NewString())
+	if made := owner.Post(keysRoute, map[string]any{"name": "n", "tools": nil}).Want(http.StatusOK).JSON(); made.At("key", "tools") != nil {
+		t.Errorf("no list became %v", made.At("key", "tools"))
+	}
+	for _, tools := range [][]any{{}, {"files/read_*", "mail/send"}} {
+		made := owner.Post(keysRoute, map[string]any{"name": "n", "tools": tools}).Want(http.StatusOK).JSON()
+		if got := made.At("key", "tools"); !reflect.DeepEqual(got, tools) {
+			t.Errorf("%v became %#v", tools, got)
+		}
+		c := withKey(server, made.Text("api_key"))
+		wantDetail(t, c.Post(keysRoute, map[string]any{"name": "n"}), http.StatusForbidden, "tools that its maker may not use")
+		wantDetail(t, c.Post(keysRoute, map[string]any{"name": "n", "tools": []string{"*"}}), http.StatusForbidden, "tools that its maker may not use")
+		rotated := c.Post(keysRoute+"/"+made.Text("key", "id")+"/rotate", map[string]any{}).Want(http.StatusOK).JSON()
+		if got := rotated.At("key", "tools"); !reflect.DeepEqual(got, tools) {
+			t.Errorf("%v became %#v when it was replaced", tools, got)
+		}
+	}
+	for _, bad := range []any{[]string{"files"}, []string{""}, []int{1}, "files/*", []string{"a/[b"}} {
+		owner.Post(keysRoute, map[string]any{"name": "n", "tools": bad}).Want(http.StatusUnprocessableEntity)
+	}
 }
 
 func TestKeysThatAreRefused(t *testing.T) {

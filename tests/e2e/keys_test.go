@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -49,11 +50,14 @@ func TestKeysOnTheCommandLine(t *testing.T) {
 			t.Helper()
 			return b.Run(t, nil, append([]string{"keys"}, args...)...)
 		}
-		key, id := madeBy(t, gaia("create", "--name", "Build server", "--scopes", "chat:read,keys:manage", "--user", user, "--expires", "90d"))
+		key, id := madeBy(t, gaia("create", "--name", "Build server", "--scopes", "chat:read,keys:manage", "--tools", "files/*, mail/send", "--user", user, "--expires", "90d"))
 		withKey(server, key).Get(probeRoute).Want(http.StatusOK)
 		page := server.As(user).Get(keysRoute).Want(http.StatusOK).JSON()
 		if page.Number("total") != 1 || page.Text("api_keys", 0, "id") != id || page.Text("api_keys", 0, "name") != "Build server" {
 			t.Errorf("the user sees %v", page.Fields)
+		}
+		if tools := page.At("api_keys", 0, "tools"); !reflect.DeepEqual(tools, []any{"files/*", "mail/send"}) {
+			t.Errorf("its tools are %v", tools)
 		}
 		ends, err := time.Parse(time.RFC3339Nano, page.Text("api_keys", 0, "expires_at"))
 		if left := time.Until(ends); err != nil || left > 90*24*time.Hour || left < 90*24*time.Hour-time.Minute {
@@ -66,7 +70,7 @@ func TestKeysOnTheCommandLine(t *testing.T) {
 		say(t, withKey(server, service), message("Remember me"))
 
 		list := gaia("list").Out
-		for _, part := range []string{id, serviceID, "active", key[:13], "chat:read,keys:manage", "everything", `"key:` + serviceID + `"`, `"Build server"`} {
+		for _, part := range []string{id, serviceID, "active", key[:13], "chat:read,keys:manage", "everything", "files/*,mail/send", "all", `"key:` + serviceID + `"`, `"Build server"`} {
 			if !strings.Contains(list, part) {
 				t.Errorf("no %q in the list:\n%s", part, list)
 			}
@@ -133,7 +137,7 @@ func TestCommandLinesOfKeysThatMakeNoSense(t *testing.T) {
 	b := gaiatest.Embedded(t)
 	for line, want := range map[string]string{
 		"forget x": "unknown command", "create": "name", "create --name": "flag needs an argument", "create --name n --scopes chat:fly": `no scope "chat:fly"`,
-		"create --name n --scopes ,": "names none", "create --name n extra": "wrong number", "create --name n --expires tomorrow": "neither a time",
+		"create --name n --scopes ,": "names none", "create --name n --tools ,": `write "none"`, "create --name n --tools files": "no pattern", "create --name n extra": "wrong number", "create --name n --expires tomorrow": "neither a time",
 		"create --name n --expires 2001-01-01": "in the future", "create --name n --user service": "can't be a user", "create --name n --user key:1": "can't be a user",
 		"revoke": "wrong number", "revoke a b": "wrong number", "revoke x": "API key not found", "rotate x --grace -1h": "no span of time",
 		"rotate x --grace 31d": "from 0 to 720h", "list --limit -1": "below 0", "list --nope": "not defined", "list x": "wrong number",

@@ -3,14 +3,14 @@
 -- name: GetKeyByHash :one
 SELECT
     id, coalesce(owner, user_id::text, 'service')::text AS owner, coalesce(subject, user_id::text, '')::text AS subject, name, prefix,
-    permissions, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
+    permissions, tools, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE key_hash = $1;
 
 -- name: GetKey :one
 SELECT
     id, coalesce(owner, user_id::text, 'service')::text AS owner, coalesce(subject, user_id::text, '')::text AS subject, name, prefix,
-    permissions, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
+    permissions, tools, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE id = sqlc.arg(id)
     AND (sqlc.arg(owner)::text = '' OR coalesce(owner, user_id::text, 'service') = sqlc.arg(owner)::text);
@@ -18,7 +18,7 @@ WHERE id = sqlc.arg(id)
 -- name: ListKeys :many
 SELECT
     id, coalesce(owner, user_id::text, 'service')::text AS owner, coalesce(subject, user_id::text, '')::text AS subject, name, prefix,
-    permissions, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
+    permissions, tools, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE coalesce(owner, user_id::text, 'service') = sqlc.arg(owner)::text
 ORDER BY created_at DESC, id DESC
@@ -32,7 +32,7 @@ WHERE coalesce(owner, user_id::text, 'service') = sqlc.arg(owner)::text;
 -- name: ListAllKeys :many
 SELECT
     id, coalesce(owner, user_id::text, 'service')::text AS owner, coalesce(subject, user_id::text, '')::text AS subject, name, prefix,
-    permissions, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
+    permissions, tools, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
 FROM api_keys
 ORDER BY created_at DESC, id DESC
 LIMIT sqlc.arg(max_keys) OFFSET sqlc.arg(skip);
@@ -42,13 +42,13 @@ SELECT count(*)
 FROM api_keys;
 
 -- name: InsertKey :exec
-INSERT INTO api_keys (id, owner, subject, key_hash, name, prefix, permissions, is_active, expires_at, last_used_at, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11);
+INSERT INTO api_keys (id, owner, subject, key_hash, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12);
 
 -- name: LockKey :one
 SELECT
     id, coalesce(owner, user_id::text, 'service')::text AS owner, coalesce(subject, user_id::text, '')::text AS subject, name, prefix,
-    permissions, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at, key_hash, revoked_at
+    permissions, tools, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at, key_hash, revoked_at
 FROM api_keys
 WHERE id = sqlc.arg(id)
     AND (sqlc.arg(owner)::text = '' OR coalesce(owner, user_id::text, 'service') = sqlc.arg(owner)::text)

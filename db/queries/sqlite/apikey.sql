@@ -1,15 +1,15 @@
 -- name: GetKeyByHash :one
-SELECT id, owner, subject, name, prefix, permissions, is_active, expires_at, last_used_at, created_at
+SELECT id, owner, subject, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE key_hash = ?1;
 
 -- name: GetKey :one
-SELECT id, owner, subject, name, prefix, permissions, is_active, expires_at, last_used_at, created_at
+SELECT id, owner, subject, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE id = sqlc.arg(id) AND (CAST(sqlc.arg(owner) AS TEXT) = '' OR owner = sqlc.arg(owner));
 
 -- name: ListKeys :many
-SELECT id, owner, subject, name, prefix, permissions, is_active, expires_at, last_used_at, created_at
+SELECT id, owner, subject, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE owner = sqlc.arg(owner)
 ORDER BY created_at DESC, id DESC
@@ -21,7 +21,7 @@ FROM api_keys
 WHERE owner = ?1;
 
 -- name: ListAllKeys :many
-SELECT id, owner, subject, name, prefix, permissions, is_active, expires_at, last_used_at, created_at
+SELECT id, owner, subject, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at
 FROM api_keys
 ORDER BY created_at DESC, id DESC
 LIMIT sqlc.arg(max_keys) OFFSET sqlc.arg(skip);
@@ -31,11 +31,11 @@ SELECT count(*)
 FROM api_keys;
 
 -- name: InsertKey :exec
-INSERT INTO api_keys (id, owner, subject, key_hash, name, prefix, permissions, is_active, expires_at, last_used_at, created_at, updated_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11);
+INSERT INTO api_keys (id, owner, subject, key_hash, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at, updated_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12);
 
 -- name: GetKeyToChange :one
-SELECT id, owner, subject, name, prefix, permissions, is_active, expires_at, last_used_at, created_at, key_hash, revoked_at
+SELECT id, owner, subject, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at, key_hash, revoked_at
 FROM api_keys
 WHERE id = sqlc.arg(id) AND (CAST(sqlc.arg(owner) AS TEXT) = '' OR owner = sqlc.arg(owner));
 

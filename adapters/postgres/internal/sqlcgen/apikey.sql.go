@@ -41,7 +41,7 @@ func (q *Queries) CountKeys(ctx context.Context, owner string) (int64, error) {
 const getKey = `-- name: GetKey :one
 SELECT
     id, coalesce(owner, user_id::text, 'service')::text AS owner, coalesce(subject, user_id::text, '')::text AS subject, name, prefix,
-    permissions, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
+    permissions, tools, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE id = $1
     AND ($2::text = '' OR coalesce(owner, user_id::text, 'service') = $2::text)
@@ -59,6 +59,7 @@ type GetKeyRow struct {
 	Name        *string
 	Prefix      string
 	Permissions json.RawMessage
+	Tools       json.RawMessage
 	IsActive    bool
 	ExpiresAt   *time.Time
 	LastUsedAt  *time.Time
@@ -75,6 +76,7 @@ func (q *Queries) GetKey(ctx context.Context, arg GetKeyParams) (GetKeyRow, erro
 		&i.Name,
 		&i.Prefix,
 		&i.Permissions,
+		&i.Tools,
 		&i.IsActive,
 		&i.ExpiresAt,
 		&i.LastUsedAt,
@@ -87,7 +89,7 @@ const getKeyByHash = `-- name: GetKeyByHash :one
 
 SELECT
     id, coalesce(owner, user_id::text, 'service')::text AS owner, coalesce(subject, user_id::text, '')::text AS subject, name, prefix,
-    permissions, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
+    permissions, tools, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE key_hash = $1
 `
@@ -99,6 +101,7 @@ type GetKeyByHashRow struct {
 	Name        *string
 	Prefix      string
 	Permissions json.RawMessage
+	Tools       json.RawMessage
 	IsActive    bool
 	ExpiresAt   *time.Time
 	LastUsedAt  *time.Time
@@ -116,6 +119,7 @@ func (q *Queries) GetKeyByHash(ctx context.Context, keyHash string) (GetKeyByHas
 		&i.Name,
 		&i.Prefix,
 		&i.Permissions,
+		&i.Tools,
 		&i.IsActive,
 		&i.ExpiresAt,
 		&i.LastUsedAt,
@@ -125,8 +129,8 @@ func (q *Queries) GetKeyByHash(ctx context.Context, keyHash string) (GetKeyByHas
 }
 
 const insertKey = `-- name: InsertKey :exec
-INSERT INTO api_keys (id, owner, subject, key_hash, name, prefix, permissions, is_active, expires_at, last_used_at, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
+INSERT INTO api_keys (id, owner, subject, key_hash, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
 `
 
 type InsertKeyParams struct {
@@ -137,6 +141,7 @@ type InsertKeyParams struct {
 	Name        *string
 	Prefix      string
 	Permissions json.RawMessage
+	Tools       json.RawMessage
 	IsActive    *bool
 	ExpiresAt   *time.Time
 	LastUsedAt  *time.Time
@@ -152,6 +157,7 @@ func (q *Queries) InsertKey(ctx context.Context, arg InsertKeyParams) error {
 		arg.Name,
 		arg.Prefix,
 		arg.Permissions,
+		arg.Tools,
 		arg.IsActive,
 		arg.ExpiresAt,
 		arg.LastUsedAt,
@@ -163,7 +169,7 @@ func (q *Queries) InsertKey(ctx context.Context, arg InsertKeyParams) error {
 const listAllKeys = `-- name: ListAllKeys :many
 SELECT
     id, coalesce(owner, user_id::text, 'service')::text AS owner, coalesce(subject, user_id::text, '')::text AS subject, name, prefix,
-    permissions, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
+    permissions, tools, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
 FROM api_keys
 ORDER BY created_at DESC, id DESC
 LIMIT $2 OFFSET $1
@@ -181,6 +187,7 @@ type ListAllKeysRow struct {
 	Name        *string
 	Prefix      string
 	Permissions json.RawMessage
+	Tools       json.RawMessage
 	IsActive    bool
 	ExpiresAt   *time.Time
 	LastUsedAt  *time.Time
@@ -203,6 +210,7 @@ func (q *Queries) ListAllKeys(ctx context.Context, arg ListAllKeysParams) ([]Lis
 			&i.Name,
 			&i.Prefix,
 			&i.Permissions,
+			&i.Tools,
 			&i.IsActive,
 			&i.ExpiresAt,
 			&i.LastUsedAt,
@@ -221,7 +229,7 @@ func (q *Queries) ListAllKeys(ctx context.Context, arg ListAllKeysParams) ([]Lis
 const listKeys = `-- name: ListKeys :many
 SELECT
     id, coalesce(owner, user_id::text, 'service')::text AS owner, coalesce(subject, user_id::text, '')::text AS subject, name, prefix,
-    permissions, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
+    permissions, tools, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE coalesce(owner, user_id::text, 'service') = $1::text
 ORDER BY created_at DESC, id DESC
@@ -241,6 +249,7 @@ type ListKeysRow struct {
 	Name        *string
 	Prefix      string
 	Permissions json.RawMessage
+	Tools       json.RawMessage
 	IsActive    bool
 	ExpiresAt   *time.Time
 	LastUsedAt  *time.Time
@@ -263,6 +272,7 @@ func (q *Queries) ListKeys(ctx context.Context, arg ListKeysParams) ([]ListKeysR
 			&i.Name,
 			&i.Prefix,
 			&i.Permissions,
+			&i.Tools,
 			&i.IsActive,
 			&i.ExpiresAt,
 			&i.LastUsedAt,
@@ -281,7 +291,7 @@ func (q *Queries) ListKeys(ctx context.Context, arg ListKeysParams) ([]ListKeysR
 const lockKey = `-- name: LockKey :one
 SELECT
     id, coalesce(owner, user_id::text, 'service')::text AS owner, coalesce(subject, user_id::text, '')::text AS subject, name, prefix,
-    permissions, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at, key_hash, revoked_at
+    permissions, tools, coalesce(is_active, false) AS is_active, expires_at, last_used_at, created_at, key_hash, revoked_at
 FROM api_keys
 WHERE id = $1
     AND ($2::text = '' OR coalesce(owner, user_id::text, 'service') = $2::text)
@@ -300,6 +310,7 @@ type LockKeyRow struct {
 	Name        *string
 	Prefix      string
 	Permissions json.RawMessage
+	Tools       json.RawMessage
 	IsActive    bool
 	ExpiresAt   *time.Time
 	LastUsedAt  *time.Time
@@ -318,6 +329,7 @@ func (q *Queries) LockKey(ctx context.Context, arg LockKeyParams) (LockKeyRow, e
 		&i.Name,
 		&i.Prefix,
 		&i.Permissions,
+		&i.Tools,
 		&i.IsActive,
 		&i.ExpiresAt,
 		&i.LastUsedAt,

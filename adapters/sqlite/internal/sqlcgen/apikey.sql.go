@@ -35,7 +35,7 @@ func (q *Queries) CountKeys(ctx context.Context, owner string) (int64, error) {
 }
 
 const getKey = `-- name: GetKey :one
-SELECT id, owner, subject, name, prefix, permissions, is_active, expires_at, last_used_at, created_at
+SELECT id, owner, subject, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE id = ?1 AND (CAST(?2 AS TEXT) = '' OR owner = ?2)
 `
@@ -52,6 +52,7 @@ type GetKeyRow struct {
 	Name        *string
 	Prefix      string
 	Permissions string
+	Tools       *string
 	IsActive    bool
 	ExpiresAt   *int64
 	LastUsedAt  *int64
@@ -68,6 +69,7 @@ func (q *Queries) GetKey(ctx context.Context, arg GetKeyParams) (GetKeyRow, erro
 		&i.Name,
 		&i.Prefix,
 		&i.Permissions,
+		&i.Tools,
 		&i.IsActive,
 		&i.ExpiresAt,
 		&i.LastUsedAt,
@@ -77,7 +79,7 @@ func (q *Queries) GetKey(ctx context.Context, arg GetKeyParams) (GetKeyRow, erro
 }
 
 const getKeyByHash = `-- name: GetKeyByHash :one
-SELECT id, owner, subject, name, prefix, permissions, is_active, expires_at, last_used_at, created_at
+SELECT id, owner, subject, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE key_hash = ?1
 `
@@ -89,6 +91,7 @@ type GetKeyByHashRow struct {
 	Name        *string
 	Prefix      string
 	Permissions string
+	Tools       *string
 	IsActive    bool
 	ExpiresAt   *int64
 	LastUsedAt  *int64
@@ -105,6 +108,7 @@ func (q *Queries) GetKeyByHash(ctx context.Context, keyHash string) (GetKeyByHas
 		&i.Name,
 		&i.Prefix,
 		&i.Permissions,
+		&i.Tools,
 		&i.IsActive,
 		&i.ExpiresAt,
 		&i.LastUsedAt,
@@ -114,7 +118,7 @@ func (q *Queries) GetKeyByHash(ctx context.Context, keyHash string) (GetKeyByHas
 }
 
 const getKeyToChange = `-- name: GetKeyToChange :one
-SELECT id, owner, subject, name, prefix, permissions, is_active, expires_at, last_used_at, created_at, key_hash, revoked_at
+SELECT id, owner, subject, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at, key_hash, revoked_at
 FROM api_keys
 WHERE id = ?1 AND (CAST(?2 AS TEXT) = '' OR owner = ?2)
 `
@@ -131,6 +135,7 @@ type GetKeyToChangeRow struct {
 	Name        *string
 	Prefix      string
 	Permissions string
+	Tools       *string
 	IsActive    bool
 	ExpiresAt   *int64
 	LastUsedAt  *int64
@@ -149,6 +154,7 @@ func (q *Queries) GetKeyToChange(ctx context.Context, arg GetKeyToChangeParams) 
 		&i.Name,
 		&i.Prefix,
 		&i.Permissions,
+		&i.Tools,
 		&i.IsActive,
 		&i.ExpiresAt,
 		&i.LastUsedAt,
@@ -160,8 +166,8 @@ func (q *Queries) GetKeyToChange(ctx context.Context, arg GetKeyToChangeParams) 
 }
 
 const insertKey = `-- name: InsertKey :exec
-INSERT INTO api_keys (id, owner, subject, key_hash, name, prefix, permissions, is_active, expires_at, last_used_at, created_at, updated_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11)
+INSERT INTO api_keys (id, owner, subject, key_hash, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at, updated_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)
 `
 
 type InsertKeyParams struct {
@@ -172,6 +178,7 @@ type InsertKeyParams struct {
 	Name        *string
 	Prefix      string
 	Permissions string
+	Tools       *string
 	IsActive    bool
 	ExpiresAt   *int64
 	LastUsedAt  *int64
@@ -187,6 +194,7 @@ func (q *Queries) InsertKey(ctx context.Context, arg InsertKeyParams) error {
 		arg.Name,
 		arg.Prefix,
 		arg.Permissions,
+		arg.Tools,
 		arg.IsActive,
 		arg.ExpiresAt,
 		arg.LastUsedAt,
@@ -196,7 +204,7 @@ func (q *Queries) InsertKey(ctx context.Context, arg InsertKeyParams) error {
 }
 
 const listAllKeys = `-- name: ListAllKeys :many
-SELECT id, owner, subject, name, prefix, permissions, is_active, expires_at, last_used_at, created_at
+SELECT id, owner, subject, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at
 FROM api_keys
 ORDER BY created_at DESC, id DESC
 LIMIT ?2 OFFSET ?1
@@ -214,6 +222,7 @@ type ListAllKeysRow struct {
 	Name        *string
 	Prefix      string
 	Permissions string
+	Tools       *string
 	IsActive    bool
 	ExpiresAt   *int64
 	LastUsedAt  *int64
@@ -236,6 +245,7 @@ func (q *Queries) ListAllKeys(ctx context.Context, arg ListAllKeysParams) ([]Lis
 			&i.Name,
 			&i.Prefix,
 			&i.Permissions,
+			&i.Tools,
 			&i.IsActive,
 			&i.ExpiresAt,
 			&i.LastUsedAt,
@@ -255,7 +265,7 @@ func (q *Queries) ListAllKeys(ctx context.Context, arg ListAllKeysParams) ([]Lis
 }
 
 const listKeys = `-- name: ListKeys :many
-SELECT id, owner, subject, name, prefix, permissions, is_active, expires_at, last_used_at, created_at
+SELECT id, owner, subject, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at
 FROM api_keys
 WHERE owner = ?1
 ORDER BY created_at DESC, id DESC
@@ -275,6 +285,7 @@ type ListKeysRow struct {
 	Name        *string
 	Prefix      string
 	Permissions string
+	Tools       *string
 	IsActive    bool
 	ExpiresAt   *int64
 	LastUsedAt  *int64
@@ -297,6 +308,7 @@ func (q *Queries) ListKeys(ctx context.Context, arg ListKeysParams) ([]ListKeysR
 			&i.Name,
 			&i.Prefix,
 			&i.Permissions,
+			&i.Tools,
 			&i.IsActive,
 			&i.ExpiresAt,
 			&i.LastUsedAt,
