@@ -142,6 +142,7 @@ func (s *server) up(cat *catalogue) {
 func (s *server) withdraw() {
 	s.mu.Lock()
 	s.current = nil
+	s.shown.Status, s.shown.Since, s.shown.Tools, s.shown.LeftOut, s.shown.Protocol, s.shown.Fault = Down, time.Now(), 0, 0, "", "its connection is closed"
 	s.mu.Unlock()
 	s.changed()
 }
