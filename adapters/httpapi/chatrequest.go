@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -56,16 +55,7 @@ func repeatable(ctx context.Context, req *app.ChatRequest, body any, key *oapi.I
 	}
 	sum := sha256.Sum256(append([]byte(pattern+"\n"), data...))
 	req.Repeat = &app.Repeat{Key: *key, Fingerprint: hex.EncodeToString(sum[:])}
-	if last == nil {
-		return 0, nil
-	}
-	if after, err = strconv.Atoi(*last); err != nil || after < 0 {
-		return 0, domain.InvalidInput(domain.Fault{
-			Type: "int_parsing", Loc: []any{"header", "Last-Event-ID"}, Input: *last,
-			Msg: "Input should be a valid integer, unable to parse string as an integer",
-		})
-	}
-	return after, nil
+	return lastEventFromAPI(last)
 }
 
 func completionRequestFromAPI(b *oapi.ChatCompletionRequest) (app.ChatRequest, error) {

@@ -25,6 +25,7 @@ type Config struct {
 	Performance   *app.Performance
 	APIKeys       *app.APIKeys
 	Files         *app.Files
+	Workflows     *app.Workflows
 	Identity      *app.Identity
 	Audit         *app.Audit // records who is refused
 	Accounts      *app.Accounts
@@ -43,6 +44,7 @@ type Config struct {
 	PingInterval   time.Duration // silence after which a stream sends a comment
 	Now            func() time.Time
 	NewRequestID   func() string
+	Stopping       <-chan struct{} // is closed when streams that may last for ever have to end; nil: never
 	Log            *slog.Logger
 	AccessLevel    slog.Level // of the line for each request
 
@@ -67,12 +69,14 @@ type server struct {
 	accounts      *app.Accounts
 	apiKeys       *app.APIKeys
 	files         *app.Files
+	workflows     *app.Workflows
 	health        *app.Health
 	limitsShared  bool
 	personaLists  personaLists
 
 	build, databaseKind, supabaseURL string
 	pingInterval                     time.Duration
+	stopping                         <-chan struct{}
 	now                              func() time.Time
 	log                              *slog.Logger
 }
@@ -124,7 +128,7 @@ func (c Config) handler(
 func newServer(c Config) *server {
 	return &server{
 		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, performance: c.Performance,
-		accounts: c.Accounts, apiKeys: c.APIKeys, files: c.Files, health: c.Health, limitsShared: c.LimitsShared,
+		accounts: c.Accounts, apiKeys: c.APIKeys, files: c.Files, workflows: c.Workflows, stopping: c.Stopping, health: c.Health, limitsShared: c.LimitsShared,
 		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now, log: c.Log,
 	}
 }

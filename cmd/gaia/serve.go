@@ -83,6 +83,7 @@ func stop(server, internal *httpServer, sys *system, patience time.Duration, log
 	logging.Lifecycle(log, "stopping", "patience_s", patience.Seconds())
 	sys.health.Drain()
 	sys.announce(context.Background(), "stopping", domain.SubjectServiceHealth)
+	close(sys.stopping)
 	if !drainAll(patience, server, internal) {
 		log.Warn("some requests did not finish in time and were cut off")
 	}

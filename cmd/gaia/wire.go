@@ -16,7 +16,6 @@ import (
 	"gaia/adapters/echo"
 	"gaia/adapters/httpapi"
 	"gaia/adapters/mcpserver"
-	"gaia/adapters/memory"
 	"gaia/adapters/natsbus"
 	"gaia/adapters/openai"
 	"gaia/adapters/postgres"
@@ -41,6 +40,7 @@ type system struct {
 	serviceName  string
 	load         *loadMeter
 	workflows    *app.Workflows
+	stopping     chan struct{} // is closed when the process takes no more requests
 	tools        *app.Tools
 	closers      []func()
 
@@ -79,7 +79,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 }
 
 func wireIn(ctx context.Context, c config, where folders, apiKey string, log *slog.Logger) (_ *system, err error) {
-	sys, dataDir := &system{serviceName: c.ServiceName, load: newLoadMeter(), beside: where.bus != ""}, where.data
+	sys, dataDir := &system{serviceName: c.ServiceName, load: newLoadMeter(), stopping: make(chan struct{}), beside: where.bus != ""}, where.data
 	defer func() {
 		if err != nil {
 			sys.close()
@@ -131,7 +131,7 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 		return nil, err
 	}
 	flows, err := sys.startWorkflows(c, workflowParts{
-		store: db.workflows, queue: memory.NewWorkQueue(), chat: chat, personas: personas, keys: keys, relay: relay,
+		store: db.workflows, queue: bus, chat: chat, personas: personas, keys: keys, relay: relay,
 	}, log)
 	if err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 	sys.health = app.NewHealth(probes)
 	api := httpapi.Config{
 		Personas: personas, Chat: chat, Conversations: conversations,
-		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, APIKeys: keys, Audit: audit, Files: files,
+		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, APIKeys: keys, Audit: audit, Files: files, Workflows: flows,
 		Accounts: app.NewAccounts(app.AccountDeps{Provider: provider, Identity: identity, Audit: audit, Forget: sys.forget}),
 		Health:   sys.health, Build: build, DatabaseKind: sys.databaseKind,
 		Usage: app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID}),
@@ -161,7 +161,7 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 		}),
 		Limits: limits, LimitsShared: redis != nil, Running: running,
 		SupabaseURL: c.SupabaseURL, AllowedOrigins: splitList(c.AllowedOrigins), TrustedProxies: proxies,
-		MaxBodyBytes: int64(c.MaxBodyMB) << 20, MaxConcurrent: c.MaxConcurrent, PingInterval: c.PingInterval.duration(), Now: time.Now,
+		MaxBodyBytes: int64(c.MaxBodyMB) << 20, MaxConcurrent: c.MaxConcurrent, PingInterval: c.PingInterval.duration(), Stopping: sys.stopping, Now: time.Now,
 		NewRequestID: newID, Log: log, AccessLevel: logging.LevelNetwork,
 	}
 	sys.mcp = wireMCP(&api)

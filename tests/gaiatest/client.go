@@ -230,14 +230,28 @@ func (c *Client) Stream(ctx context.Context, path string, body any) *Stream {
 
 // TryStream is Stream for goroutines that are not the test's.
 func (c *Client) TryStream(ctx context.Context, path string, body any) (*Stream, error) {
-	resp, err := c.send(ctx, Request{Method: http.MethodPost, Path: path, Body: body})
+	return c.stream(ctx, Request{Method: http.MethodPost, Path: path, Body: body})
+}
+
+// Follow asks for an event stream, and returns when the headers are there. Ending ctx hangs up.
+func (c *Client) Follow(ctx context.Context, path string) *Stream {
+	c.t.Helper()
+	s, err := c.stream(ctx, Request{Method: http.MethodGet, Path: path})
+	if err != nil {
+		c.t.Fatalf("gaiatest: %v", err)
+	}
+	return s
+}
+
+func (c *Client) stream(ctx context.Context, r Request) (*Stream, error) {
+	resp, err := c.send(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	if !isEventStream(resp.Header) {
 		defer resp.Body.Close() //nolint:errcheck // it is an error already
 		answer, _ := io.ReadAll(resp.Body)
-		return nil, fmt.Errorf("POST %s: no event stream but %d %s", path, resp.StatusCode, answer)
+		return nil, fmt.Errorf("%s %s: no event stream but %d %s", r.Method, r.Path, resp.StatusCode, answer)
 	}
 	return newStream(c.t, resp), nil
 }
