@@ -288,7 +288,7 @@ func (r *workflowRun) callTool(ctx context.Context, call domain.ToolInvocation, 
 		kind := domain.KindOf(err)
 		switch {
 		case err == nil:
-			return toolAnswer(result), nil
+			return toolAnswer{Text: result.Text, Failed: result.Failed, Truncated: result.Truncated}, nil
 		case codeOf(err) == domain.CodeOutcomeUnknown:
 			return toolAnswer{}, err
 		case again && (kind == domain.NotFound || kind == domain.Unavailable) && try < resumedTries && pause(ctx, resumedPause):

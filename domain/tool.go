@@ -42,8 +42,9 @@ type ToolInvocation struct {
 // ToolResult is what a tool gave back. Text is bounded.
 type ToolResult struct {
 	Text      string
-	Failed    bool // the tool itself says that it failed: Text says why, for the model to read
-	Truncated bool // there was more
+	Data      string // the bytes of an image, a sound or a file that is all there is; bounded as Text, which names it. Models do not get it
+	Failed    bool   // the tool itself says that it failed: Text says why, for the model to read
+	Truncated bool   // there was more
 }
 
 // ToolOutcome is how a call of a tool has ended, in one word.

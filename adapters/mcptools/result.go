@@ -29,7 +29,31 @@ func (s *server) result(r *mcp.CallToolResult) domain.ToolResult {
 	if text.empty() && r.IsError {
 		text.line("The tool failed and did not say why.")
 	}
-	return domain.ToolResult{Text: text.String(), Failed: r.IsError, Truncated: text.cut}
+	result := domain.ToolResult{Text: text.String(), Failed: r.IsError, Truncated: text.cut}
+	if data := onlyData(r.Content); len(data) <= s.MaxResultBytes {
+		result.Data = string(data)
+	} else {
+		result.Truncated = true
+	}
+	return result
+}
+
+// onlyData returns the bytes of a result that is nothing else.
+func onlyData(content []mcp.Content) []byte {
+	if len(content) != 1 {
+		return nil
+	}
+	switch c := content[0].(type) {
+	case *mcp.ImageContent:
+		return c.Data
+	case *mcp.AudioContent:
+		return c.Data
+	case *mcp.EmbeddedResource:
+		if c.Resource != nil {
+			return c.Resource.Blob
+		}
+	}
+	return nil
 }
 
 // refusal is a server's error. The model gets to read it, since it may have asked for the wrong thing.

@@ -82,9 +82,14 @@ var rules = map[string]rule{
 	"adapters/jwtauth":      outbound("github.com/golang-jwt/jwt", "github.com/maypok86/otter"),
 	"adapters/internalauth": outbound(),
 	"adapters/filesystem":   outbound(),
-	"adapters/supabase":     outbound("golang.org/x/sync"),
-	"adapters/mcptools":     outbound("github.com/modelcontextprotocol/go-sdk", "github.com/google/jsonschema-go"),
-	"adapters/localauth":    outbound("github.com/golang-jwt/jwt", "golang.org/x/crypto/argon2"),
+	"adapters/mcpfiles": {
+		own: []string{"domain", "ports"}, others: []string{"github.com/modelcontextprotocol/go-sdk"}, clock: true,
+		// It stands between files and servers of tools: its tests join the real ones.
+		tests: []string{"adapters/filesystem", "adapters/mcptools", "ports/portstest"},
+	},
+	"adapters/supabase":  outbound("golang.org/x/sync"),
+	"adapters/mcptools":  outbound("github.com/modelcontextprotocol/go-sdk", "github.com/google/jsonschema-go"),
+	"adapters/localauth": outbound("github.com/golang-jwt/jwt", "golang.org/x/crypto/argon2"),
 
 	// What the adapters of databases share.
 	"adapters/internal/history": {own: []string{"domain"}},
