@@ -163,6 +163,12 @@ type config struct {
 	MCPMaxReadMB int    `env:"MCP_FILESYSTEM_MAX_READ_MB" envDefault:"10" about:"a larger file is not read"`
 	MCPCommand   string `env:"MCP_FILESYSTEM_COMMAND" envDefault:"npx"`
 
+	ToolRounds int     `env:"TOOLS_MAX_ROUNDS" envDefault:"8" about:"of one answer: how often its model gets the results of tools to go on with"`
+	ToolCalls  int     `env:"TOOLS_MAX_CALLS" envDefault:"32" about:"of tools in one answer"`
+	ToolTime   seconds `env:"TOOLS_MAX_TIME" envDefault:"120" about:"of one answer, from the question on: no call of a tool begins or goes on after it"`
+	ToolTokens int     `env:"TOOLS_MAX_TOKENS" envDefault:"0" about:"of all rounds of one answer; then the model has to come to an end. 0: no limit"`
+	ToolCost   float64 `env:"TOOLS_MAX_COST_USD" envDefault:"0" about:"of all rounds of one answer; one that costs more is given up. 0: no limit"`
+
 	AgentsDir             string  `env:"AGENTS_DIR" section:"Workflows" about:"a folder of Markdown files that describe agents; empty: the built-in ones"`
 	WorkflowsAtOnce       int     `env:"WORKFLOWS_AT_ONCE" envDefault:"4" about:"that this process works on at the same time; 0: none, others do"`
 	WorkflowLease         seconds `env:"WORKFLOW_LEASE" envDefault:"30" about:"a process that shows no sign of life for so long loses its workflows to others"`
@@ -285,7 +291,8 @@ func (c *config) validate() error {
 	}{
 		{"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_CONNECTIONS", c.MaxConnections, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
 		{"DATABASE_POOL_SIZE", c.DatabasePool, 1}, {"DATABASE_MAX_OVERFLOW", c.DatabaseOverflow, 0},
-		{"LLM_MAX_RETRIES", c.LLMRetries, 0}, {"AUDIT_RETENTION_DAYS", c.AuditDays, 0},
+		{"LLM_MAX_RETRIES", c.LLMRetries, 0}, {"TOOLS_MAX_ROUNDS", c.ToolRounds, 1}, {"TOOLS_MAX_CALLS", c.ToolCalls, 1}, {"TOOLS_MAX_TOKENS", c.ToolTokens, 0},
+		{"AUDIT_RETENTION_DAYS", c.AuditDays, 0},
 		{"WORKFLOWS_AT_ONCE", c.WorkflowsAtOnce, 0}, {"WORKFLOW_RETENTION_DAYS", c.WorkflowDays, 0},
 	} {
 		if n.value < n.min {
@@ -312,6 +319,12 @@ func (c *config) validate() error {
 	}
 	if c.DailyBudget < 0 || c.DailyBudget != c.DailyBudget {
 		fault("BUDGET_DAILY_USD: %v is below 0", c.DailyBudget)
+	}
+	if c.ToolTime == 0 {
+		fault("TOOLS_MAX_TIME: must be above 0")
+	}
+	if c.ToolCost < 0 || c.ToolCost != c.ToolCost {
+		fault("TOOLS_MAX_COST_USD: %v is below 0", c.ToolCost)
 	}
 	if c.PingInterval == 0 || c.FirstEventWait == 0 {
 		fault("STREAM_PING_INTERVAL and STREAM_FIRST_EVENT_WAIT: must be above 0")

@@ -323,9 +323,12 @@ const chatsWait = 5 * time.Second
 func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, running *app.Slots, sys *system) *app.Chat {
 	chat := app.NewChat(app.ChatDeps{
 		Personas: personas, Conversations: db.conversations, Completers: m.completers, Selector: m.selector,
-		Measurements: m.measurements, Active: active, Budgets: db.budgets, Answers: db.answers, Slots: running, Events: sys.events, Now: time.Now, NewID: newID,
+		Measurements: m.measurements, Active: active, Budgets: db.budgets, Answers: db.answers, Slots: running, Tools: sys.tools, Events: sys.events, Now: time.Now, NewID: newID,
 		Config: app.ChatConfig{
 			FirstEventWait: c.FirstEventWait.duration(), Retries: c.LLMRetries, DailyBudget: domain.FromDollars(c.DailyBudget),
+			Tools: domain.ToolLimits{
+				Rounds: c.ToolRounds, Calls: c.ToolCalls, Time: c.ToolTime.duration(), Tokens: c.ToolTokens, Cost: domain.FromDollars(c.ToolCost),
+			},
 		},
 	})
 	sys.onClose(func() {

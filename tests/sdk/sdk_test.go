@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"gaia/tests/gaiatest"
 	"gaia/tests/gotrue"
@@ -51,6 +54,32 @@ func TestOpenAILimits(t *testing.T) {
 func TestVercel(t *testing.T) {
 	t.Parallel()
 	runNode(t, "vercel.test.js", nil)
+}
+
+// TestTools is what both packages make of tools that Gaia itself calls.
+func TestTools(t *testing.T) {
+	t.Parallel()
+	server := mcp.NewServer(&mcp.Implementation{Name: "rooms", Version: "1"}, nil)
+	type input struct {
+		Room string `json:"room"`
+	}
+	mcp.AddTool(server, &mcp.Tool{Name: "measure"}, func(_ context.Context, _ *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
+		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: in.Room + " is 4 by 6 metres"}}}, nil, nil
+	})
+	mcp.AddTool(server, &mcp.Tool{Name: "locked"}, func(_ context.Context, _ *mcp.CallToolRequest, in input) (*mcp.CallToolResult, any, error) {
+		return nil, nil, errors.New(in.Room + " is locked")
+	})
+	handler := httptest.NewServer(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil))
+	t.Cleanup(func() {
+		handler.CloseClientConnections()
+		handler.Close()
+	})
+	file := filepath.Join(t.TempDir(), "tools.json")
+	data := `{"mcpServers": {"rooms": {"type": "http", "url": "` + handler.URL + `"}}, "offer": {"default": ["rooms/*"]}}`
+	if err := os.WriteFile(file, []byte(data), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runNode(t, "tools.test.js", gaiatest.Settings{"TOOLS_FILE": file})
 }
 
 // TestAccounts is the `openai` package with what Gaia's own accounts and keys give it.

@@ -90,15 +90,12 @@ func (a *answer) tokens() error {
 }
 
 func (a *answer) pieces() [][]byte {
-	if len(a.script.Calls) > 0 {
-		return a.wire.calls(a.script.Calls)
-	}
 	frame := a.wire.text(a.script.word())
 	pieces := make([][]byte, a.script.tokens())
 	for i := range pieces {
 		pieces[i] = frame
 	}
-	return pieces
+	return append(pieces, a.wire.calls(a.script)...)
 }
 
 func (a *answer) finish() error {

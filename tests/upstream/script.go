@@ -33,7 +33,9 @@ type Script struct {
 	Tokens int    // how many; 20 when 0
 	Word   string // of each token; "word " when empty
 	Stamp  bool   // each token is the time when it was due, in microseconds since 1970, and a space
-	Calls  []Call // instead of text
+	Calls  []Call // after the tokens, of which there are none then unless Tokens says so
+	Google bool   // calls come whole, without id and index, and the answer ends with "stop"
+	Whole  bool   // calls come in one piece each
 
 	Fault Fault
 	After int // tokens before the fault
@@ -53,7 +55,7 @@ type Call struct {
 const PromptTokens = 11
 
 func (s Script) tokens() int {
-	if s.Tokens == 0 {
+	if s.Tokens == 0 && len(s.Calls) == 0 {
 		return 20
 	}
 	return s.Tokens

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // wire is a provider's format.
 type wire interface {
 	begin(model string) []byte
 	text(word string) []byte
-	calls([]Call) [][]byte
+	calls(Script) [][]byte
 	end(s Script, tokens int) []byte
 	inBandError() []byte
 	refuse(w http.ResponseWriter, status int, code, retryAfter string)
@@ -51,9 +52,19 @@ func (o *openAIWire) begin(model string) []byte {
 
 func (o *openAIWire) text(word string) []byte { return o.chunk(`{"content":`+quote(word)+`}`, "null") }
 
-func (o *openAIWire) calls(calls []Call) (frames [][]byte) {
-	o.called = true
-	for i, c := range calls {
+func (o *openAIWire) calls(s Script) (frames [][]byte) {
+	o.called = len(s.Calls) > 0 && !s.Google
+	for i, c := range s.Calls {
+		switch arguments := quote(strings.Join(c.Arguments, "")); {
+		case s.Google:
+			frames = append(frames, o.chunk(fmt.Sprintf(`{"role":"assistant","tool_calls":[{"function":{"name":%s,"arguments":%s},"id":"","type":"function"}]}`,
+				quote(c.Name), arguments), "null"))
+			continue
+		case s.Whole:
+			frames = append(frames, o.chunk(fmt.Sprintf(`{"content":"","tool_calls":[{"index":%d,"id":%s,"function":{"name":%s,"arguments":%s}}]}`,
+				i, quote(c.ID), quote(c.Name), arguments), "null"))
+			continue
+		}
 		frames = append(frames, o.chunk(fmt.Sprintf(`{"tool_calls":[{"index":%d,"id":%s,"type":"function","function":{"name":%s,"arguments":""}}]}`,
 			i, quote(c.ID), quote(c.Name)), "null"))
 		for _, piece := range c.Arguments {
@@ -111,8 +122,8 @@ func (a *anthropicWire) text(word string) []byte {
 	return []byte(event("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":`+quote(word)+`}}`))
 }
 
-func (a *anthropicWire) calls(calls []Call) (frames [][]byte) {
-	for i, c := range calls {
+func (a *anthropicWire) calls(s Script) (frames [][]byte) {
+	for i, c := range s.Calls {
 		a.block = i + 1
 		frame := event("content_block_stop", fmt.Sprintf(`{"type":"content_block_stop","index":%d}`, i)) +
 			event("content_block_start", fmt.Sprintf(`{"type":"content_block_start","index":%d,"content_block":{"type":"tool_use","id":%s,"name":%s,"input":{}}}`,
