@@ -75,7 +75,7 @@ func toolsEnvironment(dotenv string) (func(string) (string, bool), error) {
 }
 
 // startTools gives chats, workflows and clients their tools. Servers that are away don't keep the process from starting.
-func (s *system) startTools(ctx context.Context, c config, builtIn map[string]*mcp.Server, log *slog.Logger) error {
+func (s *system) startTools(ctx context.Context, c config, builtIn map[string]*mcp.Server, audit *app.Audit, log *slog.Logger) error {
 	servers, file, err := openTools(c, builtIn, log)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (s *system) startTools(ctx context.Context, c config, builtIn map[string]*m
 	ready, cancel := context.WithTimeout(ctx, toolsWait)
 	defer cancel()
 	servers.Ready(ready)
-	s.tools = app.NewTools(app.ToolsDeps{Servers: servers, Policy: file.Offer})
+	s.tools = app.NewTools(app.ToolsDeps{Servers: servers, Policy: file.Offer, Audit: audit, Now: time.Now})
 	return nil
 }
 

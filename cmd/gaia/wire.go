@@ -118,7 +118,7 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 	if err != nil {
 		return nil, err
 	}
-	if err = sys.startTools(ctx, c, nil, log); err != nil {
+	if err = sys.startTools(ctx, c, nil, audit, log); err != nil {
 		return nil, err
 	}
 	active := app.NewActiveRequests()
