@@ -64,7 +64,7 @@ func (t *turn) receive(ctx context.Context) (domain.Delta, error) {
 		}
 		t.attempt.answer.Add(delta)
 		if t.tools != nil {
-			delta = t.tools.shown(delta)
+			delta = t.tools.shown(delta, t.attempt)
 		}
 	}
 	return delta, err

@@ -130,13 +130,33 @@ func (t *turn) isTaken(id string, calls []domain.ToolCall) bool {
 		slices.ContainsFunc(t.fresh, func(m domain.PromptMessage) bool { return slices.ContainsFunc(m.ToolCalls, has) })
 }
 
-// shown is a piece of an answer as clients get it: apart from what an earlier round said.
-func (l *toolLoop) shown(d domain.Delta) domain.Delta {
+// shown is a piece of an answer as clients get it: apart from what an earlier round said, and without the arguments of tools that have some to
+// redact. Pieces of JSON can't be redacted one by one.
+func (l *toolLoop) shown(d domain.Delta, of *attempt) domain.Delta {
+	if len(d.ToolCalls) > 0 {
+		calls := of.answer.Answer().ToolCalls
+		for i := range d.ToolCalls { // a copy, see identify
+			if at := d.ToolCalls[i].Index; at >= 0 && at < len(calls) && len(l.byName[calls[at].Name].Redact) > 0 {
+				d.ToolCalls[i].Arguments = ""
+			}
+		}
+	}
 	if d.Content != "" && !l.spoken {
 		l.spoken = true
 		d.Content = domain.GapBetween(l.said, d.Content) + d.Content
 	}
 	return d
+}
+
+// announced are calls as clients get to know them.
+func (l *toolLoop) announced(calls []domain.ToolCall) []domain.ToolCall {
+	calls = slices.Clone(calls)
+	for i := range calls {
+		if len(l.byName[calls[i].Name].Redact) > 0 {
+			calls[i].Arguments = ""
+		}
+	}
+	return calls
 }
 
 // sum puts an answer together with what the rounds before it said and used. Calls of Gaia's own tools are no part of it.
@@ -271,7 +291,7 @@ func (t *turn) toolStep(ctx context.Context) (ChatStep, bool) {
 	switch {
 	case !r.announced:
 		r.announced = true
-		return t.tellTool(&ToolStep{Calls: calls}), true
+		return t.tellTool(&ToolStep{Calls: t.tools.announced(calls)}), true
 	case len(r.texts) == len(calls):
 		return t.endRound(ctx)
 	}
@@ -288,7 +308,11 @@ func (t *turn) toolStep(ctx context.Context) (ChatStep, bool) {
 		return ChatStep{Err: t.fail(ctx, out.fault)}, true
 	}
 	r.texts = append(r.texts, out.result)
-	event := domain.NewToolEvent(calls[at], out.result.Text, out.failed)
+	shown := out.result
+	if !out.failed || out.result.Failed { // it is the tool that says so, not Gaia
+		shown = domain.RedactResult(t.tools.byName[calls[at].Name], shown)
+	}
+	event := domain.NewToolEvent(calls[at], shown.Text, out.failed)
 	t.tools.events = append(t.tools.events, event)
 	return t.tellTool(&ToolStep{Event: &event, Last: at == len(calls)-1}), true
 }
