@@ -167,6 +167,8 @@ func (s *Server) answer(ctx context.Context, who domain.Principal, method string
 		return asResult(s.listPrompts(ctx, who, cursorOf(req)))
 	case "resources/list":
 		return asResult(s.listResources(ctx, who, cursorOf(req)))
+	case "logging/setLevel", "resources/subscribe", "resources/unsubscribe": // the library would agree
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "This server offers neither logs nor subscriptions"}
 	case "resources/templates/list":
 		return s.listTemplates(who), nil
 	default:

@@ -50,6 +50,12 @@ func TestOpenAILimits(t *testing.T) {
 	runNode(t, "limits.test.js", gaiatest.Settings{"RATE_LIMIT_REQUESTS": "2", "RATE_LIMIT_PERIOD": "second"})
 }
 
+// TestMCP is `@modelcontextprotocol/sdk`, with a server that it calls over HTTP and with processes that it starts itself.
+func TestMCP(t *testing.T) {
+	t.Parallel()
+	runNode(t, "mcp.test.js", gaiatest.Settings{"ECHO_WORD_DELAY": "0.02"})
+}
+
 // TestVercel is `ai` with `@ai-sdk/openai-compatible`, and the transport that `ai` has for chats in a browser.
 func TestVercel(t *testing.T) {
 	t.Parallel()
@@ -113,7 +119,10 @@ func runNode(t *testing.T, file string, settings gaiatest.Settings, env ...strin
 	install(t)
 	provider := upstream.New()
 	t.Cleanup(provider.Close)
-	server := gaiatest.Start(t, gaiatest.Settings{"OPENAI_BASE_URL": provider.OpenAI(), "OPENAI_API_KEY": upstream.Key}, settings)
+	data := t.TempDir()
+	server := gaiatest.Start(t, gaiatest.Settings{
+		"OPENAI_BASE_URL": provider.OpenAI(), "OPENAI_API_KEY": upstream.Key, "GAIA_DATA_DIR": data,
+	}, settings)
 	checked := httptest.NewServer(checking(t, server))
 	t.Cleanup(checked.Close)
 	levers := httptest.NewServer(control(provider))
@@ -125,6 +134,8 @@ func runNode(t *testing.T, file string, settings gaiatest.Settings, env ...strin
 	cmd.WaitDelay = time.Second
 	cmd.Env = append(os.Environ(), "GAIA_URL="+checked.URL+"/api/v1", "GAIA_KEY="+gaiatest.APIKey, "UPSTREAM_CONTROL="+levers.URL,
 		"AI_SDK_LOG_WARNINGS=false", "NO_PROXY=127.0.0.1")
+	cmd.Env = append(cmd.Env, "GAIA_MCP="+server.URL()+"/mcp", "GAIA_PROGRAM="+gaiatest.Program(t), "GAIA_DATA="+data, "GAIA_OTHER_DATA="+t.TempDir(),
+		"GAIA_TOKEN="+gaiatest.Token(t, "3b0b3a0e-5a51-4b0c-8a3e-0d6f1a2b3c4d"))
 	cmd.Env = append(cmd.Env, env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
