@@ -24,7 +24,7 @@ type resource struct {
 }
 
 func (s *Server) resources() []resource {
-	return []resource{
+	all := []resource{
 		{
 			prefix: "gaia://personas/", variable: "{id}", title: "Persona", scope: "personas:read", about: "A persona with its system prompt.",
 			read: func(ctx context.Context, _ domain.Principal, name string) (*mcp.ResourceContents, error) {
@@ -53,6 +53,27 @@ func (s *Server) resources() []resource {
 			complete: s.conversationIDs,
 		},
 	}
+	if s.Workflows != nil {
+		all = append(all, resource{
+			prefix: "gaia://workflows/", variable: "{id}", title: "Workflow", scope: "workflows:read",
+			about: "One of the caller's workflows with its steps so far.",
+			read: func(ctx context.Context, who domain.Principal, name string) (*mcp.ResourceContents, error) {
+				details, err := s.workflow(ctx, who, name)
+				if err != nil {
+					return nil, err
+				}
+				return asJSON(details)
+			},
+			complete: s.workflowIDs,
+		})
+	}
+	if s.Files != nil {
+		all = append(all, resource{
+			prefix: "gaia://files/", variable: "{+path}", title: "File", scope: "filesystem:read", about: "A file, by its path below the root of files.",
+			read: s.file,
+		})
+	}
+	return all
 }
 
 // asJSON is a resource that shows a value.

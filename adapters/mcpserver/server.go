@@ -24,6 +24,8 @@ type Config struct {
 	Personas      *app.Personas
 	Models        *app.Models
 	Conversations *app.Conversations
+	Workflows     *app.Workflows // nil: there are none
+	Files         *app.Files     // nil: there are none
 
 	Build        string        // version of the program
 	PingInterval time.Duration // silence after which an answer over HTTP sends a comment; 15 s
@@ -59,6 +61,7 @@ func New(c Config) *Server {
 	s.addPersonaTools()
 	s.addModelTools()
 	s.addConversationTools()
+	s.addWorkflowTools()
 	s.mcp.AddReceivingMiddleware(s.guard)
 	s.http = mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s.mcp }, &mcp.StreamableHTTPOptions{
 		Stateless: true, PropagateRequestCancellation: true,

@@ -10,6 +10,7 @@ import (
 
 	"gaia/adapters/httpapi"
 	"gaia/adapters/mcpserver"
+	"gaia/app"
 	"gaia/domain"
 	"gaia/internal/logging"
 )
@@ -30,9 +31,10 @@ A client that starts it itself, such as a desktop application, wants an entry li
 `
 
 // wireMCP offers what the API offers to clients of the Model Context Protocol, too, and has the API answer them.
-func wireMCP(api *httpapi.Config) *mcpserver.Server {
+func wireMCP(api *httpapi.Config, flows *app.Workflows) *mcpserver.Server {
 	server := mcpserver.New(mcpserver.Config{
-		Chat: api.Chat, Personas: api.Personas, Models: api.Models, Conversations: api.Conversations, Build: build, PingInterval: api.PingInterval,
+		Chat: api.Chat, Personas: api.Personas, Models: api.Models, Conversations: api.Conversations,
+		Workflows: flows, Files: api.Files, Build: build, PingInterval: api.PingInterval,
 		Log: api.Log,
 	})
 	api.MCP = server.Serve

@@ -164,7 +164,7 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 		MaxBodyBytes: int64(c.MaxBodyMB) << 20, MaxConcurrent: c.MaxConcurrent, PingInterval: c.PingInterval.duration(), Stopping: sys.stopping, Now: time.Now,
 		NewRequestID: newID, Log: log, AccessLevel: logging.LevelNetwork,
 	}
-	sys.mcp = wireMCP(&api)
+	sys.mcp = wireMCP(&api, flows)
 	if sys.handler, err = httpapi.New(api); err != nil {
 		return nil, err
 	}
