@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -272,11 +274,12 @@ func TestMCPScopes(t *testing.T) {
 	t.Parallel()
 	scopes := map[string]string{
 		"chat": "chat:write", "list_personas": "personas:read", "get_persona": "personas:read", "list_models": "models:read",
-		"list_conversations": "chat:read", "read_conversation": "chat:read",
+		"list_conversations": "chat:read", "read_conversation": "chat:read", "start_workflow": "workflows:write", "cancel_workflow": "workflows:write",
+		"get_workflow": "workflows:read", "list_workflows": "workflows:read", "wait_for_workflow": "workflows:read",
 	}
 	onGenerations(t, func(t *testing.T, version string) {
 		server := gaiatest.Start(t)
-		for _, scope := range []string{"chat:read", "chat:write", "personas:read", "models:read", "usage:read"} {
+		for _, scope := range []string{"chat:read", "chat:write", "personas:read", "models:read", "workflows:read", "workflows:write", "usage:read"} {
 			key, _ := newKey(t, server.Client(), map[string]any{"scopes": []string{scope}})
 			s := connectMCP(t, server, version, key, nil)
 			list, err := s.ListTools(t.Context(), nil)
@@ -631,4 +634,89 @@ func TestMCPSlowCalls(t *testing.T) {
 	if err := server.Wait(); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
+}
+
+// TestMCPWorkflows: a workflow is started, waited for with progress, shown, listed and cancelled, by its owner alone.
+func TestMCPWorkflows(t *testing.T) {
+	t.Parallel()
+	server := gaiatest.Start(t)
+	mine, _ := newKey(t, server.Client(), map[string]any{})
+	theirs, _ := newKey(t, server.Client(), map[string]any{})
+	heard := make(chan float64, 100)
+	me := connectMCP(t, server, "2026-07-28", mine, &mcp.ClientOptions{
+		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) { heard <- r.Params.Progress },
+	})
+	they := connectMCP(t, server, "2025-11-25", theirs, nil)
+	started := callTool(t, me, "start_workflow", map[string]any{"kind": "agent", "task": "Say hello"})
+	id := started["id"].(string)
+	r, err := me.CallTool(t.Context(), &mcp.CallToolParams{
+		Name: "wait_for_workflow", Arguments: map[string]any{"workflow_id": id, "timeout_seconds": 30}, Meta: mcp.Meta{"progressToken": 1},
+	})
+	if err != nil || r.IsError {
+		t.Fatalf("waiting: %v, %v", r, err)
+	}
+	ended := r.StructuredContent.(map[string]any)
+	if ended["status"] != "completed" || ended["output"] == "" || len(ended["steps"].([]any)) == 0 {
+		t.Errorf("it ended as %v", ended)
+	}
+	select {
+	case p := <-heard:
+		if p != 1 {
+			t.Errorf("the first progress is %v", p)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("no progress")
+	}
+	if list := callTool(t, me, "list_workflows", map[string]any{"status": "completed"}); list["total"] != 1.0 {
+		t.Errorf("the list is %v", list)
+	}
+	if read, err := me.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "gaia://workflows/" + id}); err != nil || !strings.Contains(read.Contents[0].Text, "Say hello") {
+		t.Errorf("the resource is %v, %v", read, err)
+	}
+	for _, tool := range []string{"get_workflow", "wait_for_workflow", "cancel_workflow"} {
+		r, err := they.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: map[string]any{"workflow_id": id}})
+		if err != nil || !r.IsError || strings.Contains(textOf(r), "hello") {
+			t.Errorf("%s of another's workflow: %v, %v", tool, r, err)
+		}
+	}
+	_, err = they.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "gaia://workflows/" + id})
+	wantCode(t, "another's workflow", err, mcp.CodeResourceNotFound)
+	if list := callTool(t, they, "list_workflows", nil); list["total"] != 0.0 {
+		t.Errorf("another's list is %v", list)
+	}
+	r, err = me.CallTool(t.Context(), &mcp.CallToolParams{Name: "start_workflow", Arguments: map[string]any{"kind": "agent", "task": "x", "agents": []string{"nobody"}}})
+	if err != nil || !r.IsError || !strings.Contains(textOf(r), "agents.0: Value error, there is no such agent") {
+		t.Errorf("a workflow of nobody: %v, %v", r, err)
+	}
+	r, err = me.CallTool(t.Context(), &mcp.CallToolParams{Name: "cancel_workflow", Arguments: map[string]any{"workflow_id": id}})
+	if err != nil || !r.IsError {
+		t.Errorf("what has ended is cancelled: %v, %v", r, err)
+	}
+}
+
+// TestMCPFiles: files are resources for who may read files, and nothing outside of their root is.
+func TestMCPFiles(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for name, content := range map[string]string{"notes.txt": "Buy milk", "a b.bin": "\x00\x01"} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server := gaiatest.Start(t, gaiatest.Settings{"MCP_FILESYSTEM_ROOT": root})
+	s := connectMCP(t, server, "2026-07-28", gaiatest.APIKey, nil)
+	if r, err := s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "gaia://files/notes.txt"}); err != nil || r.Contents[0].Text != "Buy milk" {
+		t.Errorf("a text is %v, %v", r, err)
+	}
+	if r, err := s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "gaia://files/a%20b.bin"}); err != nil || string(r.Contents[0].Blob) != "\x00\x01" {
+		t.Errorf("bytes are %v, %v", r, err)
+	}
+	for _, path := range []string{"../secret", "..%2f..%2fetc%2fpasswd", "/etc/passwd", "nothing.txt", "%", "%00", "."} {
+		if r, err := s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "gaia://files/" + path}); err == nil {
+			t.Errorf("%s is %v", path, r)
+		}
+	}
+	key, _ := newKey(t, server.Client(), map[string]any{"scopes": []string{"chat:read"}})
+	_, err := connectMCP(t, server, "2026-07-28", key, nil).ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "gaia://files/notes.txt"})
+	wantCode(t, "a file without the scope", err, -32000)
 }
