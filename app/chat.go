@@ -123,10 +123,10 @@ func (c *Chat) Complete(ctx context.Context, who domain.Principal, req ChatReque
 	}
 }
 
-// CheckModel reports whether a request for a model would be refused.
-func (c *Chat) CheckModel(req domain.ModelRequest) error {
-	_, err := c.Selector.Select(req, c.Measurements.Snapshot)
-	return err
+// ChooseModel returns who would answer a request for a model, or why nobody would.
+func (c *Chat) ChooseModel(req domain.ModelRequest) (domain.Choice, error) {
+	selection, err := c.Selector.Select(req, c.Measurements.Snapshot)
+	return selection.Choice, err
 }
 
 // Status tells how many messages of user and assistant the caller's default conversation has.

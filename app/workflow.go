@@ -75,8 +75,8 @@ func orLimits(l, otherwise domain.WorkflowLimits) domain.WorkflowLimits {
 // WorkflowChat is what workflows need of Chat.
 type WorkflowChat interface {
 	Complete(ctx context.Context, who domain.Principal, req ChatRequest) (ChatInfo, ChatResult, error)
-	// CheckModel reports whether a request for a model would be refused.
-	CheckModel(req domain.ModelRequest) error
+	// ChooseModel returns who would answer a request for a model, or why nobody would.
+	ChooseModel(req domain.ModelRequest) (domain.Choice, error)
 }
 
 // WorkflowTools is what workflows need of Tools.
@@ -149,7 +149,7 @@ func (w *Workflows) Start(ctx context.Context, who domain.Principal, draft domai
 		return domain.Workflow{}, domain.InvalidInput(domain.TooLong(domain.MaxWorkflowKey, key, "header", "Idempotency-Key"))
 	}
 	if checked.Model != "" {
-		if err := w.Chat.CheckModel(domain.ModelRequest{Model: checked.Model}); err != nil {
+		if _, err := w.Chat.ChooseModel(domain.ModelRequest{Model: checked.Model}); err != nil {
 			return domain.Workflow{}, err
 		}
 	}

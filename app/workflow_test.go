@@ -438,7 +438,7 @@ func TestStartingWorkflows(t *testing.T) {
 	}{
 		"no task":          {func(d *domain.WorkflowDraft) { d.Task = " " }, domain.Invalid},
 		"unknown kind":     {func(d *domain.WorkflowDraft) { d.Kind = "swarm" }, domain.Invalid},
-		"unknown agent":    {func(d *domain.WorkflowDraft) { d.Agents = []string{"nobody"} }, domain.Invalid},
+		"unknown agent":    {func(d *domain.WorkflowDraft) { d.Agents = []string{"nobody"} }, domain.NotFound},
 		"two agents":       {func(d *domain.WorkflowDraft) { d.Agents = []string{"poet", "writer"} }, domain.Invalid},
 		"above the limits": {func(d *domain.WorkflowDraft) { d.Limits.Iterations = 51 }, domain.Invalid},
 		"below zero":       {func(d *domain.WorkflowDraft) { d.Limits.Duration = -1 }, domain.Invalid},

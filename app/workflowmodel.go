@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,7 +51,7 @@ func (r *workflowRun) model(ctx context.Context, m modelStep) (modelAnswer, erro
 	if m.voice {
 		req.PersonaID = r.about.PersonaID
 	}
-	plan := stepPlan{key: m.key, kind: m.kind, name: req.Model.Model, agent: m.agent.Name, repeatable: true, input: modelInput(m)}
+	plan := stepPlan{key: m.key, kind: m.kind, name: r.modelName(req.Model), agent: m.agent.Name, repeatable: true, input: modelInput(m)}
 	var answer modelAnswer
 	err := r.step(ctx, plan, &answer, func(ctx context.Context, _ bool) (stepOutcome, error) {
 		result, err := r.complete(ctx, req)
@@ -64,6 +65,15 @@ func (r *workflowRun) model(ctx context.Context, m modelStep) (modelAnswer, erro
 		}, nil
 	})
 	return answer, err
+}
+
+// modelName is what a step is called that has a model answer: the model, as far as that can be told before.
+func (r *workflowRun) modelName(req domain.ModelRequest) string {
+	choice, err := r.workflows.Chat.ChooseModel(req)
+	if err == nil && choice.Model != "" {
+		return choice.Model
+	}
+	return cmp.Or(req.Model, "model")
 }
 
 // modelInput is what clients see of a prompt: what was said last, and how much before.
@@ -231,6 +241,7 @@ func (a toolAnswer) said() string {
 func (r *workflowRun) call(ctx context.Context, key string, agent domain.Agent, call domain.ToolCall, byName map[string]domain.ToolSpec) (toolAnswer, error) {
 	spec, offered := byName[call.Name]
 	plan := stepPlan{key: key, kind: domain.StepTool, name: call.Name, agent: agent.Name, repeatable: spec.Repeatable}
+	plan.name = cmp.Or(plan.name, "unnamed tool")
 	if offered {
 		plan.name, plan.server, plan.tool = spec.ID(), spec.Server, spec.Name
 		plan.hidden = spec.RedactResult

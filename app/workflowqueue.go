@@ -102,6 +102,9 @@ func (w *Workflows) work(soft, hard context.Context, id string) (done bool) {
 			done = true // it is tried again when its claim has run out, not at once
 		}
 	}()
+	if w.runHere(id) != nil { // a claim that ran out here would go to another run of this process
+		return true
+	}
 	now := w.Now()
 	runner := w.NewID()
 	bounded, cancel := context.WithTimeout(hard, w.Config.SaveTimeout)

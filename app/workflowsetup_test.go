@@ -92,11 +92,11 @@ func (c *scriptedChat) Complete(ctx context.Context, _ domain.Principal, req app
 	return app.ChatInfo{}, app.ChatResult{Answer: answer, Usage: domain.Usage{Input: 10, Output: 5}, Cost: 1000}, err
 }
 
-func (c *scriptedChat) CheckModel(req domain.ModelRequest) error {
+func (c *scriptedChat) ChooseModel(req domain.ModelRequest) (domain.Choice, error) {
 	if req.Model == "no-such-model" {
-		return domain.ModelNotFound(req.Model)
+		return domain.Choice{}, domain.ModelNotFound(req.Model)
 	}
-	return nil
+	return domain.Choice{Provider: "scripted", Model: req.Model}, nil
 }
 
 func (c *scriptedChat) requests() []app.ChatRequest {

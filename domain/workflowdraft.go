@@ -59,6 +59,11 @@ func (d WorkflowDraft) Check(known []Agent, bounds WorkflowBounds) (WorkflowDraf
 	if len(faults) > 0 {
 		return WorkflowDraft{}, InvalidInput(faults...)
 	}
+	for _, name := range d.Agents {
+		if !slices.ContainsFunc(known, func(a Agent) bool { return a.Name == name }) {
+			return WorkflowDraft{}, NewError(NotFound, fmt.Sprintf("There is no agent called %q", name))
+		}
+	}
 	return d, nil
 }
 
@@ -94,10 +99,7 @@ func (d WorkflowDraft) chooseAgents(known []Agent) ([]string, []Fault) {
 	var faults []Fault
 	fault := func(input any, msg string, loc ...any) { faults = append(faults, workflowFault(input, msg, loc...)) }
 	for i, name := range d.Agents {
-		switch {
-		case !slices.ContainsFunc(known, func(a Agent) bool { return a.Name == name }):
-			fault(name, "Value error, there is no such agent", "agents", i)
-		case slices.Index(d.Agents, name) < i && d.Kind != WorkflowEvaluator: // who writes may judge as well
+		if slices.Index(d.Agents, name) < i && d.Kind != WorkflowEvaluator { // who writes may judge as well
 			fault(name, "Value error, this agent is named twice", "agents", i)
 		}
 	}

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
-	"gaia/adapters/memory"
+	"gaia/adapters/natsbus"
 	"gaia/adapters/sqlite"
 	"gaia/app"
 	"gaia/domain"
@@ -32,7 +33,7 @@ func (c promptChat) Complete(_ context.Context, _ domain.Principal, req app.Chat
 	return app.ChatInfo{}, app.ChatResult{Answer: answer, Usage: domain.Usage{Input: 1, Output: 1}}, nil
 }
 
-func (promptChat) CheckModel(domain.ModelRequest) error { return nil }
+func (promptChat) ChooseModel(domain.ModelRequest) (c domain.Choice, err error) { return c, nil }
 
 type promptTools struct{}
 
@@ -42,6 +43,17 @@ func (promptTools) Matching(domain.Principal, []string) []domain.ToolSpec {
 
 func (promptTools) Call(context.Context, domain.Principal, domain.ToolInvocation) (domain.ToolResult, error) {
 	return domain.ToolResult{Text: "ok"}, nil
+}
+
+// openBenchBus is a bus inside the process, as in the embedded default.
+func openBenchBus(b *testing.B) *natsbus.Bus {
+	b.Helper()
+	bus, err := natsbus.Start(b.Context(), natsbus.Config{DataDir: b.TempDir(), Name: "bench", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = bus.Close() })
+	return bus
 }
 
 // BenchmarkWorkflowStep measures what a step costs besides the model or the tool: two transactions with their events, and the signals.
@@ -58,7 +70,7 @@ func BenchmarkWorkflowStep(b *testing.B) {
 	const rounds = 10   // and as many calls of tools
 	const steps = 2*rounds + 1
 	flows := app.NewWorkflows(app.WorkflowDeps{
-		Store: store.Workflows(), Queue: memory.NewWorkQueue(), Chat: promptChat{rounds}, Tools: promptTools{},
+		Store: store.Workflows(), Queue: openBenchBus(b), Chat: promptChat{rounds}, Tools: promptTools{},
 		Agents: []domain.Agent{{Name: domain.AgentAssistant, Instruction: "Work", Tools: []string{"*"}}}, Now: time.Now, NewID: newID,
 		Troubled: func(id string, err error) { b.Errorf("%s: %v", id, err) },
 	})

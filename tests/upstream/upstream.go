@@ -18,6 +18,7 @@ type Server struct {
 	*httptest.Server
 	mu      sync.Mutex
 	scripts map[string][]Script
+	answers func(body map[string]any) Script // nil: scripts
 	served  []*Served
 	hungUp  chan *Served
 	changed chan struct{}
@@ -56,6 +57,13 @@ func (s *Server) Plays(model string, scripts ...Script) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.scripts[model] = scripts
+}
+
+// Answers sets what decides about every answer from now on: a prompt that comes twice gets the same one.
+func (s *Server) Answers(answers func(body map[string]any) Script) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers = answers
 }
 
 // Books returns what was served so far, in the order in which requests came.
@@ -99,6 +107,9 @@ func (s *Server) open(r *http.Request) (*Served, Script, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.served = append(s.served, e)
+	if s.answers != nil {
+		return e, s.answers(body), nil
+	}
 	var script Script
 	if list := s.scripts[model]; len(list) > 0 {
 		script = list[0]
