@@ -161,7 +161,7 @@ type config struct {
 	ToolsFile    string `env:"TOOLS_FILE" section:"Tools" about:"a JSON file that names MCP servers and says which of their tools chats are offered; empty: none but the built-in one"`
 	MCPRoot      string `env:"MCP_FILESYSTEM_ROOT" about:"what clients and tools can see of the machine's files; empty: files below the data folder"`
 	MCPMaxReadMB int    `env:"MCP_FILESYSTEM_MAX_READ_MB" envDefault:"10" about:"a larger file is not read"`
-	MCPCommand   string `env:"MCP_FILESYSTEM_COMMAND" envDefault:"npx"`
+	MCPCommand   string `env:"MCP_FILESYSTEM_COMMAND" envDefault:"npx" about:"npx alone: files are served by Gaia itself; more than that is a command that gets the root as its last argument, such as npx -y @modelcontextprotocol/server-filesystem"`
 
 	ToolRounds int     `env:"TOOLS_MAX_ROUNDS" envDefault:"8" about:"of one answer: how often its model gets the results of tools to go on with"`
 	ToolCalls  int     `env:"TOOLS_MAX_CALLS" envDefault:"32" about:"of tools in one answer"`
@@ -310,6 +310,9 @@ func (c *config) validate() error {
 		if n.value < 0 || n.value > maxRateLimit {
 			fault("%s: %d is not between 0 and %d", n.name, n.value, maxRateLimit)
 		}
+	}
+	if _, err := c.filesCommand(); err != nil {
+		fault("%w", err)
 	}
 	if c.MCPMaxReadMB < 1 || c.MCPMaxReadMB > 1024 { // so much of it can be in memory, eight times
 		fault("MCP_FILESYSTEM_MAX_READ_MB: %d is not between 1 and 1024", c.MCPMaxReadMB)

@@ -1,15 +1,23 @@
 package main
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"gaia/adapters/filesystem"
+	"gaia/adapters/mcpfiles"
+	"gaia/adapters/mcptools"
 	"gaia/app"
 )
 
@@ -22,17 +30,127 @@ const (
 //go:embed files.md
 var filesReadmeText []byte
 
-// wireFiles opens the filesystem that clients and tools see.
-func wireFiles(c config, dataDir string, log *slog.Logger) (*app.Files, error) {
+// filesServer is the name of the server of tools that look into files.
+const filesServer = "files"
+
+// fileSource is where files come from: the built-in filesystem, or a command that serves one in its place.
+type fileSource struct {
+	root    string
+	local   *filesystem.Filesystem
+	command []string // empty: none
+	maxRead int64
+}
+
+func (c config) openFiles(dataDir string) (fileSource, error) {
 	root, err := c.filesRoot(dataDir)
 	if err != nil {
-		return nil, err
+		return fileSource{}, err
 	}
-	files := filesystem.New(filesystem.Config{Root: root})
-	if err := files.Check(); err != nil {
-		log.Warn("there is no filesystem until the root is there", "MCP_FILESYSTEM_ROOT", root, "error", err.Error())
+	command, err := c.filesCommand()
+	return fileSource{
+		root: root, local: filesystem.New(filesystem.Config{Root: root}), command: command, maxRead: int64(c.MCPMaxReadMB) << 20,
+	}, err
+}
+
+// filesCommand is what serves files in the place of the built-in filesystem; empty when nothing does. Old settings have npx there without
+// saying of which package, which means the built-in one: nothing is downloaded because of it.
+func (c config) filesCommand() ([]string, error) {
+	words, err := splitWords(c.MCPCommand)
+	if err != nil {
+		return nil, fmt.Errorf("MCP_FILESYSTEM_COMMAND: %w", err)
 	}
-	return app.NewFiles(app.FilesDeps{Filesystem: files, MaxRead: int64(c.MCPMaxReadMB) << 20, Large: app.NewSlots(largeReads)}), nil
+	if len(words) == 1 && words[0] == "npx" {
+		return nil, nil
+	}
+	return words, nil
+}
+
+// tools is the server of tools over the same files.
+func (s fileSource) tools() mcptools.Server {
+	if len(s.command) > 0 {
+		return mcptools.Server{Name: filesServer, Command: s.command[0], Args: append(slices.Clone(s.command[1:]), s.root)}
+	}
+	return mcptools.Server{
+		Name: filesServer, TrustHints: true, // which Gaia itself writes
+		InProcess: mcpfiles.NewServer(mcpfiles.Config{Files: s.local, MaxRead: s.maxRead, Version: build}),
+	}
+}
+
+// wireFiles opens the filesystem that clients see, and says which server has tools for the same files. A command is run twice: what clients
+// read may be larger than what a model gets to read.
+func wireFiles(c config, dataDir string, sys *system, log *slog.Logger) (*app.Files, mcptools.Server, error) {
+	source, err := c.openFiles(dataDir)
+	if err != nil {
+		return nil, mcptools.Server{}, err
+	}
+	if err := source.local.Check(); err != nil {
+		log.Warn("there is no filesystem until the root is there", "MCP_FILESYSTEM_ROOT", source.root, "error", err.Error())
+	}
+	files := app.FilesDeps{Filesystem: source.local, MaxRead: source.maxRead, Large: app.NewSlots(largeReads)}
+	if len(source.command) > 0 {
+		server := source.tools()
+		server.MaxResultBytes = mcptools.MaxResultBytes
+		servers, err := mcptools.Open(mcptools.Config{Servers: []mcptools.Server{server}, Environment: os.LookupEnv, Version: build, Log: log})
+		if err != nil {
+			return nil, mcptools.Server{}, fmt.Errorf("MCP_FILESYSTEM_COMMAND: %w", err)
+		}
+		sys.onClose(servers.Close)
+		files.Filesystem = mcpfiles.NewRemote(mcpfiles.RemoteConfig{Servers: servers, Server: filesServer, Root: source.root, NewID: newID})
+	}
+	return app.NewFiles(files), source.tools(), nil
+}
+
+// serveFiles shows the built-in filesystem to one MCP client on standard input and output, until that has enough.
+func serveFiles(ctx context.Context, c config, in io.Reader, out io.Writer) error {
+	dataDir, err := c.dataDir()
+	if err != nil {
+		return err
+	}
+	source, err := c.openFiles(dataDir)
+	if err != nil {
+		return err
+	}
+	if err := source.local.Check(); err != nil {
+		return fmt.Errorf("MCP_FILESYSTEM_ROOT %s: %w", source.root, err)
+	}
+	server := mcpfiles.NewServer(mcpfiles.Config{Files: source.local, Root: source.root, MaxRead: source.maxRead, Version: build})
+	err = server.Run(ctx, &mcp.IOTransport{Reader: io.NopCloser(in), Writer: unclosed{out}})
+	if ctx.Err() != nil || errors.Is(err, io.EOF) {
+		return nil // stopped, or the client has hung up
+	}
+	return err
+}
+
+// splitWords splits a command line at spaces. Quotes, single or double, hold words together; nothing is expanded.
+func splitWords(line string) ([]string, error) {
+	var words []string
+	var word strings.Builder
+	var quote rune
+	begun := false
+	for _, r := range line {
+		switch {
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote == 0 && (r == '"' || r == '\''):
+			quote, begun = r, true
+		case quote == 0 && (r == ' ' || r == '\t'):
+			if begun {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			begun = false
+		default:
+			word.WriteRune(r)
+			begun = true
+		}
+	}
+	if quote != 0 {
+		return nil, errors.New("a quote does not end")
+	}
+	if begun {
+		words = append(words, word.String())
+	}
+	return words, nil
 }
 
 // filesRoot is the root of the filesystem. The one below the data folder is made at the first start; any other is the operator's, and may

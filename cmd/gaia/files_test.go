@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ func TestTheDefaultRootHasSomethingToSee(t *testing.T) {
 	dir := t.TempDir()
 	c := config{MCPMaxReadMB: 1}
 	for range 2 { // the second time it is there
-		files, err := wireFiles(c, dir, slog.New(slog.DiscardHandler))
+		files, _, err := wireFiles(c, dir, &system{}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +27,7 @@ func TestTheDefaultRootHasSomethingToSee(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, filesDir, filesReadme)); err != nil {
 		t.Fatal(err)
 	}
-	files, err := wireFiles(c, dir, slog.New(slog.DiscardHandler))
+	files, _, err := wireFiles(c, dir, &system{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func TestARootMayComeLater(t *testing.T) {
 	dir := t.TempDir()
 	root := filepath.Join(dir, "later")
 	var log strings.Builder
-	files, err := wireFiles(config{MCPRoot: root, MCPMaxReadMB: 1}, dir, slog.New(slog.NewTextHandler(&log, nil)))
+	files, _, err := wireFiles(config{MCPRoot: root, MCPMaxReadMB: 1}, dir, &system{}, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil || !strings.Contains(log.String(), "MCP_FILESYSTEM_ROOT") {
 		t.Fatalf("%v; log: %s", err, &log)
 	}
@@ -76,5 +77,21 @@ func TestARootMayComeLater(t *testing.T) {
 	}
 	if _, err := files.List(t.Context(), "", 0, 0); err != nil {
 		t.Errorf("after: %v", err)
+	}
+}
+
+func TestWhatServesFilesInstead(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string][]string{
+		"": nil, "npx": nil, " npx ": nil, "npx -y @scope/name": {"npx", "-y", "@scope/name"}, "serve": {"serve"},
+		`"/opt/my tools/serve" --name 'a "b"' ""`: {"/opt/my tools/serve", "--name", `a "b"`, ""}, `C:\\tools\\serve.exe`: {`C:\\tools\\serve.exe`},
+	} {
+		got, err := config{MCPCommand: line}.filesCommand()
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %q, %v; want %q", line, got, err, want)
+		}
+	}
+	if _, err := (config{MCPCommand: `npx "x`}).filesCommand(); err == nil {
+		t.Error("a quote that does not end is no fault")
 	}
 }

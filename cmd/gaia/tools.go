@@ -5,14 +5,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"gaia/adapters/mcptools"
 	"gaia/app"
@@ -22,7 +19,7 @@ import (
 const toolsWait = 2 * time.Second
 
 // openTools starts the servers of tools: those that TOOLS_FILE names, and the built-in ones, which it may replace.
-func openTools(c config, builtIn map[string]*mcp.Server, log *slog.Logger) (*mcptools.Servers, mcptools.File, error) {
+func openTools(c config, builtIn []mcptools.Server, log *slog.Logger) (*mcptools.Servers, mcptools.File, error) {
 	lookup, err := toolsEnvironment(".env")
 	if err != nil {
 		return nil, mcptools.File{}, err
@@ -32,9 +29,9 @@ func openTools(c config, builtIn map[string]*mcp.Server, log *slog.Logger) (*mcp
 		return nil, mcptools.File{}, err
 	}
 	all := slices.Clone(file.Servers)
-	for _, name := range slices.Sorted(maps.Keys(builtIn)) {
-		if !slices.ContainsFunc(all, func(s mcptools.Server) bool { return s.Name == name }) {
-			all = append(all, mcptools.Server{Name: name, InProcess: builtIn[name], TrustHints: true}) // hints that Gaia itself writes
+	for _, server := range builtIn {
+		if !slices.ContainsFunc(all, func(s mcptools.Server) bool { return s.Name == server.Name }) {
+			all = append(all, server)
 		}
 	}
 	servers, err := mcptools.Open(mcptools.Config{Servers: all, Environment: os.LookupEnv, Version: build, Log: log})
@@ -75,7 +72,7 @@ func toolsEnvironment(dotenv string) (func(string) (string, bool), error) {
 }
 
 // startTools gives chats, workflows and clients their tools. Servers that are away don't keep the process from starting.
-func (s *system) startTools(ctx context.Context, c config, builtIn map[string]*mcp.Server, audit *app.Audit, log *slog.Logger) error {
+func (s *system) startTools(ctx context.Context, c config, builtIn []mcptools.Server, audit *app.Audit, log *slog.Logger) error {
 	servers, file, err := openTools(c, builtIn, log)
 	if err != nil {
 		return err
@@ -93,7 +90,15 @@ const listToolsWait = 20 * time.Second
 
 // listTools starts every server, shows how it is and which tools are taken, and stops all of them again.
 func listTools(ctx context.Context, c config, out io.Writer) error {
-	servers, _, err := openTools(c, nil, slog.New(slog.DiscardHandler))
+	dataDir, err := c.dataDir()
+	if err != nil {
+		return err
+	}
+	files, err := c.openFiles(dataDir)
+	if err != nil {
+		return err
+	}
+	servers, _, err := openTools(c, []mcptools.Server{files.tools()}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"gaia/adapters/echo"
 	"gaia/adapters/httpapi"
 	"gaia/adapters/mcpserver"
+	"gaia/adapters/mcptools"
 	"gaia/adapters/natsbus"
 	"gaia/adapters/openai"
 	"gaia/adapters/postgres"
@@ -118,7 +119,11 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 	if err != nil {
 		return nil, err
 	}
-	if err = sys.startTools(ctx, c, nil, audit, log); err != nil {
+	files, fileTools, err := wireFiles(c, dataDir, sys, log)
+	if err != nil {
+		return nil, err
+	}
+	if err = sys.startTools(ctx, c, []mcptools.Server{fileTools}, audit, log); err != nil {
 		return nil, err
 	}
 	active := app.NewActiveRequests()
@@ -142,10 +147,6 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 		return nil, err
 	}
 	proxies, err := c.trustedProxies()
-	if err != nil {
-		return nil, err
-	}
-	files, err := wireFiles(c, dataDir, log)
 	if err != nil {
 		return nil, err
 	}
