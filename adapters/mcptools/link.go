@@ -210,24 +210,33 @@ func (l *link) protocol() string { return l.session.InitializeResult().ProtocolV
 
 // ping asks for a sign of life.
 func (l *link) ping(ctx context.Context) error {
-	return l.ask(ctx, func(ctx context.Context) error {
+	_, err := ask(ctx, func(ctx context.Context) (struct{}, error) {
 		if l.protocol() < statelessVersion {
-			return l.session.Ping(ctx, nil)
+			return struct{}{}, l.session.Ping(ctx, nil)
 		}
 		_, err := mcp.CallCustomMethod[*mcp.DiscoverParams, *mcp.DiscoverResult](ctx, l.session, methodAlive, &mcp.DiscoverParams{})
-		return err
+		return struct{}{}, err
 	})
+	return err
 }
 
 // ask sends a request and returns when ctx ends, at the latest: the SDK waits until a program has read what it is told.
-func (l *link) ask(ctx context.Context, request func(context.Context) error) error {
-	answered := make(chan error, 1)
-	go func() { answered <- request(ctx) }()
+func ask[T any](ctx context.Context, request func(context.Context) (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		value, err := request(ctx)
+		answered <- answer{value, err}
+	}()
 	select {
-	case err := <-answered:
-		return err
+	case a := <-answered:
+		return a.value, a.err
 	case <-ctx.Done():
-		return ctx.Err()
+		var none T
+		return none, ctx.Err()
 	}
 }
 

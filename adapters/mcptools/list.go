@@ -65,16 +65,12 @@ func (s *server) list(l *link) (*catalogue, error) {
 	return cat, nil
 }
 
-func (s *server) page(l *link, cursor string) (page *mcp.ListToolsResult, err error) {
+func (s *server) page(l *link, cursor string) (*mcp.ListToolsResult, error) {
 	ctx, cancel := context.WithTimeout(l.life, s.cfg.pace.list)
 	defer cancel()
 	l.budget.grant(s.messageLimit())
-	err = l.ask(ctx, func(ctx context.Context) error {
-		got, err := l.session.ListTools(ctx, &mcp.ListToolsParams{Cursor: cursor})
-		if err == nil {
-			page = got
-		}
-		return err
+	page, err := ask(ctx, func(ctx context.Context) (*mcp.ListToolsResult, error) {
+		return l.session.ListTools(ctx, &mcp.ListToolsParams{Cursor: cursor})
 	})
 	switch {
 	case l.life.Err() != nil:
