@@ -35,6 +35,7 @@ type options struct {
 	proxy string
 	mock  time.Duration
 	paced int
+	tools bool
 }
 
 func main() {
@@ -43,11 +44,12 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each load")
 	flag.DurationVar(&o.round, "round", 500*time.Millisecond, "length of one round")
 	flag.StringVar(&o.database, "database", os.Getenv("BENCH_DATABASE_URL"), "a PostgreSQL that may be filled; without it there are no rows for one")
-	flag.StringVar(&o.only, "only", "", "measure only this: lists, access, chats or streams")
+	flag.StringVar(&o.only, "only", "", "measure only this: lists, access, agents, chats or streams")
 	flag.StringVar(&o.bare, "bare", "", "serve the answers recorded in this file (the run starts itself this way)")
 	flag.StringVar(&o.proxy, "proxy", "", "serve a bare reverse proxy to this address (likewise)")
 	flag.DurationVar(&o.mock, "mock", -1, "serve a provider that thinks for so long (likewise)")
 	flag.IntVar(&o.paced, "paced", 0, "serve a provider of answers with so many words, twenty a second (likewise)")
+	flag.BoolVar(&o.tools, "tools", false, "serve a tool over standard input and output (likewise)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o, os.Stdout)
@@ -66,6 +68,8 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return serveProxy(ctx, o.proxy, out)
 	case o.mock >= 0:
 		return serveMock(ctx, o.mock, out)
+	case o.tools:
+		return serveTools(ctx)
 	case o.paced > 0:
 		return servePaced(ctx, o.paced, tokensEvery, out)
 	}
@@ -111,6 +115,11 @@ func measureAll(ctx context.Context, o options, dir string) (report, error) {
 	if r.measures("access") {
 		if r.access, err = measureAccess(ctx, o, dir); err != nil {
 			return r, fmt.Errorf("access: %w", err)
+		}
+	}
+	if r.measures("agents") {
+		if r.agents, err = measureAgents(ctx, o, dir); err != nil {
+			return r, fmt.Errorf("agents: %w", err)
 		}
 	}
 	if !r.measures("lists") {

@@ -33,6 +33,7 @@ type report struct {
 	firstTokens         []firstTokenRow
 	streams             streamsResult
 	access              accessResult
+	agents              agentsResult
 	starts              startTimes
 	binary              int64
 	idle, loaded        memory
@@ -57,6 +58,10 @@ func (r report) print(out io.Writer) error {
 	if r.measures("access") {
 		section(fmt.Sprintf("Who calls: finding it out alone, and in whole requests one after the other (%d of each)", accessSamples), r.accessTable())
 		section("A whole request in the process, without a network", r.requestTable())
+	}
+	if r.measures("agents") {
+		section("Tools: what each call adds to a chat, and the same call by an MCP client that does nothing else (medians)", r.toolTable())
+		section("Workflows: each step is written down twice, with its event", r.stepTable())
 	}
 	if !r.measures("lists") {
 		return err
