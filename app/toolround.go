@@ -278,10 +278,13 @@ func (t *turn) callTool(ctx context.Context, call domain.ToolCall, round, index 
 // toolFailure is what a model may know about a failure.
 func toolFailure(err error) string {
 	var e *domain.Error
-	if errors.As(err, &e) && e.Message != "" {
-		return e.Message
+	if !errors.As(err, &e) || e.Message == "" {
+		return "The tool failed"
 	}
-	return "The tool failed"
+	if e.Code == domain.CodeOutcomeUnknown { // else a model takes it for a call that never was, and makes it anew
+		return e.Message + ". It is not known whether the call has taken effect: do not make it again unless that would do no harm"
+	}
+	return e.Message
 }
 
 // toolStep tells how the calls of a round go on. After the last of them it is the model's turn again, and there is no step.

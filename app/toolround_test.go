@@ -210,6 +210,13 @@ func TestCallsThatFail(t *testing.T) {
 				return domain.ToolResult{}, domain.MissingPart("The server files is not available", errAny)
 			},
 		},
+		"may have been done": {
+			call: call("a", "files__read", `{"path":"x"}`), tells: "do not make it again",
+			reads: "Error: The server did not answer in time. It is not known whether the call has taken effect",
+			do: func(context.Context, domain.ToolInvocation) (domain.ToolResult, error) {
+				return domain.ToolResult{}, &domain.Error{Kind: domain.Unavailable, Code: domain.CodeOutcomeUnknown, Message: "The server did not answer in time"}
+			},
+		},
 		"fails inside": {
 			call: call("a", "files__read", `{"path":"x"}`), reads: "Error: The tool failed", tells: "The tool failed",
 			do: func(context.Context, domain.ToolInvocation) (domain.ToolResult, error) {

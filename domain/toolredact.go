@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -52,26 +53,64 @@ func AuditArguments(spec ToolSpec, raw json.RawMessage) string {
 	return tidyText(strings.TrimSuffix(text.String(), "\n"), maxAuditArguments)
 }
 
-// secretNames are what people call secrets, for tools whose operator has not said what to redact.
-var secretNames = []string{
-	"password", "passwd", "passphrase", "secret", "clientsecret", "apikey", "token", "accesstoken", "refreshtoken", "authtoken", "bearertoken",
-	"authorization", "credentials", "privatekey", "cookie",
+// secretNames are what people call secrets, for tools whose operator has not said what to redact: any name that holds one of them, without
+// regard to case and to what stands between its words.
+var secretNames = []string{"password", "passwd", "passphrase", "secret", "apikey", "token", "authorization", "credential", "privatekey", "cookie"}
+
+// shortSecretNames are those that would be found in too many others.
+var shortSecretNames = []string{"pwd", "pin", "otp", "auth"}
+
+// secretText finds credentials in texts: those of HTTP, and those in URLs.
+var secretText = regexp.MustCompile(`(?i)\b(?:bearer|basic) +[A-Za-z0-9+/._~=-]{6,}|://[^/\s:@]*:[^/\s@]+@`)
+
+// cursorNames are tokens that say where a list goes on.
+var cursorNames = []string{"pagetoken", "nexttoken", "continuationtoken"}
+
+func isSecretName(name string) bool {
+	plain := strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "", ".", "").Replace(name))
+	if slices.ContainsFunc(cursorNames, func(cursor string) bool { return strings.Contains(plain, cursor) }) {
+		return false
+	}
+	return slices.Contains(shortSecretNames, plain) ||
+		slices.ContainsFunc(secretNames, func(secret string) bool { return strings.Contains(plain, secret) })
 }
 
-// hideSecrets replaces, at any depth, values that are called secrets.
+// hideSecrets replaces, at any depth, values that are called secrets or that hold credentials.
 func hideSecrets(value any) {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, inner := range v {
-			if slices.Contains(secretNames, strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))) {
+			switch {
+			case isSecretName(name) && isCountable(inner): // such as max_tokens: 100
+			case isSecretName(name):
 				v[name] = Redacted
-				continue
+			default:
+				v[name] = hideText(inner)
 			}
-			hideSecrets(inner)
 		}
 	case []any:
-		for _, inner := range v {
-			hideSecrets(inner)
+		for i, inner := range v {
+			v[i] = hideText(inner)
 		}
 	}
+}
+
+// isCountable tells figures and switches, which are no secrets however they are called, unless they are long enough to be one.
+func isCountable(value any) bool {
+	switch v := value.(type) {
+	case bool, nil:
+		return true
+	case json.Number:
+		return len(v) <= 3
+	default:
+		return false
+	}
+}
+
+func hideText(value any) any {
+	if text, ok := value.(string); ok {
+		return secretText.ReplaceAllString(text, Redacted)
+	}
+	hideSecrets(value)
+	return value
 }

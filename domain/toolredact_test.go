@@ -50,6 +50,10 @@ func TestAuditArguments(t *testing.T) {
 		`{"url":"https://x.example/?key=` + key + `"}`:                               `{"url":"https://x.example/?key=[secret]"}`,
 		`{"login":{"user":"ada","Password":"p","list":[{"api-key":{"a":1}}]},"z":1}`: `{"login":{"Password":"[redacted]","list":[{"api-key":"[redacted]"}],"user":"ada"},"z":1}`,
 		`{"hidden":"h","max_tokens":5,"page_token":"t"}`:                             `{"hidden":"[redacted]","max_tokens":5,"page_token":"t"}`,
+		`{"db_password":"p","X-Api-Key":"k","awsSecretAccessKey":"s","pwd":"p","session cookie":"c","pin":"1234","user_token":1234567}`: `{"X-Api-Key":"[redacted]","awsSecretAccessKey":"[redacted]","db_password":"[redacted]",` +
+			`"pin":"[redacted]","pwd":"[redacted]","session cookie":"[redacted]","user_token":"[redacted]"}`,
+		`{"headers":["Authorization: Bearer abcdef123"],"url":"postgres://ada:geheim@db/x","text":"bearer of news"}`: `{"headers":["Authorization: [redacted]"],"text":"bearer of news","url":"postgres[redacted]db/x"}`,
+		`{"author":"ada","pinned":true,"max_tokens":99,"secret":false}`:                                              `{"author":"ada","max_tokens":99,"pinned":true,"secret":false}`,
 		`[1]`: `{}`,
 	} {
 		if got := domain.AuditArguments(domain.ToolSpec{Redact: []string{"hidden"}}, json.RawMessage(raw)); got != want {

@@ -87,7 +87,7 @@ func authorize(op *intake.Operation, fail failFunc) func(http.Handler) http.Hand
 				fail(w, r, domain.NewError(domain.Unauthenticated, "Not authenticated. Provide a valid JWT or API Key."))
 			case id.err != nil:
 				fail(w, r, id.err)
-			case op.Scope != "" && !id.who.HasScope(op.Scope):
+			case !op.Opaque && !id.who.HasScope(op.Scope): // what is opaque asks for scopes itself
 				fail(w, r, domain.NewError(domain.Forbidden, "This API key lacks the scope "+op.Scope))
 			default:
 				next.ServeHTTP(w, r)

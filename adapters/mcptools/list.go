@@ -82,7 +82,7 @@ func (s *server) page(l *link, cursor string) (*mcp.ListToolsResult, error) {
 }
 
 // wants reports whether the operator takes a tool of this name.
-func (s *server) wants(name string) bool { return len(s.Tools) == 0 || matches(s.Tools, name) }
+func (s *server) wants(name string) bool { return s.Tools == nil || matches(s.Tools, name) }
 
 func matches(patterns []string, name string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool {

@@ -53,10 +53,10 @@ type Server struct {
 	Timeout        time.Duration       // of one call
 	MaxResultBytes int                 // of one result's text
 	Concurrency    int                 // calls at once; more wait
-	Tools          []string            // patterns of the names of the tools that are taken; empty: all
+	Tools          []string            // patterns of the names of the tools that are taken; nil: all
 	Repeatable     []string            // patterns of tools that may be called again with the same id, see domain.ToolSpec
 	Redact         map[string][]string // arguments that nobody but the tool may see, by pattern of the tool's name; "*" are all
-	RedactResults  []string            // patterns of tools whose results nobody but the model and the caller may see
+	RedactResults  []string            // patterns of tools whose results nobody but the model may see
 
 	// TrustHints takes the server's word for which of its tools are read-only or idempotent, and thereby Repeatable. These hints are written
 	// by the server: where one lies, or errs, a call whose outcome is unknown is made twice.

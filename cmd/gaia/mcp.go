@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -51,7 +52,7 @@ func runMCP(ctx context.Context, args []string, in io.ReadCloser, out, info io.W
 		stop := context.AfterFunc(ctx, func() { _ = in.Close() }) // a read of it would not end by itself
 		defer stop()
 		if c.RemoteURL != "" {
-			bridge := &mcpserver.Bridge{URL: c.RemoteURL, APIKey: c.RemoteKey, HTTP: &http.Client{}}
+			bridge := &mcpserver.Bridge{URL: c.RemoteURL, APIKey: c.RemoteKey, HTTP: &http.Client{CheckRedirect: stayOnHost}}
 			if err := bridge.Run(ctx, in, out); err != nil && ctx.Err() == nil {
 				return err
 			}
@@ -101,3 +102,12 @@ func serveMCP(ctx context.Context, c config, in io.ReadCloser, out, info io.Writ
 type unclosed struct{ io.Writer }
 
 func (unclosed) Close() error { return nil }
+
+// stayOnHost keeps the API key from whoever answers with a redirect: net/http would take it along to any host.
+func stayOnHost(next *http.Request, before []*http.Request) error {
+	first := before[0].URL
+	if len(before) >= 10 || next.URL.Host != first.Host || next.URL.Scheme != first.Scheme {
+		return fmt.Errorf("the server redirects to %s://%s: set GAIA_URL to the address that it really has", next.URL.Scheme, next.URL.Host)
+	}
+	return nil
+}
