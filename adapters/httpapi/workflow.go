@@ -117,7 +117,7 @@ type news struct {
 }
 
 // VisitV1StreamWorkflowEventsResponse writes events until the workflow has ended or the client leaves. A stream that ends for another reason
-// has no [DONE]: the client asks again and names the last event that it has.
+// breaks off, so that it does not look whole: the client asks again and names the last event that it has.
 func (r *workflowStream) VisitV1StreamWorkflowEventsResponse(w http.ResponseWriter) error {
 	ctx, cancel := context.WithCancel(r.ctx)
 	heard := make(chan news)
@@ -143,7 +143,7 @@ func (r *workflowStream) VisitV1StreamWorkflowEventsResponse(w http.ResponseWrit
 		case <-ticker.C:
 			out.ping()
 		case <-r.stopping: // another process goes on with the workflow, and with this stream
-			return nil
+			panic(http.ErrAbortHandler)
 		case <-ctx.Done():
 			return nil
 		}
@@ -174,6 +174,7 @@ func (r *workflowStream) end(out *sse, err error) {
 	}
 	if r.ctx.Err() == nil { // else the client left
 		logLate(r.ctx, r.log, err)
+		panic(http.ErrAbortHandler)
 	}
 }
 
