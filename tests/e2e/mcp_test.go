@@ -685,7 +685,7 @@ func TestMCPWorkflows(t *testing.T) {
 		t.Errorf("another's list is %v", list)
 	}
 	r, err = me.CallTool(t.Context(), &mcp.CallToolParams{Name: "start_workflow", Arguments: map[string]any{"kind": "agent", "task": "x", "agents": []string{"nobody"}}})
-	if err != nil || !r.IsError || !strings.Contains(textOf(r), "agents.0: Value error, there is no such agent") {
+	if err != nil || !r.IsError || !strings.Contains(textOf(r), "There is no agent called") {
 		t.Errorf("a workflow of nobody: %v, %v", r, err)
 	}
 	r, err = me.CallTool(t.Context(), &mcp.CallToolParams{Name: "cancel_workflow", Arguments: map[string]any{"workflow_id": id}})
