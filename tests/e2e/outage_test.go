@@ -161,6 +161,8 @@ var outageRows = []outageRow{
 		return o.cell(global(o), http.MethodPut, "/api/v0.2/personas/"+o.persona, map[string]any{"description": uuid.NewString()})
 	}},
 	get("Show usage", "/api/v0.2/usage/current", owner),
+	get("List workflows", workflows, owner),
+	{"A workflow: started, worked on and followed to its end", (*outage).workflow},
 	{"Rate limits", func(o *outage) string {
 		health := o.here.Anonymous().Get("/health").Want(http.StatusOK).JSON()
 		r := owner(o).Get(probeOfNothing)
@@ -194,6 +196,18 @@ func (o *outage) revoke() string {
 	got := o.cell(owner(o), http.MethodDelete, keysRoute+"/"+o.keyToEndID, nil)
 	o.revoked = got == works
 	return got
+}
+
+// workflow starts one and waits until it has ended.
+func (o *outage) workflow() string {
+	r := owner(o).Post(workflows, aTask("agent", "Say it\n/say fine"))
+	if r.Status != http.StatusOK {
+		return fmt.Sprint(r.Status)
+	}
+	if got := followed(o.t, owner(o).Follow(o.t.Context(), r.Header.Get("Location")+"/events"), 0); !strings.HasSuffix(got, " completed") {
+		o.t.Errorf("a workflow: %s", got)
+	}
+	return works
 }
 
 // refusedElsewhere waits until the other process has heard of the key that was revoked here.
