@@ -81,6 +81,7 @@ func TestServerThatIsAwayMakesItsToolsDisappear(t *testing.T) {
 				if !stateless {
 					server = suiteServer(onlyOld())
 				}
+				endSessions(t, server)
 				h := http.Handler(mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server },
 					&mcp.StreamableHTTPOptions{Stateless: stateless, PropagateRequestCancellation: true}))
 				handler.Store(&h)

@@ -151,9 +151,20 @@ func serve(t testing.TB, h http.Handler) string {
 }
 
 func overHTTP(t testing.TB, server *mcp.Server, stateless bool) string {
+	t.Helper()
+	endSessions(t, server)
 	return serve(t, mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, &mcp.StreamableHTTPOptions{
 		Stateless: stateless, SessionTimeout: time.Minute, PropagateRequestCancellation: true,
 	}))
+}
+
+// endSessions ends, after the test, what clients have not ended: a goodbye can get lost.
+func endSessions(t testing.TB, server *mcp.Server) {
+	t.Cleanup(func() {
+		for session := range server.Sessions() {
+			_ = session.Close()
+		}
+	})
 }
 
 // kinds are all ways to a server that is well, and the version of the protocol that is spoken there.
