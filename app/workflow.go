@@ -110,6 +110,7 @@ type Workflows struct {
 	stopWatching func()
 	slots        chan struct{} // of workflows that run here
 	listeners    workflowListeners
+	unreadable   unreadableWorkflows
 
 	mu      sync.Mutex
 	running map[string]*workflowRun // by the workflow's id

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -74,11 +75,14 @@ func (w *Workflows) search(ctx, hard context.Context, alive *sync.WaitGroup) {
 func (w *Workflows) searchOnce(ctx, hard context.Context, alive *sync.WaitGroup) {
 	bounded, cancel := context.WithTimeout(ctx, w.Config.SaveTimeout)
 	defer cancel()
-	ids, err := w.Store.Waiting(bounded, w.Now(), w.Config.AtOnce)
+	ids, err := w.Store.Waiting(bounded, w.Now(), w.Config.AtOnce+maxUnreadable)
 	if err != nil {
 		return // tried again soon
 	}
 	for _, id := range ids {
+		if w.unreadable.is(id, w.Now()) {
+			continue
+		}
 		select {
 		case w.slots <- struct{}{}:
 			alive.Go(func() {
@@ -91,6 +95,34 @@ func (w *Workflows) searchOnce(ctx, hard context.Context, alive *sync.WaitGroup)
 			return
 		}
 	}
+}
+
+// maxUnreadable is how many workflows that can't be claimed are remembered.
+const maxUnreadable = 100
+
+// unreadableWorkflows are those that could not be claimed here, and until when that is not tried again.
+type unreadableWorkflows struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+func (u *unreadableWorkflows) add(id string, now, until time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	maps.DeleteFunc(u.until, func(_ string, until time.Time) bool { return !now.Before(until) })
+	if u.until == nil {
+		u.until = map[string]time.Time{}
+	}
+	if len(u.until) < maxUnreadable {
+		u.until[id] = until
+	}
+}
+
+func (u *unreadableWorkflows) is(id string, now time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	until, known := u.until[id]
+	return known && now.Before(until)
 }
 
 // work runs a workflow as far as it goes and reports whether nobody needs to be offered it again. soft ends when no more steps are to begin,
@@ -112,6 +144,10 @@ func (w *Workflows) work(soft, hard context.Context, id string) (done bool) {
 	cancel()
 	switch kind := domain.KindOf(err); {
 	case kind == domain.Conflict && err != nil, kind == domain.NotFound && err != nil: // it has ended, or another has it
+		return true
+	case err != nil && kind == domain.Internal && hard.Err() == nil: // what is stored can't be read, perhaps by this release: others must not wait behind it
+		w.unreadable.add(id, now, now.Add(w.Config.Lease))
+		w.Troubled(id, err)
 		return true
 	case err != nil:
 		return false

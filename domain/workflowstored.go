@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -185,39 +184,6 @@ func PrincipalFromStored(raw []byte) (Principal, error) {
 	var p storedPrincipal
 	err := json.Unmarshal(raw, &p)
 	return Principal(p), err
-}
-
-// StoredJSON encodes a map so that every store can keep it. Characters that none can keep are replaced.
-func StoredJSON(m map[string]any) ([]byte, error) {
-	raw, err := json.Marshal(orEmptyMap(m))
-	if err != nil || !bytes.Contains(raw, []byte(`\u0000`)) {
-		return raw, err
-	}
-	var v any
-	if err := json.Unmarshal(raw, &v); err != nil {
-		return nil, err
-	}
-	return json.Marshal(withoutNUL(v))
-}
-
-func withoutNUL(v any) any {
-	switch v := v.(type) {
-	case string:
-		return storable(v, math.MaxInt)
-	case []any:
-		for i := range v {
-			v[i] = withoutNUL(v[i])
-		}
-		return v
-	case map[string]any:
-		tidy := make(map[string]any, len(v))
-		for name, value := range v {
-			tidy[storable(name, math.MaxInt)] = withoutNUL(value)
-		}
-		return tidy
-	default:
-		return v
-	}
 }
 
 // storable replaces what PostgreSQL does not keep, and cuts what is longer than limit bytes.

@@ -3,7 +3,6 @@ package memory
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -146,7 +145,7 @@ func (s *WorkflowStore) Events(
 	list := []domain.WorkflowEvent{}
 	for _, e := range page(w.events, limit, after) {
 		event := e.WorkflowEvent
-		if err := json.Unmarshal(e.details, &event.Details); err != nil {
+		if event.Details, err = domain.MapFromStored(e.details); err != nil {
 			return nil, "", err
 		}
 		list = append(list, event)
@@ -401,8 +400,8 @@ func (w *workflow) endSteps() {
 func (w *workflow) load() (domain.Workflow, error) {
 	out := w.Workflow
 	out.Agents = slices.Clone(out.Agents)
-	err := json.Unmarshal(w.input, &out.Input)
-	if err == nil {
+	var err error
+	if out.Input, err = domain.MapFromStored(w.input); err == nil {
 		out.Principal, err = domain.PrincipalFromStored(w.principal)
 	}
 	return out, err
@@ -420,8 +419,7 @@ func (w *workflow) show(results bool) (domain.Workflow, []domain.WorkflowStep, e
 		if results {
 			steps[i].Result = slices.Clone(s.Result)
 		}
-		steps[i].Input = nil
-		if err := json.Unmarshal(s.input, &steps[i].Input); err != nil {
+		if steps[i].Input, err = domain.MapFromStored(s.input); err != nil {
 			return domain.Workflow{}, nil, err
 		}
 	}

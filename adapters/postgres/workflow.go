@@ -172,7 +172,7 @@ func (s *WorkflowStore) Events(
 			ID: r.ID.String(), WorkflowID: r.WorkflowID.String(), Sequence: int(r.Sequence), Type: domain.WorkflowEventType(r.Type),
 			Status: domain.WorkflowStatus(r.Status), StepID: r.StepID, At: r.At.UTC(),
 		}
-		if err := json.Unmarshal(r.Details, &list[i].Details); err != nil {
+		if list[i].Details, err = domain.MapFromStored(r.Details); err != nil {
 			return nil, "", fmt.Errorf("postgres list workflow events: %s: %w", r.ID, err)
 		}
 	}
@@ -253,7 +253,7 @@ func workflowFromRow(r sqlcgen.Workflow) (domain.Workflow, error) {
 	}
 	var err error
 	if w.Principal, err = domain.PrincipalFromStored(r.Principal); err == nil {
-		err = json.Unmarshal(r.Input, &w.Input)
+		w.Input, err = domain.MapFromStored(r.Input)
 	}
 	if err == nil {
 		err = json.Unmarshal(r.Agents, &w.Agents)
@@ -278,8 +278,8 @@ func workflowUsage(input, output, cost int64) domain.WorkflowUsage {
 }
 
 func workflowStepFromRow(r sqlcgen.WorkflowStep) (domain.WorkflowStep, error) {
-	var input map[string]any
-	if err := json.Unmarshal(r.Input, &input); err != nil {
+	input, err := domain.MapFromStored(r.Input)
+	if err != nil {
 		return domain.WorkflowStep{}, fmt.Errorf("postgres: step %s: %w", r.ID, err)
 	}
 	return domain.WorkflowStep{

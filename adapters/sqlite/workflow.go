@@ -166,7 +166,7 @@ func (s *WorkflowStore) Events(
 			ID: r.ID, WorkflowID: r.WorkflowID, Sequence: int(r.Sequence), Type: domain.WorkflowEventType(r.Type),
 			Status: domain.WorkflowStatus(r.Status), StepID: r.StepID, At: timeFrom(r.At),
 		}
-		if list[i].Details, err = decodeMap(r.Details); err != nil {
+		if list[i].Details, err = domain.MapFromStored([]byte(r.Details)); err != nil {
 			return nil, "", fmt.Errorf("sqlite list workflow events: %s: %w", r.ID, err)
 		}
 	}
@@ -242,7 +242,7 @@ func workflowFromRow(r sqlcgen.Workflow) (domain.Workflow, error) {
 	}
 	var err error
 	if w.Principal, err = domain.PrincipalFromStored([]byte(r.Principal)); err == nil {
-		w.Input, err = decodeMap(r.Input)
+		w.Input, err = domain.MapFromStored([]byte(r.Input))
 	}
 	if err == nil {
 		err = json.Unmarshal([]byte(r.Agents), &w.Agents)
@@ -267,7 +267,7 @@ func workflowUsage(input, output, cost int64) domain.WorkflowUsage {
 }
 
 func workflowStepFromRow(r sqlcgen.WorkflowStep) (domain.WorkflowStep, error) {
-	input, err := decodeMap(r.Input)
+	input, err := domain.MapFromStored([]byte(r.Input))
 	if err != nil {
 		return domain.WorkflowStep{}, fmt.Errorf("sqlite: step %s: %w", r.ID, err)
 	}

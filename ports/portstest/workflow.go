@@ -59,6 +59,7 @@ func WorkflowStore(t *testing.T, empty func(*testing.T) WorkflowSetup) {
 		"events that say that it has ended are all there":           workflowEventsEnded,
 		"events go to the outbox, in order and without other words": workflowOutbox,
 		"text is tidied so that it can be stored":                   workflowOddText,
+		"numbers that few can read become texts":                    workflowOddNumbers,
 		"what is too large is cut, left out or refused":             workflowSizes,
 		"times come back in UTC with microseconds":                  workflowTimes,
 		"Expire forgets what ended before a time":                   workflowExpire,
@@ -661,6 +662,36 @@ func workflowOddText(t *testing.T, s WorkflowSetup) {
 			t.Error(err)
 		}
 		flowEvents(t, s.B, w)
+	}
+}
+
+// workflowOddNumbers: models write what they like. Whatever it is, the workflow stays one that can be read and claimed.
+func workflowOddNumbers(t *testing.T, s WorkflowSetup) {
+	odd := []string{"1e999", "-1e999", "1e200000", "1e-200000", "0e200000", strings.Repeat("9", 500), "0." + strings.Repeat("1", 20_000)}
+	var list, kept []any
+	for _, n := range odd {
+		list, kept = append(list, json.Number(n)), append(kept, n)
+	}
+	list, kept = append(list, json.Number("12.50"), json.Number("0"), json.Number("1e300")), append(kept, 12.5, 0.0, 1e300)
+	for _, text := range []string{"plain", "with \x00"} {
+		input := map[string]any{"n": json.Number("1e999"), "deep": map[string]any{"list": list}, "text": text}
+		want := map[string]any{"n": "1e999", "deep": map[string]any{"list": kept}, "text": strings.ReplaceAll(text, "\x00", "\uFFFD")}
+		w := aWorkflow("ada")
+		w.Input = input
+		createFlow(t, s.A, w)
+		claimFlow(t, s.A, w.ID, "runner")
+		step := aStep("a", domain.WorkflowRunning)
+		step.Input = input
+		commitFlow(t, s.A, aChange(w, step))
+		w2, steps := claimFlow(t, s.B, w.ID, "runner")
+		got, shown := getFlow(t, s.B, w)
+		for what, input := range map[string]map[string]any{
+			"claimed workflow": w2.Input, "claimed step": steps[0].Input, "workflow": got.Input, "step": shown[0].Input,
+		} {
+			if !reflect.DeepEqual(input, want) {
+				t.Errorf("%s of the %s: got %.300v, want %.300v", text, what, input, want)
+			}
+		}
 	}
 }
 
