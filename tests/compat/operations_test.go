@@ -106,7 +106,7 @@ func TestOperationsAreInTheStateThatThePageSays(t *testing.T) {
 	}
 }
 
-// request is the contract's example, with a persona, a conversation and a key that are there in place of the example's, and without a wish for a model that
+// request is the contract's example, with a persona, a conversation, a key and a workflow that are there in place of the example's, and without a wish for a model that
 // this program may not have.
 func request(t *testing.T, client *gaiatest.Client, op gaiatest.Operation) gaiatest.Request {
 	t.Helper()
@@ -143,6 +143,9 @@ func request(t *testing.T, client *gaiatest.Client, op gaiatest.Operation) gaiat
 	if strings.Contains(op.Template, "{key_id}") {
 		r.Path = strings.ReplaceAll(op.Template, "{key_id}", newKey(t, client))
 	}
+	if strings.Contains(op.Template, "{workflow_id}") {
+		r.Path = strings.ReplaceAll(op.Template, "{workflow_id}", newWorkflow(t, client))
+	}
 	if op.Body != nil {
 		r.Body = body
 	}
@@ -163,4 +166,9 @@ func newPersona(t *testing.T, client *gaiatest.Client) string {
 	t.Helper()
 	persona := map[string]any{"name": uuid.NewString(), "description": "One of many", "system_prompt": "You are brief."}
 	return client.Post("/api/v0.2/personas", persona).Want(http.StatusOK).JSON().Text("persona", "id")
+}
+
+func newWorkflow(t *testing.T, client *gaiatest.Client) string {
+	t.Helper()
+	return client.Post("/api/v1/workflows", map[string]any{"kind": "agent", "task": "Say hello"}).Want(http.StatusOK).JSON().Text("id")
 }
