@@ -248,7 +248,9 @@ func workDelay(msg jetstream.Msg) time.Duration {
 
 // hear takes items that no stream holds, when somebody has time. Those of a stream come to its consumer.
 func (w *worker) hear(m *nats.Msg) {
-	if w.bus.work.known.Load() != streamless {
+	switch w.bus.work.known.Load() {
+	case streamless, streamForeign: // nothing comes out of a stream
+	default:
 		return
 	}
 	id, ok := readWorkItem(m.Data)
