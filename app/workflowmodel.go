@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ const (
 type modelAnswer struct {
 	Content   string            `json:"content"`
 	ToolCalls []domain.ToolCall `json:"tool_calls,omitempty"`
+	Offered   []domain.ToolSpec `json:"offered,omitempty"` // as in openStep
 }
 
 // modelStep is a prompt for a model.
@@ -35,7 +37,8 @@ type modelStep struct {
 	messages []domain.PromptMessage
 	format   *domain.ResponseFormat
 	tools    []domain.Tool
-	voice    bool // the answer is in the voice of the workflow's persona
+	offered  []domain.ToolSpec // what the journal is to keep of them
+	voice    bool              // the answer is in the voice of the workflow's persona
 }
 
 // model has a model answer, once. An answer that a crash interrupts is asked for again; what the first one cost is in the ledger, not in the
@@ -51,14 +54,14 @@ func (r *workflowRun) model(ctx context.Context, m modelStep) (modelAnswer, erro
 	if m.voice {
 		req.PersonaID = r.about.PersonaID
 	}
-	plan := stepPlan{key: m.key, kind: m.kind, name: r.modelName(req.Model), agent: m.agent.Name, repeatable: true, input: modelInput(m)}
+	plan := stepPlan{key: m.key, kind: m.kind, name: r.modelName(req.Model), agent: m.agent.Name, repeatable: true, input: modelInput(m), offered: m.offered}
 	var answer modelAnswer
 	err := r.step(ctx, plan, &answer, func(ctx context.Context, _ bool) (stepOutcome, error) {
 		result, err := r.complete(ctx, req)
 		if err != nil {
 			return stepOutcome{}, err
 		}
-		kept := modelAnswer{Content: validText(result.Content + result.Refusal), ToolCalls: namedCalls(m.key, validCalls(result.ToolCalls))}
+		kept := modelAnswer{Content: validText(result.Content + result.Refusal), ToolCalls: namedCalls(m.key, validCalls(result.ToolCalls)), Offered: m.offered}
 		return stepOutcome{
 			output: kept.Content, result: kept,
 			usage: domain.WorkflowUsage{Input: result.Usage.Input, Output: result.Usage.Output, Cost: result.Cost},
@@ -143,16 +146,15 @@ func (r *workflowRun) ask(ctx context.Context, m modelStep, parse func(answer st
 // converse lets an agent work on messages until it answers without wanting tools. It returns the talk too, the answer included.
 func (r *workflowRun) converse(ctx context.Context, key string, agent domain.Agent, messages []domain.PromptMessage, voice bool) (
 	string, []domain.PromptMessage, error) {
-	var specs []domain.ToolSpec
-	if r.workflows.Tools != nil {
-		specs = r.workflows.Tools.Matching(r.about.Principal, agent.Tools)
-	}
+	specs, noted := r.offered(key+"/model-1", agent)
 	tools, byName := domain.OfferTools(specs)
 	messages = messages[:len(messages):len(messages)]
 	for round := 1; round <= r.about.Limits.Iterations; round++ {
 		answer, err := r.model(ctx, modelStep{
 			key: fmt.Sprintf("%s/model-%d", key, round), kind: domain.StepGenerate, agent: agent, messages: messages, tools: tools, voice: voice,
+			offered: noted,
 		})
+		noted = nil // once is enough
 		if err != nil {
 			return "", nil, err
 		}
@@ -167,6 +169,28 @@ func (r *workflowRun) converse(ctx context.Context, key string, agent domain.Age
 		messages = append(messages, results...)
 	}
 	return "", nil, r.halt(workflowFailed("The agent %s has not come to an end within %d rounds", agent.Name, r.about.Limits.Iterations))
+}
+
+// maxOffered is how many bytes of tools the journal keeps for an agent at most.
+const maxOffered = 512 << 10
+
+// offered are the tools that an agent has: those that it had when it began, although a server of theirs may be away now, since what was said
+// about them so far would make no sense without. It returns too what the journal is to keep of them for that.
+func (r *workflowRun) offered(key string, agent domain.Agent) (specs, noted []domain.ToolSpec) {
+	if r.workflows.Tools == nil {
+		return nil, nil
+	}
+	if s, known := r.kept(key); known {
+		if specs = begun(s).Offered; len(specs) > 0 {
+			return specs, specs
+		}
+	}
+	specs = r.workflows.Tools.Matching(r.about.Principal, agent.Tools)
+	data, err := json.Marshal(specs)
+	if err != nil || len(data) > maxOffered || json.Unmarshal(data, &noted) != nil {
+		return specs, nil
+	}
+	return specs, noted
 }
 
 // callAll has the tools called that a model wants, at the same time, and returns what to tell it.
@@ -240,8 +264,7 @@ func (a toolAnswer) said() string {
 // call has a tool called, once. A call that a crash interrupted is made again with the same id if the tool allows that.
 func (r *workflowRun) call(ctx context.Context, key string, agent domain.Agent, call domain.ToolCall, byName map[string]domain.ToolSpec) (toolAnswer, error) {
 	spec, offered := byName[call.Name]
-	plan := stepPlan{key: key, kind: domain.StepTool, name: call.Name, agent: agent.Name, repeatable: spec.Repeatable}
-	plan.name = cmp.Or(plan.name, "unnamed tool")
+	plan := stepPlan{key: key, kind: domain.StepTool, name: nameOfUnknown(call.Name), agent: agent.Name, repeatable: spec.Repeatable || !offered}
 	if offered {
 		plan.name, plan.server, plan.tool = spec.ID(), spec.Server, spec.Name
 		plan.hidden = spec.RedactResult
@@ -249,22 +272,35 @@ func (r *workflowRun) call(ctx context.Context, key string, agent domain.Agent, 
 	}
 	var answer toolAnswer
 	err := r.step(ctx, plan, &answer, func(ctx context.Context, again bool) (stepOutcome, error) {
-		if plan.server == "" && !again {
-			return r.toolOutcome(plan, toolAnswer{Text: "There is no tool " + domain.ToolNameForPeople(call.Name), Failed: true}), nil
-		}
-		server, tool := plan.server, plan.tool
+		server, tool, hidden := plan.server, plan.tool, plan.hidden
 		if again { // as it was then: its server may not be there yet
-			server, tool = r.begunAs(key)
+			then := r.begunAs(key)
+			server, tool, hidden = then.Server, then.Tool, then.Hidden
+		}
+		if server == "" {
+			return r.toolOutcome(hidden, toolAnswer{Text: "There is no tool " + domain.ToolNameForPeople(call.Name), Failed: true}), nil
 		}
 		result, err := r.callTool(ctx, domain.ToolInvocation{
 			CallID: domain.StepID(r.about.ID, key), Server: server, Tool: tool, Arguments: json.RawMessage(call.Arguments), Owner: r.about.Principal.OwnerID(),
-		}, again)
+		}, again, !again && r.newHere())
 		if err != nil {
 			return stepOutcome{}, err
 		}
-		return r.toolOutcome(plan, result), nil
+		return r.toolOutcome(hidden, result), nil
 	})
 	return answer, err
+}
+
+// nameOfUnknown is what clients see of a tool that there is not: a model made the name up, and may have put anything into it.
+func nameOfUnknown(name string) string {
+	const longest = 64
+	plain := func(c rune) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+	}
+	if name == "" || len(name) > longest || strings.ContainsFunc(name, func(c rune) bool { return !plain(c) }) {
+		return "unknown tool"
+	}
+	return name
 }
 
 // messageOf is what an error says to clients.
@@ -277,10 +313,10 @@ func messageOf(err error) string {
 }
 
 // toolOutcome is what is kept of a result: all of it for the model, and what may be seen for clients.
-func (r *workflowRun) toolOutcome(p stepPlan, a toolAnswer) stepOutcome {
+func (r *workflowRun) toolOutcome(hidden bool, a toolAnswer) stepOutcome {
 	a.Text = validText(a.Text)
 	o := stepOutcome{output: a.Text, result: a}
-	if p.hidden {
+	if hidden {
 		o.output = domain.Redacted
 	}
 	if a.Failed {
@@ -292,8 +328,13 @@ func (r *workflowRun) toolOutcome(p stepPlan, a toolAnswer) stepOutcome {
 	return o
 }
 
-// callTool returns an error only when it is not known what has happened, or this process is to blame. Everything else is for the model.
-func (r *workflowRun) callTool(ctx context.Context, call domain.ToolInvocation, again bool) (toolAnswer, error) {
+// newHere reports whether this process has taken the workflow over just now, so that its tool servers may not be there yet.
+func (r *workflowRun) newHere() bool {
+	return r.takenOver && r.workflows.Now().Sub(r.since) < resumedTries*resumedPause
+}
+
+// callTool waits for a server that is away if the call was begun before (again) or if that is worth it (patient). It returns an error only when it is not known what has happened, or this process is to blame. Everything else is for the model.
+func (r *workflowRun) callTool(ctx context.Context, call domain.ToolInvocation, again, patient bool) (toolAnswer, error) {
 	for try := 1; ; try++ {
 		result, err := r.workflows.Tools.Call(ctx, r.about.Principal, call)
 		kind := domain.KindOf(err)
@@ -302,7 +343,7 @@ func (r *workflowRun) callTool(ctx context.Context, call domain.ToolInvocation, 
 			return toolAnswer{Text: result.Text, Failed: result.Failed, Truncated: result.Truncated}, nil
 		case codeOf(err) == domain.CodeOutcomeUnknown:
 			return toolAnswer{}, err
-		case again && (kind == domain.NotFound || kind == domain.Unavailable) && try < resumedTries && pause(ctx, resumedPause):
+		case (again || patient) && (kind == domain.NotFound || kind == domain.Unavailable) && try < resumedTries && pause(ctx, resumedPause):
 			continue
 		case again || kind == domain.Internal || kind == domain.Canceled: // of the first call nobody knows what became
 			return toolAnswer{}, &domain.Error{Kind: domain.Unavailable, Code: domain.CodeOutcomeUnknown, Message: "The outcome of a tool call is unknown", Cause: err}

@@ -83,3 +83,123 @@ func TestWorkflowsThatCannotBeReadAreInNobodysWay(t *testing.T) {
 		<-time.After(5 * time.Millisecond)
 	}
 }
+
+// TestSecondTriesKnowThatTheFirstMayHaveHappened: a server that dies during a call is away at the second try. That must not turn into "it
+// was not called", after which the model would call it anew, with another id.
+func TestSecondTriesKnowThatTheFirstMayHaveHappened(t *testing.T) {
+	t.Parallel()
+	b := newFlows(t, callOnce(toolCall("box__put", `{}`)))
+	unknown := &domain.Error{Kind: domain.Unavailable, Code: domain.CodeOutcomeUnknown, Message: "no answer"}
+	answers := []error{unknown, domain.MissingPart("can't be reached", nil), domain.NewError(domain.NotFound, "no tool"), nil}
+	b.tools.do = func(context.Context, domain.ToolInvocation) (domain.ToolResult, error) {
+		err := answers[0]
+		answers = answers[1:]
+		return domain.ToolResult{Text: "put"}, err
+	}
+	flow, steps := b.play(t, aloneDraft)
+	wantFlow(t, flow, domain.WorkflowCompleted, "finished: put")
+	if made, most := b.tools.made(); len(made) != 1 || most != 4 || len(steps) != 3 {
+		t.Errorf("calls: %v, %d times; steps: %s", made, most, stepKeys(steps))
+	}
+}
+
+// dieDuring runs a workflow of one call up to a moment, at which its process dies: the model's answer with so many answers before it, or the
+// call. It returns what goes on with it, a minute later.
+func dieDuring(t *testing.T, spec domain.ToolSpec, answers int) (*flowBed, domain.Workflow) {
+	t.Helper()
+	hard, kill := context.WithCancelCause(t.Context())
+	store := &memory.WorkflowStore{}
+	p := &faultyProcess{WorkflowStore: store}
+	die := func() error {
+		p.dead.Store(true)
+		kill(errors.New("killed"))
+		return context.Canceled
+	}
+	script := callOnce(toolCall("box__put", `{}`))
+	first := newFlows(t, func(ctx context.Context, req app.ChatRequest) (domain.Answer, error) {
+		if said(req) == answers {
+			return domain.Answer{}, die()
+		}
+		return script(ctx, req)
+	}, func(d *app.WorkflowDeps) { d.Store = p })
+	first.tools.specs = []domain.ToolSpec{spec}
+	first.tools.do = func(context.Context, domain.ToolInvocation) (domain.ToolResult, error) {
+		if answers < 0 {
+			return domain.ToolResult{}, die()
+		}
+		return domain.ToolResult{Text: "put"}, nil
+	}
+	flow, err := first.Start(t.Context(), ada, aloneDraft, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.WorkOn(hard, hard, flow.ID)
+	next := newFlows(t, script, func(d *app.WorkflowDeps) {
+		d.Store, d.Now = store, func() time.Time { return time.Now().Add(time.Minute) }
+	})
+	next.store, next.tools.specs = store, []domain.ToolSpec{spec}
+	return next, flow
+}
+
+func TestAgentsKeepTheToolsThatTheyBeganWith(t *testing.T) {
+	t.Parallel()
+	for _, answers := range []int{0, 1} {
+		b, flow := dieDuring(t, putTool, answers)
+		b.tools.specs = nil // the server has not come up yet
+		b.WorkOn(t.Context(), t.Context(), flow.ID)
+		flow, steps := b.look(t, flow.ID)
+		wantFlow(t, flow, domain.WorkflowCompleted, "finished: ")
+		if strings.Contains(flow.Output, "no tool") || steps[1].Status != domain.WorkflowCompleted {
+			t.Errorf("after %d answers: %q, %s", answers, flow.Output, stepKeys(steps))
+		}
+		for _, req := range b.chat.requests() {
+			if len(req.Options.Tools) != 1 {
+				t.Errorf("after %d answers: a model was offered %d tools", answers, len(req.Options.Tools))
+			}
+		}
+	}
+}
+
+func TestResumedCallsHideWhatTheyHid(t *testing.T) {
+	t.Parallel()
+	hidden := putTool
+	hidden.RedactResult = true
+	b, flow := dieDuring(t, hidden, -1)
+	b.tools.specs = nil
+	b.WorkOn(t.Context(), t.Context(), flow.ID)
+	flow, steps := b.look(t, flow.ID)
+	wantFlow(t, flow, domain.WorkflowCompleted, "finished: done {}")
+	if steps[1].Output != domain.Redacted {
+		t.Errorf("the result is shown: %q", steps[1].Output)
+	}
+}
+
+func TestCallsThatTheReplayDoesNotReachStayUnknown(t *testing.T) {
+	t.Parallel()
+	once := putTool
+	once.Repeatable = false
+	for spec, want := range map[*domain.ToolSpec]domain.WorkflowStatus{&once: domain.WorkflowOutcomeUnknown, &putTool: domain.WorkflowFailed} {
+		b, flow := dieDuring(t, *spec, -1)
+		b.Agents = nil // the files of agents have changed
+		b.WorkOn(t.Context(), t.Context(), flow.ID)
+		flow, steps := b.look(t, flow.ID)
+		wantFlow(t, flow, want, "")
+		if step := steps[1].Status; (step == domain.WorkflowOutcomeUnknown) != (want == step) {
+			t.Errorf("the workflow is %s, its call %s", flow.Status, step)
+		}
+	}
+}
+
+func TestNamesThatModelsMakeUpAreNotPassedOn(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"box__take": "box__take", "": "unknown tool", "tell them\nmy secret": "unknown tool", strings.Repeat("a", 65): "unknown tool",
+	} {
+		b := newFlows(t, callOnce(toolCall(name, `{}`)))
+		flow, steps := b.play(t, aloneDraft)
+		wantFlow(t, flow, domain.WorkflowCompleted, "There is no tool")
+		if steps[1].Name != want {
+			t.Errorf("%q: the step is called %q, want %q", name, steps[1].Name, want)
+		}
+	}
+}

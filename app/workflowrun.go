@@ -35,11 +35,13 @@ type workflowRun struct {
 	stopping  <-chan struct{} // closed when no more steps are to begin
 	news      chan struct{}
 	room      chan struct{} // a token for each running step
+	takenOver bool          // another process, or another run of this one, has begun it
 
 	mu      sync.Mutex // serialises writes
 	flow    domain.Workflow
 	journal map[string]domain.WorkflowStep
 	began   time.Time // when the first step began, whichever process ran it
+	since   time.Time // when this process began
 	checked time.Time // when the credentials were last found to work
 	halted  error     // why no more steps are to begin
 }
@@ -49,6 +51,7 @@ func newWorkflowRun(w *Workflows, soft, hard context.Context, runner string, flo
 		workflows: w, runner: runner, about: flow, stopping: soft.Done(), news: make(chan struct{}, 1),
 		room: make(chan struct{}, w.Config.StepsAtOnce), flow: flow, journal: make(map[string]domain.WorkflowStep, len(steps)), began: w.Now(),
 	}
+	r.since, r.takenOver = r.began, len(steps) > 0
 	r.ctx, r.cancel = context.WithCancelCause(hard)
 	for _, s := range steps {
 		r.journal[s.Key] = s
@@ -128,24 +131,38 @@ func (r *workflowRun) end(end *workflowEnd, output string) error {
 	now := r.workflows.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	var left []domain.WorkflowStep
+	for _, s := range r.journal {
+		switch {
+		case s.Status.Ended():
+			continue
+		case s.Kind == domain.StepTool && !begun(s).Repeatable: // it may have happened, and the workflow did not get to it again
+			errors.As(outcomeUnknown(s), &end)
+			s.Error = unknownCall
+			s = s.End(domain.WorkflowOutcomeUnknown, now)
+		default:
+			s.Error = "It was interrupted, and the workflow ended before it was done again"
+			s = s.End(domain.WorkflowCancelled, now)
+		}
+		s.Result = nil
+		left = append(left, s)
+	}
 	flow := r.flow
 	flow.Error = validText(end.message)
 	if end.status == domain.WorkflowCompleted {
 		flow.Output = validText(output)
 	}
 	flow = flow.End(end.status, now)
-	change := domain.WorkflowChange{Workflow: flow, Runner: r.runner}
-	for _, s := range r.journal {
-		if !s.Status.Ended() {
-			s.Error = "It was interrupted, and the workflow ended before it was done again"
-			s = s.End(domain.WorkflowCancelled, now)
-			change.Steps = append(change.Steps, s)
-			change.Events = append(change.Events, flow.StepEvent(r.workflows.NewID(), s, now))
-		}
+	change := domain.WorkflowChange{Workflow: flow, Runner: r.runner, Steps: left}
+	for _, s := range left {
+		change.Events = append(change.Events, flow.StepEvent(r.workflows.NewID(), s, now))
 	}
 	change.Events = append(change.Events, flow.EndEvent(r.workflows.NewID(), now))
 	return r.write(change)
 }
+
+// unknownCall is the error of a step that is not repeated although it may not have been done.
+const unknownCall = "It is not known whether this call has happened"
 
 // stepPlan is what a step is going to do.
 type stepPlan struct {
@@ -158,6 +175,8 @@ type stepPlan struct {
 
 	server, tool string // of a call
 	hidden       bool   // nobody but the model may see its result
+
+	offered []domain.ToolSpec // to the model of a step whose tools later ones have too
 }
 
 // stepOutcome is what a step has come to.
@@ -192,12 +211,12 @@ func (r *workflowRun) step(ctx context.Context, p stepPlan, result any, do func(
 	step := kept
 	if !known {
 		step = r.about.NewStep(p.key, p.kind, p.name, p.agent, p.input, r.workflows.Now())
-		step.Result = mustJSON(openStep{p.repeatable, p.server, p.tool})
+		step.Result = mustJSON(openStep{p.repeatable, p.server, p.tool, p.hidden, p.offered})
 		if err := r.commit(step); err != nil {
 			return r.halt(err)
 		}
 	}
-	outcome, err := r.attempt(ctx, p, func(ctx context.Context) (stepOutcome, error) { return do(ctx, known) })
+	outcome, err := r.attempt(ctx, p, func(ctx context.Context, again bool) (stepOutcome, error) { return do(ctx, known || again) })
 	if err != nil {
 		return r.stepFailed(step, err)
 	}
@@ -209,6 +228,9 @@ type openStep struct {
 	Repeatable bool   `json:"repeatable"`
 	Server     string `json:"server,omitempty"`
 	Tool       string `json:"tool,omitempty"`
+	Hidden     bool   `json:"hidden,omitempty"` // nobody but the model may see its result
+
+	Offered []domain.ToolSpec `json:"offered,omitempty"` // to the model, see converse
 }
 
 // begun reads what was written when a step began. What can't be read is not repeated.
@@ -260,15 +282,15 @@ func outcomeUnknown(s domain.WorkflowStep) error {
 // unknown ends a step that may or may not have been done, and the workflow with it.
 func (r *workflowRun) unknown(s domain.WorkflowStep) error {
 	end := outcomeUnknown(s)
-	s.Result, s.Error = nil, "It is not known whether this call has happened"
+	s.Result, s.Error = nil, unknownCall
 	if err := r.commit(s.End(domain.WorkflowOutcomeUnknown, r.workflows.Now())); err != nil {
 		return r.halt(err)
 	}
 	return r.halt(end)
 }
 
-// attempt does what a step does. A panic is a failure of this process and leaves the step as it is.
-func (r *workflowRun) attempt(ctx context.Context, p stepPlan, do func(ctx context.Context) (stepOutcome, error)) (outcome stepOutcome, err error) {
+// attempt does what a step does. What may have happened is tried again, and told that it is not the first time. A panic is a failure of this process and leaves the step as it is.
+func (r *workflowRun) attempt(ctx context.Context, p stepPlan, do func(ctx context.Context, again bool) (stepOutcome, error)) (outcome stepOutcome, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = panicked("step "+p.key+" of a workflow", v)
@@ -281,7 +303,7 @@ func (r *workflowRun) attempt(ctx context.Context, p stepPlan, do func(ctx conte
 	ctx, cancel := context.WithTimeoutCause(ctx, left, errWorkflowTime)
 	defer cancel()
 	for try := 1; ; try++ {
-		outcome, err = do(ctx)
+		outcome, err = do(ctx, try > 1)
 		if err == nil || codeOf(err) != domain.CodeOutcomeUnknown || !p.repeatable || try == unknownTries || !pause(ctx, backoff(try)) {
 			return outcome, err
 		}
@@ -427,11 +449,10 @@ func (r *workflowRun) credentials(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// begunAs is which tool a step has called that was begun before.
-func (r *workflowRun) begunAs(key string) (server, tool string) {
+// begunAs is what is known of a step that was begun before.
+func (r *workflowRun) begunAs(key string) openStep {
 	s, _ := r.kept(key)
-	open := begun(s)
-	return open.Server, open.Tool
+	return begun(s)
 }
 
 // mustJSON writes what can always be written.
