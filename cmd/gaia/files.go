@@ -41,6 +41,15 @@ type fileSource struct {
 	maxRead int64
 }
 
+// startFiles is openFiles for who serves files: the default root is made if need be.
+func (c config) startFiles(dataDir string) (fileSource, error) {
+	source, err := c.openFiles(dataDir)
+	if err == nil && c.MCPRoot == "" {
+		err = makeFilesDir(source.root)
+	}
+	return source, err
+}
+
 func (c config) openFiles(dataDir string) (fileSource, error) {
 	root, err := c.filesRoot(dataDir)
 	if err != nil {
@@ -79,7 +88,7 @@ func (s fileSource) tools() mcptools.Server {
 // wireFiles opens the filesystem that clients see, and says which server has tools for the same files. A command is run twice: what clients
 // read may be larger than what a model gets to read.
 func wireFiles(c config, dataDir string, sys *system, log *slog.Logger) (*app.Files, mcptools.Server, error) {
-	source, err := c.openFiles(dataDir)
+	source, err := c.startFiles(dataDir)
 	if err != nil {
 		return nil, mcptools.Server{}, err
 	}
@@ -106,7 +115,7 @@ func serveFiles(ctx context.Context, c config, in io.Reader, out io.Writer) erro
 	if err != nil {
 		return err
 	}
-	source, err := c.openFiles(dataDir)
+	source, err := c.startFiles(dataDir)
 	if err != nil {
 		return err
 	}
@@ -153,12 +162,11 @@ func splitWords(line string) ([]string, error) {
 	return words, nil
 }
 
-// filesRoot is the root of the filesystem. The one below the data folder is made at the first start; any other is the operator's, and may
-// come later.
+// filesRoot is the root of the filesystem. It makes none: that below the data folder is made at the first start, any other is the operator's,
+// and may come later.
 func (c config) filesRoot(dataDir string) (string, error) {
 	if c.MCPRoot == "" {
-		root := filepath.Join(dataDir, filesDir)
-		return root, makeFilesDir(root)
+		return filepath.Join(dataDir, filesDir), nil
 	}
 	root, err := filepath.Abs(c.MCPRoot)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -90,7 +91,7 @@ const listToolsWait = 20 * time.Second
 
 // listTools starts every server, shows how it is and which tools are taken, and stops all of them again.
 func listTools(ctx context.Context, c config, out io.Writer) error {
-	dataDir, err := c.dataDir()
+	dataDir, err := filepath.Abs(c.DataDir) // which need not be there
 	if err != nil {
 		return err
 	}
