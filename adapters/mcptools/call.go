@@ -24,7 +24,7 @@ const (
 // call has a tool of this server called.
 func (s *server) call(ctx context.Context, call domain.ToolInvocation) (domain.ToolResult, error) {
 	if err := ctx.Err(); err != nil {
-		return domain.ToolResult{}, err
+		return domain.ToolResult{}, notSent(err)
 	}
 	t, _ := s.find(call)
 	if t == nil {
@@ -69,8 +69,17 @@ func (s *server) wait(ctx context.Context) error {
 	case <-patience.C:
 		return domain.MissingPart(fmt.Sprintf("Tool server %s is busy", s.Name), nil)
 	case <-ctx.Done():
-		return ctx.Err()
+		return notSent(ctx.Err())
 	}
+}
+
+// notSent is why a call whose context has ended was not made. That nothing has happened must not get lost: an error of time that nobody has
+// put into words counts as an outcome that is unknown.
+func notSent(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return domain.MissingPart("The tool was not called: there was no time left for it", err)
+	}
+	return err
 }
 
 // answer is what comes of a call.
@@ -118,14 +127,13 @@ func (s *server) send(ctx context.Context, l *link, call domain.ToolInvocation, 
 
 // failure says what a call that has no result has come to. When in doubt, nobody knows.
 func (s *server) failure(ctx, callCtx context.Context, l *link, journey *flight, err error) (domain.ToolResult, error) {
-	untouched := errors.Is(err, mcp.ErrConnectionClosed) || // known before anything is sent
-		s.URL != "" && !journey.sent.Load()
+	untouched := !journey.sent.Load() // the error does not tell: a server can answer with those of a connection that is closed
 	status := int(journey.status.Load())
 	var wire *jsonrpc.Error
 	switch {
 	case ctx.Err() != nil:
 		if untouched {
-			return domain.ToolResult{}, ctx.Err()
+			return domain.ToolResult{}, notSent(ctx.Err())
 		}
 		return domain.ToolResult{}, unknown("The caller left before tool server "+s.Name+" had answered", ctx.Err())
 	case untouched:
@@ -133,7 +141,7 @@ func (s *server) failure(ctx, callCtx context.Context, l *link, journey *flight,
 	case errors.As(err, &wire) && !ownError(wire):
 		s.missed.Store(0)
 		return s.refusal(wire), nil
-	case status >= 400 && status < 500:
+	case status >= 400 && status < 500 && status != http.StatusRequestTimeout: // which proxies send when the server is slow
 		return domain.ToolResult{}, domain.MissingPart(fmt.Sprintf("Tool server %s refused the call with status %d %s", s.Name, status, http.StatusText(status)), s.cause(err))
 	case l.life.Err() != nil:
 		return domain.ToolResult{}, unknown("Tool server "+s.Name+" has gone before it answered", s.cause(context.Cause(l.life)))

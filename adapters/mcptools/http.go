@@ -31,10 +31,10 @@ func (e statusError) Error() string {
 	return fmt.Sprintf("it answered with status %d %s", int(e), http.StatusText(int(e)))
 }
 
-// flight is how far a call over HTTP has come.
+// flight is how far a call has come.
 type flight struct {
-	sent   atomic.Bool
-	status atomic.Int32
+	sent   atomic.Bool  // at least in part, or it is about to be
+	status atomic.Int32 // of the answer over HTTP
 }
 
 type flightKey struct{}

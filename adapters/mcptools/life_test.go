@@ -1,8 +1,10 @@
 package mcptools
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -137,12 +139,41 @@ func TestCallsWaitForTheirTurn(t *testing.T) {
 	brief, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := s.Call(brief, domain.ToolInvocation{Server: "h", Tool: "good"})
-	if isUnknown(err) || err == nil {
-		t.Errorf("%v; it never began", err)
-	}
+	notCalled(t, err)
+	_, err = s.Call(brief, domain.ToolInvocation{Server: "h", Tool: "good"}) // there is no time at all
+	notCalled(t, err)
 	leave()
 	if err := <-first; !isUnknown(err) {
 		t.Errorf("the first: %v", err)
+	}
+}
+
+// notCalled wants an error that says that nothing has happened, because there was no time.
+func notCalled(t *testing.T, err error) {
+	t.Helper()
+	if domain.KindOf(err) != domain.Unavailable || isUnknown(err) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, want Unavailable: it never began", err)
+	}
+}
+
+// What a proxy says when the server behind it is slow is no proof that the server was not called.
+func TestStatusOfARequestThatTookTooLong(t *testing.T) {
+	t.Parallel()
+	for status, unknown := range map[int]bool{http.StatusRequestTimeout: true, http.StatusForbidden: false} {
+		well := handlerOf(nil, false)
+		s := open(t, hurried, Server{Name: "h", URL: serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if bytes.Contains(body, []byte(`"tools/call"`)) {
+				w.WriteHeader(status)
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			well(w, r)
+		}))})
+		up(t, s, "h")
+		if _, err := callGood(t, s, `{}`); domain.KindOf(err) != domain.Unavailable || isUnknown(err) != unknown {
+			t.Errorf("status %d: %v", status, err)
+		}
 	}
 }
 

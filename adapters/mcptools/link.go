@@ -44,6 +44,7 @@ type connection struct {
 	mcp.Transport
 	release func()
 	explain func(error) error // says why the connection is over, where the transport knows better; may be nil
+	noted   bool              // calls are noted when they are written; else the transport does it
 
 	mu     sync.Mutex
 	opened mcp.Connection
@@ -55,7 +56,22 @@ func (c *connection) Connect(ctx context.Context) (mcp.Connection, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.opened = opened
+	if err == nil && c.noted {
+		return noted{opened}, nil
+	}
 	return opened, err
+}
+
+// noted notes of calls that they are sent.
+type noted struct{ mcp.Connection }
+
+// Write implements mcp.Connection. Once ctx has ended, nothing is written: a call that is not noted by then has not been sent.
+func (n noted) Write(ctx context.Context, m jsonrpc.Message) error {
+	call, _ := ctx.Value(flightKey{}).(*flight)
+	if request, ok := m.(*jsonrpc.Request); ok && request.IsCall() && call != nil && ctx.Err() == nil {
+		call.sent.Store(true)
+	}
+	return n.Connection.Write(ctx, m)
 }
 
 // free ends everything, at once: what could still be told has been told.

@@ -27,7 +27,7 @@ func (s *server) openProgram(l *link) (*connection, error) {
 		Transport: &mcp.IOTransport{
 			Reader: newLineReader(p.stdout, s.messageLimit(), l.budget, l.end, s.garbage), Writer: p, MaxLineLength: s.messageLimit() + 1,
 		},
-		release: p.stop, explain: p.reason,
+		release: p.stop, explain: p.reason, noted: true,
 	}, nil
 }
 
@@ -42,5 +42,5 @@ func (s *server) openInProcess(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &connection{Transport: here, release: func() { _ = session.Close() }}, nil
+	return &connection{Transport: here, release: func() { _ = session.Close() }, noted: true}, nil
 }
