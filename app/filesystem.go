@@ -58,12 +58,18 @@ func (f *Files) List(ctx context.Context, path string, limit, offset int) (Listi
 // Read returns a file. A large one takes a slot until ctx ends, which must be when its content is not needed any more; without a free one
 // it is domain.Unavailable.
 func (f *Files) Read(ctx context.Context, who domain.Principal, path string) (domain.File, error) {
+	return f.ReadUpTo(ctx, who, path, f.MaxRead)
+}
+
+// ReadUpTo does what Read does for who has no use for a file of more than so many bytes: that is domain.TooLarge.
+func (f *Files) ReadUpTo(ctx context.Context, who domain.Principal, path string, most int64) (domain.File, error) {
+	most = min(most, f.MaxRead)
 	clean, err := domain.CleanFilePath(path)
 	if err != nil {
 		return domain.File{}, err
 	}
-	file, err := f.Filesystem.Read(ctx, clean, min(smallFile, f.MaxRead))
-	if domain.KindOf(err) != domain.TooLarge || f.MaxRead <= smallFile {
+	file, err := f.Filesystem.Read(ctx, clean, min(smallFile, most))
+	if domain.KindOf(err) != domain.TooLarge || most <= smallFile {
 		return file, err
 	}
 	caller := who.OwnerID()
@@ -71,5 +77,5 @@ func (f *Files) Read(ctx context.Context, who domain.Principal, path string) (do
 		return domain.File{}, err
 	}
 	context.AfterFunc(ctx, func() { f.Large.Release(caller) })
-	return f.Filesystem.Read(ctx, clean, f.MaxRead)
+	return f.Filesystem.Read(ctx, clean, most)
 }

@@ -61,6 +61,38 @@ func TestLargeFilesTakeSlots(t *testing.T) {
 	}
 }
 
+func TestFilesAreReadAsFarAsTheyAreOfUse(t *testing.T) {
+	t.Parallel()
+	sizes := sizedFile(1 << 20)
+	files := app.NewFiles(app.FilesDeps{Filesystem: &sizes, MaxRead: 100 << 20, Large: app.NewSlots(1)})
+	for _, c := range []struct{ size, most, asked int64 }{
+		{1 << 20, 1 << 20, 1 << 20}, {1<<20 + 1, 1 << 20, 0}, {100 << 20, 200 << 20, 100 << 20}, {10, 5, 0}, {10, 20, 10},
+	} {
+		sizes = sizedFile(c.size)
+		ctx, done := context.WithCancel(t.Context())
+		files.Large = app.NewSlots(1)
+		f, err := files.ReadUpTo(ctx, domain.Principal{UserID: "u"}, "f", c.most)
+		done()
+		if c.asked == 0 && domain.KindOf(err) != domain.TooLarge || c.asked > 0 && (err != nil || f.Path != fmt.Sprint(c.asked)) {
+			t.Errorf("%d bytes of at most %d: %+v, %v", c.size, c.most, f, err)
+		}
+	}
+}
+
+// sizedFile is a file of so many bytes, which nobody has to have in memory.
+type sizedFile int64
+
+func (*sizedFile) List(context.Context, string, int, int) ([]domain.FileEntry, int, error) {
+	return nil, 0, nil
+}
+
+func (s *sizedFile) Read(_ context.Context, _ string, limit int64) (domain.File, error) {
+	if int64(*s) > limit {
+		return domain.File{}, domain.NewError(domain.TooLarge, "The file is too large")
+	}
+	return domain.File{Path: fmt.Sprint(int64(*s))}, nil
+}
+
 func TestListsThatAreTooLongForOneAnswer(t *testing.T) {
 	t.Parallel()
 	files := app.NewFiles(app.FilesDeps{Filesystem: longList(10_001)})

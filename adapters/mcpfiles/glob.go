@@ -1,7 +1,6 @@
 package mcpfiles
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -14,15 +13,19 @@ func compile(patterns []string, anywhere bool) (func(relative string) bool, erro
 		return nil, fmt.Errorf("at most %d patterns", maxPatterns)
 	}
 	var all [][]string
+	alternatives := 0 // of all patterns: each entry is held against each of them
 	for _, p := range patterns {
 		if len(p) > maxPattern {
 			return nil, fmt.Errorf("a pattern has at most %d bytes", maxPattern)
 		}
-		alternatives, err := expand(p, nil)
+		expanded, err := expand(p, nil)
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range alternatives {
+		if alternatives += len(expanded); alternatives > maxPatterns {
+			return nil, errAlternatives
+		}
+		for _, a := range expanded {
 			if _, err := path.Match(strings.ReplaceAll(a, "**", "*"), ""); err != nil {
 				return nil, fmt.Errorf("the pattern %q can't be read", oneLine(p))
 			}
@@ -44,13 +47,15 @@ func compile(patterns []string, anywhere bool) (func(relative string) bool, erro
 	}, nil
 }
 
+var errAlternatives = fmt.Errorf("patterns have at most %d alternatives together", maxPatterns)
+
 // expand writes {a,b} out.
 func expand(p string, done []string) ([]string, error) {
 	open := strings.IndexByte(p, '{')
 	length := strings.IndexByte(p[max(open, 0):], '}')
 	if open < 0 || length < 0 {
 		if len(done) == maxPatterns {
-			return nil, errors.New("the pattern has too many alternatives")
+			return nil, errAlternatives
 		}
 		return append(done, p), nil
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,7 +50,9 @@ type client struct {
 
 func connect(t *testing.T, c mcpfiles.Config, root string) client {
 	t.Helper()
-	c.Files = filesystem.New(filesystem.Config{Root: root})
+	if c.Files == nil {
+		c.Files = filesystem.New(filesystem.Config{Root: root})
+	}
 	near, far := mcp.NewInMemoryTransports()
 	served, err := mcpfiles.NewServer(c).Connect(t.Context(), far, nil)
 	must(t, err)
@@ -184,6 +187,45 @@ func TestMedia(t *testing.T) {
 	}
 }
 
+// readings notes how much of files is asked for.
+type readings struct {
+	ports.FileTree
+	most atomic.Int64
+}
+
+func (r *readings) ReadPart(ctx context.Context, path string, offset, length int64) ([]byte, int64, error) {
+	r.most.Store(max(r.most.Load(), length))
+	return r.FileTree.ReadPart(ctx, path, offset, length)
+}
+
+// Some lines of a large file cost what these lines are long.
+func TestLinesOfALargeFile(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	line := strings.Repeat("\u20ac", 1000)
+	must(t, os.WriteFile(filepath.Join(root, "log"), []byte("first\nsecond\n"+strings.Repeat(line+"\n", 1000)+"last\n"), 0o600))
+	must(t, os.WriteFile(filepath.Join(root, "line"), []byte(strings.Repeat("x", 1<<20)), 0o600))
+	for _, c := range []struct {
+		arguments map[string]any
+		want      string
+		most      int64
+	}{
+		{map[string]any{"path": "log", "head": 2}, "first\nsecond", 64 << 10},
+		{map[string]any{"path": "log", "tail": 1}, "last", 64 << 10},
+		{map[string]any{"path": "log", "tail": 2}, line + "\nlast", 64 << 10},
+		{map[string]any{"path": "log", "head": 50}, "first\nsecond" + strings.Repeat("\n"+line, 48), 256 << 10},
+		{map[string]any{"path": "log", "tail": 51}, strings.Repeat(line+"\n", 50) + "last", 256 << 10},
+		{map[string]any{"path": "log", "head": 2000}, "first\nsecond\n" + strings.Repeat(line+"\n", 1000) + "last", 8 << 20},
+		{map[string]any{"path": "line", "tail": 1}, strings.Repeat("x", 1<<20), 8 << 20},
+	} {
+		files := &readings{FileTree: filesystem.New(filesystem.Config{Root: root})}
+		got, failed := connect(t, mcpfiles.Config{Files: files, MaxRead: 8 << 20}, root).call("read_text_file", c.arguments)
+		if failed || got != c.want || files.most.Load() > c.most {
+			t.Errorf("%v: %d bytes, want %d; %d were asked for", c.arguments, len(got), len(c.want), files.most.Load())
+		}
+	}
+}
+
 func TestAnswersAreBounded(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
@@ -216,6 +258,12 @@ func TestAnswersAreBounded(t *testing.T) {
 	pattern := strings.Repeat("{a,b}", 200)
 	if _, failed := c.call("search_files", map[string]any{"path": ".", "pattern": pattern}); !failed {
 		t.Error("a pattern with endless alternatives")
+	}
+	sixty := "{" + strings.Repeat("a,", 59) + "a}"
+	for exclude, want := range map[string]bool{sixty: false, sixty + "\n" + sixty: true} {
+		if got, failed := c.call("search_files", map[string]any{"path": ".", "pattern": "x", "excludePatterns": strings.Split(exclude, "\n")}); failed != want {
+			t.Errorf("alternatives of several patterns: %s", got)
+		}
 	}
 	start := time.Now()
 	c.call("search_files", map[string]any{"path": ".", "pattern": strings.Repeat("**/", 300) + "x"})

@@ -38,11 +38,11 @@ func (f *files) readText(ctx context.Context, in readTextIn) (*mcp.CallToolResul
 func (f *files) content(ctx context.Context, in readTextIn) ([]byte, error) {
 	switch {
 	case in.Head > 0:
-		part, _, err := f.Files.ReadPart(ctx, f.below(in.Path), 0, f.MaxRead)
+		part, _, err := f.lines(ctx, in.Path, in.Head, func(int64) int64 { return 0 })
 		return firstLines(part, in.Head), err
 	case in.Tail > 0:
-		part, size, err := f.Files.ReadPart(ctx, f.below(in.Path), -f.MaxRead, f.MaxRead)
-		if size > f.MaxRead && err == nil { // it begins in the middle of a character and a line
+		part, whole, err := f.lines(ctx, in.Path, in.Tail+1, func(most int64) int64 { return -most }) // the last line may end, too
+		if !whole {                                                                                   // it begins in the middle of a character and a line
 			part = bytes.TrimLeftFunc(part, func(r rune) bool { return r == '\uFFFD' })
 		}
 		return lastLines(part, in.Tail), err
@@ -52,6 +52,20 @@ func (f *files) content(ctx context.Context, in readTextIn) ([]byte, error) {
 		return nil, domain.NewError(domain.TooLarge, fmt.Sprintf("The file is larger than %d bytes: ask for its head or tail", f.MaxRead))
 	}
 	return file.Content, err
+}
+
+// firstRead is how much of a file is read for some of its lines, in bytes. Where they are not in it, four times as much is read each time.
+const firstRead = 64 << 10
+
+// lines reads so much of a file, from an offset that depends on how much it is, that so many lines end in it. It may be the whole file.
+func (f *files) lines(ctx context.Context, named string, ends float64, offset func(most int64) int64) (part []byte, whole bool, err error) {
+	for most := min(firstRead, f.MaxRead); ; most = min(4*most, f.MaxRead) {
+		part, size, err := f.Files.ReadPart(ctx, f.below(named), offset(most), most)
+		whole = size <= int64(len(part))
+		if err != nil || whole || most == f.MaxRead || float64(bytes.Count(part, []byte("\n"))) >= ends {
+			return part, whole, err
+		}
+	}
 }
 
 func firstLines(content []byte, lines float64) []byte {

@@ -52,6 +52,9 @@ func (w *walk) below(ctx context.Context, dir, relative string, depth int, visit
 	}
 	nodes := []*node{}
 	for _, e := range entries {
+		if err := ctx.Err(); err != nil { // the patterns may take their time
+			return nodes, err
+		}
 		name := path.Join(relative, e.Name)
 		if w.exclude(name) {
 			continue

@@ -20,12 +20,12 @@ func (s *Server) file(ctx context.Context, who domain.Principal, name string) (*
 	if err != nil {
 		return nil, domain.NewError(domain.BadRequest, "The address of the file is no address")
 	}
-	f, err := s.Files.Read(ctx, who, path)
+	f, err := s.Files.ReadUpTo(ctx, who, path, maxFile)
 	switch {
+	case domain.KindOf(err) == domain.TooLarge:
+		return nil, domain.NewError(domain.TooLarge, "The file is too large to be read like this")
 	case err != nil:
 		return nil, err
-	case len(f.Content) > maxFile:
-		return nil, domain.NewError(domain.TooLarge, "The file is too large to be read like this: more than 1 MB")
 	case utf8.Valid(f.Content) && !strings.ContainsRune(string(f.Content), 0):
 		return &mcp.ResourceContents{MIMEType: "text/plain", Text: string(f.Content)}, nil
 	default:

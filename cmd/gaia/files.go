@@ -81,7 +81,8 @@ func (s fileSource) tools() mcptools.Server {
 	}
 	return mcptools.Server{
 		Name: filesServer, TrustHints: true, // which Gaia itself writes
-		InProcess: mcpfiles.NewServer(mcpfiles.Config{Files: s.local, MaxRead: s.maxRead, Version: build}),
+		// More than a result may hold would only be read to be cut, several times over on its way, by as many calls as run at once.
+		InProcess: mcpfiles.NewServer(mcpfiles.Config{Files: s.local, MaxRead: min(s.maxRead, mcptools.MaxResultBytes), Version: build}),
 	}
 }
 

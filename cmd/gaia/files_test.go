@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"gaia/adapters/mcptools"
 	"gaia/domain"
 )
 
@@ -77,6 +80,37 @@ func TestARootMayComeLater(t *testing.T) {
 	}
 	if _, err := files.List(t.Context(), "", 0, 0); err != nil {
 		t.Errorf("after: %v", err)
+	}
+}
+
+// However large the files are that clients may read: what tools read is held by this process several times over, and then cut.
+func TestToolsReadNoMoreThanAResultHolds(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for name, size := range map[string]int{"fits": mcptools.MaxResultBytes, "large": mcptools.MaxResultBytes + 1} {
+		if err := os.WriteFile(filepath.Join(root, name), make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	source, err := config{MCPRoot: root, MCPMaxReadMB: 1024}.openFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := mcp.NewInMemoryTransports()
+	served, err := source.tools().InProcess.Connect(t.Context(), far, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "test"}, nil).Connect(t.Context(), near, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close(); _ = served.Wait() })
+	for name, failed := range map[string]bool{"fits": false, "large": true} {
+		r, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "read_media_file", Arguments: map[string]any{"path": name}})
+		if err != nil || r.IsError != failed {
+			t.Errorf("%s: %+.100v, %v", name, r, err)
+		}
 	}
 }
 
