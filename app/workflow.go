@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,8 @@ type WorkflowConfig struct {
 	Poll        time.Duration // how often it is looked for workflows that the queue lost; 5 s
 	Patience    time.Duration // how long running steps may take when the process stops; 5 s
 	SaveTimeout time.Duration // of one attempt to write; 5 s
+	PerOwner    int           // workflows of one caller that have not ended, about; 100
+	OnlyOwn     bool          // this process works on nothing but what was started in it
 	Bounds      domain.WorkflowBounds
 }
 
@@ -35,7 +38,7 @@ func (c WorkflowConfig) withDefaults() WorkflowConfig {
 		value     *int
 		otherwise int
 	}{
-		{&c.AtOnce, 4}, {&c.StepsAtOnce, 8},
+		{&c.AtOnce, 4}, {&c.StepsAtOnce, 8}, {&c.PerOwner, 100},
 	} {
 		if *n.value <= 0 {
 			*n.value = n.otherwise
@@ -111,8 +114,10 @@ type Workflows struct {
 	slots        chan struct{} // of workflows that run here
 	listeners    workflowListeners
 	unreadable   unreadableWorkflows
+	begun        chan struct{} // tells Run that one was started here
 
 	mu      sync.Mutex
+	own     map[string]bool         // those that were started here, where only they are worked on
 	running map[string]*workflowRun // by the workflow's id
 }
 
@@ -127,6 +132,7 @@ func NewWorkflows(d WorkflowDeps) *Workflows {
 	}
 	w := &Workflows{
 		WorkflowDeps: d, slots: make(chan struct{}, d.Config.AtOnce), running: map[string]*workflowRun{},
+		begun: make(chan struct{}, 1), own: map[string]bool{},
 		listeners: workflowListeners{waiting: map[string]map[chan struct{}]struct{}{}},
 	}
 	w.stopWatching = d.Queue.Watch(w.heard)
@@ -162,6 +168,9 @@ func (w *Workflows) Start(ctx context.Context, who domain.Principal, draft domai
 	if checked.PersonaID, err = w.voice(ctx, who, checked.PersonaID); err != nil {
 		return domain.Workflow{}, err
 	}
+	if err := w.mayStart(ctx, who); err != nil {
+		return domain.Workflow{}, err
+	}
 	flow, event := domain.NewWorkflow(checked, w.NewID(), w.NewID(), who, w.Now())
 	if key != "" {
 		flow.Key, flow.Fingerprint = key, fingerprint(draft)
@@ -171,8 +180,31 @@ func (w *Workflows) Start(ctx context.Context, who domain.Principal, draft domai
 		return stored, err
 	}
 	w.Stored()
+	if w.Config.OnlyOwn {
+		w.keep(flow.ID)
+		return stored, nil
+	}
 	w.offer(ctx, flow.ID)
 	return stored, nil
+}
+
+// mayStart refuses callers who have enough workflows. Those who start several at the same moment may get a few more.
+func (w *Workflows) mayStart(ctx context.Context, who domain.Principal) error {
+	open := 0
+	for _, status := range []domain.WorkflowStatus{domain.WorkflowPending, domain.WorkflowRunning} {
+		_, n, err := w.Store.List(ctx, who.OwnerID(), status, 1, 0)
+		if err != nil {
+			return err
+		}
+		open += n
+	}
+	if open < w.Config.PerOwner {
+		return nil
+	}
+	return &domain.Error{
+		Kind: domain.Limited, Code: domain.CodeRateLimit, RetryAfter: w.Config.Lease,
+		Message: fmt.Sprintf("You have %d workflows that have not ended, and may have %d; wait for one, or cancel one", open, w.Config.PerOwner),
+	}
 }
 
 // voice is the id of the persona that a draft names, if it names one.

@@ -203,3 +203,63 @@ func TestNamesThatModelsMakeUpAreNotPassedOn(t *testing.T) {
 		}
 	}
 }
+
+func TestCallersHaveSoManyWorkflowsAtMost(t *testing.T) {
+	t.Parallel()
+	b := newFlows(t, func(context.Context, app.ChatRequest) (domain.Answer, error) { return text("done") }, func(d *app.WorkflowDeps) {
+		d.Config.PerOwner = 2
+	})
+	start := func(who domain.Principal) (domain.Workflow, error) { return b.Start(t.Context(), who, aloneDraft, "") }
+	var first domain.Workflow
+	for range 2 {
+		flow, err := start(ada)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = flow
+	}
+	if _, err := start(ada); domain.KindOf(err) != domain.Limited || !strings.Contains(err.Error(), "2 workflows") {
+		t.Errorf("the third of a caller: %v", err)
+	}
+	if _, err := start(domain.Principal{Type: domain.AuthJWT, UserID: "bob"}); err != nil {
+		t.Errorf("the first of another: %v", err)
+	}
+	b.WorkOn(t.Context(), t.Context(), first.ID)
+	if _, err := start(ada); err != nil {
+		t.Errorf("one more after one has ended: %v", err)
+	}
+}
+
+func TestVisitorsLeaveOthersWorkflowsAlone(t *testing.T) {
+	t.Parallel()
+	done := func(context.Context, app.ChatRequest) (domain.Answer, error) { return text("done") }
+	server := newFlows(t, done)
+	others, err := server.Start(t.Context(), ada, aloneDraft, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	visitor := newFlows(t, done, func(d *app.WorkflowDeps) {
+		d.Store, d.Queue, d.NewID = server.store, server.queue, ids2()
+		d.Config = app.WorkflowConfig{OnlyOwn: true, Poll: 5 * time.Millisecond}
+	})
+	visitor.store = server.store
+	ctx, stop := context.WithCancel(t.Context())
+	finished := make(chan struct{})
+	go func() { defer close(finished); visitor.Run(ctx) }()
+	defer func() { stop(); <-finished }()
+	for range 3 {
+		own, err := visitor.Start(t.Context(), ada, aloneDraft, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(10 * time.Second); !own.Status.Ended(); own, _ = visitor.look(t, own.ID) {
+			if time.Now().After(deadline) {
+				t.Fatalf("its own workflow is %s", own.Status)
+			}
+			<-time.After(5 * time.Millisecond)
+		}
+	}
+	if flow, _ := visitor.look(t, others.ID); flow.Status != domain.WorkflowPending {
+		t.Errorf("the workflow of another process is %s", flow.Status)
+	}
+}

@@ -24,7 +24,9 @@ func (w *Workflows) Run(ctx context.Context) {
 	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	var alive sync.WaitGroup
-	alive.Go(func() { w.listen(ctx, hard) })
+	if !w.Config.OnlyOwn {
+		alive.Go(func() { w.listen(ctx, hard) })
+	}
 	alive.Go(func() { w.search(ctx, hard, &alive) })
 	finished := make(chan struct{})
 	go func() { alive.Wait(); close(finished) }()
@@ -66,10 +68,34 @@ func (w *Workflows) listen(ctx, hard context.Context) {
 func (w *Workflows) search(ctx, hard context.Context, alive *sync.WaitGroup) {
 	for {
 		w.searchOnce(ctx, hard, alive)
-		if !pause(ctx, backoffAround(w.Config.Poll)) { // not all processes at the same moment
+		timer := time.NewTimer(backoffAround(w.Config.Poll)) // not all processes at the same moment
+		select {
+		case <-timer.C:
+		case <-w.begun:
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
 			return
 		}
 	}
+}
+
+// keep remembers a workflow that was started here, and has it worked on.
+func (w *Workflows) keep(id string) {
+	w.mu.Lock()
+	w.own[id] = true
+	w.mu.Unlock()
+	select {
+	case w.begun <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// isOthers reports whether a workflow is left to other processes.
+func (w *Workflows) isOthers(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Config.OnlyOwn && !w.own[id]
 }
 
 func (w *Workflows) searchOnce(ctx, hard context.Context, alive *sync.WaitGroup) {
@@ -80,7 +106,7 @@ func (w *Workflows) searchOnce(ctx, hard context.Context, alive *sync.WaitGroup)
 		return // tried again soon
 	}
 	for _, id := range ids {
-		if w.unreadable.is(id, w.Now()) {
+		if w.isOthers(id) || w.unreadable.is(id, w.Now()) {
 			continue
 		}
 		select {

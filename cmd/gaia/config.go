@@ -171,6 +171,7 @@ type config struct {
 
 	AgentsDir             string  `env:"AGENTS_DIR" section:"Workflows" about:"a folder of Markdown files that describe agents; empty: the built-in ones"`
 	WorkflowsAtOnce       int     `env:"WORKFLOWS_AT_ONCE" envDefault:"4" about:"that this process works on at the same time; 0: none, others do"`
+	WorkflowsPerOwner     int     `env:"WORKFLOWS_PER_OWNER" envDefault:"100" about:"that one caller may have that have not ended; who starts more gets 429"`
 	WorkflowLease         seconds `env:"WORKFLOW_LEASE" envDefault:"30" about:"a process that shows no sign of life for so long loses its workflows to others"`
 	WorkflowDays          int     `env:"WORKFLOW_RETENTION_DAYS" envDefault:"90" about:"for how long workflows that have ended are kept; 0: for ever"`
 	WorkflowIterations    int     `env:"WORKFLOW_ITERATIONS" envDefault:"10" about:"rounds of an agent, of plans or of drafts, where a request names no limit"`

@@ -25,6 +25,7 @@ as tools, personas as prompts. It ends when standard input does. Logs go to stan
 With GAIA_URL and GAIA_API_KEY it hands everything on to the Gaia that runs there, as the owner of that key. Without GAIA_URL it works by
 itself, as the operator, on the database that DATABASE_URL or GAIA_DATA_DIR names. A server, and more clients like this one, may work on the
 same data folder at the same time; events of what is done here are sent by the server, at once when one runs or else when it is started.
+It works on the workflows that are started in it and on no others. What it leaves unfinished goes on when a server runs.
 
 A client that starts it itself, such as a desktop application, wants an entry like this in its file of servers:
 
@@ -76,7 +77,7 @@ func serveMCP(ctx context.Context, c config, in io.ReadCloser, out, info io.Writ
 	if err != nil {
 		return err
 	}
-	where := folders{data: dataDir}
+	where := folders{data: dataDir, visitor: true}
 	if c.NATSURL == "" {
 		// The bus in the data folder is the server's, which alone sends what waits in the database. This process has one for itself.
 		if where.bus, err = os.MkdirTemp("", "gaia-mcp-*"); err != nil {

@@ -72,6 +72,8 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 type folders struct {
 	data string
 	bus  string // of a bus that this process has for itself, beside a server that has the one in the data folder; empty: it has that one
+
+	visitor bool // its client ends this process at will, and tools and agents are its own: it leaves the workflows of others alone
 }
 
 // wire builds the system that has a data folder for itself. What it opened before a failure is closed again.
@@ -136,7 +138,7 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 		return nil, err
 	}
 	flows, err := sys.startWorkflows(c, workflowParts{
-		store: db.workflows, queue: bus, chat: chat, personas: personas, keys: keys, relay: relay,
+		store: db.workflows, queue: bus, chat: chat, personas: personas, keys: keys, relay: relay, onlyOwn: where.visitor,
 	}, log)
 	if err != nil {
 		return nil, err

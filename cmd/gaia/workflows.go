@@ -28,6 +28,7 @@ func loadAgents(dir string) ([]domain.Agent, error) {
 func (c *config) workflowConfig() app.WorkflowConfig {
 	return app.WorkflowConfig{
 		AtOnce: c.WorkflowsAtOnce, Lease: c.WorkflowLease.duration(), Poll: min(c.WorkflowLease.duration(), 5*time.Second),
+		PerOwner: c.WorkflowsPerOwner,
 		Bounds: domain.WorkflowBounds{
 			Default: domain.WorkflowLimits{
 				Iterations: c.WorkflowIterations, Tokens: c.WorkflowTokens, Cost: domain.FromDollars(c.WorkflowCost), Duration: c.WorkflowDuration.duration(),
@@ -45,6 +46,8 @@ func (c *config) checkWorkflows() error {
 	switch least := (domain.WorkflowLimits{Iterations: 1, Tokens: 1, Cost: 1, Duration: time.Second}); {
 	case c.WorkflowLease.duration() < 300*time.Millisecond:
 		return errors.New("WORKFLOW_LEASE: is below 0.3")
+	case c.WorkflowsPerOwner < 1:
+		return errors.New("WORKFLOWS_PER_OWNER: is below 1")
 	case !limits.Default.Within(limits.Max):
 		return errors.New("a WORKFLOW_ limit is above the WORKFLOW_MAX_ one that goes with it")
 	case !least.Within(limits.Default):
@@ -66,6 +69,7 @@ type workflowParts struct {
 	personas *app.Personas
 	keys     *app.APIKeys
 	relay    *app.Relay
+	onlyOwn  bool // of this process
 }
 
 // startWorkflows works on workflows in the background. It stops before the chats, the tools and the database.
@@ -74,12 +78,14 @@ func (s *system) startWorkflows(c config, p workflowParts, log *slog.Logger) (*a
 	if err != nil {
 		return nil, err
 	}
+	tuned := c.workflowConfig()
+	tuned.OnlyOwn = p.onlyOwn
 	deps := app.WorkflowDeps{
 		Store: p.store, Queue: p.queue, Chat: p.chat, Personas: p.personas, Agents: agents, Works: p.keys.StillWorks, Stored: p.relay.Wake,
 		Troubled: func(id string, err error) {
 			log.Error("a workflow could not go on; it is tried again", "workflow", id, "error", err.Error())
 		},
-		Now: time.Now, NewID: newID, Config: c.workflowConfig(),
+		Now: time.Now, NewID: newID, Config: tuned,
 	}
 	if s.tools != nil {
 		deps.Tools = s.tools
