@@ -148,11 +148,6 @@ func (w *Workflows) Offered() []domain.Agent { return slices.Clone(w.Agents) }
 // Start stores a workflow, which begins as soon as a process has room for it. Requests of one caller with the same key, unless it is empty,
 // start one workflow together.
 func (w *Workflows) Start(ctx context.Context, who domain.Principal, draft domain.WorkflowDraft, key string) (domain.Workflow, error) {
-	for _, name := range draft.Agents {
-		if !slices.ContainsFunc(w.Agents, func(a domain.Agent) bool { return a.Name == name }) {
-			return domain.Workflow{}, domain.NewError(domain.NotFound, "There is no such agent")
-		}
-	}
 	checked, err := draft.Check(w.Agents, w.Config.Bounds)
 	if err != nil {
 		return domain.Workflow{}, err

@@ -686,7 +686,7 @@ func TestMCPWorkflows(t *testing.T) {
 	}
 	r, err = me.CallTool(t.Context(), &mcp.CallToolParams{Name: "start_workflow", Arguments: map[string]any{"kind": "agent", "task": "x", "agents": []string{"nobody"}}})
 	if err != nil || !r.IsError || !strings.Contains(textOf(r), "There is no agent called") {
-		t.Errorf("a workflow of nobody: %v, %v", r, err)
+		t.Errorf("a workflow of nobody: %q, %v", textOf(r), err)
 	}
 	r, err = me.CallTool(t.Context(), &mcp.CallToolParams{Name: "cancel_workflow", Arguments: map[string]any{"workflow_id": id}})
 	if err != nil || !r.IsError {
