@@ -129,6 +129,16 @@ func (c *Chat) ChooseModel(req domain.ModelRequest) (domain.Choice, error) {
 	return selection.Choice, err
 }
 
+// Window returns how many tokens the model has room for that would answer a request; 0 when nobody knows.
+func (c *Chat) Window(req domain.ModelRequest) int {
+	choice, err := c.ChooseModel(req)
+	if err != nil {
+		return 0
+	}
+	model, _ := c.Selector.Catalogue.Model(choice.Model)
+	return model.ContextWindow
+}
+
 // Status tells how many messages of user and assistant the caller's default conversation has.
 func (c *Chat) Status(ctx context.Context, who domain.Principal) (int, error) {
 	return c.Conversations.Count(ctx, who.OwnerID(), "")

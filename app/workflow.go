@@ -80,6 +80,8 @@ type WorkflowChat interface {
 	Complete(ctx context.Context, who domain.Principal, req ChatRequest) (ChatInfo, ChatResult, error)
 	// ChooseModel returns who would answer a request for a model, or why nobody would.
 	ChooseModel(req domain.ModelRequest) (domain.Choice, error)
+	// Window is how many tokens the model has room for that would answer; 0 when nobody knows.
+	Window(req domain.ModelRequest) int
 }
 
 // WorkflowTools is what workflows need of Tools.

@@ -102,6 +102,9 @@ func (r *workflowRun) complete(ctx context.Context, req ChatRequest) (ChatResult
 		case domain.CodeQuota, domain.CodeCredentials:
 			return result, err
 		}
+		if domain.IsStoreAway(err) { // it may be the answer that could not be kept, and each one is paid for
+			return result, err
+		}
 		if !pause(ctx, min(max(retryAfterOf(err), backoffAround(modelPause<<try)), maxModelPause)) {
 			return result, err
 		}
@@ -166,9 +169,22 @@ func (r *workflowRun) converse(ctx context.Context, key string, agent domain.Age
 		if err != nil {
 			return "", nil, err
 		}
+		r.cut(results, messages, tools, agent)
 		messages = append(messages, results...)
 	}
 	return "", nil, r.halt(workflowFailed("The agent %s has not come to an end within %d rounds", agent.Name, r.about.Limits.Iterations))
+}
+
+// cut cuts the results of a round to what the agent's model has room for, within what the workflow may use. It comes to the same each time.
+func (r *workflowRun) cut(results, before []domain.PromptMessage, tools []domain.Tool, agent domain.Agent) {
+	window := r.about.Limits.Tokens
+	if n := r.workflows.Chat.Window(domain.ModelRequest{Model: cmp.Or(agent.Model, r.about.Model)}); n > 0 {
+		window = min(window, n)
+	}
+	room := domain.RoomForResult(domain.Prompt{Messages: before, Tools: tools}, window, len(results))
+	for i := range results {
+		results[i].Content = domain.CutResult(domain.ToolResult{Text: results[i].Content}, room)
+	}
 }
 
 // maxOffered is how many bytes of tools the journal keeps for an agent at most.

@@ -263,3 +263,64 @@ func TestVisitorsLeaveOthersWorkflowsAlone(t *testing.T) {
 		t.Errorf("the workflow of another process is %s", flow.Status)
 	}
 }
+
+func TestModelsGetWhatTheyHaveRoomForOfResults(t *testing.T) {
+	t.Parallel()
+	b := newFlows(t, callOnce(toolCall("box__put", `{}`)))
+	b.tools.do = func(context.Context, domain.ToolInvocation) (domain.ToolResult, error) {
+		return domain.ToolResult{Text: strings.Repeat("word ", 100_000)}, nil
+	}
+	flow, steps := b.play(t, aloneDraft)
+	wantFlow(t, flow, domain.WorkflowCompleted, "It was cut here")
+	asked := b.chat.requests()
+	if got := domain.EstimateUsage(asked[len(asked)-1].Messages, domain.Answer{}).Input; got > 8000 || got < 4000 {
+		t.Errorf("the prompt has about %d tokens, in a window of 8000", got)
+	}
+	if len(steps[1].Output) < 100_000 {
+		t.Errorf("clients see %d bytes of the result", len(steps[1].Output))
+	}
+}
+
+func TestStepsThatNeverEndAreNotBegunForEver(t *testing.T) {
+	t.Parallel()
+	later := time.Duration(0)
+	b := newFlows(t, func(context.Context, app.ChatRequest) (domain.Answer, error) { panic("planned") }, func(d *app.WorkflowDeps) {
+		d.Now = func() time.Time { return time.Now().Add(later) }
+		d.Troubled = func(string, error) {}
+	})
+	draft := aloneDraft
+	draft.Limits.Duration = time.Hour
+	flow, _ := b.play(t, draft)
+	for range 7 {
+		later += time.Minute
+		b.WorkOn(t.Context(), t.Context(), flow.ID)
+	}
+	flow, _ = b.look(t, flow.ID)
+	wantFlow(t, flow, domain.WorkflowFailed, "begun 5 times")
+	if n := len(b.chat.requests()); n != 5 {
+		t.Errorf("a model was asked %d times", n)
+	}
+	events, _, err := b.store.Events(t.Context(), "ada", flow.ID, 0, 100)
+	if err != nil || len(events) != 4 { // the workflow's and the step's
+		t.Errorf("%d events, %v: %+v", len(events), err, events)
+	}
+}
+
+func TestWorkflowsWaitForTheDatabase(t *testing.T) {
+	t.Parallel()
+	away, later := true, time.Duration(0)
+	b := newFlows(t, func(context.Context, app.ChatRequest) (domain.Answer, error) {
+		if away {
+			return domain.Answer{}, domain.StoreAway("The database is not available", errors.New("failover"))
+		}
+		return text("done")
+	}, func(d *app.WorkflowDeps) { d.Now = func() time.Time { return time.Now().Add(later) } })
+	flow, _ := b.play(t, aloneDraft)
+	if n := len(b.chat.requests()); n != 1 || flow.Status.Ended() {
+		t.Errorf("the workflow is %s, after %d answers", flow.Status, n)
+	}
+	away, later = false, time.Minute
+	b.WorkOn(t.Context(), t.Context(), flow.ID)
+	flow, _ = b.look(t, flow.ID)
+	wantFlow(t, flow, domain.WorkflowCompleted, "done")
+}

@@ -18,6 +18,7 @@ const maxWorkflowSteps = 2000
 // How steps and writes that fail are repeated.
 const (
 	credentialsFor = 10 * time.Second      // how long credentials that work are not looked at again
+	maxBegun       = 5                     // how often a step is begun that does not come to an end
 	unknownTries   = 3                     // of a repeatable tool call whose outcome is unknown
 	commitPause    = 20 * time.Millisecond // before the first repetition of a write; doubled for each one after it
 	lookPause      = time.Second           // between two looks at the claim because of signals
@@ -211,10 +212,12 @@ func (r *workflowRun) step(ctx context.Context, p stepPlan, result any, do func(
 	step := kept
 	if !known {
 		step = r.about.NewStep(p.key, p.kind, p.name, p.agent, p.input, r.workflows.Now())
-		step.Result = mustJSON(openStep{p.repeatable, p.server, p.tool, p.hidden, p.offered})
+		step.Result = mustJSON(openStep{p.repeatable, p.server, p.tool, p.hidden, p.offered, 1})
 		if err := r.commit(step); err != nil {
 			return r.halt(err)
 		}
+	} else if err := r.countBegin(kept); err != nil {
+		return err
 	}
 	outcome, err := r.attempt(ctx, p, func(ctx context.Context, again bool) (stepOutcome, error) { return do(ctx, known || again) })
 	if err != nil {
@@ -231,6 +234,28 @@ type openStep struct {
 	Hidden     bool   `json:"hidden,omitempty"` // nobody but the model may see its result
 
 	Offered []domain.ToolSpec `json:"offered,omitempty"` // to the model, see converse
+	Begun   int               `json:"begun,omitempty"`   // how often
+}
+
+// countBegin notes that a step is begun once more. One that never comes to an end may be to blame for what becomes of those who do it.
+func (r *workflowRun) countBegin(s domain.WorkflowStep) error {
+	open := begun(s)
+	switch {
+	case open.Begun < maxBegun:
+	case s.Kind == domain.StepTool:
+		return r.unknown(s)
+	default:
+		return r.stepFailed(s, workflowFailed("Step %s was begun %d times and has not come to an end", s.Key, open.Begun))
+	}
+	open.Begun++
+	s.Result = mustJSON(open)
+	r.mu.Lock()
+	err := r.write(domain.WorkflowChange{Workflow: r.flow, Runner: r.runner, Steps: []domain.WorkflowStep{s}})
+	r.mu.Unlock()
+	if err != nil {
+		return r.halt(err)
+	}
+	return nil
 }
 
 // begun reads what was written when a step began. What can't be read is not repeated.
@@ -353,6 +378,8 @@ func (r *workflowRun) stepFailed(s domain.WorkflowStep, err error) error {
 	case r.workflows.Now().Sub(r.began) >= r.about.Limits.Duration:
 		errors.As(errWorkflowTime, &end)
 	case errors.As(err, &end):
+	case domain.IsStoreAway(err): // it was not the step that failed: it is done again when the claim has run out
+		return r.halt(err)
 	case errors.As(err, &known) && known.Kind != domain.Internal:
 		end = &workflowEnd{domain.WorkflowFailed, known.Message}
 	default:

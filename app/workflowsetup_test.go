@@ -99,6 +99,8 @@ func (c *scriptedChat) ChooseModel(req domain.ModelRequest) (domain.Choice, erro
 	return domain.Choice{Provider: "scripted", Model: req.Model}, nil
 }
 
+func (c *scriptedChat) Window(domain.ModelRequest) int { return 8000 }
+
 func (c *scriptedChat) requests() []app.ChatRequest {
 	c.mu.Lock()
 	defer c.mu.Unlock()

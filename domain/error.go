@@ -98,6 +98,20 @@ func MissingPart(message string, cause error) *Error {
 	return &Error{Kind: Unavailable, Message: message, Cause: cause}
 }
 
+// StoreAway is MissingPart for the database: nobody else has failed, and what was asked for is worth another try.
+func StoreAway(message string, cause error) *Error { return MissingPart(message, &storeAway{cause}) }
+
+type storeAway struct{ cause error }
+
+func (e *storeAway) Error() string { return e.cause.Error() }
+func (e *storeAway) Unwrap() error { return e.cause }
+
+// IsStoreAway reports whether an error comes from StoreAway.
+func IsStoreAway(err error) bool {
+	var away *storeAway
+	return errors.As(err, &away)
+}
+
 // KindOf classifies any error: wrapped domain errors by their kind, cancellation as Canceled, everything else as Internal.
 func KindOf(err error) Kind {
 	var e *Error

@@ -46,11 +46,11 @@ func translate(ctx context.Context, op string, err error) error {
 	case errors.As(err, &known):
 		return err
 	case errors.As(err, &unreachable), errors.Is(err, context.DeadlineExceeded):
-		return domain.MissingPart(away, fmt.Errorf("postgres %s: %w", op, err))
+		return domain.StoreAway(away, fmt.Errorf("postgres %s: %w", op, err))
 	case errors.As(err, &refused):
 		return fromServer(op, refused, err)
 	case errors.As(err, &lost):
-		return domain.MissingPart(away, fmt.Errorf("postgres %s: %w", op, err))
+		return domain.StoreAway(away, fmt.Errorf("postgres %s: %w", op, err))
 	case errors.Is(err, pgx.ErrNoRows):
 		return &domain.Error{Kind: domain.NotFound, Message: "Not found", Cause: fmt.Errorf("postgres %s: %w", op, err)}
 	default:
@@ -77,7 +77,7 @@ func fromServer(op string, pg *pgconn.PgError, err error) error {
 	case isUnmigrated(pg.Code):
 		return domain.MissingPart(unmigrated, cause)
 	case isOutage(pg.Code):
-		return domain.MissingPart(away, cause)
+		return domain.StoreAway(away, cause)
 	default:
 		return cause
 	}

@@ -29,7 +29,7 @@ func translate(ctx context.Context, op string, err error) error {
 	case errors.As(err, &known):
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
-		return domain.MissingPart(away, fmt.Errorf("sqlite %s: %w", op, err))
+		return domain.StoreAway(away, fmt.Errorf("sqlite %s: %w", op, err))
 	case errors.As(err, &failed):
 		return fromFile(op, failed.Code(), err)
 	case errors.Is(err, sql.ErrNoRows):
@@ -54,7 +54,7 @@ func fromFile(op string, code int, err error) error {
 		lib.SQLITE_FULL, lib.SQLITE_READONLY, lib.SQLITE_IOERR, lib.SQLITE_CANTOPEN, lib.SQLITE_PERM, // the disk
 		lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB, lib.SQLITE_NOMEM,
 		lib.SQLITE_INTERRUPT: // our own deadline: a caller who left was told so before
-		return domain.MissingPart(away, cause)
+		return domain.StoreAway(away, cause)
 	case lib.SQLITE_TOOBIG:
 		return &domain.Error{Kind: domain.BadRequest, Message: "The input is too large to be stored", Cause: cause}
 	}

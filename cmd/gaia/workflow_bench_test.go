@@ -35,6 +35,8 @@ func (c promptChat) Complete(_ context.Context, _ domain.Principal, req app.Chat
 
 func (promptChat) ChooseModel(domain.ModelRequest) (c domain.Choice, err error) { return c, nil }
 
+func (promptChat) Window(domain.ModelRequest) int { return 0 }
+
 type promptTools struct{}
 
 func (promptTools) Matching(domain.Principal, []string) []domain.ToolSpec {
