@@ -30,21 +30,31 @@ const maxCalls = 32
 
 // scriptedRound is what the last script among the messages says about the answer to them; nil when there is none, or it is over.
 func scriptedRound(messages []domain.PromptMessage) *round {
-	answers := 0
+	var answers []domain.PromptMessage // to the script, the last one first
 	for i := len(messages) - 1; i >= 0; i-- {
 		switch messages[i].Role {
 		case domain.RoleAssistant:
-			answers++
+			answers = append(answers, messages[i])
 		case domain.RoleUser:
 			if rounds := parseScript(textOf(messages[i])); rounds != nil {
-				if answers >= len(rounds) {
-					return nil
-				}
-				return &rounds[answers]
+				return next(rounds, answers)
 			}
 		}
 	}
 	return nil
+}
+
+// next is the round after those that were answered. A history tells of all calls and their results in one answer: then the script is over.
+func next(rounds []round, answers []domain.PromptMessage) *round {
+	if len(answers) >= len(rounds) {
+		return nil
+	}
+	for i := range answers {
+		if len(rounds[i].calls) > 0 && len(answers[len(answers)-1-i].ToolCalls) == 0 {
+			return nil
+		}
+	}
+	return &rounds[len(answers)]
 }
 
 // parseScript returns nil for a text without a script.

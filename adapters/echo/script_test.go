@@ -87,3 +87,12 @@ func TestANewMessageEndsNoScript(t *testing.T) {
 		t.Errorf("got %q", a.Content)
 	}
 }
+
+// TestAHistoryEndsTheScript: of rounds with calls, a stored conversation keeps one answer, after which the script must not go on.
+func TestAHistoryEndsTheScript(t *testing.T) {
+	t.Parallel()
+	messages := []domain.PromptMessage{user("/call clock {}\n/then\n/say It is late."), assistant("It is late."), user("Hello")}
+	if a, _ := ask(t, domain.Prompt{Messages: messages, Tools: []domain.Tool{toolNamed("clock")}}); !strings.Contains(a.Content, `You said: "Hello".`) {
+		t.Errorf("got %q", a.Content)
+	}
+}
