@@ -102,7 +102,7 @@ func (r *workflowRun) keepClaim() {
 	for r.nap(every) {
 		now := w.Now()
 		ctx, cancel := context.WithTimeout(r.ctx, min(every, w.Config.SaveTimeout))
-		err := w.Store.Renew(ctx, r.flow.ID, r.runner, now.Add(w.Config.Lease))
+		err := w.Store.Renew(ctx, r.about.ID, r.runner, now.Add(w.Config.Lease)) // flow is the writers'
 		cancel()
 		switch {
 		case err == nil:

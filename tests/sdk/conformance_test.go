@@ -20,9 +20,16 @@ import (
 func TestMCPConformance(t *testing.T) {
 	t.Parallel()
 	install(t)
-	var target *url.URL
+	front := httptest.NewUnstartedServer(nil)
+	t.Cleanup(front.Close)
+	address := "http://" + front.Listener.Addr().String()
+	server := gaiatest.Start(t, gaiatest.Settings{"ALLOWED_ORIGINS": address})
+	target, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
 	// The checks send no credentials. What stands before the server here adds them and nothing else.
-	front := httptest.NewServer(&httputil.ReverseProxy{
+	front.Config.Handler = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host
@@ -30,16 +37,11 @@ func TestMCPConformance(t *testing.T) {
 		},
 		FlushInterval: -1,
 		Transport:     &http.Transport{},
-	})
-	t.Cleanup(front.Close)
-	server := gaiatest.Start(t, gaiatest.Settings{"ALLOWED_ORIGINS": front.URL})
-	var err error
-	if target, err = url.Parse(server.URL()); err != nil {
-		t.Fatal(err)
 	}
+	front.Start()
 	ctx, cancel := context.WithTimeout(t.Context(), runTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "npx", "--no-install", "conformance", "server", "--url", front.URL+"/mcp", "--suite", "all",
+	cmd := exec.CommandContext(ctx, "npx", "--no-install", "conformance", "server", "--url", address+"/mcp", "--suite", "all",
 		"--expected-failures", "conformance.yml", "--output-dir", t.TempDir())
 	cmd.WaitDelay = time.Second
 	cmd.Env = append(os.Environ(), "NO_PROXY=127.0.0.1")
