@@ -63,14 +63,12 @@ func TestLargeFilesTakeSlots(t *testing.T) {
 
 func TestFilesAreReadAsFarAsTheyAreOfUse(t *testing.T) {
 	t.Parallel()
-	sizes := sizedFile(1 << 20)
-	files := app.NewFiles(app.FilesDeps{Filesystem: &sizes, MaxRead: 100 << 20, Large: app.NewSlots(1)})
 	for _, c := range []struct{ size, most, asked int64 }{
 		{1 << 20, 1 << 20, 1 << 20}, {1<<20 + 1, 1 << 20, 0}, {100 << 20, 200 << 20, 100 << 20}, {10, 5, 0}, {10, 20, 10},
 	} {
-		sizes = sizedFile(c.size)
+		size := sizedFile(c.size)
+		files := app.NewFiles(app.FilesDeps{Filesystem: &size, MaxRead: 100 << 20, Large: app.NewSlots(1)})
 		ctx, done := context.WithCancel(t.Context())
-		files.Large = app.NewSlots(1)
 		f, err := files.ReadUpTo(ctx, domain.Principal{UserID: "u"}, "f", c.most)
 		done()
 		if c.asked == 0 && domain.KindOf(err) != domain.TooLarge || c.asked > 0 && (err != nil || f.Path != fmt.Sprint(c.asked)) {
