@@ -26,7 +26,7 @@ const (
 	adasChat     = "c0000000-0000-4000-8000-000000000001"
 	legacyMu     = "b0000000-0000-4000-8000-000000000001"
 	legacySage   = "b0000000-0000-4000-8000-000000000002"
-	gaiaBaseline = 5 // migrations
+	gaiaBaseline = 6 // migrations
 )
 
 func TestMigrateTakesOverTheOldPlatform(t *testing.T) {
@@ -59,12 +59,21 @@ func TestMigrateOldPlatformDownAndUpLosesNothing(t *testing.T) {
 	for _, table := range []string{
 		"usage_ledger", "outbox", "budgets", "budget_reservations", "kept_answers", "marks",
 		"accounts", "account_sessions", "refresh_tokens", "audit_log", "workflows", "workflow_steps", "workflow_events",
+		"file_leases", "generations", "generation_tasks", "generation_events",
 	} {
 		delete(before, table) // the old platform has no place for these
 	}
 	for _, key := range before["api_keys"] { // Gaia's own columns
 		delete(key, "prefix")
 		delete(key, "tools")
+	}
+	for _, asset := range before["assets"] {
+		for _, column := range []string{
+			"owner", "public", "source", "source_name", "file_key", "preview_key", "content_type", "file_size", "sha256", "cost",
+			"response_time_ms", "generation_id",
+		} {
+			delete(asset, column)
+		}
 	}
 	for range gaiaBaseline + 1 { // one more than there are: nothing is left to do then
 		if err := postgres.MigrateDown(t.Context(), url); err != nil {

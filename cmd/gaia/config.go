@@ -183,23 +183,46 @@ type config struct {
 	WorkflowMaxCost       float64 `env:"WORKFLOW_MAX_COST_USD" envDefault:"50"`
 	WorkflowMaxDuration   seconds `env:"WORKFLOW_MAX_DURATION" envDefault:"21600"`
 
-	FreesoundKey      string  `env:"FREESOUND_API_KEY" secret:"true" section:"Assets"`
-	MeshyKey          string  `env:"MESHY_API_KEY" secret:"true"`
-	MeshyTestMode     bool    `env:"MESHY_TEST_MODE" envDefault:"false"`
-	MeshySecret       string  `env:"MESHY_WEBHOOK_SECRET" secret:"true"`
-	MidjourneyKey     string  `env:"MIDJOURNEY_API_KEY" secret:"true"`
-	MidjourneySecret  string  `env:"MIDJOURNEY_WEBHOOK_SECRET" secret:"true"`
-	MubertKey         string  `env:"MUBERT_API_KEY" secret:"true"`
-	MubertSecret      string  `env:"MUBERT_WEBHOOK_SECRET" secret:"true"`
-	StabilityKey      string  `env:"STABILITY_API_KEY" secret:"true"`
-	AssetBucket       string  `env:"ASSET_STORAGE_BUCKET" envDefault:"assets"`
+	AssetStorageURL   string  `env:"ASSET_STORAGE_URL" secret:"true" section:"Assets" about:"where files are kept: empty, a folder below GAIA_DATA_DIR; file:///path; or s3://access_key:secret_key@host:port/bucket?region=…&insecure=true, for S3 and everything that speaks it"`
+	AssetBucket       string  `env:"ASSET_STORAGE_BUCKET" envDefault:"assets" about:"used where ASSET_STORAGE_URL names none"`
+	AssetLinks        string  `env:"ASSET_LINKS" envDefault:"proxied" about:"download links lead to Gaia (proxied), or to the storage itself where it can (direct)"`
+	AssetLinkTTL      seconds `env:"ASSET_LINK_TTL" envDefault:"3600" about:"how long download links work"`
+	AssetLinkSecret   string  `env:"ASSET_LINK_SECRET" secret:"true" about:"what download links are signed with, the same in every replica; empty: made from API_KEY"`
+	PublicURL         string  `env:"PUBLIC_URL" about:"what clients call this server, for links in answers and news of generators; empty: as the request says"`
 	MaxAssetMB        int     `env:"MAX_ASSET_FILE_SIZE_MB" envDefault:"100"`
 	MaxPreviewMB      int     `env:"MAX_PREVIEW_IMAGE_SIZE_MB" envDefault:"10"`
-	MaxAssetCost      float64 `env:"MAX_GENERATION_COST_PER_ASSET" envDefault:"0.5"`
-	MaxGenerations    int     `env:"MAX_CONCURRENT_GENERATIONS" envDefault:"5"`
 	SearchLimit       int     `env:"ASSET_SEARCH_LIMIT_DEFAULT" envDefault:"20"`
 	SearchLimitMax    int     `env:"ASSET_SEARCH_LIMIT_MAX" envDefault:"100"`
+	EmbeddingModel    string  `env:"EMBEDDING_MODEL" about:"finds assets by meaning, too: a model of the OpenAI embeddings API; on PostgreSQL with the vector extension"`
+	EmbeddingURL      string  `env:"EMBEDDING_BASE_URL" envDefault:"https://api.openai.com/v1"`
+	EmbeddingKey      string  `env:"EMBEDDING_API_KEY" secret:"true" about:"empty: OPENAI_API_KEY"`
 	SearchThreshold   float64 `env:"SEMANTIC_SEARCH_SIMILARITY_THRESHOLD" envDefault:"0.7"`
+	MaxAssetCost      float64 `env:"MAX_GENERATION_COST_PER_ASSET" envDefault:"0.5" about:"in US dollars; a request may allow less, not more"`
+	MaxGenerations    int     `env:"MAX_CONCURRENT_GENERATIONS" envDefault:"5" about:"in this process"`
+	GenerationWait    seconds `env:"ASSET_MAX_WAIT" envDefault:"60" about:"the longest that an answer is held back for an asset"`
+	GenerationTime    seconds `env:"ASSET_GENERATION_TIMEOUT" envDefault:"900" about:"after which nothing more is tried to make an asset"`
+	GenerationLease   seconds `env:"ASSET_GENERATION_LEASE" envDefault:"15" about:"how long the work of a process that has died waits for another"`
+	GenerationKept    seconds `env:"ASSET_GENERATION_RETENTION" envDefault:"2592000" about:"how long the record of work that has ended is kept; assets stay"`
+	GenerationsPublic bool    `env:"ASSET_GENERATED_PUBLIC" envDefault:"false" about:"everybody finds what was made for one caller"`
+	GeneratorsFile    string  `env:"GENERATORS_FILE" about:"which generator makes what, instead of the built-in table"`
+	PricesFile        string  `env:"PRICES_FILE" about:"the price table, instead of the built-in one"`
+	Procedural        string  `env:"PROCEDURAL_ASSETS" envDefault:"auto" about:"the built-in generator: auto (outside production), on or off"`
+	OpenAIImageModel  string  `env:"OPENAI_IMAGE_MODEL" about:"empty: the one of the table of generators; uses OPENAI_API_KEY"`
+	StabilityKey      string  `env:"STABILITY_API_KEY" secret:"true"`
+	StabilityURL      string  `env:"STABILITY_BASE_URL" envDefault:"https://api.stability.ai"`
+	MeshyKey          string  `env:"MESHY_API_KEY" secret:"true"`
+	MeshyURL          string  `env:"MESHY_BASE_URL" envDefault:"https://api.meshy.ai"`
+	MeshyTestMode     bool    `env:"MESHY_TEST_MODE" envDefault:"false" about:"uses Meshy's public test key, which costs nothing and always makes the same model"`
+	MeshySecret       string  `env:"MESHY_WEBHOOK_SECRET" secret:"true" about:"of the address /webhooks/meshy?token=…; empty: that address is closed, and Meshy is polled"`
+	MubertCustomer    string  `env:"MUBERT_CUSTOMER_ID"`
+	MubertKey         string  `env:"MUBERT_API_KEY" secret:"true" about:"the access token of MUBERT_CUSTOMER_ID"`
+	MubertURL         string  `env:"MUBERT_BASE_URL" envDefault:"https://music-api.mubert.com"`
+	MubertSecret      string  `env:"MUBERT_WEBHOOK_SECRET" secret:"true"`
+	FreesoundKey      string  `env:"FREESOUND_API_KEY" secret:"true"`
+	FreesoundURL      string  `env:"FREESOUND_BASE_URL" envDefault:"https://freesound.org"`
+	MidjourneyURL     string  `env:"MIDJOURNEY_BASE_URL" about:"of a midjourney-proxy; there is no official API"`
+	MidjourneyKey     string  `env:"MIDJOURNEY_API_KEY" secret:"true" about:"its mj-api-secret"`
+	MidjourneySecret  string  `env:"MIDJOURNEY_WEBHOOK_SECRET" secret:"true"`
 	GCSBucket         string  `env:"GCS_BUCKET_NAME"`
 	GCSProject        string  `env:"GCS_PROJECT_ID"`
 	GCSCredentials    string  `env:"GCS_STORAGE_CREDENTIALS" secret:"true"`

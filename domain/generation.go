@@ -1,0 +1,151 @@
+package domain
+
+import (
+	"slices"
+	"time"
+)
+
+// AssetRequest is what a caller wants. Zero values mean that the caller does not mind.
+type AssetRequest struct {
+	Category      AssetCategory
+	Style         string
+	Description   string
+	Platform      string
+	Quality       AssetQuality // never empty
+	MaxPolygons   int
+	MaxBytes      int64
+	Format        string // in lower case, without a dot
+	SessionID     string
+	Seed          *int64
+	AllowDatabase bool // an asset of the catalogue as it is
+	AllowAdapted  bool // one of the catalogue, adapted
+	AllowMade     bool // a new one
+	MaxCost       Money
+	MaxWait       time.Duration // how long the answer may be held back
+}
+
+// GenerationStatus is the state of the work on an asset.
+type GenerationStatus string
+
+// The states.
+const (
+	GenerationPending    GenerationStatus = "pending"
+	GenerationProcessing GenerationStatus = "processing"
+	GenerationCompleted  GenerationStatus = "completed"
+	GenerationFailed     GenerationStatus = "failed"
+	GenerationCancelled  GenerationStatus = "cancelled"
+)
+
+// Ended reports whether nothing more will happen.
+func (s GenerationStatus) Ended() bool { return s != GenerationPending && s != GenerationProcessing }
+
+// Generation is the work on one request for an asset. When it completes there is an asset: one with the same ID that was made, or one of
+// the catalogue that was found. It belongs to one owner.
+type Generation struct {
+	ID            string // UUID of version 7; of the asset too when one is made
+	Principal     Principal
+	Status        GenerationStatus
+	Request       AssetRequest
+	Generators    []string // that may be asked, in this order
+	Attempts      []GenerationAttempt
+	Version       int         // from 1, one more with each change; the store counts
+	Progress      int         // percent
+	Message       string      // what goes on, for people
+	Error         string      // why it failed; safe for clients
+	ErrorCode     string      // one stable word: a code or a kind of Error
+	BaseID        string      // asset that is adapted; empty: a new one is made
+	AssetID       string      // the result
+	Source        AssetSource // of the result
+	Cost          Money       // charged
+	Reserved      Money       // the most that it can cost
+	ReservationID string      // of the budget; empty: the caller has none
+	HTTPRequestID string
+	Key           string    // Idempotency-Key; may be empty
+	Fingerprint   string    // of the request, where Key is set
+	Deadline      time.Time // no generator is asked after this
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+	CompletedAt   time.Time // zero until it has ended
+}
+
+// GenerationAttemptStatus says how far a call of a generator is.
+type GenerationAttemptStatus string
+
+// The states of an attempt.
+const (
+	AttemptBegun   GenerationAttemptStatus = "begun"   // written before the generator is called: it may have been, or not
+	AttemptRunning GenerationAttemptStatus = "running" // the generator has accepted it, TaskID says as what
+	AttemptDone    GenerationAttemptStatus = "done"
+	AttemptFailed  GenerationAttemptStatus = "failed"  // refused, or failed at the generator
+	AttemptUnknown GenerationAttemptStatus = "unknown" // nobody can tell what became of it; it is never repeated
+)
+
+// GenerationAttempt is one paid step at one generator: some take several. It is written before the generator is called.
+type GenerationAttempt struct {
+	Generator string                  `json:"generator"`
+	Stage     string                  `json:"stage"`
+	Token     string                  `json:"token"` // UUID that the generator gets, by which a task can be found again
+	Status    GenerationAttemptStatus `json:"status"`
+	TaskID    string                  `json:"task_id,omitempty"`
+	Charged   bool                    `json:"charged,omitempty"` // the generator took money, or may have
+	Cost      Money                   `json:"cost,omitempty"`    // by the price table, when charged
+	Failure   string                  `json:"failure,omitempty"` // a code or a kind of Error
+	Error     string                  `json:"error,omitempty"`   // safe for clients
+	Tries     int                     `json:"tries,omitempty"`   // how often the generator said: not now
+	StartedAt time.Time               `json:"started_at"`
+	EndedAt   time.Time               `json:"ended_at,omitzero"`
+}
+
+// GenerationEventType says what happened.
+type GenerationEventType string
+
+// The types. The first never is stored: it tells a stream where things are.
+const (
+	GenerationEventStatus    GenerationEventType = "status"
+	GenerationEventStarted   GenerationEventType = "started"
+	GenerationEventProgress  GenerationEventType = "progress"
+	GenerationEventCompleted GenerationEventType = "completed"
+	GenerationEventFailed    GenerationEventType = "failed"
+	GenerationEventCancelled GenerationEventType = "cancelled"
+)
+
+// GenerationEvent is something that happened to the work on an asset. It is kept with it for those who follow it.
+type GenerationEvent struct {
+	ID           string // UUID; of the event on the bus too
+	GenerationID string
+	Sequence     int // from 1, without gaps; the store gives it
+	Type         GenerationEventType
+	Status       GenerationStatus // of the work then
+	Progress     int
+	Message      string
+	At           time.Time
+	Details      map[string]any // never text of the request
+}
+
+// GenerationChange is everything that a store writes in one transaction.
+type GenerationChange struct {
+	Generation Generation // all but ID, Principal, Request, Key, Fingerprint, Deadline and CreatedAt is taken over
+	Runner     string     // who works on it: refused when another does; empty: nobody in particular
+	Events     []GenerationEvent
+	Asset      *Asset        // that is ready: its files' leases end with it
+	Usage      []UsageRecord // settles the reservation when the work has ended
+	Abandoned  []string      // keys of files that nobody needs: their leases end now
+}
+
+// Tasks are the tasks at outside generators that the work waits for or waited for.
+func (g Generation) Tasks() []GenerationAttempt {
+	return slices.DeleteFunc(slices.Clone(g.Attempts), func(a GenerationAttempt) bool { return a.TaskID == "" })
+}
+
+// GenerationNotFound says that the caller has no such work.
+func GenerationNotFound() *Error { return AssetNotFound() }
+
+// GenerationEnded says that nothing can be changed any more.
+func GenerationEnded() *Error {
+	return &Error{Kind: Conflict, Code: CodeEnded, Message: "The making of this asset has ended"}
+}
+
+// GenerationClaimed says that somebody else works on it, or has changed it meanwhile.
+func GenerationClaimed() *Error {
+	return NewError(Conflict, "Another process works on this asset")
+}
