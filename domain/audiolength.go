@@ -17,7 +17,7 @@ const (
 // AudioSeconds is how long a sound is to be, by the words of its description: "a loop of 45 seconds", "two minutes of rain", "1:30". It
 // is what a generator of music is asked for, and PriceQuery.Quantity of what is priced by the second: both have to agree.
 func AudioSeconds(r AssetRequest) int {
-	seconds, ok := spokenSeconds(strings.ToLower(r.Description))
+	seconds, ok := SaidSeconds(r.Description)
 	if !ok {
 		return DefaultAudioSeconds
 	}
@@ -49,7 +49,9 @@ var (
 	}
 )
 
-func spokenSeconds(text string) (float64, bool) {
+// SaidSeconds is the first length that a text names, and whether there is one.
+func SaidSeconds(text string) (seconds float64, ok bool) {
+	text = strings.ToLower(text)
 	if m := saidMinutes.FindStringSubmatch(text); m != nil {
 		return number(m[1], m[2])*60 + number(m[3], ""), true
 	}
