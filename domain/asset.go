@@ -1,6 +1,10 @@
 package domain
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // AssetCategory says what kind of thing an asset is.
 type AssetCategory string
@@ -163,6 +167,36 @@ func (f FileFacts) Attributes() map[string]any {
 // Blob is a stored file as such.
 type Blob struct {
 	Size        int64
-	ContentType string
+	ContentType string // empty where the storage keeps none
 	ModifiedAt  time.Time
 }
+
+const (
+	maxFileKey     = 512 // bytes
+	maxFileKeyPart = 200 // so that it is a name that every file system takes
+)
+
+// CheckFileKey refuses what is no key of a file in the storage.
+func CheckFileKey(key string) error {
+	if len(key) > maxFileKey {
+		return NewError(BadRequest, "The key of a file is too long")
+	}
+	for part := range strings.SplitSeq(key, "/") {
+		if part == "" || part[0] == '.' || len(part) > maxFileKeyPart || strings.ContainsFunc(part, notOfFileKeys) {
+			return NewError(BadRequest, "The key of a file has parts that are not allowed")
+		}
+	}
+	return nil
+}
+
+func notOfFileKeys(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
+}
+
+// FileTooLarge says that a file has more bytes than it may.
+func FileTooLarge(limit int64) *Error {
+	return NewError(TooLarge, "The file has more than "+strconv.FormatInt(limit, 10)+" bytes")
+}
+
+// FileNotFound says that the storage has no such file.
+func FileNotFound() *Error { return NewError(NotFound, "File not found") }

@@ -40,10 +40,12 @@ type FileLeases interface {
 }
 
 // BlobStore keeps files by their keys: relative paths with slashes, of letters, digits, '.', '-' and '_', none of whose parts begins with
-// a dot. Other keys must be refused. A storage that is away, full or forbidden must be domain.Unavailable.
+// a dot: other keys must be domain.BadRequest, see domain.CheckFileKey. Callers use no key that begins with another and a slash. A
+// storage that is away, full or forbidden must be domain.Unavailable.
 type BlobStore interface {
-	// Put writes a file, whole or not at all, and returns how many bytes it has. A reader that fails leaves nothing behind. More than
-	// limit bytes must be domain.TooLarge. A key that is there is replaced.
+	// Put writes a file, whole or not at all, and returns how many bytes it has. What was not written whole is not there, and is in
+	// nobody's way. The error of a reader that fails must come back as it is. More than limit bytes must be domain.TooLarge. A key that
+	// is there is replaced.
 	Put(ctx context.Context, key, contentType string, r io.Reader, limit int64) (int64, error)
 	// Open opens a file for reading at any place. What is not there must be domain.NotFound. ctx bounds all reading.
 	Open(ctx context.Context, key string) (io.ReadSeekCloser, domain.Blob, error)
@@ -52,7 +54,7 @@ type BlobStore interface {
 	// Link returns an absolute URL at which the storage itself serves the file without credentials until a time, as a download with this
 	// name; empty when it can't.
 	Link(ctx context.Context, key, name string, until time.Time) (string, error)
-	// List calls f with every key below a prefix, in no order, until f fails.
+	// List calls f with every key that begins with a prefix, in no order, until f fails, and returns what f said then.
 	List(ctx context.Context, prefix string, f func(key string) error) error
 }
 

@@ -151,3 +151,8 @@ func TestWorkflowStore(t *testing.T) {
 		return portstest.WorkflowSetup{A: s, B: s, Outbox: s.Outbox}
 	})
 }
+
+func TestBlobStore(t *testing.T) {
+	t.Parallel()
+	portstest.BlobStore(t, func(*testing.T) ports.BlobStore { return &memory.BlobStore{} })
+}

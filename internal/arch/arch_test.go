@@ -60,7 +60,8 @@ var rules = map[string]rule{
 	},
 
 	// Outbound: each knows its own technology and no other adapter.
-	"adapters/memory":     outbound(),
+	"adapters/memory":     {own: []string{"domain", "ports", "adapters/internal/blobsource"}, clock: true},
+	"adapters/folder":     {own: []string{"domain", "ports", "adapters/internal/blobsource"}, clock: true},
 	"adapters/echo":       outbound(),
 	"adapters/agentfiles": outbound("go.yaml.in/yaml/v3"),
 	"adapters/tiercache": {
@@ -93,6 +94,9 @@ var rules = map[string]rule{
 
 	// What the adapters of databases share.
 	"adapters/internal/history": {own: []string{"domain"}},
+
+	// What adapters of storages share.
+	"adapters/internal/blobsource": {own: []string{"domain"}},
 
 	// What adapters of providers share: one reads events, one makes calls that answer with them.
 	"adapters/internal/eventstream":  {},
