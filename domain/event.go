@@ -17,6 +17,9 @@ const (
 	SubjectWorkOffered   = "gaia.work.offered"
 	SubjectWorkSignal    = "gaia.work.signal"
 
+	SubjectGenerationOffered = "gaia.work.generation.offered"
+	SubjectGenerationSignal  = "gaia.work.generation.signal"
+
 	SubjectAuthLogin            = "gaia.auth.login"
 	SubjectAuthLogout           = "gaia.auth.logout"
 	SubjectAuthRefresh          = "gaia.auth.refresh"
@@ -32,6 +35,12 @@ const (
 	SubjectWorkflowFailed         = "gaia.workflow.failed"
 	SubjectWorkflowCancelled      = "gaia.workflow.cancelled"
 	SubjectWorkflowOutcomeUnknown = "gaia.workflow.outcome_unknown"
+
+	SubjectAssetGenerationStarted   = "gaia.asset.generation.started"
+	SubjectAssetGenerationProgress  = "gaia.asset.generation.progress"
+	SubjectAssetGenerationCompleted = "gaia.asset.generation.completed"
+	SubjectAssetGenerationFailed    = "gaia.asset.generation.failed"
+	SubjectAssetGenerationCancelled = "gaia.asset.generation.cancelled"
 
 	SubjectToolCalled   = "gaia.tool.called"
 	SubjectToolReturned = "gaia.tool.returned"
@@ -63,6 +72,9 @@ func (e Event) Data() ([]byte, error) {
 		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
 		return json.Marshal(p)
 	case WorkflowProgressEvent:
+		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
+		return json.Marshal(p)
+	case AssetGenerationEvent:
 		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
 		return json.Marshal(p)
 	case ToolCalledEvent:
@@ -114,6 +126,16 @@ type UsageRecordedEvent struct {
 	UsageSource  UsageSource `json:"usage_source"`
 	Outcome      Outcome     `json:"outcome"`
 	Timestamp    time.Time   `json:"timestamp"`
+}
+
+// AssetGenerationEvent tells about one event of the work on an asset, and has its id. It never holds text of the request.
+type AssetGenerationEvent struct {
+	AssetID   string           `json:"asset_id"` // of the work until it has another asset
+	UserID    string           `json:"user_id"`  // Principal.OwnerID
+	AssetType AssetCategory    `json:"asset_type"`
+	Status    GenerationStatus `json:"status"` // of the work then
+	Timestamp time.Time        `json:"timestamp"`
+	Details   map[string]any   `json:"details"`
 }
 
 // AuthEvent tells about one entry of the audit log, and has its id. It never holds a secret.

@@ -1,6 +1,11 @@
 package domain
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+)
 
 // Outcome says how an attempt at a provider ended.
 type Outcome string
@@ -107,4 +112,13 @@ func (r UsageRecord) Event() UsageRecordedEvent {
 		InputTokens: r.Usage.Input, OutputTokens: r.Usage.Output, CostUSD: r.Cost.Dollars(), UsageSource: r.Usage.Source, Outcome: r.Outcome,
 		Timestamp: r.At.UTC().Truncate(time.Microsecond),
 	}
+}
+
+// Recorded is the event that tells about the record where nobody gives it an id: the same record has the same one, a UUID of version 8.
+func (r UsageRecord) Recorded() Event {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", SubjectUsageRecorded, r.RequestID, r.Attempt))
+	sum[6], sum[8] = sum[6]&0x0f|0x80, sum[8]&0x3f|0x80
+	id := hex.EncodeToString(sum[:16])
+	id = id[:8] + "-" + id[8:12] + "-" + id[12:16] + "-" + id[16:20] + "-" + id[20:]
+	return Event{ID: id, Subject: SubjectUsageRecorded, Payload: r.Event()}
 }

@@ -9,10 +9,11 @@ import (
 )
 
 // GenerationStore keeps the work on assets. It belongs to one owner and must be domain.NotFound for every other. A store that is away must
-// be domain.Unavailable.
+// be domain.Unavailable. What does not fit is tidied as the Tidy methods of the domain say.
 type GenerationStore interface {
 	// Create saves pending or ended work with its first events, which go to the outbox too, in one transaction. When the owner has work
-	// with the same Key already it must return that instead, and domain.Conflict when its Fingerprint is another.
+	// with the same Key already it must return that instead, and domain.Conflict when its Fingerprint is another. The reservation of work
+	// that was not made is left as it is.
 	Create(ctx context.Context, g domain.Generation, events ...domain.GenerationEvent) (domain.Generation, error)
 	// Get returns the work.
 	Get(ctx context.Context, owner, id string) (domain.Generation, error)
@@ -21,7 +22,8 @@ type GenerationStore interface {
 	Events(ctx context.Context, owner, id string, after, limit int) ([]domain.GenerationEvent, domain.Generation, error)
 
 	// Claim gives work that has not ended to a runner until a time, unless another has it: then it must be domain.Conflict. It returns
-	// the work, processing. What has ended is domain.Conflict too, with code domain.CodeEnded. Who has the claim may claim again.
+	// the work, processing and in its next Version. What has ended is domain.Conflict too, with code domain.CodeEnded. Who has the
+	// claim may claim again.
 	Claim(ctx context.Context, id, runner string, now, until time.Time) (domain.Generation, error)
 	// Renew keeps a claim. A runner that no longer has it must get domain.Conflict, with domain.CodeEnded when the work has ended. A
 	// claim that is over and that nobody took is still there.
@@ -30,11 +32,12 @@ type GenerationStore interface {
 	Abandon(ctx context.Context, id, runner string) error
 	// Commit writes a change in one transaction, or nothing, and returns the work's next Version. It must be domain.Conflict when the
 	// stored Version is not that of the change's Generation, with domain.CodeEnded when the work has ended, and when the change has a
-	// Runner that no longer has the claim. Events go to the outbox too. An Asset is added as AssetStore.Add would, with its conditions.
-	// Usage goes to the ledger; when the work has ended, its cost, claims excepted, is added to what the owner spent on the day of
-	// CreatedAt, and the reservation ends, also without usage. When the work ends, the claim ends.
+	// Runner that no longer has the claim. Events go to the outbox too. An Asset is added as AssetStore.Add would, with its conditions;
+	// leases of Abandoned files end at UpdatedAt. Usage goes to the ledger, and one event for each new record to the outbox, which the
+	// store makes (domain.UsageRecord.Recorded). Its cost, claims excepted, is added once to what the owner has spent on the day of
+	// CreatedAt. When the work ends, its claim and its reservation end, also without usage.
 	Commit(ctx context.Context, change domain.GenerationChange) (version int, err error)
-	// ByTask returns the id of the work that waits for a task at a generator.
+	// ByTask returns the id of the work, if it has not ended, that has an attempt with a task at a generator. domain.NotFound: there is none.
 	ByTask(ctx context.Context, generator, taskID string) (string, error)
 	// Waiting returns ids of work that has not ended and that nobody has claimed at that time, the oldest first.
 	Waiting(ctx context.Context, now time.Time, limit int) ([]string, error)

@@ -124,3 +124,27 @@ func (s *BudgetStore) Settle(turn domain.Turn) {
 		}
 	}
 }
+
+// spend adds the costs of records to what is spent of the day of a time, if somebody has reserved something of it.
+func (s *BudgetStore) spend(owner string, at time.Time, usage []domain.UsageRecord) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	day := ownerDay{owner, domain.Reservation{At: at}.Day()}
+	if _, open := s.spent[day]; !open {
+		return // the ledger will be counted
+	}
+	for _, record := range usage {
+		if !record.Claimed {
+			s.spent[day] += record.Cost
+		}
+	}
+}
+
+// end ends a reservation.
+func (s *BudgetStore) end(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if key, ok := domain.ParseID(id); ok {
+		delete(s.reserved, key)
+	}
+}

@@ -1,0 +1,290 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gaia/domain"
+	"gaia/ports"
+)
+
+var (
+	_ ports.AssetStore = (*AssetStore)(nil)
+	_ ports.FileLeases = (*AssetStore)(nil)
+)
+
+// AssetStore keeps the catalogue, and the leases of files that it does not know yet. The zero value is empty and ready.
+type AssetStore struct {
+	failures
+
+	mu     sync.Mutex
+	byID   map[string]asset
+	leases map[string]fileLease
+}
+
+// asset has its facts as JSON, so that callers share nothing with the store and get the types that JSON has.
+type asset struct {
+	domain.Asset
+	metadata []byte
+}
+
+type fileLease struct {
+	until     time.Time
+	condemned bool
+}
+
+// Search implements ports.AssetStore. It knows no other forms of words, no faults of spelling and no meanings.
+func (s *AssetStore) Search(ctx context.Context, q domain.AssetQuery) (domain.AssetPage, error) {
+	if err := s.enter(ctx, "Search"); err != nil {
+		return domain.AssetPage{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	words := strings.Fields(strings.ToLower(q.Text))
+	matches := []domain.AssetMatch{}
+	for _, a := range s.byID {
+		if !a.fits(q) {
+			continue
+		}
+		shown, err := a.load()
+		if err != nil {
+			return domain.AssetPage{}, err
+		}
+		if relevance := a.relevance(words); relevance > 0 {
+			matches = append(matches, domain.AssetMatch{Asset: shown, Relevance: relevance})
+		}
+	}
+	slices.SortFunc(matches, func(a, b domain.AssetMatch) int {
+		return cmp.Or(cmp.Compare(b.Relevance, a.Relevance), b.Asset.CreatedAt.Compare(a.Asset.CreatedAt), cmp.Compare(b.Asset.ID, a.Asset.ID))
+	})
+	return domain.AssetPage{Matches: page(matches, q.Limit, q.Offset), Total: len(matches)}, nil
+}
+
+func (a asset) fits(q domain.AssetQuery) bool {
+	for _, tag := range q.StyleTags {
+		if !slices.Contains(a.StyleTags, tag) {
+			return false
+		}
+	}
+	return a.VisibleTo(q.Viewer) && (q.Category == "" || a.Category == q.Category) && a.Quality >= q.MinQuality &&
+		(q.License == "" || a.License == q.License) && (len(q.Formats) == 0 || slices.Contains(q.Formats, a.File.Format)) &&
+		(q.MaxSize == 0 || a.File.Size <= q.MaxSize)
+}
+
+// relevance is the part of the words that the asset has.
+func (a asset) relevance(words []string) float64 {
+	if len(words) == 0 {
+		return 1
+	}
+	text, found := strings.ToLower(strings.Join(append([]string{a.Title, a.Description}, a.StyleTags...), " ")), 0
+	for _, word := range words {
+		if strings.Contains(text, word) {
+			found++
+		}
+	}
+	return float64(found) / float64(len(words))
+}
+
+// Get implements ports.AssetStore.
+func (s *AssetStore) Get(ctx context.Context, viewer, id string) (domain.Asset, error) {
+	if err := s.enter(ctx, "Get"); err != nil {
+		return domain.Asset{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, err := s.find(viewer, id)
+	if err != nil {
+		return domain.Asset{}, err
+	}
+	return a.load()
+}
+
+// find finds an asset that a viewer may see. It needs the lock.
+func (s *AssetStore) find(viewer, id string) (asset, error) {
+	key, _ := domain.ParseID(id)
+	a, ok := s.byID[key]
+	if !ok || !a.VisibleTo(viewer) {
+		return asset{}, domain.AssetNotFound()
+	}
+	return a, nil
+}
+
+func (a asset) load() (domain.Asset, error) {
+	shown := a.Asset
+	shown.StyleTags = slices.Clone(a.StyleTags)
+	var err error
+	shown.Metadata, err = domain.MapFromStored(a.metadata)
+	return shown, err
+}
+
+// Add implements ports.AssetStore.
+func (s *AssetStore) Add(ctx context.Context, a domain.Asset) error {
+	if err := s.enter(ctx, "Add"); err != nil {
+		return err
+	}
+	return s.change(&a, nil, time.Time{})
+}
+
+// change adds an asset, if there is one, and ends leases that nobody needs any more at a time, or does nothing. GenerationStore calls it too.
+func (s *AssetStore) change(a *domain.Asset, abandoned []string, at time.Time) error {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a != nil {
+		if err := s.add(*a); err != nil {
+			return err
+		}
+	}
+	s.endLeases(abandoned, at)
+	return nil
+}
+
+// add needs the lock.
+func (s *AssetStore) add(a domain.Asset) error {
+	id, ok := domain.ParseID(a.ID)
+	if !ok {
+		return fmt.Errorf("memory add asset: %q is no id", a.ID)
+	}
+	metadata, err := domain.StoredJSON(a.Metadata)
+	if err != nil {
+		return fmt.Errorf("memory add asset: %w", err)
+	}
+	if _, there := s.byID[id]; there {
+		return errIDTaken()
+	}
+	keys := slices.DeleteFunc([]string{a.File.Key, a.PreviewKey}, func(key string) bool { return key == "" })
+	for _, key := range keys {
+		if lease, ok := s.leases[key]; !ok || lease.condemned {
+			return domain.NewError(domain.Conflict, "The file of this asset is no longer there")
+		}
+	}
+	for _, key := range keys {
+		delete(s.leases, key)
+	}
+	a.ID, a.StyleTags, a.Metadata = id, slices.Clone(a.StyleTags), nil
+	a.CreatedAt, a.UpdatedAt = asStored(a.CreatedAt), asStored(a.UpdatedAt)
+	if s.byID == nil {
+		s.byID = map[string]asset{}
+	}
+	s.byID[id] = asset{a, metadata}
+	return nil
+}
+
+// Delete implements ports.AssetStore.
+func (s *AssetStore) Delete(ctx context.Context, viewer, owner, id string, at time.Time) error {
+	if err := s.enter(ctx, "Delete"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, err := s.find(viewer, id)
+	switch {
+	case err != nil:
+		return err
+	case owner != "" && a.Owner != owner:
+		return domain.NewError(domain.Forbidden, "This asset belongs to somebody else")
+	}
+	delete(s.byID, a.ID)
+	for _, key := range []string{a.File.Key, a.PreviewKey} {
+		if key != "" {
+			s.lease(key, at)
+		}
+	}
+	return nil
+}
+
+// Downloaded implements ports.AssetStore.
+func (s *AssetStore) Downloaded(ctx context.Context, id string) error {
+	if err := s.enter(ctx, "Downloaded"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key, _ := domain.ParseID(id)
+	if a, ok := s.byID[key]; ok {
+		a.Downloads++
+		s.byID[key] = a
+	}
+	return nil
+}
+
+// Lease implements ports.FileLeases.
+func (s *AssetStore) Lease(ctx context.Context, l domain.FileLease) error {
+	if err := s.enter(ctx, "Lease"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, there := s.leases[l.Key]; there {
+		return domain.NewError(domain.Conflict, "This file is being written already")
+	}
+	s.lease(l.Key, l.Expires)
+	return nil
+}
+
+// lease needs the lock.
+func (s *AssetStore) lease(key string, until time.Time) {
+	if s.leases == nil {
+		s.leases = map[string]fileLease{}
+	}
+	s.leases[key] = fileLease{until: asStored(until)}
+}
+
+// EndLeases implements ports.FileLeases.
+func (s *AssetStore) EndLeases(ctx context.Context, keys []string, at time.Time) error {
+	if err := s.enter(ctx, "EndLeases"); err != nil {
+		return err
+	}
+	return s.change(nil, keys, at)
+}
+
+// endLeases needs the lock.
+func (s *AssetStore) endLeases(keys []string, at time.Time) {
+	for _, key := range keys {
+		if lease, ok := s.leases[key]; ok {
+			lease.until = asStored(at)
+			s.leases[key] = lease
+		}
+	}
+}
+
+// Condemn implements ports.FileLeases.
+func (s *AssetStore) Condemn(ctx context.Context, now time.Time, limit int) ([]string, error) {
+	if err := s.enter(ctx, "Condemn"); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keys := []string{}
+	for key, lease := range s.leases {
+		if !lease.until.After(asStored(now)) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b string) int {
+		return cmp.Or(s.leases[a].until.Compare(s.leases[b].until), cmp.Compare(a, b))
+	})
+	keys = page(keys, limit, 0)
+	for _, key := range keys {
+		s.leases[key] = fileLease{until: s.leases[key].until, condemned: true}
+	}
+	return keys, nil
+}
+
+// Forget implements ports.FileLeases.
+func (s *AssetStore) Forget(ctx context.Context, key string) error {
+	if err := s.enter(ctx, "Forget"); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.leases, key)
+	return nil
+}
