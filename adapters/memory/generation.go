@@ -36,8 +36,8 @@ type GenerationParts struct {
 // generation is never changed: a new one takes its place, so that what fails half-way leaves nothing. What others could change later is kept
 // as JSON.
 type generation struct {
-	domain.Generation                                         // without what follows
-	principal, request, generators, attempts []byte           // JSON
+	domain.Generation                               // without what follows
+	principal, request, generators, attempts []byte // JSON
 	events                                   []generationEvent
 	runner                                   string
 	until                                    time.Time
