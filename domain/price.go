@@ -127,11 +127,11 @@ func (p PricedProvider) Refines(operation string) bool {
 
 // QueryFor asks what an asset costs that a generator makes, in all its stages.
 func (t *PriceTable) QueryFor(g Generator, r AssetRequest) PriceQuery {
-	quantity, ok := g.Units[r.Category]
-	if !ok {
-		quantity = 1
+	q := PriceQuery{Provider: g.Pricing, Operation: g.Operations[r.Category], Quality: g.Qualities[r.Quality], Quantity: 1}
+	if p, err := t.Provider(g.Pricing); err == nil && p.Model == PricedBySecond {
+		q.Quantity = float64(AudioSeconds(r))
 	}
-	return PriceQuery{Provider: g.Pricing, Operation: g.Operations[r.Category], Quality: g.Qualities[r.Quality], Quantity: quantity}
+	return q
 }
 
 // QueryForStage asks what one stage costs: a stage that has a price at the provider under its own name costs that, any other what the whole

@@ -151,18 +151,15 @@ func TestQuotesGrowEvenly(t *testing.T) {
 }
 
 // pricedGenerator is a generator that makes everything at one provider.
-func pricedGenerator(provider, operation string, units float64) domain.Generator {
+func pricedGenerator(provider, operation string) domain.Generator {
 	g := domain.Generator{
-		Pricing: provider, Operations: map[domain.AssetCategory]string{}, Units: map[domain.AssetCategory]float64{},
+		Pricing: provider, Operations: map[domain.AssetCategory]string{},
 		Qualities: map[domain.AssetQuality]string{
 			domain.AssetLow: "low", domain.AssetMedium: "standard", domain.AssetHigh: "hd", domain.AssetUltra: "ultra",
 		},
 	}
 	for _, c := range domain.AssetCategories() {
 		g.Operations[c] = operation
-		if units > 0 {
-			g.Units[c] = units
-		}
 	}
 	return g
 }
@@ -174,19 +171,19 @@ func TestStagesCostWhatTheAssetIsEstimatedAt(t *testing.T) {
 		g      domain.Generator
 		stages []string
 	}{
-		{pricedGenerator("meshy", "3d_generation", 0), []string{"text_to_3d", "refinement"}},
-		{pricedGenerator("meshy", "text_to_3d", 0), []string{"text_to_3d"}},
-		{pricedGenerator("dalle", "image_generation", 0), []string{"generate"}},
-		{pricedGenerator("dalle", "gpt-image-1.5", 0), []string{"generate"}},
-		{pricedGenerator("stability", "image_generation", 0), []string{"generate"}},
-		{pricedGenerator("midjourney", "image_generation", 0), []string{"imagine"}},
-		{pricedGenerator("mubert", "audio_generation", 30), []string{"track"}},
-		{pricedGenerator("freesound", "audio_search", 0), []string{"search"}},
-		{pricedGenerator("procedural", "image_generation", 0), []string{"generate"}},
+		{pricedGenerator("meshy", "3d_generation"), []string{"text_to_3d", "refinement"}},
+		{pricedGenerator("meshy", "text_to_3d"), []string{"text_to_3d"}},
+		{pricedGenerator("dalle", "image_generation"), []string{"generate"}},
+		{pricedGenerator("dalle", "gpt-image-1.5"), []string{"generate"}},
+		{pricedGenerator("stability", "image_generation"), []string{"generate"}},
+		{pricedGenerator("midjourney", "image_generation"), []string{"imagine"}},
+		{pricedGenerator("mubert", "audio_generation"), []string{"track"}},
+		{pricedGenerator("freesound", "audio_search"), []string{"search"}},
+		{pricedGenerator("procedural", "image_generation"), []string{"generate"}},
 	} {
 		for _, category := range domain.AssetCategories() {
 			for _, quality := range []domain.AssetQuality{domain.AssetLow, domain.AssetMedium, domain.AssetHigh, domain.AssetUltra} {
-				r := domain.AssetRequest{Category: category, Quality: quality}
+				r := domain.AssetRequest{Category: category, Quality: quality, Description: "two minutes of rain"}
 				var charged domain.Money
 				for _, stage := range c.stages {
 					quote, err := prices.Quote(prices.QueryForStage(c.g, r, stage))
@@ -200,6 +197,16 @@ func TestStagesCostWhatTheAssetIsEstimatedAt(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestSoundIsPricedByItsLength(t *testing.T) {
+	t.Parallel()
+	prices := domain.BuiltInPrices()
+	r := domain.AssetRequest{Category: domain.AssetAudio, Quality: domain.AssetHigh, Description: "rain, 40 seconds"}
+	quote, err := prices.Quote(prices.QueryFor(pricedGenerator("mubert", "audio_generation"), r))
+	if err != nil || quote.Total != domain.FromDollars(0.32) {
+		t.Errorf("got %+v, %v", quote, err)
 	}
 }
 
