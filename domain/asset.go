@@ -69,12 +69,13 @@ type Asset struct {
 	Source              AssetSource
 	SourceName          string // the generator or the collection; empty for uploads
 	Category            AssetCategory
-	Title               string // at most MaxAssetTitle bytes
+	Title               string // at most MaxAssetTitle characters
 	Description         string
 	StyleTags           []string
 	File                AssetFile
 	PreviewKey          string // of a PNG in the storage; empty: there is none
 	URL                 string // where the file lies when that is outside of Gaia's storage; then File.Key is empty
+	PreviewURL          string // where a preview lies that is outside of it
 	Quality             float64
 	Downloads           int64
 	License             AssetLicense

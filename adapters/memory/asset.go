@@ -3,7 +3,6 @@ package memory
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -148,32 +147,30 @@ func (s *AssetStore) change(a *domain.Asset, abandoned []string, at time.Time) e
 
 // add needs the lock.
 func (s *AssetStore) add(a domain.Asset) error {
-	id, ok := domain.ParseID(a.ID)
-	if !ok {
-		return fmt.Errorf("memory add asset: %q is no id", a.ID)
+	a, err := a.Tidy()
+	if err != nil {
+		return err
 	}
 	metadata, err := domain.StoredJSON(a.Metadata)
 	if err != nil {
-		return fmt.Errorf("memory add asset: %w", err)
+		return err
 	}
-	if _, there := s.byID[id]; there {
+	if _, there := s.byID[a.ID]; there {
 		return errIDTaken()
 	}
-	keys := slices.DeleteFunc([]string{a.File.Key, a.PreviewKey}, func(key string) bool { return key == "" })
-	for _, key := range keys {
+	for _, key := range a.FileKeys() {
 		if lease, ok := s.leases[key]; !ok || lease.condemned {
-			return domain.NewError(domain.Conflict, "The file of this asset is no longer there")
+			return domain.FileNotLeased()
 		}
 	}
-	for _, key := range keys {
+	for _, key := range a.FileKeys() {
 		delete(s.leases, key)
 	}
-	a.ID, a.StyleTags, a.Metadata = id, slices.Clone(a.StyleTags), nil
-	a.CreatedAt, a.UpdatedAt = asStored(a.CreatedAt), asStored(a.UpdatedAt)
+	a.Metadata = nil
 	if s.byID == nil {
 		s.byID = map[string]asset{}
 	}
-	s.byID[id] = asset{a, metadata}
+	s.byID[a.ID] = asset{a, metadata}
 	return nil
 }
 
@@ -184,16 +181,17 @@ func (s *AssetStore) Delete(ctx context.Context, viewer, owner, id string, at ti
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a, err := s.find(viewer, id)
+	key, _ := domain.ParseID(id)
+	a, there := s.byID[key]
 	switch {
-	case err != nil:
-		return err
+	case !there, owner != "" && !a.VisibleTo(viewer):
+		return domain.AssetNotFound()
 	case owner != "" && a.Owner != owner:
-		return domain.NewError(domain.Forbidden, "This asset belongs to somebody else")
+		return domain.AssetNotYours()
 	}
 	delete(s.byID, a.ID)
-	for _, key := range []string{a.File.Key, a.PreviewKey} {
-		if key != "" {
+	for _, key := range a.FileKeys() {
+		if _, leased := s.leases[key]; !leased {
 			s.lease(key, at)
 		}
 	}
@@ -223,7 +221,7 @@ func (s *AssetStore) Lease(ctx context.Context, l domain.FileLease) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, there := s.leases[l.Key]; there {
-		return domain.NewError(domain.Conflict, "This file is being written already")
+		return domain.FileLeased()
 	}
 	s.lease(l.Key, l.Expires)
 	return nil
@@ -248,7 +246,7 @@ func (s *AssetStore) EndLeases(ctx context.Context, keys []string, at time.Time)
 // endLeases needs the lock.
 func (s *AssetStore) endLeases(keys []string, at time.Time) {
 	for _, key := range keys {
-		if lease, ok := s.leases[key]; ok {
+		if lease, ok := s.leases[key]; ok && !lease.condemned {
 			lease.until = asStored(at)
 			s.leases[key] = lease
 		}
@@ -273,7 +271,7 @@ func (s *AssetStore) Condemn(ctx context.Context, now time.Time, limit int) ([]s
 	})
 	keys = page(keys, limit, 0)
 	for _, key := range keys {
-		s.leases[key] = fileLease{until: s.leases[key].until, condemned: true}
+		s.leases[key] = fileLease{until: asStored(now), condemned: true} // behind those that were never tried
 	}
 	return keys, nil
 }

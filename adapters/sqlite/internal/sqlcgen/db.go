@@ -45,11 +45,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.commitWorkflowStmt, err = db.PrepareContext(ctx, commitWorkflow); err != nil {
 		return nil, fmt.Errorf("error preparing query CommitWorkflow: %w", err)
 	}
+	if q.condemnFileStmt, err = db.PrepareContext(ctx, condemnFile); err != nil {
+		return nil, fmt.Errorf("error preparing query CondemnFile: %w", err)
+	}
 	if q.countAllKeysStmt, err = db.PrepareContext(ctx, countAllKeys); err != nil {
 		return nil, fmt.Errorf("error preparing query CountAllKeys: %w", err)
 	}
 	if q.countConversationsStmt, err = db.PrepareContext(ctx, countConversations); err != nil {
 		return nil, fmt.Errorf("error preparing query CountConversations: %w", err)
+	}
+	if q.countDownloadStmt, err = db.PrepareContext(ctx, countDownload); err != nil {
+		return nil, fmt.Errorf("error preparing query CountDownload: %w", err)
 	}
 	if q.countEventsStmt, err = db.PrepareContext(ctx, countEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query CountEvents: %w", err)
@@ -66,6 +72,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.countWorkflowsStmt, err = db.PrepareContext(ctx, countWorkflows); err != nil {
 		return nil, fmt.Errorf("error preparing query CountWorkflows: %w", err)
 	}
+	if q.deleteAssetStmt, err = db.PrepareContext(ctx, deleteAsset); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteAsset: %w", err)
+	}
 	if q.deleteConversationStmt, err = db.PrepareContext(ctx, deleteConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteConversation: %w", err)
 	}
@@ -74,6 +83,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.deleteExpiredReservationsStmt, err = db.PrepareContext(ctx, deleteExpiredReservations); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteExpiredReservations: %w", err)
+	}
+	if q.deleteFileLeaseStmt, err = db.PrepareContext(ctx, deleteFileLease); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteFileLease: %w", err)
 	}
 	if q.deleteMessagesStmt, err = db.PrepareContext(ctx, deleteMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteMessages: %w", err)
@@ -95,6 +107,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.emptyConversationStmt, err = db.PrepareContext(ctx, emptyConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query EmptyConversation: %w", err)
+	}
+	if q.endFileLeaseStmt, err = db.PrepareContext(ctx, endFileLease); err != nil {
+		return nil, fmt.Errorf("error preparing query EndFileLease: %w", err)
 	}
 	if q.endReservationStmt, err = db.PrepareContext(ctx, endReservation); err != nil {
 		return nil, fmt.Errorf("error preparing query EndReservation: %w", err)
@@ -128,6 +143,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.getAccountByEmailStmt, err = db.PrepareContext(ctx, getAccountByEmail); err != nil {
 		return nil, fmt.Errorf("error preparing query GetAccountByEmail: %w", err)
+	}
+	if q.getAssetFilesStmt, err = db.PrepareContext(ctx, getAssetFiles); err != nil {
+		return nil, fmt.Errorf("error preparing query GetAssetFiles: %w", err)
+	}
+	if q.getAssetsStmt, err = db.PrepareContext(ctx, getAssets); err != nil {
+		return nil, fmt.Errorf("error preparing query GetAssets: %w", err)
 	}
 	if q.getBudgetStmt, err = db.PrepareContext(ctx, getBudget); err != nil {
 		return nil, fmt.Errorf("error preparing query GetBudget: %w", err)
@@ -195,8 +216,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.insertAccountStmt, err = db.PrepareContext(ctx, insertAccount); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertAccount: %w", err)
 	}
+	if q.insertAssetStmt, err = db.PrepareContext(ctx, insertAsset); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertAsset: %w", err)
+	}
 	if q.insertConversationStmt, err = db.PrepareContext(ctx, insertConversation); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertConversation: %w", err)
+	}
+	if q.insertFileLeaseStmt, err = db.PrepareContext(ctx, insertFileLease); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertFileLease: %w", err)
 	}
 	if q.insertKeyStmt, err = db.PrepareContext(ctx, insertKey); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertKey: %w", err)
@@ -225,6 +252,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.keepTurnStmt, err = db.PrepareContext(ctx, keepTurn); err != nil {
 		return nil, fmt.Errorf("error preparing query KeepTurn: %w", err)
 	}
+	if q.leaseFileAgainStmt, err = db.PrepareContext(ctx, leaseFileAgain); err != nil {
+		return nil, fmt.Errorf("error preparing query LeaseFileAgain: %w", err)
+	}
 	if q.listActivePersonasStmt, err = db.PrepareContext(ctx, listActivePersonas); err != nil {
 		return nil, fmt.Errorf("error preparing query ListActivePersonas: %w", err)
 	}
@@ -236,6 +266,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.listConversationsStmt, err = db.PrepareContext(ctx, listConversations); err != nil {
 		return nil, fmt.Errorf("error preparing query ListConversations: %w", err)
+	}
+	if q.listEndedFileLeasesStmt, err = db.PrepareContext(ctx, listEndedFileLeases); err != nil {
+		return nil, fmt.Errorf("error preparing query ListEndedFileLeases: %w", err)
 	}
 	if q.listEventsStmt, err = db.PrepareContext(ctx, listEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListEvents: %w", err)
@@ -288,8 +321,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.putWorkflowStepStmt, err = db.PrepareContext(ctx, putWorkflowStep); err != nil {
 		return nil, fmt.Errorf("error preparing query PutWorkflowStep: %w", err)
 	}
+	if q.recordAssetGenerationStmt, err = db.PrepareContext(ctx, recordAssetGeneration); err != nil {
+		return nil, fmt.Errorf("error preparing query RecordAssetGeneration: %w", err)
+	}
 	if q.recordAuditStmt, err = db.PrepareContext(ctx, recordAudit); err != nil {
 		return nil, fmt.Errorf("error preparing query RecordAudit: %w", err)
+	}
+	if q.recordDownloadStmt, err = db.PrepareContext(ctx, recordDownload); err != nil {
+		return nil, fmt.Errorf("error preparing query RecordDownload: %w", err)
 	}
 	if q.renewClaimStmt, err = db.PrepareContext(ctx, renewClaim); err != nil {
 		return nil, fmt.Errorf("error preparing query RenewClaim: %w", err)
@@ -329,6 +368,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.sumUsageStmt, err = db.PrepareContext(ctx, sumUsage); err != nil {
 		return nil, fmt.Errorf("error preparing query SumUsage: %w", err)
+	}
+	if q.takeFileLeaseStmt, err = db.PrepareContext(ctx, takeFileLease); err != nil {
+		return nil, fmt.Errorf("error preparing query TakeFileLease: %w", err)
 	}
 	if q.touchKeysStmt, err = db.PrepareContext(ctx, touchKeys); err != nil {
 		return nil, fmt.Errorf("error preparing query TouchKeys: %w", err)
@@ -379,6 +421,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing commitWorkflowStmt: %w", cerr)
 		}
 	}
+	if q.condemnFileStmt != nil {
+		if cerr := q.condemnFileStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing condemnFileStmt: %w", cerr)
+		}
+	}
 	if q.countAllKeysStmt != nil {
 		if cerr := q.countAllKeysStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countAllKeysStmt: %w", cerr)
@@ -387,6 +434,11 @@ func (q *Queries) Close() error {
 	if q.countConversationsStmt != nil {
 		if cerr := q.countConversationsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countConversationsStmt: %w", cerr)
+		}
+	}
+	if q.countDownloadStmt != nil {
+		if cerr := q.countDownloadStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countDownloadStmt: %w", cerr)
 		}
 	}
 	if q.countEventsStmt != nil {
@@ -414,6 +466,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing countWorkflowsStmt: %w", cerr)
 		}
 	}
+	if q.deleteAssetStmt != nil {
+		if cerr := q.deleteAssetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteAssetStmt: %w", cerr)
+		}
+	}
 	if q.deleteConversationStmt != nil {
 		if cerr := q.deleteConversationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteConversationStmt: %w", cerr)
@@ -427,6 +484,11 @@ func (q *Queries) Close() error {
 	if q.deleteExpiredReservationsStmt != nil {
 		if cerr := q.deleteExpiredReservationsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteExpiredReservationsStmt: %w", cerr)
+		}
+	}
+	if q.deleteFileLeaseStmt != nil {
+		if cerr := q.deleteFileLeaseStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteFileLeaseStmt: %w", cerr)
 		}
 	}
 	if q.deleteMessagesStmt != nil {
@@ -462,6 +524,11 @@ func (q *Queries) Close() error {
 	if q.emptyConversationStmt != nil {
 		if cerr := q.emptyConversationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing emptyConversationStmt: %w", cerr)
+		}
+	}
+	if q.endFileLeaseStmt != nil {
+		if cerr := q.endFileLeaseStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing endFileLeaseStmt: %w", cerr)
 		}
 	}
 	if q.endReservationStmt != nil {
@@ -517,6 +584,16 @@ func (q *Queries) Close() error {
 	if q.getAccountByEmailStmt != nil {
 		if cerr := q.getAccountByEmailStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getAccountByEmailStmt: %w", cerr)
+		}
+	}
+	if q.getAssetFilesStmt != nil {
+		if cerr := q.getAssetFilesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getAssetFilesStmt: %w", cerr)
+		}
+	}
+	if q.getAssetsStmt != nil {
+		if cerr := q.getAssetsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getAssetsStmt: %w", cerr)
 		}
 	}
 	if q.getBudgetStmt != nil {
@@ -629,9 +706,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing insertAccountStmt: %w", cerr)
 		}
 	}
+	if q.insertAssetStmt != nil {
+		if cerr := q.insertAssetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertAssetStmt: %w", cerr)
+		}
+	}
 	if q.insertConversationStmt != nil {
 		if cerr := q.insertConversationStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertConversationStmt: %w", cerr)
+		}
+	}
+	if q.insertFileLeaseStmt != nil {
+		if cerr := q.insertFileLeaseStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertFileLeaseStmt: %w", cerr)
 		}
 	}
 	if q.insertKeyStmt != nil {
@@ -679,6 +766,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing keepTurnStmt: %w", cerr)
 		}
 	}
+	if q.leaseFileAgainStmt != nil {
+		if cerr := q.leaseFileAgainStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing leaseFileAgainStmt: %w", cerr)
+		}
+	}
 	if q.listActivePersonasStmt != nil {
 		if cerr := q.listActivePersonasStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listActivePersonasStmt: %w", cerr)
@@ -697,6 +789,11 @@ func (q *Queries) Close() error {
 	if q.listConversationsStmt != nil {
 		if cerr := q.listConversationsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listConversationsStmt: %w", cerr)
+		}
+	}
+	if q.listEndedFileLeasesStmt != nil {
+		if cerr := q.listEndedFileLeasesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listEndedFileLeasesStmt: %w", cerr)
 		}
 	}
 	if q.listEventsStmt != nil {
@@ -784,9 +881,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing putWorkflowStepStmt: %w", cerr)
 		}
 	}
+	if q.recordAssetGenerationStmt != nil {
+		if cerr := q.recordAssetGenerationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing recordAssetGenerationStmt: %w", cerr)
+		}
+	}
 	if q.recordAuditStmt != nil {
 		if cerr := q.recordAuditStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing recordAuditStmt: %w", cerr)
+		}
+	}
+	if q.recordDownloadStmt != nil {
+		if cerr := q.recordDownloadStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing recordDownloadStmt: %w", cerr)
 		}
 	}
 	if q.renewClaimStmt != nil {
@@ -854,6 +961,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing sumUsageStmt: %w", cerr)
 		}
 	}
+	if q.takeFileLeaseStmt != nil {
+		if cerr := q.takeFileLeaseStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing takeFileLeaseStmt: %w", cerr)
+		}
+	}
 	if q.touchKeysStmt != nil {
 		if cerr := q.touchKeysStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing touchKeysStmt: %w", cerr)
@@ -915,16 +1027,20 @@ type Queries struct {
 	claimAnswerStmt               *sql.Stmt
 	claimWorkflowStmt             *sql.Stmt
 	commitWorkflowStmt            *sql.Stmt
+	condemnFileStmt               *sql.Stmt
 	countAllKeysStmt              *sql.Stmt
 	countConversationsStmt        *sql.Stmt
+	countDownloadStmt             *sql.Stmt
 	countEventsStmt               *sql.Stmt
 	countKeysStmt                 *sql.Stmt
 	countTokensStmt               *sql.Stmt
 	countUsageStmt                *sql.Stmt
 	countWorkflowsStmt            *sql.Stmt
+	deleteAssetStmt               *sql.Stmt
 	deleteConversationStmt        *sql.Stmt
 	deleteEventsStmt              *sql.Stmt
 	deleteExpiredReservationsStmt *sql.Stmt
+	deleteFileLeaseStmt           *sql.Stmt
 	deleteMessagesStmt            *sql.Stmt
 	deleteReservationStmt         *sql.Stmt
 	deleteSessionStmt             *sql.Stmt
@@ -932,6 +1048,7 @@ type Queries struct {
 	deleteSessionsOfStmt          *sql.Stmt
 	deleteTokenStmt               *sql.Stmt
 	emptyConversationStmt         *sql.Stmt
+	endFileLeaseStmt              *sql.Stmt
 	endReservationStmt            *sql.Stmt
 	endWorkflowStepsStmt          *sql.Stmt
 	enterConversationStmt         *sql.Stmt
@@ -943,6 +1060,8 @@ type Queries struct {
 	forgetTokensStmt              *sql.Stmt
 	getAccountStmt                *sql.Stmt
 	getAccountByEmailStmt         *sql.Stmt
+	getAssetFilesStmt             *sql.Stmt
+	getAssetsStmt                 *sql.Stmt
 	getBudgetStmt                 *sql.Stmt
 	getClaimStmt                  *sql.Stmt
 	getConversationStmt           *sql.Stmt
@@ -965,7 +1084,9 @@ type Queries struct {
 	getWorkflowByKeyStmt          *sql.Stmt
 	getWorkflowStatusStmt         *sql.Stmt
 	insertAccountStmt             *sql.Stmt
+	insertAssetStmt               *sql.Stmt
 	insertConversationStmt        *sql.Stmt
+	insertFileLeaseStmt           *sql.Stmt
 	insertKeyStmt                 *sql.Stmt
 	insertPersonaStmt             *sql.Stmt
 	insertReservationStmt         *sql.Stmt
@@ -975,10 +1096,12 @@ type Queries struct {
 	insertUsageRecordStmt         *sql.Stmt
 	insertWorkflowStmt            *sql.Stmt
 	keepTurnStmt                  *sql.Stmt
+	leaseFileAgainStmt            *sql.Stmt
 	listActivePersonasStmt        *sql.Stmt
 	listAllKeysStmt               *sql.Stmt
 	listAuditStmt                 *sql.Stmt
 	listConversationsStmt         *sql.Stmt
+	listEndedFileLeasesStmt       *sql.Stmt
 	listEventsStmt                *sql.Stmt
 	listKeysStmt                  *sql.Stmt
 	listLastDefaultMessagesStmt   *sql.Stmt
@@ -996,7 +1119,9 @@ type Queries struct {
 	openBudgetStmt                *sql.Stmt
 	putWorkflowEventStmt          *sql.Stmt
 	putWorkflowStepStmt           *sql.Stmt
+	recordAssetGenerationStmt     *sql.Stmt
 	recordAuditStmt               *sql.Stmt
+	recordDownloadStmt            *sql.Stmt
 	renewClaimStmt                *sql.Stmt
 	renewWorkflowStmt             *sql.Stmt
 	replaceKeyStmt                *sql.Stmt
@@ -1010,6 +1135,7 @@ type Queries struct {
 	storeTwoEventsStmt            *sql.Stmt
 	sumReservationsStmt           *sql.Stmt
 	sumUsageStmt                  *sql.Stmt
+	takeFileLeaseStmt             *sql.Stmt
 	touchKeysStmt                 *sql.Stmt
 	updatePersonaStmt             *sql.Stmt
 	useTokenStmt                  *sql.Stmt
@@ -1026,16 +1152,20 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		claimAnswerStmt:               q.claimAnswerStmt,
 		claimWorkflowStmt:             q.claimWorkflowStmt,
 		commitWorkflowStmt:            q.commitWorkflowStmt,
+		condemnFileStmt:               q.condemnFileStmt,
 		countAllKeysStmt:              q.countAllKeysStmt,
 		countConversationsStmt:        q.countConversationsStmt,
+		countDownloadStmt:             q.countDownloadStmt,
 		countEventsStmt:               q.countEventsStmt,
 		countKeysStmt:                 q.countKeysStmt,
 		countTokensStmt:               q.countTokensStmt,
 		countUsageStmt:                q.countUsageStmt,
 		countWorkflowsStmt:            q.countWorkflowsStmt,
+		deleteAssetStmt:               q.deleteAssetStmt,
 		deleteConversationStmt:        q.deleteConversationStmt,
 		deleteEventsStmt:              q.deleteEventsStmt,
 		deleteExpiredReservationsStmt: q.deleteExpiredReservationsStmt,
+		deleteFileLeaseStmt:           q.deleteFileLeaseStmt,
 		deleteMessagesStmt:            q.deleteMessagesStmt,
 		deleteReservationStmt:         q.deleteReservationStmt,
 		deleteSessionStmt:             q.deleteSessionStmt,
@@ -1043,6 +1173,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteSessionsOfStmt:          q.deleteSessionsOfStmt,
 		deleteTokenStmt:               q.deleteTokenStmt,
 		emptyConversationStmt:         q.emptyConversationStmt,
+		endFileLeaseStmt:              q.endFileLeaseStmt,
 		endReservationStmt:            q.endReservationStmt,
 		endWorkflowStepsStmt:          q.endWorkflowStepsStmt,
 		enterConversationStmt:         q.enterConversationStmt,
@@ -1054,6 +1185,8 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		forgetTokensStmt:              q.forgetTokensStmt,
 		getAccountStmt:                q.getAccountStmt,
 		getAccountByEmailStmt:         q.getAccountByEmailStmt,
+		getAssetFilesStmt:             q.getAssetFilesStmt,
+		getAssetsStmt:                 q.getAssetsStmt,
 		getBudgetStmt:                 q.getBudgetStmt,
 		getClaimStmt:                  q.getClaimStmt,
 		getConversationStmt:           q.getConversationStmt,
@@ -1076,7 +1209,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getWorkflowByKeyStmt:          q.getWorkflowByKeyStmt,
 		getWorkflowStatusStmt:         q.getWorkflowStatusStmt,
 		insertAccountStmt:             q.insertAccountStmt,
+		insertAssetStmt:               q.insertAssetStmt,
 		insertConversationStmt:        q.insertConversationStmt,
+		insertFileLeaseStmt:           q.insertFileLeaseStmt,
 		insertKeyStmt:                 q.insertKeyStmt,
 		insertPersonaStmt:             q.insertPersonaStmt,
 		insertReservationStmt:         q.insertReservationStmt,
@@ -1086,10 +1221,12 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		insertUsageRecordStmt:         q.insertUsageRecordStmt,
 		insertWorkflowStmt:            q.insertWorkflowStmt,
 		keepTurnStmt:                  q.keepTurnStmt,
+		leaseFileAgainStmt:            q.leaseFileAgainStmt,
 		listActivePersonasStmt:        q.listActivePersonasStmt,
 		listAllKeysStmt:               q.listAllKeysStmt,
 		listAuditStmt:                 q.listAuditStmt,
 		listConversationsStmt:         q.listConversationsStmt,
+		listEndedFileLeasesStmt:       q.listEndedFileLeasesStmt,
 		listEventsStmt:                q.listEventsStmt,
 		listKeysStmt:                  q.listKeysStmt,
 		listLastDefaultMessagesStmt:   q.listLastDefaultMessagesStmt,
@@ -1107,7 +1244,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		openBudgetStmt:                q.openBudgetStmt,
 		putWorkflowEventStmt:          q.putWorkflowEventStmt,
 		putWorkflowStepStmt:           q.putWorkflowStepStmt,
+		recordAssetGenerationStmt:     q.recordAssetGenerationStmt,
 		recordAuditStmt:               q.recordAuditStmt,
+		recordDownloadStmt:            q.recordDownloadStmt,
 		renewClaimStmt:                q.renewClaimStmt,
 		renewWorkflowStmt:             q.renewWorkflowStmt,
 		replaceKeyStmt:                q.replaceKeyStmt,
@@ -1121,6 +1260,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		storeTwoEventsStmt:            q.storeTwoEventsStmt,
 		sumReservationsStmt:           q.sumReservationsStmt,
 		sumUsageStmt:                  q.sumUsageStmt,
+		takeFileLeaseStmt:             q.takeFileLeaseStmt,
 		touchKeysStmt:                 q.touchKeysStmt,
 		updatePersonaStmt:             q.updatePersonaStmt,
 		useTokenStmt:                  q.useTokenStmt,

@@ -1,0 +1,53 @@
+-- name: InsertAsset :exec
+-- file_url is for the eyes of people only where the file lies in the storage.
+INSERT INTO assets (
+    id, owner, public, source, source_name, category, title, description, style_tags, file_key, preview_key, preview_image_url, file_url,
+    storage_type, file_format, content_type, file_size, file_size_mb, sha256, quality_score, download_count, license_type,
+    attribution_required, metadata, cost, response_time_ms, generation_id, created_at, updated_at
+)
+VALUES (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?17 / 1048576.0, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25,
+    ?26, ?27, ?28
+);
+
+-- name: RecordAssetGeneration :exec
+-- Keeps the LLM Platform's record of what was made.
+INSERT INTO asset_generations (
+    id, asset_id, generation_prompt, generation_service, generation_cost, generation_time_ms, user_id, created_at
+)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+ON CONFLICT (id) DO NOTHING;
+
+-- name: GetAssets :many
+SELECT
+    id, owner, public, source, source_name, category, title, description, style_tags, file_key, preview_key, preview_image_url, file_url,
+    file_format, content_type, file_size, sha256, quality_score, download_count, license_type, attribution_required, metadata, cost,
+    response_time_ms, generation_id, created_at, updated_at
+FROM assets
+WHERE id IN (SELECT wanted.value FROM json_each(sqlc.arg(ids)) AS wanted);
+
+-- name: GetAssetFiles :one
+SELECT owner, public, file_key, preview_key
+FROM assets
+WHERE id = ?1;
+
+-- name: DeleteAsset :exec
+DELETE FROM assets
+WHERE id = ?1;
+
+-- name: CountDownload :exec
+UPDATE assets
+SET download_count = download_count + 1
+WHERE id = ?1;
+
+-- name: RecordDownload :exec
+-- The LLM Platform kept a row for every download, too.
+INSERT INTO asset_usage (id, asset_id, usage_type, created_at)
+SELECT
+    lower(
+        hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a' || substr(hex(randomblob(2)), 2)
+        || '-' || hex(randomblob(6))
+    ),
+    a.id, 'download', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+FROM assets AS a
+WHERE a.id = ?1;
