@@ -101,7 +101,7 @@ type AssetFile struct {
 }
 
 // VisibleTo reports whether an owner may see the asset.
-func (a Asset) VisibleTo(owner string) bool { return a.Public || a.Owner == owner }
+func (a Asset) VisibleTo(owner string) bool { return a.Public || a.Owner == owner || owner == LinkHolder }
 
 // AssetNotFound says that there is no such asset, or none that the caller may see.
 func AssetNotFound() *Error { return NewError(NotFound, "Asset not found") }

@@ -22,6 +22,9 @@ const serviceID = "service"
 // keyPrefix stands before the id of a key that belongs to no user.
 const keyPrefix = "key:"
 
+// LinkHolder stands for somebody, whoever it is, who holds a signed link to the one asset that is asked for.
+const LinkHolder = "link"
+
 // Principal is an authenticated caller.
 type Principal struct {
 	Type   AuthType
@@ -52,7 +55,7 @@ func (p Principal) OwnerID() string {
 // IsReservedOwner reports whether an owner id stands for something else than a user. Nobody may sign in under such an id: it would
 // make them the owner of what belongs to all callers of the global key, to a key or to Gaia itself.
 func IsReservedOwner(id string) bool {
-	return id == serviceID || id == defaultCreatedBy || strings.HasPrefix(id, keyPrefix)
+	return id == serviceID || id == LinkHolder || id == defaultCreatedBy || strings.HasPrefix(id, keyPrefix)
 }
 
 // IsService reports whether the caller used the global API key.

@@ -14,7 +14,8 @@ type AssetStore interface {
 	// Search returns a page of what matches, and how many do in all. Words are found in titles, descriptions and tags, in other forms
 	// and with small faults of spelling too. Ties are in the order of the newest first, so that pages neither repeat nor lose anything.
 	Search(ctx context.Context, q domain.AssetQuery) (domain.AssetPage, error)
-	// Get returns an asset. Absent, invisible and malformed ids must be domain.NotFound.
+	// Get returns an asset. Absent, invisible and malformed ids must be domain.NotFound. domain.LinkHolder sees every asset here, and in
+	// no search.
 	Get(ctx context.Context, viewer, id string) (domain.Asset, error)
 	// Add saves an asset and ends the leases of its files, in one transaction. Without a lease for each of them that is neither
 	// condemned nor gone it must be domain.Conflict, and so it must be for an id that is there.
