@@ -2,7 +2,9 @@ package sqlite_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"gaia/adapters/sqlite"
@@ -127,12 +129,30 @@ func accounts(t *testing.T) portstest.AccountSetup {
 // newFile returns the path of a migrated database.
 func newFile(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "data", "gaia.db")
-	if err := sqlite.MigrateUp(t.Context(), path); err != nil {
+	data, err := migrated()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "gaia.db")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
+
+// migrated is a new database as a file. Making it takes a second with the race detector, and hundreds of tests need one.
+var migrated = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "gaia-sqlite")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // of a test
+	path := filepath.Join(dir, "gaia.db")
+	if err := sqlite.MigrateUp(context.Background(), path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
 
 func open(t *testing.T, path string) *sqlite.Store {
 	t.Helper()
