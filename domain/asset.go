@@ -38,6 +38,11 @@ const (
 	AssetUltra  AssetQuality = "ultra"
 )
 
+// AssetQualities are all of them, the least first.
+func AssetQualities() []AssetQuality {
+	return []AssetQuality{AssetLow, AssetMedium, AssetHigh, AssetUltra}
+}
+
 // AssetLicense says what may be done with an asset.
 type AssetLicense string
 
@@ -49,6 +54,11 @@ const (
 	LicenseCommercial      AssetLicense = "commercial"
 	LicenseProprietary     AssetLicense = "proprietary"
 )
+
+// AssetLicenses are all of them, in the order of the contract.
+func AssetLicenses() []AssetLicense {
+	return []AssetLicense{LicenseCreativeCommons, LicensePublicDomain, LicenseCustom, LicenseCommercial, LicenseProprietary}
+}
 
 // AssetSource says where an asset comes from.
 type AssetSource string

@@ -17,10 +17,10 @@ type AssetRequest struct {
 	Format        string // in lower case, without a dot
 	SessionID     string
 	Seed          *int64
-	AllowDatabase bool // an asset of the catalogue as it is
-	AllowAdapted  bool // one of the catalogue, adapted
-	AllowMade     bool // a new one
-	MaxCost       Money
+	AllowDatabase bool          // an asset of the catalogue as it is
+	AllowAdapted  bool          // one of the catalogue, adapted
+	AllowMade     bool          // a new one
+	MaxCost       Money         // as it stands: 0 allows only what costs nothing
 	MaxWait       time.Duration // how long the answer may be held back
 }
 
@@ -88,7 +88,7 @@ type GenerationAttempt struct {
 	Status    GenerationAttemptStatus `json:"status"`
 	TaskID    string                  `json:"task_id,omitempty"`
 	Charged   bool                    `json:"charged,omitempty"` // the generator took money, or may have
-	Cost      Money                   `json:"cost,omitempty"`    // by the price table, when charged
+	Cost      Money                   `json:"cost,omitempty"`    // by the price table when it began; owed when charged
 	Failure   string                  `json:"failure,omitempty"` // a code or a kind of Error
 	Error     string                  `json:"error,omitempty"`   // safe for clients
 	Tries     int                     `json:"tries,omitempty"`   // how often the generator said: not now

@@ -17,6 +17,10 @@ type GenerationStore interface {
 	Create(ctx context.Context, g domain.Generation, events ...domain.GenerationEvent) (domain.Generation, error)
 	// Get returns the work.
 	Get(ctx context.Context, owner, id string) (domain.Generation, error)
+	// ByKey returns the owner's work with an Idempotency-Key, which is not empty.
+	ByKey(ctx context.Context, owner, key string) (domain.Generation, error)
+	// Open counts the owner's work that has not ended.
+	Open(ctx context.Context, owner string) (int, error)
 	// Events returns the events after a sequence number, at most limit, and the work's state. When that has ended and there are fewer
 	// events than limit, no more will come.
 	Events(ctx context.Context, owner, id string, after, limit int) ([]domain.GenerationEvent, domain.Generation, error)

@@ -172,6 +172,37 @@ func (s *GenerationStore) Get(ctx context.Context, owner, id string) (domain.Gen
 	return w.load()
 }
 
+// ByKey implements ports.GenerationStore.
+func (s *GenerationStore) ByKey(ctx context.Context, owner, key string) (domain.Generation, error) {
+	if err := s.enter(ctx, "ByKey"); err != nil {
+		return domain.Generation{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.byID {
+		if key != "" && w.Key == key && w.Principal.OwnerID() == owner {
+			return w.load()
+		}
+	}
+	return domain.Generation{}, domain.GenerationNotFound()
+}
+
+// Open implements ports.GenerationStore.
+func (s *GenerationStore) Open(ctx context.Context, owner string) (int, error) {
+	if err := s.enter(ctx, "Open"); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open := 0
+	for _, w := range s.byID {
+		if !w.Status.Ended() && w.Principal.OwnerID() == owner {
+			open++
+		}
+	}
+	return open, nil
+}
+
 // Events implements ports.GenerationStore.
 func (s *GenerationStore) Events(
 	ctx context.Context, owner, id string, after, limit int,
