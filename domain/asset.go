@@ -55,11 +55,6 @@ const (
 	LicenseProprietary     AssetLicense = "proprietary"
 )
 
-// AssetLicenses are all of them, in the order of the contract.
-func AssetLicenses() []AssetLicense {
-	return []AssetLicense{LicenseCreativeCommons, LicensePublicDomain, LicenseCustom, LicenseCommercial, LicenseProprietary}
-}
-
 // AssetSource says where an asset comes from.
 type AssetSource string
 
@@ -111,7 +106,9 @@ type AssetFile struct {
 }
 
 // VisibleTo reports whether an owner may see the asset.
-func (a Asset) VisibleTo(owner string) bool { return a.Public || a.Owner == owner || owner == LinkHolder }
+func (a Asset) VisibleTo(owner string) bool {
+	return a.Public || a.Owner == owner || owner == LinkHolder
+}
 
 // AssetNotFound says that there is no such asset, or none that the caller may see.
 func AssetNotFound() *Error { return NewError(NotFound, "Asset not found") }

@@ -75,6 +75,7 @@ type Generator struct {
 	Source     AssetSource                `json:"source"`           // of what it returns
 	Adapts     []AssetCategory            `json:"adapts,omitempty"` // categories in which it can change an asset
 	Operations map[AssetCategory]string   `json:"operations"`       // of the price table, by category; those it can make
+	Stages     map[string]string          `json:"stages,omitempty"` // operations of the price table, by stage; of stages that have their own
 	Formats    map[AssetCategory][]string `json:"formats"`          // the preferred one first
 	Qualities  map[AssetQuality]string    `json:"qualities"`        // what they are called in the price table
 	Scores     map[AssetQuality]float64   `json:"scores"`           // quality_score of what it makes

@@ -36,6 +36,28 @@ func TestBuiltInGenerators(t *testing.T) {
 	}
 }
 
+func TestStagesOfGeneratorsAddUp(t *testing.T) {
+	t.Parallel()
+	prices := domain.BuiltInPrices()
+	meshy, _ := domain.BuiltInGenerators().Find("meshy")
+	r := domain.AssetRequest{Category: domain.AssetProp, Quality: domain.AssetMedium}
+	whole, err := prices.Quote(prices.QueryFor(meshy, r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum domain.Money
+	for _, stage := range []string{"preview", "refine"} {
+		quote, err := prices.Quote(prices.QueryForStage(meshy, r, stage))
+		if err != nil || quote.Total == 0 || quote.Total >= whole.Total {
+			t.Errorf("%s costs %v (%v)", stage, quote.Total, err)
+		}
+		sum += quote.Total
+	}
+	if sum != whole.Total {
+		t.Errorf("the stages cost %v, the whole %v", sum, whole.Total)
+	}
+}
+
 func TestMakers(t *testing.T) {
 	t.Parallel()
 	table := domain.BuiltInGenerators()

@@ -134,12 +134,16 @@ func (t *PriceTable) QueryFor(g Generator, r AssetRequest) PriceQuery {
 	return q
 }
 
-// QueryForStage asks what one stage costs: a stage that has a price at the provider under its own name costs that, any other what the whole
-// asset costs.
+// QueryForStage asks what one stage costs: a stage that has a price at the provider, under the operation that the generator names for it or
+// under its own name, costs that, any other what the whole asset costs.
 func (t *PriceTable) QueryForStage(g Generator, r AssetRequest, stage string) PriceQuery {
 	q := t.QueryFor(g, r)
-	if p, err := t.Provider(g.Pricing); err == nil && p.Refines(stage) {
-		q.Operation = stage
+	operation, named := g.Stages[stage]
+	if !named {
+		operation = stage
+	}
+	if p, err := t.Provider(g.Pricing); err == nil && p.Refines(operation) {
+		q.Operation = operation
 	}
 	return q
 }
