@@ -165,6 +165,15 @@ func (r Refusal) BadPrompt() *domain.Error {
 	return r.badRequest(r.word(), message)
 }
 
+// RefusedOrder passes on what a service says about an order that it does not take.
+func (r Refusal) RefusedOrder() *domain.Error {
+	message := fmt.Sprintf("%s refused the order", r.Provider)
+	if said := r.clean(r.Message); said != "" {
+		message += ": " + said
+	}
+	return r.badRequest(r.word(), message)
+}
+
 func (r Refusal) badRequest(code, message string) *domain.Error {
 	return &domain.Error{Kind: domain.BadRequest, Code: code, Message: message, Cause: r.cause()}
 }

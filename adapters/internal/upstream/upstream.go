@@ -1,6 +1,9 @@
 // Package upstream sends prompts to providers that answer with an event stream over HTTP, and watches over the answers: connections,
 // limits of time and size, and what a refusal means. What a provider's requests and events say is the business of a Format.
 //
+// It also calls services that work to order and answer at once or later (Service), and fetches what they have made from wherever they say
+// that it is.
+//
 // It must not retry (whoever chooses providers does), log, or put a key or a provider's raw answer into an error.
 package upstream
 
