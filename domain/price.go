@@ -33,9 +33,16 @@ const (
 	QualityHD       = "hd"
 	QualityUltra    = "ultra"
 
-	rateInput  = "input"  // a thousand tokens
-	rateOutput = "output" // a thousand tokens
-	rateCredit = "credit"
+	RateInput  = "input"  // a thousand tokens
+	RateOutput = "output" // a thousand tokens
+	RateCredit = "credit"
+)
+
+// Operations of Meshy that the contract names.
+const (
+	OperationTextTo3D   = "text_to_3d"
+	OperationTexture    = "texture_generation"
+	OperationRefinement = "refinement"
 )
 
 // outputShare is how many output tokens an estimate has for each input token.
@@ -146,6 +153,11 @@ func (t *PriceTable) QueryForStage(g Generator, r AssetRequest, stage string) Pr
 		q.Operation = operation
 	}
 	return q
+}
+
+// Does reports whether a provider is compared with others for an operation.
+func (p PricedProvider) Does(operation string) bool {
+	return slices.Contains(p.Serves, operation) || slices.ContainsFunc(p.Credits, func(c OperationCredits) bool { return c.Operation == operation })
 }
 
 // PriceQuery asks what something costs.
@@ -273,19 +285,19 @@ func (p PricedProvider) quoteCredits(q PriceQuery) (Quote, bool) {
 	if credits > math.MaxInt32 {
 		return Quote{}, false
 	}
-	unit, _ := times(p.Rates[rateCredit], float64(each))
-	total, ok := times(p.Rates[rateCredit], credits)
+	unit, _ := times(p.Rates[RateCredit], float64(each))
+	total, ok := times(p.Rates[RateCredit], credits)
 	return Quote{Unit: unit, Total: total, CreditsEach: each, Credits: int(credits)}, ok
 }
 
 // quoteTokens prices tokens and the answer to them.
 func (p PricedProvider) quoteTokens(q PriceQuery) (Quote, bool) {
 	const thousand = 1000
-	input, fits := share(p.Rates[rateInput], thousand, q.Tokens, q.Quantity)
-	output, outputFits := share(p.Rates[rateOutput], thousand, q.Tokens, q.Quantity, outputShare)
-	half, _ := times(p.Rates[rateOutput], outputShare)
+	input, fits := share(p.Rates[RateInput], thousand, q.Tokens, q.Quantity)
+	output, outputFits := share(p.Rates[RateOutput], thousand, q.Tokens, q.Quantity, outputShare)
+	half, _ := times(p.Rates[RateOutput], outputShare)
 	total := input.Plus(output)
-	return Quote{Unit: p.Rates[rateInput].Plus(half), Total: total, Input: input, Output: output}, fits && outputFits && total < math.MaxInt64
+	return Quote{Unit: p.Rates[RateInput].Plus(half), Total: total, Input: input, Output: output}, fits && outputFits && total < math.MaxInt64
 }
 
 func times(price Money, factors ...float64) (Money, bool) { return share(price, 1, factors...) }

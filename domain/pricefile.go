@@ -22,9 +22,9 @@ var pricedProviders = map[string]PricingModel{
 // requiredRates are those without which a model can't be priced.
 var requiredRates = map[PricingModel][]string{
 	PricedByTier:   {},
-	PricedByCredit: {rateCredit},
+	PricedByCredit: {RateCredit},
 	PricedByImage:  {QualityStandard, QualityHD, QualityUltra},
-	PricedByToken:  {rateInput, rateOutput},
+	PricedByToken:  {RateInput, RateOutput},
 	PricedBySecond: {QualityStandard, QualityHD},
 	PricedAsFree:   {},
 }
@@ -185,7 +185,7 @@ func (c *priceCheck) credits(f providerFile, p *PricedProvider) {
 		operations[o.Operation] = true
 		p.Credits = append(p.Credits, OperationCredits(o))
 	}
-	for _, name := range []string{"text_to_3d", "texture_generation", "refinement"} { // the contract shows them by name
+	for _, name := range []string{OperationTextTo3D, OperationTexture, OperationRefinement} { // the contract shows them by name
 		c.require(operations[name], "credits of %s are missing", name)
 	}
 	for name, parts := range f.Bundles {

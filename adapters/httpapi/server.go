@@ -22,6 +22,7 @@ type Config struct {
 	Conversations *app.Conversations
 	Models        *app.Models
 	Usage         *app.Usage
+	Pricing       *app.Pricing
 	Performance   *app.Performance
 	APIKeys       *app.APIKeys
 	Files         *app.Files
@@ -65,6 +66,7 @@ type server struct {
 	conversations *app.Conversations
 	models        *app.Models
 	usage         *app.Usage
+	pricing       *app.Pricing
 	performance   *app.Performance
 	accounts      *app.Accounts
 	apiKeys       *app.APIKeys
@@ -127,7 +129,7 @@ func (c Config) handler(
 
 func newServer(c Config) *server {
 	return &server{
-		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, performance: c.Performance,
+		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, pricing: c.Pricing, performance: c.Performance,
 		accounts: c.Accounts, apiKeys: c.APIKeys, files: c.Files, workflows: c.Workflows, stopping: c.Stopping, health: c.Health, limitsShared: c.LimitsShared,
 		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now, log: c.Log,
 	}

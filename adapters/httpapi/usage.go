@@ -196,11 +196,8 @@ func (s *server) V02GetMonthlyReport(ctx context.Context, r oapi.V02GetMonthlyRe
 			SubscriptionFees: report.Charges.Subscriptions.Dollars(), PerUseCharges: report.Charges.Usage.Dollars(),
 			OverageCharges: report.Charges.Overage.Dollars(),
 		},
-		TopOperations:               make([]oapi.UsageOperationCost, len(report.Top)),
+		TopOperations:               operationCostsToAPI(report.Top),
 		CostOptimizationSuggestions: make([]oapi.UsageSuggestion, len(report.Suggestions)),
-	}
-	for i, o := range report.Top {
-		answer.TopOperations[i] = oapi.UsageOperationCost{Operation: o.Operation, Cost: o.Cost.Dollars(), Count: o.Requests}
 	}
 	for i, s := range report.Suggestions {
 		answer.CostOptimizationSuggestions[i] = oapi.UsageSuggestion{

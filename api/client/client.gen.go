@@ -838,15 +838,51 @@ func (e CostEstimateCreditProvider) Valid() bool {
 	}
 }
 
+// Defines values for CostEstimateFreeProvider.
+const (
+	CostEstimateFreeProviderFreesound  CostEstimateFreeProvider = "freesound"
+	CostEstimateFreeProviderProcedural CostEstimateFreeProvider = "procedural"
+)
+
+// Valid indicates whether the value is a known member of the CostEstimateFreeProvider enum.
+func (e CostEstimateFreeProvider) Valid() bool {
+	switch e {
+	case CostEstimateFreeProviderFreesound:
+		return true
+	case CostEstimateFreeProviderProcedural:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CostEstimateImageProvider.
 const (
-	CostEstimateImageProviderStability CostEstimateImageProvider = "stability"
+	CostEstimateImageProviderMidjourney CostEstimateImageProvider = "midjourney"
+	CostEstimateImageProviderStability  CostEstimateImageProvider = "stability"
 )
 
 // Valid indicates whether the value is a known member of the CostEstimateImageProvider enum.
 func (e CostEstimateImageProvider) Valid() bool {
 	switch e {
+	case CostEstimateImageProviderMidjourney:
+		return true
 	case CostEstimateImageProviderStability:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CostEstimateSecondProvider.
+const (
+	CostEstimateSecondProviderMubert CostEstimateSecondProvider = "mubert"
+)
+
+// Valid indicates whether the value is a known member of the CostEstimateSecondProvider enum.
+func (e CostEstimateSecondProvider) Valid() bool {
+	switch e {
+	case CostEstimateSecondProviderMubert:
 		return true
 	default:
 		return false
@@ -1528,6 +1564,75 @@ func (e PersonaV1ResponseMessage) Valid() bool {
 	}
 }
 
+// Defines values for PricedModel.
+const (
+	PricedModelCreditBased PricedModel = "credit_based"
+	PricedModelFree        PricedModel = "free"
+	PricedModelPerImage    PricedModel = "per_image"
+	PricedModelPerSecond   PricedModel = "per_second"
+	PricedModelTierBased   PricedModel = "tier_based"
+	PricedModelTokenBased  PricedModel = "token_based"
+)
+
+// Valid indicates whether the value is a known member of the PricedModel enum.
+func (e PricedModel) Valid() bool {
+	switch e {
+	case PricedModelCreditBased:
+		return true
+	case PricedModelFree:
+		return true
+	case PricedModelPerImage:
+		return true
+	case PricedModelPerSecond:
+		return true
+	case PricedModelTierBased:
+		return true
+	case PricedModelTokenBased:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PricedProvider.
+const (
+	PricedProviderClaude     PricedProvider = "claude"
+	PricedProviderDalle      PricedProvider = "dalle"
+	PricedProviderFreesound  PricedProvider = "freesound"
+	PricedProviderMeshy      PricedProvider = "meshy"
+	PricedProviderMidjourney PricedProvider = "midjourney"
+	PricedProviderMubert     PricedProvider = "mubert"
+	PricedProviderOpenaiGpt  PricedProvider = "openai_gpt"
+	PricedProviderProcedural PricedProvider = "procedural"
+	PricedProviderStability  PricedProvider = "stability"
+)
+
+// Valid indicates whether the value is a known member of the PricedProvider enum.
+func (e PricedProvider) Valid() bool {
+	switch e {
+	case PricedProviderClaude:
+		return true
+	case PricedProviderDalle:
+		return true
+	case PricedProviderFreesound:
+		return true
+	case PricedProviderMeshy:
+		return true
+	case PricedProviderMidjourney:
+		return true
+	case PricedProviderMubert:
+		return true
+	case PricedProviderOpenaiGpt:
+		return true
+	case PricedProviderProcedural:
+		return true
+	case PricedProviderStability:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PricingCreditBasedModel.
 const (
 	PricingCreditBasedModelCreditBased PricingCreditBasedModel = "credit_based"
@@ -1552,6 +1657,21 @@ const (
 func (e PricingCurrency) Valid() bool {
 	switch e {
 	case USD:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PricingFreeModel.
+const (
+	PricingFreeModelFree PricingFreeModel = "free"
+)
+
+// Valid indicates whether the value is a known member of the PricingFreeModel enum.
+func (e PricingFreeModel) Valid() bool {
+	switch e {
+	case PricingFreeModelFree:
 		return true
 	default:
 		return false
@@ -1591,6 +1711,21 @@ const (
 func (e PricingPerImageModel) Valid() bool {
 	switch e {
 	case PricingPerImageModelPerImage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PricingPerSecondModel.
+const (
+	PricingPerSecondModelPerSecond PricingPerSecondModel = "per_second"
+)
+
+// Valid indicates whether the value is a known member of the PricingPerSecondModel enum.
+func (e PricingPerSecondModel) Valid() bool {
+	switch e {
+	case PricingPerSecondModelPerSecond:
 		return true
 	default:
 		return false
@@ -3839,12 +3974,12 @@ type CostComparisonEntry struct {
 	CostPer1kTokens *float64 `json:"cost_per_1k_tokens,omitempty"`
 	CostPerUnit     *float64 `json:"cost_per_unit,omitempty"`
 
-	// Model How a provider charges.
-	Model PricingModel `json:"model"`
+	// Model How a provider of the price table charges.
+	Model PricedModel `json:"model"`
 
-	// Provider A provider with a price table.
-	Provider  PricingProvider `json:"provider"`
-	TotalCost float64         `json:"total_cost"`
+	// Provider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+	Provider  PricedProvider `json:"provider"`
+	TotalCost float64        `json:"total_cost"`
 }
 
 // CostDalleTiers The tiers of DALL-E.
@@ -3889,6 +4024,20 @@ type CostEstimateCredit struct {
 // CostEstimateCreditProvider defines model for CostEstimateCredit.Provider.
 type CostEstimateCreditProvider string
 
+// CostEstimateFree An estimate of what costs nothing.
+type CostEstimateFree struct {
+	// Currency The currency of all amounts.
+	Currency     PricingCurrency          `json:"currency"`
+	EstimateTime time.Time                `json:"estimate_time"`
+	Operation    string                   `json:"operation"`
+	Provider     CostEstimateFreeProvider `json:"provider"`
+	Quantity     float64                  `json:"quantity"`
+	TotalCost    float64                  `json:"total_cost"`
+}
+
+// CostEstimateFreeProvider defines model for CostEstimateFree.Provider.
+type CostEstimateFreeProvider string
+
 // CostEstimateImage An estimate by image.
 type CostEstimateImage struct {
 	CostPerUnit float64 `json:"cost_per_unit"`
@@ -3918,6 +4067,25 @@ type CostEstimateRequest struct {
 	Quality  *string  `json:"quality,omitempty"`
 	Quantity *float64 `json:"quantity,omitempty"`
 }
+
+// CostEstimateSecond An estimate by the second: `quantity` is seconds.
+type CostEstimateSecond struct {
+	CostPerUnit float64 `json:"cost_per_unit"`
+
+	// Currency The currency of all amounts.
+	Currency     PricingCurrency `json:"currency"`
+	EstimateTime time.Time       `json:"estimate_time"`
+
+	// MinimumCost The least that is charged.
+	MinimumCost float64                    `json:"minimum_cost"`
+	Operation   string                     `json:"operation"`
+	Provider    CostEstimateSecondProvider `json:"provider"`
+	Quantity    float64                    `json:"quantity"`
+	TotalCost   float64                    `json:"total_cost"`
+}
+
+// CostEstimateSecondProvider defines model for CostEstimateSecond.Provider.
+type CostEstimateSecondProvider string
 
 // CostEstimateTier An estimate by tier. The fee of the tier is not part of the total.
 type CostEstimateTier struct {
@@ -4866,6 +5034,12 @@ type PersonaV1Response struct {
 // PersonaV1ResponseMessage defines model for PersonaV1Response.Message.
 type PersonaV1ResponseMessage string
 
+// PricedModel How a provider of the price table charges.
+type PricedModel string
+
+// PricedProvider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+type PricedProvider string
+
 // PricingAnalytics The caller's costs in a period. `filtered_provider` and `provider_cost` are there when a provider was asked for, the latter only if it is a known one.
 type PricingAnalytics struct {
 	// CostBreakdown US dollars, keyed by provider.
@@ -4934,6 +5108,21 @@ type PricingDailyCost struct {
 	Date      openapi_types.Date `json:"date"`
 }
 
+// PricingFree A provider that charges nothing.
+type PricingFree struct {
+	LastUpdated time.Time        `json:"last_updated"`
+	Model       PricingFreeModel `json:"model"`
+
+	// Provider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+	Provider PricedProvider `json:"provider"`
+
+	// Quality A quality, such as `standard`, `hd` or `ultra`.
+	Quality PricingQuality `json:"quality"`
+}
+
+// PricingFreeModel defines model for PricingFree.Model.
+type PricingFreeModel string
+
 // PricingModel How a provider charges.
 type PricingModel string
 
@@ -4943,8 +5132,8 @@ type PricingPerImage struct {
 	LastUpdated time.Time            `json:"last_updated"`
 	Model       PricingPerImageModel `json:"model"`
 
-	// Provider A provider with a price table.
-	Provider PricingProvider `json:"provider"`
+	// Provider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+	Provider PricedProvider `json:"provider"`
 
 	// Quality A quality, such as `standard`, `hd` or `ultra`.
 	Quality      PricingQuality `json:"quality"`
@@ -4954,6 +5143,26 @@ type PricingPerImage struct {
 
 // PricingPerImageModel defines model for PricingPerImage.Model.
 type PricingPerImageModel string
+
+// PricingPerSecond Prices of a second of sound by its quality.
+type PricingPerSecond struct {
+	HdCost      float64   `json:"hd_cost"`
+	LastUpdated time.Time `json:"last_updated"`
+
+	// MinimumCost The least that is charged.
+	MinimumCost float64               `json:"minimum_cost"`
+	Model       PricingPerSecondModel `json:"model"`
+
+	// Provider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+	Provider PricedProvider `json:"provider"`
+
+	// Quality A quality, such as `standard`, `hd` or `ultra`.
+	Quality      PricingQuality `json:"quality"`
+	StandardCost float64        `json:"standard_cost"`
+}
+
+// PricingPerSecondModel defines model for PricingPerSecond.Model.
+type PricingPerSecondModel string
 
 // PricingPeriod A span of days, both ends included.
 type PricingPeriod struct {
@@ -5049,8 +5258,8 @@ type PricingUpdate struct {
 	EstimatedCompletion time.Time `json:"estimated_completion"`
 	Message             string    `json:"message"`
 
-	// Provider A provider with a price table.
-	Provider   PricingProvider     `json:"provider"`
+	// Provider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+	Provider   PricedProvider      `json:"provider"`
 	Status     PricingUpdateStatus `json:"status"`
 	UpdateTime time.Time           `json:"update_time"`
 }
@@ -6745,7 +6954,7 @@ type V02CompareProviderCostsParams struct {
 
 // V02GetCurrentPricingParams defines parameters for V02GetCurrentPricing.
 type V02GetCurrentPricingParams struct {
-	// Provider The provider: `dalle`, `meshy`, `stability`, `openai_gpt` or `claude`.
+	// Provider The provider: `dalle`, `meshy`, `stability`, `openai_gpt` or `claude`; also `midjourney`, `mubert`, `freesound` and `procedural`, which the list of providers leaves out.
 	Provider string `form:"provider" json:"provider"`
 
 	// Category The kind of asset the prices are wanted for.
@@ -6757,7 +6966,7 @@ type V02GetCurrentPricingParams struct {
 
 // V02UpdatePricingParams defines parameters for V02UpdatePricing.
 type V02UpdatePricingParams struct {
-	// Provider The provider: `dalle`, `meshy`, `stability`, `openai_gpt` or `claude`.
+	// Provider The provider: `dalle`, `meshy`, `stability`, `openai_gpt` or `claude`; also `midjourney`, `mubert`, `freesound` and `procedural`, which the list of providers leaves out.
 	Provider string `form:"provider" json:"provider"`
 }
 
@@ -7599,6 +7808,58 @@ func (t *CostEstimate) MergeCostEstimateToken(v CostEstimateToken) error {
 	return err
 }
 
+// AsCostEstimateSecond returns the union data inside the CostEstimate as a CostEstimateSecond
+func (t CostEstimate) AsCostEstimateSecond() (CostEstimateSecond, error) {
+	var body CostEstimateSecond
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromCostEstimateSecond overwrites any union data inside the CostEstimate as the provided CostEstimateSecond
+func (t *CostEstimate) FromCostEstimateSecond(v CostEstimateSecond) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeCostEstimateSecond performs a merge with any union data inside the CostEstimate, using the provided CostEstimateSecond
+func (t *CostEstimate) MergeCostEstimateSecond(v CostEstimateSecond) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsCostEstimateFree returns the union data inside the CostEstimate as a CostEstimateFree
+func (t CostEstimate) AsCostEstimateFree() (CostEstimateFree, error) {
+	var body CostEstimateFree
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromCostEstimateFree overwrites any union data inside the CostEstimate as the provided CostEstimateFree
+func (t *CostEstimate) FromCostEstimateFree(v CostEstimateFree) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeCostEstimateFree performs a merge with any union data inside the CostEstimate, using the provided CostEstimateFree
+func (t *CostEstimate) MergeCostEstimateFree(v CostEstimateFree) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
 func (t CostEstimate) Discriminator() (string, error) {
 	var discriminator struct {
 		Discriminator string `json:"provider"`
@@ -7617,10 +7878,18 @@ func (t CostEstimate) ValueByDiscriminator() (interface{}, error) {
 		return t.AsCostEstimateToken()
 	case "dalle":
 		return t.AsCostEstimateTier()
+	case "freesound":
+		return t.AsCostEstimateFree()
 	case "meshy":
 		return t.AsCostEstimateCredit()
+	case "midjourney":
+		return t.AsCostEstimateImage()
+	case "mubert":
+		return t.AsCostEstimateSecond()
 	case "openai_gpt":
 		return t.AsCostEstimateToken()
+	case "procedural":
+		return t.AsCostEstimateFree()
 	case "stability":
 		return t.AsCostEstimateImage()
 	default:
@@ -7774,6 +8043,74 @@ func (t *PricingTable) MergePricingTokenBased(v PricingTokenBased) error {
 	return err
 }
 
+// AsPricingPerSecond returns the union data inside the PricingTable as a PricingPerSecond
+func (t PricingTable) AsPricingPerSecond() (PricingPerSecond, error) {
+	var body PricingPerSecond
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPricingPerSecond overwrites any union data inside the PricingTable as the provided PricingPerSecond
+func (t *PricingTable) FromPricingPerSecond(v PricingPerSecond) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"model":"per_second"}`))
+	t.union = b
+	return err
+}
+
+// MergePricingPerSecond performs a merge with any union data inside the PricingTable, using the provided PricingPerSecond
+func (t *PricingTable) MergePricingPerSecond(v PricingPerSecond) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"model":"per_second"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsPricingFree returns the union data inside the PricingTable as a PricingFree
+func (t PricingTable) AsPricingFree() (PricingFree, error) {
+	var body PricingFree
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPricingFree overwrites any union data inside the PricingTable as the provided PricingFree
+func (t *PricingTable) FromPricingFree(v PricingFree) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"model":"free"}`))
+	t.union = b
+	return err
+}
+
+// MergePricingFree performs a merge with any union data inside the PricingTable, using the provided PricingFree
+func (t *PricingTable) MergePricingFree(v PricingFree) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"model":"free"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
 func (t PricingTable) Discriminator() (string, error) {
 	var discriminator struct {
 		Discriminator string `json:"model"`
@@ -7790,8 +8127,12 @@ func (t PricingTable) ValueByDiscriminator() (interface{}, error) {
 	switch discriminator {
 	case "credit_based":
 		return t.AsPricingCreditBased()
+	case "free":
+		return t.AsPricingFree()
 	case "per_image":
 		return t.AsPricingPerImage()
+	case "per_second":
+		return t.AsPricingPerSecond()
 	case "tier_based":
 		return t.AsPricingTierBased()
 	case "token_based":
@@ -8911,7 +9252,7 @@ type ClientInterface interface {
 
 	// V02GetPricingAnalytics Analyse costs of a period
 	//
-	// Sums the caller's logged usage over a span of days, by provider, by day and by operation. Without dates it is the last 30 days. With `provider` the answer also names that provider's share.
+	// Sums the caller's logged usage over a span of days, at most 366, by provider, by day and by operation. Without dates it is the last 30 days. Days without use are left out. With `provider` the answer also names that provider's share; `openai_gpt` stands for the chats of `openai` too.
 	//
 	// Corresponds with GET /api/v0.2/assets/pricing/analytics (the `V02GetPricingAnalytics` operationId).
 	V02GetPricingAnalytics(ctx context.Context, params *V02GetPricingAnalyticsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8925,7 +9266,7 @@ type ClientInterface interface {
 
 	// V02EstimateCostWithBody Estimate a cost
 	//
-	// Computes what a generation would cost at current prices. Nothing is generated or spent. The form of the answer follows from how the provider charges. A provider without a price table is 400.
+	// Computes what a generation would cost at current prices. Nothing is generated or spent: the same prices are charged when it is. The form of the answer follows from how the provider charges. `quantity` counts images, 3D models, seconds of sound, or how often the tokens are used. `3d_generation` is a whole 3D model with its texture. A model of OpenAI's images is an `operation` too. A provider without a price table is 400.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -8934,7 +9275,7 @@ type ClientInterface interface {
 
 	// V02EstimateCost Estimate a cost
 	//
-	// Computes what a generation would cost at current prices. Nothing is generated or spent. The form of the answer follows from how the provider charges. A provider without a price table is 400.
+	// Computes what a generation would cost at current prices. Nothing is generated or spent: the same prices are charged when it is. The form of the answer follows from how the provider charges. `quantity` counts images, 3D models, seconds of sound, or how often the tokens are used. `3d_generation` is a whole 3D model with its texture. A model of OpenAI's images is an `operation` too. A provider without a price table is 400.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -8950,7 +9291,7 @@ type ClientInterface interface {
 
 	// V02CompareProviderCosts Compare providers for one operation
 	//
-	// What each provider that can do an operation would charge, cheapest first. An operation that none of them does gives an empty comparison.
+	// What each provider that can do an operation would charge, cheapest first: `image_generation`, `3d_generation`, `audio_generation`, of which a second is the unit, `text_completion`, or one that is paid in credits. An operation that none of them does gives an empty comparison.
 	//
 	// Corresponds with GET /api/v0.2/assets/pricing/cost-estimator/provider-comparison (the `V02CompareProviderCosts` operationId).
 	V02CompareProviderCosts(ctx context.Context, params *V02CompareProviderCostsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8971,7 +9312,7 @@ type ClientInterface interface {
 
 	// V02UpdatePricing Ask for fresh prices of one provider
 	//
-	// Records that the prices of a provider are to be read again, and says when that will have happened. A body is ignored. A provider without a price table is 404.
+	// Records that the prices are to be read again, and says when every replica will have done that: those that an operator keeps in a file. Everybody who may write assets may ask. A body is ignored. A provider without a price table is 404.
 	//
 	// Corresponds with POST /api/v0.2/assets/pricing/update (the `V02UpdatePricing` operationId).
 	V02UpdatePricing(ctx context.Context, params *V02UpdatePricingParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -10030,7 +10371,7 @@ func (c *Client) GetV02Info(ctx context.Context, reqEditors ...RequestEditorFn) 
 
 // V02GetPricingAnalytics Analyse costs of a period
 //
-// Sums the caller's logged usage over a span of days, by provider, by day and by operation. Without dates it is the last 30 days. With `provider` the answer also names that provider's share.
+// Sums the caller's logged usage over a span of days, at most 366, by provider, by day and by operation. Without dates it is the last 30 days. Days without use are left out. With `provider` the answer also names that provider's share; `openai_gpt` stands for the chats of `openai` too.
 //
 // Corresponds with GET /api/v0.2/assets/pricing/analytics (the `V02GetPricingAnalytics` operationId).
 func (c *Client) V02GetPricingAnalytics(ctx context.Context, params *V02GetPricingAnalyticsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10064,7 +10405,7 @@ func (c *Client) V02GetDalleTiers(ctx context.Context, reqEditors ...RequestEdit
 
 // V02EstimateCostWithBody Estimate a cost
 //
-// Computes what a generation would cost at current prices. Nothing is generated or spent. The form of the answer follows from how the provider charges. A provider without a price table is 400.
+// Computes what a generation would cost at current prices. Nothing is generated or spent: the same prices are charged when it is. The form of the answer follows from how the provider charges. `quantity` counts images, 3D models, seconds of sound, or how often the tokens are used. `3d_generation` is a whole 3D model with its texture. A model of OpenAI's images is an `operation` too. A provider without a price table is 400.
 //
 // Takes any type of body and a specified content type.
 //
@@ -10083,7 +10424,7 @@ func (c *Client) V02EstimateCostWithBody(ctx context.Context, contentType string
 
 // V02EstimateCost Estimate a cost
 //
-// Computes what a generation would cost at current prices. Nothing is generated or spent. The form of the answer follows from how the provider charges. A provider without a price table is 400.
+// Computes what a generation would cost at current prices. Nothing is generated or spent: the same prices are charged when it is. The form of the answer follows from how the provider charges. `quantity` counts images, 3D models, seconds of sound, or how often the tokens are used. `3d_generation` is a whole 3D model with its texture. A model of OpenAI's images is an `operation` too. A provider without a price table is 400.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -10119,7 +10460,7 @@ func (c *Client) V02GetMeshyPackages(ctx context.Context, reqEditors ...RequestE
 
 // V02CompareProviderCosts Compare providers for one operation
 //
-// What each provider that can do an operation would charge, cheapest first. An operation that none of them does gives an empty comparison.
+// What each provider that can do an operation would charge, cheapest first: `image_generation`, `3d_generation`, `audio_generation`, of which a second is the unit, `text_completion`, or one that is paid in credits. An operation that none of them does gives an empty comparison.
 //
 // Corresponds with GET /api/v0.2/assets/pricing/cost-estimator/provider-comparison (the `V02CompareProviderCosts` operationId).
 func (c *Client) V02CompareProviderCosts(ctx context.Context, params *V02CompareProviderCostsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -10170,7 +10511,7 @@ func (c *Client) V02ListPricingProviders(ctx context.Context, reqEditors ...Requ
 
 // V02UpdatePricing Ask for fresh prices of one provider
 //
-// Records that the prices of a provider are to be read again, and says when that will have happened. A body is ignored. A provider without a price table is 404.
+// Records that the prices are to be read again, and says when every replica will have done that: those that an operator keeps in a file. Everybody who may write assets may ask. A body is ignored. A provider without a price table is 404.
 //
 // Corresponds with POST /api/v0.2/assets/pricing/update (the `V02UpdatePricing` operationId).
 func (c *Client) V02UpdatePricing(ctx context.Context, params *V02UpdatePricingParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -17515,7 +17856,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02GetPricingAnalyticsWithResponse Analyse costs of a period
 	//
-	// Sums the caller's logged usage over a span of days, by provider, by day and by operation. Without dates it is the last 30 days. With `provider` the answer also names that provider's share.
+	// Sums the caller's logged usage over a span of days, at most 366, by provider, by day and by operation. Without dates it is the last 30 days. Days without use are left out. With `provider` the answer also names that provider's share; `openai_gpt` stands for the chats of `openai` too.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17533,7 +17874,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02EstimateCostWithBodyWithResponse Estimate a cost
 	//
-	// Computes what a generation would cost at current prices. Nothing is generated or spent. The form of the answer follows from how the provider charges. A provider without a price table is 400.
+	// Computes what a generation would cost at current prices. Nothing is generated or spent: the same prices are charged when it is. The form of the answer follows from how the provider charges. `quantity` counts images, 3D models, seconds of sound, or how often the tokens are used. `3d_generation` is a whole 3D model with its texture. A model of OpenAI's images is an `operation` too. A provider without a price table is 400.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17542,7 +17883,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02EstimateCostWithResponse Estimate a cost
 	//
-	// Computes what a generation would cost at current prices. Nothing is generated or spent. The form of the answer follows from how the provider charges. A provider without a price table is 400.
+	// Computes what a generation would cost at current prices. Nothing is generated or spent: the same prices are charged when it is. The form of the answer follows from how the provider charges. `quantity` counts images, 3D models, seconds of sound, or how often the tokens are used. `3d_generation` is a whole 3D model with its texture. A model of OpenAI's images is an `operation` too. A provider without a price table is 400.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17560,7 +17901,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02CompareProviderCostsWithResponse Compare providers for one operation
 	//
-	// What each provider that can do an operation would charge, cheapest first. An operation that none of them does gives an empty comparison.
+	// What each provider that can do an operation would charge, cheapest first: `image_generation`, `3d_generation`, `audio_generation`, of which a second is the unit, `text_completion`, or one that is paid in credits. An operation that none of them does gives an empty comparison.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17587,7 +17928,7 @@ type ClientWithResponsesInterface interface {
 
 	// V02UpdatePricingWithResponse Ask for fresh prices of one provider
 	//
-	// Records that the prices of a provider are to be read again, and says when that will have happened. A body is ignored. A provider without a price table is 404.
+	// Records that the prices are to be read again, and says when every replica will have done that: those that an operator keeps in a file. Everybody who may write assets may ask. A body is ignored. A provider without a price table is 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -18947,8 +19288,6 @@ type V02GetPricingAnalyticsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -18987,11 +19326,6 @@ func (r V02GetPricingAnalyticsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetPricingAnalyticsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetPricingAnalyticsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -19059,8 +19393,6 @@ type V02GetDalleTiersReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19094,11 +19426,6 @@ func (r V02GetDalleTiersReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetDalleTiersReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetDalleTiersReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -19174,8 +19501,6 @@ type V02EstimateCostReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19229,11 +19554,6 @@ func (r V02EstimateCostReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02EstimateCostReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02EstimateCostReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -19301,8 +19621,6 @@ type V02GetMeshyPackagesReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19336,11 +19654,6 @@ func (r V02GetMeshyPackagesReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetMeshyPackagesReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetMeshyPackagesReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -19410,8 +19723,6 @@ type V02CompareProviderCostsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19450,11 +19761,6 @@ func (r V02CompareProviderCostsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02CompareProviderCostsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02CompareProviderCostsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -19526,8 +19832,6 @@ type V02GetCurrentPricingReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19571,11 +19875,6 @@ func (r V02GetCurrentPricingReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02GetCurrentPricingReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02GetCurrentPricingReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -19643,8 +19942,6 @@ type V02ListPricingProvidersReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19678,11 +19975,6 @@ func (r V02ListPricingProvidersReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02ListPricingProvidersReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02ListPricingProvidersReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -19754,8 +20046,6 @@ type V02UpdatePricingReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -19799,11 +20089,6 @@ func (r V02UpdatePricingReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V02UpdatePricingReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V02UpdatePricingReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -31184,7 +31469,7 @@ func (c *ClientWithResponses) GetV02InfoWithResponse(ctx context.Context, reqEdi
 
 // V02GetPricingAnalyticsWithResponse Analyse costs of a period
 //
-// Sums the caller's logged usage over a span of days, by provider, by day and by operation. Without dates it is the last 30 days. With `provider` the answer also names that provider's share.
+// Sums the caller's logged usage over a span of days, at most 366, by provider, by day and by operation. Without dates it is the last 30 days. Days without use are left out. With `provider` the answer also names that provider's share; `openai_gpt` stands for the chats of `openai` too.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -31214,7 +31499,7 @@ func (c *ClientWithResponses) V02GetDalleTiersWithResponse(ctx context.Context, 
 
 // V02EstimateCostWithBodyWithResponse Estimate a cost
 //
-// Computes what a generation would cost at current prices. Nothing is generated or spent. The form of the answer follows from how the provider charges. A provider without a price table is 400.
+// Computes what a generation would cost at current prices. Nothing is generated or spent: the same prices are charged when it is. The form of the answer follows from how the provider charges. `quantity` counts images, 3D models, seconds of sound, or how often the tokens are used. `3d_generation` is a whole 3D model with its texture. A model of OpenAI's images is an `operation` too. A provider without a price table is 400.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -31229,7 +31514,7 @@ func (c *ClientWithResponses) V02EstimateCostWithBodyWithResponse(ctx context.Co
 
 // V02EstimateCostWithResponse Estimate a cost
 //
-// Computes what a generation would cost at current prices. Nothing is generated or spent. The form of the answer follows from how the provider charges. A provider without a price table is 400.
+// Computes what a generation would cost at current prices. Nothing is generated or spent: the same prices are charged when it is. The form of the answer follows from how the provider charges. `quantity` counts images, 3D models, seconds of sound, or how often the tokens are used. `3d_generation` is a whole 3D model with its texture. A model of OpenAI's images is an `operation` too. A provider without a price table is 400.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -31259,7 +31544,7 @@ func (c *ClientWithResponses) V02GetMeshyPackagesWithResponse(ctx context.Contex
 
 // V02CompareProviderCostsWithResponse Compare providers for one operation
 //
-// What each provider that can do an operation would charge, cheapest first. An operation that none of them does gives an empty comparison.
+// What each provider that can do an operation would charge, cheapest first: `image_generation`, `3d_generation`, `audio_generation`, of which a second is the unit, `text_completion`, or one that is paid in credits. An operation that none of them does gives an empty comparison.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -31304,7 +31589,7 @@ func (c *ClientWithResponses) V02ListPricingProvidersWithResponse(ctx context.Co
 
 // V02UpdatePricingWithResponse Ask for fresh prices of one provider
 //
-// Records that the prices of a provider are to be read again, and says when that will have happened. A body is ignored. A provider without a price table is 404.
+// Records that the prices are to be read again, and says when every replica will have done that: those that an operator keeps in a file. Everybody who may write assets may ask. A body is ignored. A provider without a price table is 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -33490,13 +33775,6 @@ func ParseV02GetPricingAnalyticsReply(rsp *http.Response) (*V02GetPricingAnalyti
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -33611,13 +33889,6 @@ func ParseV02GetDalleTiersReply(rsp *http.Response) (*V02GetDalleTiersReply, err
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -33762,13 +34033,6 @@ func ParseV02EstimateCostReply(rsp *http.Response) (*V02EstimateCostReply, error
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -33883,13 +34147,6 @@ func ParseV02GetMeshyPackagesReply(rsp *http.Response) (*V02GetMeshyPackagesRepl
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -34012,13 +34269,6 @@ func ParseV02CompareProviderCostsReply(rsp *http.Response) (*V02CompareProviderC
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -34149,13 +34399,6 @@ func ParseV02GetCurrentPricingReply(rsp *http.Response) (*V02GetCurrentPricingRe
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -34270,13 +34513,6 @@ func ParseV02ListPricingProvidersReply(rsp *http.Response) (*V02ListPricingProvi
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -34406,13 +34642,6 @@ func ParseV02UpdatePricingReply(rsp *http.Response) (*V02UpdatePricingReply, err
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable

@@ -144,6 +144,10 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 		return nil, err
 	}
 	sys.workflows = flows
+	pricing, usage, err := sys.startPricing(c, db, log)
+	if err != nil {
+		return nil, err
+	}
 	provider, err := openProvider(c, db, sys, probes, log)
 	if err != nil {
 		return nil, err
@@ -158,7 +162,7 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, APIKeys: keys, Audit: audit, Files: files, Workflows: flows,
 		Accounts: app.NewAccounts(app.AccountDeps{Provider: provider, Identity: identity, Audit: audit, Forget: sys.forget}),
 		Health:   sys.health, Build: build, DatabaseKind: sys.databaseKind,
-		Usage: app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID}),
+		Usage: usage, Pricing: pricing,
 		Performance: app.NewPerformance(app.PerformanceDeps{
 			Ledger: db.ledger, Marks: db.marks, Active: active, Selector: models.selector, Load: sys.load.read, Now: time.Now,
 		}),

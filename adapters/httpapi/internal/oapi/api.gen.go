@@ -844,15 +844,51 @@ func (e CostEstimateCreditProvider) Valid() bool {
 	}
 }
 
+// Defines values for CostEstimateFreeProvider.
+const (
+	CostEstimateFreeProviderFreesound  CostEstimateFreeProvider = "freesound"
+	CostEstimateFreeProviderProcedural CostEstimateFreeProvider = "procedural"
+)
+
+// Valid indicates whether the value is a known member of the CostEstimateFreeProvider enum.
+func (e CostEstimateFreeProvider) Valid() bool {
+	switch e {
+	case CostEstimateFreeProviderFreesound:
+		return true
+	case CostEstimateFreeProviderProcedural:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CostEstimateImageProvider.
 const (
-	CostEstimateImageProviderStability CostEstimateImageProvider = "stability"
+	CostEstimateImageProviderMidjourney CostEstimateImageProvider = "midjourney"
+	CostEstimateImageProviderStability  CostEstimateImageProvider = "stability"
 )
 
 // Valid indicates whether the value is a known member of the CostEstimateImageProvider enum.
 func (e CostEstimateImageProvider) Valid() bool {
 	switch e {
+	case CostEstimateImageProviderMidjourney:
+		return true
 	case CostEstimateImageProviderStability:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CostEstimateSecondProvider.
+const (
+	CostEstimateSecondProviderMubert CostEstimateSecondProvider = "mubert"
+)
+
+// Valid indicates whether the value is a known member of the CostEstimateSecondProvider enum.
+func (e CostEstimateSecondProvider) Valid() bool {
+	switch e {
+	case CostEstimateSecondProviderMubert:
 		return true
 	default:
 		return false
@@ -1534,6 +1570,75 @@ func (e PersonaV1ResponseMessage) Valid() bool {
 	}
 }
 
+// Defines values for PricedModel.
+const (
+	PricedModelCreditBased PricedModel = "credit_based"
+	PricedModelFree        PricedModel = "free"
+	PricedModelPerImage    PricedModel = "per_image"
+	PricedModelPerSecond   PricedModel = "per_second"
+	PricedModelTierBased   PricedModel = "tier_based"
+	PricedModelTokenBased  PricedModel = "token_based"
+)
+
+// Valid indicates whether the value is a known member of the PricedModel enum.
+func (e PricedModel) Valid() bool {
+	switch e {
+	case PricedModelCreditBased:
+		return true
+	case PricedModelFree:
+		return true
+	case PricedModelPerImage:
+		return true
+	case PricedModelPerSecond:
+		return true
+	case PricedModelTierBased:
+		return true
+	case PricedModelTokenBased:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PricedProvider.
+const (
+	PricedProviderClaude     PricedProvider = "claude"
+	PricedProviderDalle      PricedProvider = "dalle"
+	PricedProviderFreesound  PricedProvider = "freesound"
+	PricedProviderMeshy      PricedProvider = "meshy"
+	PricedProviderMidjourney PricedProvider = "midjourney"
+	PricedProviderMubert     PricedProvider = "mubert"
+	PricedProviderOpenaiGpt  PricedProvider = "openai_gpt"
+	PricedProviderProcedural PricedProvider = "procedural"
+	PricedProviderStability  PricedProvider = "stability"
+)
+
+// Valid indicates whether the value is a known member of the PricedProvider enum.
+func (e PricedProvider) Valid() bool {
+	switch e {
+	case PricedProviderClaude:
+		return true
+	case PricedProviderDalle:
+		return true
+	case PricedProviderFreesound:
+		return true
+	case PricedProviderMeshy:
+		return true
+	case PricedProviderMidjourney:
+		return true
+	case PricedProviderMubert:
+		return true
+	case PricedProviderOpenaiGpt:
+		return true
+	case PricedProviderProcedural:
+		return true
+	case PricedProviderStability:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PricingCreditBasedModel.
 const (
 	PricingCreditBasedModelCreditBased PricingCreditBasedModel = "credit_based"
@@ -1558,6 +1663,21 @@ const (
 func (e PricingCurrency) Valid() bool {
 	switch e {
 	case USD:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PricingFreeModel.
+const (
+	PricingFreeModelFree PricingFreeModel = "free"
+)
+
+// Valid indicates whether the value is a known member of the PricingFreeModel enum.
+func (e PricingFreeModel) Valid() bool {
+	switch e {
+	case PricingFreeModelFree:
 		return true
 	default:
 		return false
@@ -1597,6 +1717,21 @@ const (
 func (e PricingPerImageModel) Valid() bool {
 	switch e {
 	case PricingPerImageModelPerImage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PricingPerSecondModel.
+const (
+	PricingPerSecondModelPerSecond PricingPerSecondModel = "per_second"
+)
+
+// Valid indicates whether the value is a known member of the PricingPerSecondModel enum.
+func (e PricingPerSecondModel) Valid() bool {
+	switch e {
+	case PricingPerSecondModelPerSecond:
 		return true
 	default:
 		return false
@@ -3845,12 +3980,12 @@ type CostComparisonEntry struct {
 	CostPer1kTokens *float64 `json:"cost_per_1k_tokens,omitempty"`
 	CostPerUnit     *float64 `json:"cost_per_unit,omitempty"`
 
-	// Model How a provider charges.
-	Model PricingModel `json:"model"`
+	// Model How a provider of the price table charges.
+	Model PricedModel `json:"model"`
 
-	// Provider A provider with a price table.
-	Provider  PricingProvider `json:"provider"`
-	TotalCost float64         `json:"total_cost"`
+	// Provider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+	Provider  PricedProvider `json:"provider"`
+	TotalCost float64        `json:"total_cost"`
 }
 
 // CostDalleTiers The tiers of DALL-E.
@@ -3895,6 +4030,20 @@ type CostEstimateCredit struct {
 // CostEstimateCreditProvider defines model for CostEstimateCredit.Provider.
 type CostEstimateCreditProvider string
 
+// CostEstimateFree An estimate of what costs nothing.
+type CostEstimateFree struct {
+	// Currency The currency of all amounts.
+	Currency     PricingCurrency          `json:"currency"`
+	EstimateTime time.Time                `json:"estimate_time"`
+	Operation    string                   `json:"operation"`
+	Provider     CostEstimateFreeProvider `json:"provider"`
+	Quantity     float64                  `json:"quantity"`
+	TotalCost    float64                  `json:"total_cost"`
+}
+
+// CostEstimateFreeProvider defines model for CostEstimateFree.Provider.
+type CostEstimateFreeProvider string
+
 // CostEstimateImage An estimate by image.
 type CostEstimateImage struct {
 	CostPerUnit float64 `json:"cost_per_unit"`
@@ -3924,6 +4073,25 @@ type CostEstimateRequest struct {
 	Quality  *string  `json:"quality,omitempty"`
 	Quantity *float64 `json:"quantity,omitempty"`
 }
+
+// CostEstimateSecond An estimate by the second: `quantity` is seconds.
+type CostEstimateSecond struct {
+	CostPerUnit float64 `json:"cost_per_unit"`
+
+	// Currency The currency of all amounts.
+	Currency     PricingCurrency `json:"currency"`
+	EstimateTime time.Time       `json:"estimate_time"`
+
+	// MinimumCost The least that is charged.
+	MinimumCost float64                    `json:"minimum_cost"`
+	Operation   string                     `json:"operation"`
+	Provider    CostEstimateSecondProvider `json:"provider"`
+	Quantity    float64                    `json:"quantity"`
+	TotalCost   float64                    `json:"total_cost"`
+}
+
+// CostEstimateSecondProvider defines model for CostEstimateSecond.Provider.
+type CostEstimateSecondProvider string
 
 // CostEstimateTier An estimate by tier. The fee of the tier is not part of the total.
 type CostEstimateTier struct {
@@ -4872,6 +5040,12 @@ type PersonaV1Response struct {
 // PersonaV1ResponseMessage defines model for PersonaV1Response.Message.
 type PersonaV1ResponseMessage string
 
+// PricedModel How a provider of the price table charges.
+type PricedModel string
+
+// PricedProvider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+type PricedProvider string
+
 // PricingAnalytics The caller's costs in a period. `filtered_provider` and `provider_cost` are there when a provider was asked for, the latter only if it is a known one.
 type PricingAnalytics struct {
 	// CostBreakdown US dollars, keyed by provider.
@@ -4940,6 +5114,21 @@ type PricingDailyCost struct {
 	Date      openapi_types.Date `json:"date"`
 }
 
+// PricingFree A provider that charges nothing.
+type PricingFree struct {
+	LastUpdated time.Time        `json:"last_updated"`
+	Model       PricingFreeModel `json:"model"`
+
+	// Provider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+	Provider PricedProvider `json:"provider"`
+
+	// Quality A quality, such as `standard`, `hd` or `ultra`.
+	Quality PricingQuality `json:"quality"`
+}
+
+// PricingFreeModel defines model for PricingFree.Model.
+type PricingFreeModel string
+
 // PricingModel How a provider charges.
 type PricingModel string
 
@@ -4949,8 +5138,8 @@ type PricingPerImage struct {
 	LastUpdated time.Time            `json:"last_updated"`
 	Model       PricingPerImageModel `json:"model"`
 
-	// Provider A provider with a price table.
-	Provider PricingProvider `json:"provider"`
+	// Provider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+	Provider PricedProvider `json:"provider"`
 
 	// Quality A quality, such as `standard`, `hd` or `ultra`.
 	Quality      PricingQuality `json:"quality"`
@@ -4960,6 +5149,26 @@ type PricingPerImage struct {
 
 // PricingPerImageModel defines model for PricingPerImage.Model.
 type PricingPerImageModel string
+
+// PricingPerSecond Prices of a second of sound by its quality.
+type PricingPerSecond struct {
+	HdCost      float64   `json:"hd_cost"`
+	LastUpdated time.Time `json:"last_updated"`
+
+	// MinimumCost The least that is charged.
+	MinimumCost float64               `json:"minimum_cost"`
+	Model       PricingPerSecondModel `json:"model"`
+
+	// Provider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+	Provider PricedProvider `json:"provider"`
+
+	// Quality A quality, such as `standard`, `hd` or `ultra`.
+	Quality      PricingQuality `json:"quality"`
+	StandardCost float64        `json:"standard_cost"`
+}
+
+// PricingPerSecondModel defines model for PricingPerSecond.Model.
+type PricingPerSecondModel string
 
 // PricingPeriod A span of days, both ends included.
 type PricingPeriod struct {
@@ -5055,8 +5264,8 @@ type PricingUpdate struct {
 	EstimatedCompletion time.Time `json:"estimated_completion"`
 	Message             string    `json:"message"`
 
-	// Provider A provider with a price table.
-	Provider   PricingProvider     `json:"provider"`
+	// Provider A provider of the price table; those after `claude` appear only where they are asked for, and in comparisons.
+	Provider   PricedProvider      `json:"provider"`
 	Status     PricingUpdateStatus `json:"status"`
 	UpdateTime time.Time           `json:"update_time"`
 }
@@ -6751,7 +6960,7 @@ type V02CompareProviderCostsParams struct {
 
 // V02GetCurrentPricingParams defines parameters for V02GetCurrentPricing.
 type V02GetCurrentPricingParams struct {
-	// Provider The provider: `dalle`, `meshy`, `stability`, `openai_gpt` or `claude`.
+	// Provider The provider: `dalle`, `meshy`, `stability`, `openai_gpt` or `claude`; also `midjourney`, `mubert`, `freesound` and `procedural`, which the list of providers leaves out.
 	Provider string `form:"provider" json:"provider"`
 
 	// Category The kind of asset the prices are wanted for.
@@ -6763,7 +6972,7 @@ type V02GetCurrentPricingParams struct {
 
 // V02UpdatePricingParams defines parameters for V02UpdatePricing.
 type V02UpdatePricingParams struct {
-	// Provider The provider: `dalle`, `meshy`, `stability`, `openai_gpt` or `claude`.
+	// Provider The provider: `dalle`, `meshy`, `stability`, `openai_gpt` or `claude`; also `midjourney`, `mubert`, `freesound` and `procedural`, which the list of providers leaves out.
 	Provider string `form:"provider" json:"provider"`
 }
 
@@ -7605,6 +7814,58 @@ func (t *CostEstimate) MergeCostEstimateToken(v CostEstimateToken) error {
 	return err
 }
 
+// AsCostEstimateSecond returns the union data inside the CostEstimate as a CostEstimateSecond
+func (t CostEstimate) AsCostEstimateSecond() (CostEstimateSecond, error) {
+	var body CostEstimateSecond
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromCostEstimateSecond overwrites any union data inside the CostEstimate as the provided CostEstimateSecond
+func (t *CostEstimate) FromCostEstimateSecond(v CostEstimateSecond) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeCostEstimateSecond performs a merge with any union data inside the CostEstimate, using the provided CostEstimateSecond
+func (t *CostEstimate) MergeCostEstimateSecond(v CostEstimateSecond) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsCostEstimateFree returns the union data inside the CostEstimate as a CostEstimateFree
+func (t CostEstimate) AsCostEstimateFree() (CostEstimateFree, error) {
+	var body CostEstimateFree
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromCostEstimateFree overwrites any union data inside the CostEstimate as the provided CostEstimateFree
+func (t *CostEstimate) FromCostEstimateFree(v CostEstimateFree) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeCostEstimateFree performs a merge with any union data inside the CostEstimate, using the provided CostEstimateFree
+func (t *CostEstimate) MergeCostEstimateFree(v CostEstimateFree) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
 func (t CostEstimate) Discriminator() (string, error) {
 	var discriminator struct {
 		Discriminator string `json:"provider"`
@@ -7623,10 +7884,18 @@ func (t CostEstimate) ValueByDiscriminator() (interface{}, error) {
 		return t.AsCostEstimateToken()
 	case "dalle":
 		return t.AsCostEstimateTier()
+	case "freesound":
+		return t.AsCostEstimateFree()
 	case "meshy":
 		return t.AsCostEstimateCredit()
+	case "midjourney":
+		return t.AsCostEstimateImage()
+	case "mubert":
+		return t.AsCostEstimateSecond()
 	case "openai_gpt":
 		return t.AsCostEstimateToken()
+	case "procedural":
+		return t.AsCostEstimateFree()
 	case "stability":
 		return t.AsCostEstimateImage()
 	default:
@@ -7780,6 +8049,74 @@ func (t *PricingTable) MergePricingTokenBased(v PricingTokenBased) error {
 	return err
 }
 
+// AsPricingPerSecond returns the union data inside the PricingTable as a PricingPerSecond
+func (t PricingTable) AsPricingPerSecond() (PricingPerSecond, error) {
+	var body PricingPerSecond
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPricingPerSecond overwrites any union data inside the PricingTable as the provided PricingPerSecond
+func (t *PricingTable) FromPricingPerSecond(v PricingPerSecond) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"model":"per_second"}`))
+	t.union = b
+	return err
+}
+
+// MergePricingPerSecond performs a merge with any union data inside the PricingTable, using the provided PricingPerSecond
+func (t *PricingTable) MergePricingPerSecond(v PricingPerSecond) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"model":"per_second"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsPricingFree returns the union data inside the PricingTable as a PricingFree
+func (t PricingTable) AsPricingFree() (PricingFree, error) {
+	var body PricingFree
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPricingFree overwrites any union data inside the PricingTable as the provided PricingFree
+func (t *PricingTable) FromPricingFree(v PricingFree) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"model":"free"}`))
+	t.union = b
+	return err
+}
+
+// MergePricingFree performs a merge with any union data inside the PricingTable, using the provided PricingFree
+func (t *PricingTable) MergePricingFree(v PricingFree) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"model":"free"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
 func (t PricingTable) Discriminator() (string, error) {
 	var discriminator struct {
 		Discriminator string `json:"model"`
@@ -7796,8 +8133,12 @@ func (t PricingTable) ValueByDiscriminator() (interface{}, error) {
 	switch discriminator {
 	case "credit_based":
 		return t.AsPricingCreditBased()
+	case "free":
+		return t.AsPricingFree()
 	case "per_image":
 		return t.AsPricingPerImage()
+	case "per_second":
+		return t.AsPricingPerSecond()
 	case "tier_based":
 		return t.AsPricingTierBased()
 	case "token_based":
@@ -13962,20 +14303,6 @@ func (response V02GetPricingAnalytics500JSONResponse) VisitV02GetPricingAnalytic
 	return err
 }
 
-type V02GetPricingAnalytics501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetPricingAnalytics501JSONResponse) VisitV02GetPricingAnalyticsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02GetPricingAnalytics503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02GetPricingAnalytics503JSONResponse) VisitV02GetPricingAnalyticsResponse(w http.ResponseWriter) error {
@@ -14081,20 +14408,6 @@ func (response V02GetDalleTiers500JSONResponse) VisitV02GetDalleTiersResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetDalleTiers501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetDalleTiers501JSONResponse) VisitV02GetDalleTiersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14277,20 +14590,6 @@ func (response V02EstimateCost500JSONResponse) VisitV02EstimateCostResponse(w ht
 	return err
 }
 
-type V02EstimateCost501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02EstimateCost501JSONResponse) VisitV02EstimateCostResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02EstimateCost503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02EstimateCost503JSONResponse) VisitV02EstimateCostResponse(w http.ResponseWriter) error {
@@ -14396,20 +14695,6 @@ func (response V02GetMeshyPackages500JSONResponse) VisitV02GetMeshyPackagesRespo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02GetMeshyPackages501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetMeshyPackages501JSONResponse) VisitV02GetMeshyPackagesResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14536,20 +14821,6 @@ func (response V02CompareProviderCosts500JSONResponse) VisitV02CompareProviderCo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02CompareProviderCosts501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02CompareProviderCosts501JSONResponse) VisitV02CompareProviderCostsResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14694,20 +14965,6 @@ func (response V02GetCurrentPricing500JSONResponse) VisitV02GetCurrentPricingRes
 	return err
 }
 
-type V02GetCurrentPricing501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02GetCurrentPricing501JSONResponse) VisitV02GetCurrentPricingResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type V02GetCurrentPricing503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response V02GetCurrentPricing503JSONResponse) VisitV02GetCurrentPricingResponse(w http.ResponseWriter) error {
@@ -14813,20 +15070,6 @@ func (response V02ListPricingProviders500JSONResponse) VisitV02ListPricingProvid
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02ListPricingProviders501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02ListPricingProviders501JSONResponse) VisitV02ListPricingProvidersResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -14967,20 +15210,6 @@ func (response V02UpdatePricing500JSONResponse) VisitV02UpdatePricingResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
-type V02UpdatePricing501JSONResponse struct{ NotImplementedJSONResponse }
-
-func (response V02UpdatePricing501JSONResponse) VisitV02UpdatePricingResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(501)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -32541,883 +32770,894 @@ func (sh *strictHandler) WebhookMubert(w http.ResponseWriter, r *http.Request, p
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37ktw2ki/8Koj65os5F3ZPS5Y1tvTPaesy02PZ0qola7/16lShSFQVplkATYDdqnEo4jzNebB9ki+Q",
-	"uBAkARKsbkn27pw4sWN1EbdEIpGZyPzlr4uc7yvOCJNi8ejXBfmA91VJ4L+f7Bp29RzTkhTqn6LZ73F9",
-	"WDxanKMNpmVTE4Q3ktRI7ggSsiZ4j3a4QGuybdjpIltc47Ihqmm+4zRXnf7866IgpcSLR79+zBYbyqjY",
-	"LWuCBWeLRwtS17xeZAvKCvJh8ejs4/tskdcESzWBe39+8M03X3/z4OwsMx+qjnlBFo9YU5bZYk+EwFuy",
-	"eLTgFWGYIiF5VZECYSZuSE3ZdpEtKlzjvW0hD5X6XJD6mtRL3enHbEGLxaNFvsMy31flydm9v/3r2fM/",
-	"/8v9H75+881P3777//7tq/Pvnjx99vwvi2yx5wUpF48W20qePOAne8roIlvw9d9JLk0np4rAJZGUs9Nc",
-	"UXTx8WNmaEtrIbukfbMjaKP+jOBblOO6pkQAiWtekkmyLnLOJGFq9EW2UE0WjxZYCCokZnIxpLomxSTJ",
-	"PxtRXuA+Td7tDrB+vY+IsEIcw12KHRa/pZW+oiQn/ZNVqT8ivoEVS/JBztnxy5LflIffwSa/4bx8gssy",
-	"unqMJOclynFZThNAfbpUn+q/bxqWq0HVT7jeNnst3Ba//vui5nz/74tHi2zB8F6djD3BoqnJUv3Qnn1c",
-	"lss/e7ziRIXr+uP73weRn10DZ/hU/gumGO2wAOIq8ahJzTeISoH4zTGi+zey9EyzArGLroloSvX5A7Q+",
-	"oIdoT2RNhPls8QjYQSyXHSZwew1dNYIsPjqKvtUXTF9gN+rPGbrZEaYFNfmlIUIiLK4E2vAa0dgp/nKE",
-	"auxS2t+Wkl8RJhaP7n2r9rJqpPvLg2+yBW+k/yf1UVXzfdX9SnKJS/eXh38G4l2CcvBEj9Qj4I9c7ijb",
-	"og0vS34j0LqRaPXz05c/Pnu/6lCtJqLiTJBlSdhW7haP/vxttpB0T4TE+2rxaHH/7P7XJ2cPT87uv7l3",
-	"9uhM/f9/a7czt6P7EzKCc5YI7kvb2BZUNb+mBamdQuLPRffRTuWZ1Wg6EzE9gLpFis40jAo0putscFmu",
-	"cX61xNeYlnitVAFZN2R0akYLchN7bjo5l5Lsq4C2wsgH2c6UCsX1vbm2mpnpBfbbdIwkR7iUpGZY0mvi",
-	"umqn1K7DzKGd3Q9E4gLrW6Cd1nO6bWoi7BZqmnRm5LpshDp6G1wKkrUcprhquReLR9/cuz9kaTexvR3d",
-	"m5BihUtSEncD+XoMV/TZcrV8terhvNI5SUtetdGPFs95nZMTAaOS4hHyWqP/RpkkZUm3hOUEFVQoPij+",
-	"e0tdGHIp3JTbtbwmuDh0l/CK1IIzjDAr4NYQCCsrQKIdZt09z3G+I8sd1WZFpdtZ/oOm+h8ftU5elqRc",
-	"bojMd0D3e6ffzDnbNcy0nfmlxHWAVa1cVkya56SSPT5NH1DAAO2AcNWGjjBcrSPHF6bF+V7NqeT5FSnm",
-	"3E79w6qm8VaQ4CS2+JogjPSV2Besd3JLZou3F2/IB/nU6mURze7tBbISwZuFUS6MVM3QwtyCSgCf3PMG",
-	"VP/WH8PdsiO4IDVw2WssyQu6pxL+j+5U5DWt9FlcvNb7LxBWVw0pEGUIo4rUlBeZlRalaovkDkv4J69I",
-	"jVV7VBPF0kKbZ4qAIt+RPSxUnbR9s/c1RXXstkRvjpvXa7LHVB/a6NxKspHIDL7nSnd9jPZcnbKaoBvO",
-	"EAhNpeKUh2NnIUiAOu+U+oLL0h4ToXdLk6czeqYI95bRD0iQnBtzLH0eRNaH840k9XAOl7o/1DBJS4QZ",
-	"lztSIyP30R5fEYEEYYLMGvHdu3fnjdwRJmmOJRkO+1d+AwLZ+6g7gDv2cLUC34EngUjDehcF2VdcEpYf",
-	"vieH0PZWBMO9h50YuqFyp30neE/QFTmgLb02tr72ARiLF28xBa2cqq40w7cmjDf0iRq7Qxj84YXRlu5/",
-	"/XWmCGX/fS8brCpbXGx+5Iz8gGW+G65Byapnb/BW8cWNPR95SQlT8l88tgowBgkrJC1LlDd1rX737Hcq",
-	"0FdnDzJYPm8kwmjNi0N8eZsTNacTPanI4u6d3X8QWs8LLCSYQBdPgwxfE7XvEl8p0WhcWE1lCI5esvKA",
-	"JN8S4ELYrh6xo7NWA5/AyCcXT0e3JDDpsPRSTLrH7IAIk9onxFFNZFO3rPFLQ+pDOwkQZf3B9UG5p6wM",
-	"d2zuBY/Ny80mKChCExFXtIpNg+t+YvNQ/y+bOsJvL37QV4a+6IaTOre2lsdpWJ+l9r6xW2xE/U+kzkmJ",
-	"zi/Q5dPvM+Bpck1qtNKfrZDAB3GKVuegLDwCW+BPH06uodkJpicNPTE9n9gmBTcnWB3qKHv864ke++T8",
-	"4uTtxYlZ24lZnE8pwhRRfl5c31u8z0JyyCqtIIa+w4W5SDqmyq8LXFWlkmuUsz/9XWjN1Ph6NS0lpiXI",
-	"qS0V0tx4Wm95hOROaUxFURMhUI4ZYlyitbJ7tVYDasjSzG2Ni6WRcKCmwn8t4Sp3duz3//bk4Y9nr79+",
-	"9s3lgzf3fnr3r2rJEstGLLVH98HZ2UefCn+oyWbxaPH//Kn1Vv9J/yr+9MwoQR+zgLyysjbH7I8wZ+1Q",
-	"LRBIHoGoREJiuMKUkc/ZpqT5scQ7R0bPRWqbC/THJ7iSmLI/IlyCiorIByqk6JMst8Pegl7f3p5eFxKp",
-	"Rde4oLkUWsSDIOe12uePmTI01rQoCDuSQE94UxbAPde4pAWWBOU1KdSdi8sBWSpS76kQlLNlQRgF1fho",
-	"+nx1N/wEPjO4w64Yv2FgCO3xAdZUcDgpQKkLBhZtaxQcQS3bB9IPFMg+j3SIRM1HS/vrkRT6+i5O3Dna",
-	"4KaUVr7qeZ+iVTunFdpQpeBRqXRI0Lf5VpPsRy6f84YVR1LrRy6Rbt+jEONyuTE/HM0+D+7keMHloFgF",
-	"5ECGOHASnAcq6LrU2ohjM0uWC7VYZQmQ2xCHtr2gA9zHAzJ5n9yGk+7dnlivSswY+LO0vJCgqx2IBJq8",
-	"rAg7v7i1tO4p4lT01btWj60bxrRXbeLt8cheQ++SlIGUtLdp+0D5BS8PTflbXCG6g89zkcR3abJ9aD+8",
-	"+yi8FV/owprYkznXlu7qk19e8Y2JNUt5t//i9+LERtzqdtR93/KOfAM+pYKU6I/bSp58+8fejTTcH+Me",
-	"9u/QdrMSujP7ZhzbM0XbZ765p2XbMfe37vUVPpQcF284f4HrLTnaOtNXy5oXcItIzlEJ/U0erLGmx18+",
-	"lV7WUnK+tL0du1P37lTi2XXCrGokd5hZt293W5S6o4hDa3KbY1VgWh7Quim2RF95FWHyNHCgKBPNZkNz",
-	"Sphc/tJwiQdnKtpXeKMG/fV3Sfe0JB9yQorb3Ur3704YmvW5MwW7g6g8RfZJ+Aa7tbsduyT1Nc3JW+Y9",
-	"ah61aaYjlCsdpfG6mzxKIy1nX1NC97XsdnP0XfXV3W1PhWv3DKKEHCHqYjJbZed6ilaaoCtweQgT6eC/",
-	"yRBZH06cuz80JfP1n7yHAZiRnuIbzn/A7GDfR46VnErF00879hg8Qg/PUEVqdA/tKWtkYOcXNZZkCc38",
-	"0+NJ1bRuQ2xhX1kGLBEe89gTe//OdPuX1ybUs3aLvpu9zhb/euIep06c93u0efelr9dF55ktqZu2xaAr",
-	"4wJP7EZ97THvW4YbueM1/cetTHf/Yao4Ra90PADC2npBf3v3Rqki568ukHmTGF46+jbHFV1ewRtRy8NH",
-	"DRDiaK+TuI0U/OgWF9K9u2LvHzlqIDjCtwR7DP7u3buT/kviGGP0Hx47nFHVPFebsC7JMyapPBzHID//",
-	"qmO14MHdPI6YwIqS54tHPy+UKuTt+PtssRcQNkJJWYC7AnSfNiJE2bBwFH5d5PKDea9xYVcPlUZthlxo",
-	"V7e+J7bqJufauORsERlfLLIz8w7iZnIJ7xlI7MAs30GkgkR7LiR6+EDdszXO4aW19wKi9U6u5vp+8toe",
-	"LNfZJi4YYZbuazwHd8HF9+eqVT+5sUeVYNgldWmbFT2G932wQnXkTkmF7CjEb5loqorXkhQ/kILiN7DW",
-	"IxUsVqDBxwnaVbjZ8UZK065puVeL0j/cwlL5+s4tlR0WCCNDZaTm5+lebQyKU5ZrgvW2fSbD8gsbfLcy",
-	"9T6XkfdFza07NLQ+m4n1xY2g37T58yUMn1mff3GDxend/7RZ7sRm+aLWypc3EL68afBPo+DTGAVfVmX/",
-	"BMr651LTfwsq9CdTnt0M4ACfF37oXG+kG45Ys1+TWpyil4y4IFcI1uaNRDlvmNomgc5OdcZGRWpJdVQe",
-	"1j3CVkKA44bXe6xOSsEbrezYFy8YRO3wenabj+4vJvnrY7Y4r+gzVlScmvTuXpAFljuXJaMUHveP67PT",
-	"+0pCB9YiBJHLqqa5uasqLCWpVXf/+0+LQYRiBgloqd8thYvunPocHhRFypcVqYF2TCfbJnwuOMNpXZvE",
-	"nKSPIeNuKWucXyWR7qM+Xdpk+VnTsUsmfwKOIllviwYDe0vsEud9mIEu2IaHgqdNALhlFcQ3G3U+BhzT",
-	"affreAh6tiA+u46JhQ5rf8wWG4JlU+shqSR7kTDYnrIL/Wn7K65rDCnUWmD5MbhCgmnyPtDTNamFWaD9",
-	"+uz0fihkt7urtp0brivkvGX5pInsVDDz4JzB7lyRQxtyr/btihwQlYKUm+GWmZzUpT65reTBkpxIuich",
-	"9iYfKloTMdaGNWUnDXHQBy16EfIPH2RTe0jFEueSXgfSOp7jUhDEWU4gokKgmlzzK1JkcGPoCRdKF1X2",
-	"b02qEucm5IxKgbY1zolNf1EXybVO1rNWPuclwUxNocRCQibhrRavQ8MnEwTUXpEN/RDJYjE7uyZbykQG",
-	"8QikLNXfBMJKxj9GZF/JA8TKw1+NyOdlof62V0vs7cBgBiLnVeBwL55Bz3uCmUDkmtQH7V4weeWkhpij",
-	"gkNYfOIR7Z9KkzoYuMqUKHWr0cmJ+pqWMGwjyCn6sSlLbcWDNvUIVCz9raIHBtrZU6JXmSHGGen9bH6b",
-	"s5DI/puF9cQCLWyugNtuR3VLA5/1M//Ids5ijzvjkuOJzUMfCBDEyI2VIY81r0BiDN3bcyV2/IYhylBe",
-	"ElwHlAbz7DQt0r8nh0uS1wQmltxkQL/2nUv93/iin9Z4I8dkpjpAa4L2uCDDZXVFXu9+NExEW2nrRQ+p",
-	"dqq/u5UUExwYO7XvOvzupqvPavQcd3g/YVdV53Dn4g/mzv3qfu8UZIuG0V8aYn43BmvkxL/b0Xxnzi7f",
-	"IEC18KfeCAIcucNKL2cFuuH11abkN+IRqqy0KOkVQasNLYn4k7IKlv9jlUEvYMC2OCQmGhGMWPtHAHyo",
-	"CVr9j5XJIdFCgh0841R9TqjckfoxfIhLJUyoEY/Qzyk6Z0Yma5mk5M0peufS49Rfg6LJrROXZQaTG0go",
-	"3VnqVr3hvDSStLtV6haYJcCsKR85dy9oyMxSllWFt0B4c/5EVJh0Fb0UGRG6TCQuExJIA6JFy2HVPL7K",
-	"11wmiFTFpaB6AGvplNffqphVpNBqkhpoOSoALRqKUizUMoXklYBTSNk2KvwGUqsz4HwFcfRiGPYeX+DE",
-	"Nhvlf6iR4fYuoa2WOdw8UDeXWt1cmrzqjg/gm4cADTMcoeRs26G09bl5tHYJl/e//vZ+SsJlZK1ajIet",
-	"Qexkr8kNVPIQ/LvGIlKy+JESs8aOfXRTU3hO0Kar/cmap4N/28/BwHU/m3/ZH8Hatb/pf9ifPGPX69v9",
-	"yX4G18FBSLK3X6nz/miPmY4SaC8S83P7B91FyEDsHLoxhcM/3n6G8/1vMt9hsMUUL38+P/k3fPKPs5Nv",
-	"T97/T+9f73/96v7Hzr8ffvxD6HCdK9qdS1nTdSONECkKqmaFy1cef2qR3zevcnW1ruGWYgj2QavcBakI",
-	"+HtNBoiG3FB3MNyYVKKc74lAm5rvPZPKYzbV1xMsyZbXhwi7XVF9G2vdxE2ACp/lCLumNWd7wozzRN/L",
-	"5vQp7mkKytUUyAdlZ6u/MLrHxvqme+McD1PuqYGeGfolNT6WsibVdwFRbWhOOVvW3sP00Lgs+A2DJ/em",
-	"LgNXZkWYcGqB9zxhDBZ48iIF3CIdmdvUdDGpMaqTsLRNugn3D9MaC/oPstyvI3ds6+4saU4Aecc4skcv",
-	"I0XSF7qBsYevKblZwmaFyaQNUwvQVRNjA5qWp6Gj8UuDSyoPS5HzmnRz1rOxtfQunM72hebapXKPbP1p",
-	"9AiVhfnofexEPTVO/4D4MYeHgf4qlN7yGK20J7HAEq8gKgRIB1TUR9piahUxP7HFZprcTjhJH63v8hg/",
-	"UO5Ji8nhnGhRDXlIF71g6O0lKnhZYu3UHGVf1cdyXRN8pfZ7agpPuJDfuY8/Zkf523pu1aE/zoZZ9UXn",
-	"QW1eC0k05SL1ELYmyerdJNo7vq2JEEHiVqTOTfBMBJQioJeEILp+jWlEyvLmHPDFtsQgkFhhPD6I4E2d",
-	"p4mhS/1px1083Uh/Co14rQQBNT72saaX+ltwx0PTQ0mWEm97Hu9Zh2ZgEFFZpjkhm6qYybJ9TdyedM/1",
-	"7TjGO852Un3HuLd+t2PmMAfYpEdqj68Hh7fnS/MWGpWrDmWzb+blO8y2SmTSkvgqSsShdLz008+5k+wH",
-	"E31qvv3ohV0Opy4Ik4AZpxSJivBKgw+H3sDu/JQfdZY89LZUGZqsbQDd4JG9z8b2Hh7nZi/E2M2y3bRx",
-	"vrJv+13irvQwK8RBA2whuLXroMRCibyaEJSXXBATmea9ZA1PnL3MAToSUL/VMWQ5KcuOUtFTgq0m5j19",
-	"wQGi12SZ8/2eMxioWZc0XxZ8jymcsUZIwJFTn5A6p7g0x6GmROL6MDbglPNIp2BKXPJtEztmM/xH6nOH",
-	"NNnxiwEv94XoyKGqyR7XV1NH6hhOtp6sCFSTXjLaY5nvQMvTuMpz/F6aaKNerw6hQlomYbI+pO6QEYRD",
-	"4wrw0rBAK1qsMiCmRiEzDz7KKjdRmwaDaZ4sTbfNjtc5P4HC5ywNiEWZ8moe99h6GzPtFprksbbY719L",
-	"okX3cpmnFvWNxx6LpFmTcX3I29OoOHhFWBEEvDzveIyoQGtC2fbOFaNhFEdlZgRj5ESHNb6fr67Gl1yT",
-	"DamV7iQirivjIy04I0HzpP/U0iNGWfIbMK3XWJCOjzjkprvQ4+V8T8Dh1pW9BgRNe82GEk6PtSXMBNFN",
-	"jqafNtTCzCJNW21sxgbY84JuTACimBxDXfX9O8QOhwtcRQfb4w/L1ty3sXWnX2djxv9j7cRU7YRGYqUC",
-	"PTi731dqI2ptK4vU6DeYyq7tambx9dmEc99gGppl7khZaCRY7ecb+hvd1B6mISyGeflftATxz0/Jb+Dk",
-	"F7RR+tuObndKLJSyxnGdLRpaqV8OrFl0g1nQm3T0RdsPPmtlxwNLlDHpUXWP8uTQ/tFvBciepMSzWTK5",
-	"Bkp6ETKmA6mfwa/u/Q4gsi2srCat9rurP5rjqJhG4+1rw8BdTZTJhw989nlw/9sH3z788/1vv+6yUOQ5",
-	"2LfiiMZCCqlxf6l5Uwm/WgI8lSu5YZr19Da4XycjI+D269/Mk/vcj7Rs71jdX5eNonL/dW+3e5tG8h2j",
-	"OS61T75Fp08T+p5bGH+wHvWY9LmXsj2tX7/3rENLMPr3WD5CFdtm6AZfZ2hbrjP0H//n//aepQbvAJN7",
-	"VJVYqu4DI/PaezB6hPZ8rVZ9XWeKwa8kr+C/cR2YSIIqUPHysOVMKz+KjCEk2vl0/KUVkZPn24rTPss5",
-	"mkSZ65LgOt+9NlDtY8Yv2HhEfHazF1B//bttwscDC1oC2CzZppFPE+HSNrF2b2vxfCbr1+nP3TUPFzWx",
-	"nZfe4kPY1DdYoJJzU0/DXsBO88sW5INGOVP38GFd0xE3zaVzavcPXcMKpwVmVoHKWsUNcK6gNgMptAbJ",
-	"Gymo1tMDkzIzyRauB3+m8QmmaerHO6qMAz3sT3vnbkglaVFJSecdWTRVgObtAqODvq2UwRXyBW20T7jw",
-	"RF6GIJPFhuGmPRk7FdJUMblDN8WU9hR88409iJfEizd3+saaMqzN2bv0NXTN/t5s8FZkSJAKw9ahNdhG",
-	"eyx6GsfXwRVGbf85GgaQqbXg3f5ExYXmomAoGUON+TEaa3D8m+oRbirP+zmtXMNb+F292A9NfUuZ4PHU",
-	"P4ZH70mDHDNldBkZODeOIu5J8KbQJYf3itA+HXi7EWSURu7Oq8r3v6bH8rh0HgoBJPLQlnSqSc7rwgb6",
-	"gMqaw/0Xjtxp5O45zqV+e06fwLmpJYI20Nhpx3qozGL5D6cnSVlaKyY4mwvTJCSDbzAEXN3oWGIo5UZq",
-	"2G5Btwzpqhuzc2NS81wmElvMvNOCKBq5eytI7etrrgM93OSsIFFArXtJ2a2W19armitwEvylk6OrLVwm",
-	"UDjkafVJ1vbU3wtvhT3naJ+E08/Hjdz9MPsRtsuRqRK3t2Av9Ts4rdfmDT3sutXn0iVLeUZ7d3LmhxT+",
-	"vTSfmj1MZfnBwqCxcz9E13fZzqynIEClNx3obzp5jBTbmXd8kEumGsYNVqvXSSI5Zxta7/UFMeHCzZU6",
-	"q2vKhfb9b+/eZLD5Su59R3CtU8+mcienw7GxVjMD9ZuGHqBZzh47NmVTVZ2MWFfUg/WbdBgxHZdjT92y",
-	"JpuaiF1Lv2SRFCP5S9hsumUnALxc82a7Q4LvCSSYk1KQxwiXN/ggNCco/eA0RRoNptrzg3EOYdLg+aoJ",
-	"Ize4TNhp6M1pxlbdWQOjhJWd2xyoDrf2l9SZTIcPenlovS2IbqeZbOzYhs03iLS3MOc7LEA/IMq24u3z",
-	"hqXT32/UfNpUAJDz7T8ZZ5GYX0ugEYl4it6Z9yzGpUFbh9K68KdGOx76wgBsupKyqyRexlW1TH5M7SmF",
-	"HyHiOfh+bMSXhsdQsudWt7AThrfr5ZhE5L2JcZ3sHb5c6hit26/Y9HYn69ZK8AxfXat1T6aaWvWzNWEa",
-	"WiziCigl8+bh9O2UmbBremtlWiwx4+yw59r4i+Rn34Viy8jNMp291NfVTgmTpBtq3pd3xGjKuLsm9eH2",
-	"7F/zMm36d6bjz5GBXdsoGGTRQPYX1/B0sMl2U3oitz9856S0Z7fHmWNhFJ29DEqS4K6H7I2gFA/sc0T6",
-	"dY6kz/A+O2edKyt2UXdIfpwzAqxxoZQu53zYC1JeE63CYnZA1zzH66bE9aGFM6QCFSSnhXbujbgG1BRj",
-	"TypvWu9DG2ygqzr0L/DbWysxGrbQUdGcu3xH8is1w27yT8NCSRmN3KX5U62iFU8k+FEbRIRpWLfTmaZ5",
-	"oDNbvXFb8jUuW9QSkzgGZQft/qaPCV+G7oU+Egt8l3k08h0AmgjT2xSNc3ji7Y7ketcem9RwxGu05nI3",
-	"mtHre6bv3U9Y+Jhx2U8ufPjVNw8muwwFiTzZYflkx2noZekl82uv95+zGRW7pa5iPpkvs8PyOTR4rb8H",
-	"zaEgH6ZfGUu+rWq+FilDvLDfdr3YU82e6Ocoypl15AzuF5ir78rtLv99jLCu54h4MgV1GXBPKwopEY+0",
-	"rW+xvczzsq7bbn7Q0MTDrUm+V/uLb02MHDgiXW30uGgKlSmPwZTM8mcEoiFwWa5xfgVIKQFy143JfLNF",
-	"qVsH9A4zr2Yzd1wfi0LT4sjL5c13WOb7qjyJAp0luIsN6/hR+DssT/OWh95PuWrHB9DMGozlfLc76IBr",
-	"XQ3KX36CBhpzMyoWl+SD42JNX81bmUHMsMmIyuS3UBfRIdKDE5rUw/82eODdmjqeYlsDqzFCIJCk1NK4",
-	"z5GZ1lLNLrfnoD1smXdypyXKk12j3Q2BQJK2VL9OKYEgM5Dj6Lws9e/aP8qsDAJ4Thd0tqLFKvByMlsq",
-	"NOyqFQufSxI4fWdybs8s3PwXOtGnOWzi++Dlz8slsWlpU5gvOn8tne8bdhVm/BiPWta3LDDNn9FHEWcc",
-	"YCGokJhJXaZ7yG4tFmpMc+1WpQekH6XjCw3Tk+rfbQROcwhYE9lup1tBfAthOsknRu3lE1yWE7doX1pp",
-	"m9fSq11Tyi7Fkn3aF/SWwBsdagTF9UPbdU1qoQ3XqI3QsQMAtt6UFk3aqhardhp3zh0gkXyCxDCUtLeo",
-	"ziSmyRu1Jp5pu2FlNMpVZqvNErSjiiQHdEUqqczfttQkxHHZJmKqjU6pOkXf9VVLG4K+px9IoeFwLeje",
-	"DUcGKz8ICZBLeu0e4k3Qko6honnPIDk7S9hQ3Ei+FKQkuVw6odoPh4r04odHKcb/IJMMY70/8L21jycZ",
-	"950is7dVajzKGoBaAxCFtj2iTEiCC0tRsxhQKjtOiMd68/zdhJOgoyRkU5uwmUD227Qjm6mfl1b/CKRj",
-	"TNN0w+uc6E1Z8mtS17Qgx+2O7snXU+dPBg4dyw/LijBcag4c4im3GEmeinASN7W7mR3ttazfsUQwunhu",
-	"cLHqOai+2o6/CqV3pPV7l9P0QhA6p/gs6SA7FPg5BqOztnuRyWfTzw5zLNxOBHQrZLouFfhBy1fLqX+C",
-	"v636aQxJ9GDRHMek3ahwrYREueyqENMHxSBtOSlmZbT9r1B5DXWytdTJm7omTCLTS89rilamlxUqCb52",
-	"xVJm53hUNRGEAVbaJznMVU15nRDQr5jjlf22Z0pPtzPfevrCMscVXtPSvbiNlj4xjZ74bXxTt83uGO9G",
-	"f/5cf+1lHA2MpoR8H8mrlMVfqu/gewv2Pv9W0G2XvHIZg+PQKerrl+Zjpd2RPZQFaHQ6cSL7nCVwjz5y",
-	"ziM6qa235q2FOU0WgKp9T/rd/2Za+EleLauJVd+buWr7AjLTSR31KGtT5BWuo7kutdQeCnN1PEYr1dNK",
-	"vxbpeM4rqt9ACqqa7ynDJip1j6vK+LE8zLA4oS/URzAZz96Lf/5af2IaKFVxdBfJB73Qj05fPvwIAL+a",
-	"Nh+zBWfk5QaKukyyRNvZ9MftslK+9lf18b2/UR9kLKXCWOpdDdc85j1G28ZdHVqJVz/rTVVXpx+xs60J",
-	"kTb7o+0MyGvS6qy/QcNhX9fwwknqrdL7FGs3paR7XmizdvKSGTw5RHyezrwlxtnUIqwAvKCpj9Ox5p2p",
-	"vdzQUkYCttwGxTDb/spvNLRLqeehXa8l51edeSgbCaru3Nhc3dTlt+wRCneCgzO08ToYfEkM+Pb1Cx+K",
-	"x8677WgyNd881oVadMWKGy/ircBmWYiKU3SOVkrte7RCb1+/QDmuwfalEnxD21CZC7tPScs226pkpyZW",
-	"P6Ogr0bPzWIdI8QL71UskHJOrxRTEQz42leEoRudHDMe0+r52xKdVVeEmZnMBsi3g8VWGHUfqtvD3Bla",
-	"1nSEk3QiC7wf6IqQaty1mGilmBstgt6eZJZb7+GkoFbf+f7DYepPmqJ9WwfkHLUk5JKc2NsnMf+uugTB",
-	"FjPQ6XyjixuFWDj9ajWjqs6T7kvzvRKgor0wO38NGZItawpyTWpctnNPf0r11KfpvN3+4kZmZaFa4FXO",
-	"+ciHoipyo0xHAw01yHEYpMULvCa20Id3brGU2CZB7/EHf4h7D6O82GWzV54dGFBsTMUvqEenH4bNFUyF",
-	"UWe6WbuiIvAUYtPFs8Ual5jl8EdQVwCZJPV2ftVxiHVnxwGYtZFGuWpjMNw7UombQt2ZXNnQFDJZlb4P",
-	"b2NC1qBNkXzHTbYtltQUPkqam68qBkHQ4Od209qXnC2+JmhNNrwO6BbeU0sSy/VViuGzxrhCMfUMEvXO",
-	"9+4YF8mGWYF2/AZJ7h5F5D/d5C5C6g7c4v90d39Kn/Gokzf+zP2JnaW/E6fl79ipeLyjbkbKoZaoY7FA",
-	"RmZaKUolygHhaM2bgBj9jAFdqQEdv61gqzsIkzrykTwxzgQMxM8WYBXlSV6SsJKlA9PtTd/R9aB6CEie",
-	"a1IqrrRZbZkX9KHppybSsDwaoac95lg24qez+4HcSvoP0r8WO1fnROw6rugyuXhltthhsTTRAuFcG0ON",
-	"GCSPMTTEQC9q0bA0dWbi83SH7c4z6ywyts+GxvfunsS/R5rFqaTfeILBPhxqPB1vZqvOL/VTPZm0sf2P",
-	"PQNbP/U8jcQkQcaE9euVlFkfkPphx8tCZAgzExmNILoO8Tprg8VM9A7C4kpXWKEyQ9iPmHx74QuEdPdC",
-	"PzJzavlvL6wbRH9u1+9eAIJukSFzSmPyH2VRQeNUc6r3cZev4C0roCtCTF7fuo9VGnZyNOEuem6/DSxr",
-	"RB6HlxZo0F3e27Az0iANwPraWFrJ+VWGGqZ1EV2LEA7/IMo/5JkMRKGMIGjzRlaNNN+uplPwB/0vEysP",
-	"tPytF+0VIYDC9340yugMOjOe/ryq+b6SacTwJ7JKgiNou06lwytoNKCBhpVLW9Qgu8SjR58+vZ779Ahs",
-	"aISH21DseCKaEpe4KCDBiY8k/xSkTIm9adjVU/jyYzY3X6hhV581YSiS8KMXmpbu41Y7Td9T9KZjndjH",
-	"KbiheAgixnuw+H1GNDtGGA9rDtP1WTiD8RyqIDU1QXgjjazVpi7a4QKtybYJxikXaXnOM4DQcK3N6+kn",
-	"GXNTHYPzk9nbSg+X6ZVEmXH267fByNHe27YICbDtKVpBWsXK1DTlWwI2t4tAdj8bVRoaHfmc7mVrJrir",
-	"XS6DRlZPVNeMWfo+G7nRPfqoK/0xoqxdXFuzT6dEaB1zRVleNgVZggm70m8JAXRgNfPIhRqCttEV0duZ",
-	"gd8k6DVx9vFxd9GgeZC9LElbxM+ewSWxJBYOusK1PEWrggq1/GJlysvLtrAk41JjL22bmhSZif7ReIFg",
-	"rfmMtCO4lLsDCOdtDeCA2aJh3p/NQGFj3A8+CdV78n7P3BZTKaxRII4ClIsByM3CVqNKRzHuu4ABB+dR",
-	"V8u28171fPYrtOUO+ejLmbFDl288u6fv3tXnUZymwdgBIGM4SELLN6mMQfvUsyZbysRjl5losMIsdiWL",
-	"Ffv5vMVELOioXV2HmtnAKeBxzbzCaP5RiZXZ7wVfAIpa5Nod2/J3O/ugJpSMpfIxIHaFGOCYB6JEyNdj",
-	"Yh295U9XtfKJJcYTqGYEkvoSbTpY4JiK6d2JjRWQ8iczhooIOV/Oz6IRtwpO9FWAqwpUDPDNiCbfWexQ",
-	"7S/X9TICz7OZDk0Upl5dVIG+E5CqYwR4+8zQeyKbeBLrjTIHrvO4ICRvF9tgJDCS7VtMwrOCF7nUP+3q",
-	"elc/d/cRa2eRJ+H75bPvwiDxF+dHO/UPCihwy7RKon6foFjaqqIh+T3I1pyABQ6cqWlRM6KtDJ/xZ3Lx",
-	"7FyfgFD49IKqcxumS63XPYPYvQTFXn+mtEzHY5POUfMcKK7awvu9p5562+xT3+rO3cchaQXHaWKjA3GO",
-	"081CHA8dZd70pzbBP0NRVXfliaQVpBKDyqMxowA0xYjFDBEh6d5VQgAgLYEwWteqhxO+2QRCrLxnSddc",
-	"296S4ti2+2WhRxPfia5HBTiuXqEq5um+WMKi1I2oEbxTcGnbQl+uTtZ4SSuvbldaC1MhI+1bU7I36WNb",
-	"mGPy0x6L+RMKLSgbEKU3sc7QYdYU8LyDaxr0pdi4DeGAYHllBsxQviO4UlYGuPtCoBr6917IUCxxvo1y",
-	"AH1J7miaLZS7+cNjerqi45YSVJ3sbObcBj4xnzGpK1UMi9EkFeV5VdOcsq0rywMNHVr8jKujXabXhR/s",
-	"2a40C+zZkMDTjKTXHhYT4DixO33Dm7JQpn2tlOUVlLuuSL28d2XfOtB/u3d2doYoy9DXZ2eIN/K/t/X+",
-	"AZYNIH7XWCgZ2PbQMCpXWqMuSwRhNEGVoT/g5GHujJAihUiZuNU/wLczIqtMOz+46lhR422314Wdf2zH",
-	"n+KyJG+oOSQBiCT1k1Lanp6/eHHybEj/NS1LyrbL/JB3lZM9Z3JXhista7s5Tz1BT+znOtZN/amNNXXP",
-	"xZTUmokmsajaskJlGQZjlnSO2DDTVGQciov4NnWXYgf1qJP1qBvbxGdGBwhXRTY/PgZPIQC1FaQirBCI",
-	"Mx0x7Okj5iSLqdRGE+Q9IkftpN4Y3G1N7JQGVMdbEbE7pHz/pCYFlS7efLmt5Jx5CanDEZPGguyqQDJl",
-	"5R3gxLCM/oon0z6GS57TxM58xqyAQDr2Yzj2GKspzTGHz8IeafUDCODO/T0RG3C8yLDTmqlcOM06TUVM",
-	"00U6EhI4PCR+JvSEgV6qSTpTq/AkUUTBCG9Vf9QBpToSrEv8KQmmuXSUt9aHWHrovHv98zPUfA5pZdNd",
-	"cMltVIoYh3RI3tM8juaCaO7LJd8Tjc4lTZZUWQzKQHeZouVNP0rHvFTdC9RFfm410hN1P5PCXY1iWJP5",
-	"LKEwc2fX2wQCITErcF3MLzQaNcXOPa2cyh3CCFaApDK+Am8TIYYqB7lB3kS7w63sL6sMrXbFCnIuoFJz",
-	"P9Xiq/sT3NtuyJDC2TEMO8VhcONOiRmlj5loGNLCkFENN8e4dEAR+gVc4vK/gkyKK83p8kip6hsSEPQ/",
-	"aKMh8kj7xSWam/gthNubCHJ2j/dAWJ2iv+Jyg7DQlWZ19J0NtsACQXSe+3cN3rtmH6xx/tk5S0cO3oHq",
-	"ZGIOk3oKMaxnFmTWbrnldQq+3dbz+uXuX4/IXUL1Gbc/5SMY+Aelrr608xBhFHooWGadRHUD6QuA9eAW",
-	"gCS+Cr391GRDGdQ3T3jDg1RRvvyqSPu2qcmydbTO1JO9wYK9Zf7UR4n3CudX9nVq6GrR+jSqzEeKctDq",
-	"Tg8z7+zflCnY33IIJ2zXMMc5opnDUCDkVI06djRdZrp2YrZVujfGLbRDNO/cBLe6LcQQC7VtyxtSoU4F",
-	"I4XSnATdqv+iDHS3gB67TwCAeaY+OtfVA/VmCXHD6+g7t/1dXx5bzgtEGFSno8JVzAhURYX0tA76tRup",
-	"l0J+f0KhzRY3NZXkJSsP9nngw8mWn6ivTsQVrU40ChsuTyquTmhtYhR7G+lq6th5hHbnqSkj/leIxwuE",
-	"XsHfXTaW+ToQYm7LkU9shx3ve8qKDvj3ZH4mpBbSaxJO6WprEU8lRfiRkIO3KVsE2Kuu7o08RkBYUISn",
-	"bG+KhShDjegkL1ZcyG1NxC9QhviXksrwZfyUxGpTtDYgFWhrAt8GKQDE3MuxAglzbK7Qs7EdIkglWpNc",
-	"8vrwggoZybKFoPvCfgiovZiGAq8Ik/WcImnPaUmiD1cVDrH9a1ICspk61zrKn8twNOERYQ8wZOaWMRbq",
-	"0JFevp5pD/dIiNxXmY+Q//P//l///u/i/f/8X/Y//rAYCh4nZzprhElEHRDvdnwP4o+wAmGkvr0TUR2U",
-	"ZkEahbMNgKHINakPbdpBG6oUwxJLLAg8VRhWTSkJuAMmbyE7uoDpvamUgtuA9h3B6s751xOzKScXTxMm",
-	"pYXb0uZTOKfC199+65mWD86mGdiQq9tlZ9WTuOvtuoPxhnhdEqQuLU33mm9rvO/g7K1xsTRjmCJS6ko2",
-	"gQT6VskW66bYErkkH3KASNext3sKJYaXBWEU/sa4XAJUPjyxyB0vlupPuCz5jbYLONuUFEosVPgAJeQl",
-	"58sS15Dm0TDRVBWvJSmWe1JQbGlw7cpUuRnVyqYo6Z52ZgW3OMOl+0yNT/dVCRo0fCJIfU1zsmwYvsZU",
-	"Bw+EbgnI+fdyE2ZWgYM43jUpOdsKjZuDAG8gWNJNCdYoKth3B2mKlkBN/45qtKYMQ6L4YPpaVue8CF4S",
-	"f+U3ECSvRlzpEhJoTVBNcAf6qZGbk28A8EmQhw+CZGrvhKDbQf2i5+4upEAdcIhdmRmI6qK0plKU5lxL",
-	"Uyef/iNwzi4YWqs9eozO4JTZlZo815lVXFKEnSO6Fng9qWLCzsztaI4QTD3rkPp9hBPbnv3UYgrRm24X",
-	"4bhCleAoW7wmuAgmr1Elk6jcwaux4cJ5kcvE4+xpQplvZ3FDmwSzOl1laHV6uoKcD9FUpN6UDW8EEiUW",
-	"O1f/+3jGmc0lYT2ojax15DEjx3Za7dCIPqJUbtgsyZ1o6CU3zDtdrY714Ozbh/NUYxgqtJC/2AeacyFI",
-	"+PFYBx5aEEC1lIAUgo+WSXVZ1ZdPbVVqaHZMQLF12g2Yoo2MnHRWg0t57cdeTvld2kDNGfUEYMXnUtZ0",
-	"3cgeYHsy6E5aTDkMZePIfXvU+Wx0/mDEYWMjHCnb8Gl0dfj2Qn06KB1vtzVrjVmzALNzQZgej4l6c/GI",
-	"Pdi2EFtrh0EcWKrrUNCFcmxWGmjrxpCVXkhOIMSqoWUR9hka3Bk7Qt0wpjo0OmSC0JvryjCuE7jbp2O9",
-	"fzx/c9m2aNXBSawwLMkL9aHXmBQ0AWOsoKJtY9TIaQR/853XMsnDor+37pVsIZoqiZiX5rt2PMWcQuJ9",
-	"la5bebhKk3yhbp0a5zKDZ0tbt7NlEg+Y6fRs2mvqDls77XY+meFXj/w9F5PaSI9YhpU6/BE/bJNpvWpp",
-	"NzteklP0khn4cueT2uMrjbO9clm5qxkJvCFh9lcNavSkJLgmRRBG600StpO69iC789Y4Wh44gP30CYAQ",
-	"mUpcuZ5rRDb3Zblo8pwIMYMtWlCAKWysHvHufQLa3X5BoYlfMCopLuk/yFM9uXF0QbuCNlMYqk5DrggU",
-	"GC2MdbfHRcChGdjQp70eTaIWMovbNGWp2Lj/GS5Bs0LkAxVShJ9T9KeT7zrmM5B7mqBBf+sNFkuvmuYE",
-	"iKPtymciO6FuX6Fd+dvlyx8vYX4vXXnLdJ/AOVLtke4g6AN4Qa8JMysdbnJVczX3uOdtyIq47Lra5zPi",
-	"C77ljRyrMy8IuIDguek6hJgT4K4XfLslBVKmVYeh3qfigYSmCtHxDv7zMObat3DXOWao4B106R2WPkSH",
-	"tqCuqbl7cl70Hme92hwWbFS3KTnbLg3ucPAg9Ob7BEtc8m3IW6km2qKaBszkHk5qkie/N7zWgO8oF9Gf",
-	"z5hLPjSHUKa9+8IUATcJgyYWAOr3htCoO/1Muom0/TaDZC59I43WF08hdzXy3tPO1HWaQLFwNqx5/9E8",
-	"Dinjbfy94/hjmKSbu/rnIbfo7zXTjzO0/gapDmJFKj7IudysW90pK9uJTLOxN3gYLcItOMjF2CskBDEs",
-	"DqNx3abQWZ2TC9BChZdZoWHHDZAM7POaoFx9wz7XyeiCpn+ZozFW1EldV1dU28eCykZrem0ifs73iuw1",
-	"33/K+k3hiyBWKulZa8f/BVOMrhi/Eb1KUz1t/nobhFDvI9pgAZxyY4sd10TH+ElUEgwcd+2e+TIPlEQf",
-	"64aga1w25DE6M/mZRNf1pQLmyBLwGGfAe4fknofrf0NZwW/GQSo1eiCcPYNsJXa4bhfQAjKlzt/Gcnoo",
-	"hoGK7jM9eZAN4eEg3qrH3jk/9mRfPHUgTFVN8nDp+jd+nhcurqkgQhfMFhJwbQyByTXkgSnBhHAj+R5L",
-	"dYZ0WG64IkAMAfMFZ1uAtDUVKZgJVj1+T+2T0nBp6pd5L9fpWZr6O01lEyW/FDmvA1Oxp42veXFAOyzQ",
-	"35tCKdPuPjkdKYY4TFOvCCk+11j6ZVcsWzU5HH/kvgMAiqU+uBPf9qpiTtiBPjaDn8jcVVw91huImsjx",
-	"jx3iLCyW+9vd3ZD+5dc9gFFCRagS3IDoRfoc8AgjpqgGKxQGnOiAbuDyqKqSkqJFcqgJIIcBlMNWmbYj",
-	"lsshCULSP1HTkFWRSExvzOjqL56GCwcWrV/I3ILBWiAWqEkr4I0UtCCB6huTZfHcbMJ6/kUBmoDWiebp",
-	"9FrW9GtPB9X58NhvukTQHBFKDdi0jDQ5K8t0He0xfVGXzX6Pw6FpTvcfBkFA7oPRxPdY5rsMKa2wLAFR",
-	"SDjAz7kI9XoBdujMESLKdBNFu/YQgOZX7QKFMN9xDjftsPJoetmuMN/ZCY1acqY6TNAx0f42byPtwHdp",
-	"yXlzmbTlOuMHE+H0731Djkq0wde8UQrz78Vq8yv2fBGT7V8aImKYpNYy0w5t7xBA4RwIHjHwRSaWydT4",
-	"goCmgtT0mhRg0KGVLU22cpumQ9ONQLcjeWqjxtN73NttuicIXpFUMwY2ox7BvoRZK3+qOloQHwmARdXc",
-	"OWXbTCdh6RIPJkBPZNovwIRUJxmtrmudGqnDPVanx1RZu2V5tFjRruGNQT5UUFzQYQsrau4bIUFHXxNU",
-	"Ko2+7qiVt6/4NZxHpyikV/zwBgOKloEgC1QKm1T5yYbUNSmWxxa/OrbY1h0WzZrrc39Ncr7fE1ZEoIXf",
-	"OIA3uLAspI+6tjJ0sztk7fGW3LCIOpY0HBG2oQUUWfHjbu9NWtbpDB7yZQ3BGmImucPBamHVRmfW9jx9",
-	"go41al2xqFa+B+xbJbfg0uKMdO+vW2mWXwVzsZJ4fHA/HWdRj9QjOzYovbYsT4plEoKTI80AdLzfUdcg",
-	"bdm9W/+rw9AeRQNoGSMcNmSN6CG3unUQetNWI+pYRtPvVL83h98sb9l/Lb/VnftXQozoxXtNxMJBnD1a",
-	"N+GnJQY6SNihlJpEd8dJcu2sQgvXRb1ipUAYgl8009v6X1BtSuhKTICkgSTnY9k6KWk4U8v15vnSTf5O",
-	"Enh+q/k4Xr2OsV1r40UCOjFsnm4W3MNw3PV/gVoumg4/jNbiVSZSgF5h5bGNE+qpb4x+QILkHErBxGXw",
-	"zDyOWfcFdyzSQhx2oRU9zIobRorl+jD+CDMp6kNC20zDQXMvvNEm9ijsKDxHJYWqg8nbZKPRk3ROn0cC",
-	"nqIhVdVspgONHBlgMvGF/+TS0qKFmnqf3FJMJxGlHfI5AB+N1576nQl3s5EP7t9//zml+StSw/FnOTnP",
-	"Jb2Ow4idu1KbNt1kTSDqzKt2HELckMuiqSM29KUWTkhwtMHTVqWzSUaVu4BZM29bajkTtafVmiY6bwSp",
-	"g7m7b1xQ7h8F4jcM0eJ0snhMZ4u9eWdDykeKMuvZZGOhkjEGEaHsKP2L8T/BQ5l0/IEORGpgMA3kYUHb",
-	"y9Kot/tMl/BRcrWpIMWKTFbydZWNxu+s2pt0GgBL7Fz03pciXvwlOEVb9Kcg20/w+yBmS5f/cUsJDTW1",
-	"gyWpg0d7zRtwH+uDnddciNCJLsl1F2bmBtfWdK8pBDxMxdanuiBw4nuA3NVE7HhZzFXc9Fr8kOm2q8E8",
-	"Juj63eGVJ4DCwdPJ/PZy43tOuzv1PTnocgjtU0sRDLr2+nvCSxOB94rUlBfh98KSsy28ae9NCFXgujbS",
-	"ZLmnDJLlpiC8iAY8SRai9bFltHRbPWA2nOfE7j2teVWRIv5+UevXfl1HMfIAQpa+jBmXRkr7WuZuW5aV",
-	"25dEFhlsqZM7Hfj+qZo+qoE/69uk6vZ6G84nG9ApSoiJ/Yo5S87RNakLmkvEWVvtEgL+DCcE9k5JxOOu",
-	"BZClAeVc5z3Foo9MVlSGjOjMkJWc3hv3t19nf/46e3D2PrRvtv8kV4034Tblbk9kTfM5bTXJfzDtBnK6",
-	"S8CIXe1dkVbQzpnCm7bRMbl/PXbtErG3aS2FOnPNLLcMl+9PKIl7f2i3IPJmanm5BpUqlOI6W+7gawJp",
-	"ux2P+bHqibU3IAGxInVuQQg9KNqJDuzMl5jh8vCPlEJkouQ3bsWxupaXJYdn2B1m+viL0RXFRFqYXOE5",
-	"BKkREnnDNU/wywuDaBZgkx2uKgAxlVA2Bu35Pgg4EWCUY3Rfna6rg/Lmi5BLaOiJkNse4SFte3ObcSg9",
-	"nSuoHXWqt1S6Xeg2scA7yyNiTj7h+QxUONIs2kfnnuixf7XNaKru4qXzyAS3e9rn24/IOJ42e8ruqqtb",
-	"XMQGYbYi9VKLqERU3KOVNttB+4Q3s3lTwSurkXDWpktlg9g7UUzSDncpxARZTPl0r3BDOndOR2hZHY7N",
-	"hie7dxgm5IuVLm/UvCKhCrVzn/COvAmJmU8gJ9xdOpMj7l7KAOHr1g95nLDo4kcfnWvyZQ/clJEVOzgD",
-	"/vdgrf3t7h2DDuUTWVrEq3F7MaDODrS355CruVpLWS53zrwbAkxYf9MYovEcUew5bu5AI/GN3d5qZugi",
-	"r0kQ7UkH+IFvBmpuInB6IMzITVJ2ujcCMhqSzjFeE8KUlUFkhKzkmvJGAPbPUrQBM4kktt4VjaxEtI96",
-	"JmzL3eJrhFc0nN7EPikr41IGgzFftoFDylggQqrdClbvtSd48pFkUlIdeScDdbez372FuSUH8+9MZIqE",
-	"YfK5gokwSAz7/u4op1SKO+iFsjvdxSXfLNuUgBnbifdVSeYWtgrsY2dBPSq1w4SnnLLx58oCFnTMCSLp",
-	"nrKtsMjpPYgvLmVJGMmvlp1XgCDhHyNc3uCDQPei2X33gi6KW/i5zNlf6rN/jJOxlTFT0afmLcjpA/pp",
-	"8A7fn0YGGKw0C+/NkJwpbPJG88AdvKw4SkYeVWD2j1AXKjizivmyBevNnD6zdPAGGSrL/RJXFBBWVCuj",
-	"khmEG/D1uhTFpSCyqaaebi5luPLFO5vdrlMNtjwoH73jNYdA7lgqVRxwiE0OZEei3At650AIyHbD5oxr",
-	"9/kOFLHuPLKWFP0VzVDLYhhqnVcHyE2D2FzQq0UYJi3x1dQfPBan/M5WFbfPdkhQSKDRuo3671U4Fkn/",
-	"mK6D3f7Z4RgFXRvMXTV9vg5qzO4hbpZV/XzNvf804BFrikU6Ls4xuKuoj9ZEzNq7ZgKqoWqWjVJqff97",
-	"TxPdgCKVm4fLcQWG7Hl9MD3u15O+KOfKrkht3lrnlWoKdTCcRmidWYheE7vzpvPqNNwaiIFwmXPmUGe9",
-	"IPN+6KU+vsuuE2QKHte2GvhvJhoaCTJvNNto7mBGSM0bzDaaN1jwbe4wcGqEO4/SM0iv4Lqy4EZOsVPE",
-	"lXdelr4rr82y/m093v02felOIoAn6v6D3REOt24fO97UR3vtPllwxG0d3oE1hog3fIBMYuo7DWfqub5v",
-	"FdJkITYHMGQ7XONcEhOGLCqCr9paXBFEqTl5W2bsbkapiyafVd7BtgnFuZ+bTOkiQysDBKzToPXL5uqx",
-	"wRnC6IqAQTzpBU+DSnIzbxqIBx1+JkyYYTi9yJWs6KVox2BSARtG1pjKVMq/0R+3D9AtfE7EdeCynyWH",
-	"escbbkwmH+4sWLGpqYqZuzqSJ9ZFDehD2gToMcgna2nfYZ4O93Um/T5+eJ70eH5m7RfcIucC4mJm6w1d",
-	"8xyvmxLrmihAZcgBGDvIT2D6oUPAyI0d6BRdSKGz/SChvqCbDalbaAL1iwaOK0ukyWSbik9y5PtoFX7l",
-	"hyDLd46Oq9ncOa4JJ2kqx+kTnKtOLeo/P/xmiusTGH6EM6F2HRkHhLbMZ+OUw4Xswm8f0NAUoJuC53X0",
-	"XCaKxxEs53So5lghrA6BfrqXRqJPSJ0ZQAqm5xdUjEB9m4+EkyVnp/cRYdek5NX4Arzidc8hgP3ns5Nv",
-	"3/9PJwD+sIhv7Sx3rMXsHjh4xzC8p8CZWnBKegfATC1juQW2IE2JezTGXINdupe2Rz0mE6gmsqbkesYp",
-	"vJOt+ry7cdwexKn/knlHe+4x6Z/zyA5kC13zuMW9j374ahw/3/5sdJLkjb4b9PwZ4Pgje/HG3aLpOpJu",
-	"o2FszRC30pDeAv0CNcN3mGnmbAc6Re/MragBnpTZAJCFQuKDrnuvfp3WiXBZvtwsHv18hHb0vm+QJOhL",
-	"kxZMR3+KfD1bgZrGZAwqVLNoY1WrEFUSlK1pJMgY24yJ8ZAguXfHYqRfPuOTiJHhMNRVF/kEEics36fE",
-	"uq6ODg9qMvok4PI+cy4k3K9wqCkvTtHKIlC6RBoN9OagOSGoawX3lklU2hHmQ+PfYHX4rzT8l8mwBLUJ",
-	"cVYeEN1YWDiNB4CCSuO8Ymy2eD0XsvtwA93ImrBidiX8p5iWB9Vj6G4fECmcI5yWZaXHa/OqOpROiM+t",
-	"4MOlV/4+dalvFSO9tO1ii+3GNY5OxjyhJIbq64XDJFyU/pDtFVV6AYU97uiP2933MIlGTk+PjUYckumY",
-	"4V4AaIau+g7I8JVsZlOTgsrvsAjlC6pviMY2hM8Cty24Zo1AS/cZusR3V9AF+l+uYR5BLI0O+6WcVj3j",
-	"7w6OATV2Sn41L3bF7+2Vbh0sqp6MxqSPoydFLO5rWst/MV8HgWwX3go7NOvky7dAs53dez/FJXb5Q/1N",
-	"07rNk1/zZruTI69FScfdMN30U1JSheGwd8eOMQDZjdCgw1Dzzq6fMBsnH2dQwRGUbobcFuqgQe9wu19G",
-	"TzcYQHkEgSY3vzp34543THZiPN5ePg2Hcvj9y1hoAEgPxxSUqSs7JzFgjTz1CLhVfcwWZLMh+knImhZp",
-	"EqjSXSWO+AYU1wBWca7DXnqzyNoVjTBUqwLEA0YLfAA1KhTyQstD2rUZpMyk09985I0zspYI+tNf+U2n",
-	"rNEO1yZo2DKYpKQ2Yj/r3gKg4Czp3mAZ8CvCRu6HVs252AdllLnL9LGCXtUpUsfOiMMhiXdFGn3v6A5s",
-	"l/v+VnB/d3XBQPgbK3CdSIamlDVO+TRyc3VHyxz5Oz3f8iKLIUacI1FhELoFPogMrbncIajFS1leNkUI",
-	"PoKwYpl4tCyczXEn0WubtaOOrTKa+3nuGVJU7uBw0pwgqQScfy4LZcRpcxBC/IS01RhAr2CYLrfw4peX",
-	"uCnI6Jm0AJRBmPaIiEArkAyQ1QMw4doahCdwJzIytGp1HF3OwRchM0rwTYY+98/4IH6VOVrm4M0qAK2h",
-	"A0c3Kg6sDjPzbEfMssn1mLsrDRa3I+SD6SvGoxXignYfZ0bwO2BSf6Zeke/OlvRemRMORwQHD2ol2Nyu",
-	"8BnpV0/wokDn2BSdcxF8jIE6MBZyeHb/UbS9mcgqI0lhQ0yUwaRHduJf2nupL6WMZM+QaPIdwgKt7O2w",
-	"ytBqV+goErgX+lj6X92PiyKtx41pq3zTyVV9jFamVozAB/j1ZkfzHdSnU+MWVPWzpwxLg0eLq8rolR1t",
-	"JsW8/G6g90z6dC6setSqUROaLCW1HcfXqSZaqS91s4+O/w8/gsgy97eSRYykeJP7E/mYzTDBZzVxBEr8",
-	"3l/me49raPgqFc3a/UGLCqVOQkC+8NDynb7p/KEhOM1UZRO6SghR9msscCZ35WG5IWSye/utq9Dfq2UE",
-	"o0MtBiZ36YDX0yCFyYpm+Jbw1xgiUn9lcXVzRGC1PBszL9aHDld8Mn+Zd95/K8aCmtLsOwqO1uCKihgI",
-	"eoRbWgDeGR+zEZHc8UZopNcrwgKeT11PztWRu3f1uezEKVPYVLSbM7PfjPdySNTgem7JA7F36HNUk01N",
-	"xE47rW6wALcbC6JV+RUc9lVJrEcwcVfT4b6P35uhnv5LQ5oI22i6zUKKjUKHe7vjd+sp70HqjW2Z/4wT",
-	"zxozRd9Dtp/WVb/ytemjYug9r/RR7fXd9JsA3jBTyQa0iQFumKWH94nvK/malBwXpPjp7P5I/RpTUKMR",
-	"4B4mrgSIcGjuAQgIXNHlNamFOWaWo89O709BtNpPdTqbHa02U51+W79btAZ/HQmEvHfXdPyNEiZOCl0s",
-	"RlfeFsGMQEgc9krK3BAmEQ0WMs13pPDO0Jwa8522kemC1DvX2Eq0jBSRgzcx3+nVKS/oe+EcSpMSpKz9",
-	"V9jbpnuLll4xIDYAIhrDZgLSpeHAJaAoxQS12p6bmrMtTMaUom1YSYTjY0eYhpmst6T0ENAA8h3Jr0ZU",
-	"rFkFbOcUsJqqDHaus6SUgmluPVe6vW9KReY4G6WtwxSXUqk9I0V33akM1KCyyGEdEgeAxMZOhp7Gdwdd",
-	"uPeoRKxOT8+Y1IVkj03BCvSWfnBw99iAxb/jN4hvpC5MslESK6A5jiCMPce0JEU7DFbG9qbGkBJsHmpn",
-	"lfNut+v48/A5OLuLunBHrD3Gzx5hOqhh0/z78prU15TchG/mnStxhX1fchwfTESAGNQwUdixMBBDQba1",
-	"urrhurB/vh222PDk3gGeRW/pXbyCCQSLwLYnHtkbqBO7ahhEBq7AZccbeGjX7jpscLUR3sjuDb3DAk4z",
-	"VNWvicYpMbGNtdayhrvRboH6bxh09OYOljM3eX8ulgutSL7j8CS2bmgpYQ6sQIyQQml86IocHqOV2kos",
-	"6brURXYxOyBB6uteRqmikalxU9Vc8px3KlObtz374rfIFluijjKcaCFryANQ04HwGTvg+BqjtZoNpdVa",
-	"qEaDk5+mOGGLxzdbvKQUi+oqBTqfWSNwOCk8FBo+oz42dekdSaTGRi6gTn9my161OqMOELrBbQ2yGZ6l",
-	"uZi+d1nCcJ6g76jVYymqPRD0trj1IBV1uDtjIifhxTDg1+/DzBwp5FvsxeMFfaJndvxZ8gi4w0/54NhH",
-	"t0m7PSaq1bnHHHgV/GeJ1N9tidTEID+PKYy/cVTAzCiQ2k5ikh3D4sWV5R68TQdcO3PjBPzDcKugZv/K",
-	"i2QmvryLNMRe0a82H3GSuq9aXhgtCq50wLKEiNvRhx8Pgts0mHxlMQ8Zs1v2OTE2/tgIY/RRyk3gbD/h",
-	"DZOktvl/I+jd22BV9C+E0f1pLOhbw3cPa3wc9/pwN/jfd/OKMKgZMgbTHWSTW6J3+wx8F14lfRJu70+C",
-	"fp66aqDxczWFi//Pk/XpvLX/+c6jdz3+po5m3GHWuWPGDakWodZeV8kn2rqtUoE2/bYWqfQO4fTNCjIP",
-	"rzPNaulMaISWAKmV5nz8rOf9To+MBqT9/FB4n7gCxtg57Sw8C+1hiHteY7Ylbxnt1NdeH7qFJFtx+hpL",
-	"8oLuqYyVymZIV8i+2XFBkCBMEpYThEvBEQTVgV90BbNagbuqJoiXEN1vCmmXnF+Bth0sLO7uzQnzzr0x",
-	"pnz3hapffzuj+rV9YUurgh3earN3Y4/A7XmuTe3iYHZLInHBExGqAF03NnkfAESrkuZYmFrJ1vzL0AaX",
-	"wnxHcL7TvwuES5O3PwTESHMaPrF/snDNsZchM/8gNQkuKDOoLEOr3PjTc6yTMx1dA+6iHcmv0u1yN+4T",
-	"cElOlYUfRmHUBBeHGTEYZn6jNHgSdl6/BDBmplVunZ6DryjbjlAjgGjy8MEd+Yqntr3rIQ4vuKAienzc",
-	"2x6UQgHWQRAYEkpxBiRnfTaGbJx8vu6W3dtZhRevm/RhFXuKhverSe9FumwAKYwDFbANd/ianKK3zAFx",
-	"aJEjrmhVaZHjjkOPF0KV8mypiPtRk8CdCAsX89xczAPFhtd7u4nacxkKLulu598FZ0tN7unzq4e/1F87",
-	"x1paKz1pfQn1lQX1x/C+DdomLtoFFZMPSsOAVZp+s86ag6pCd6FhKbnDFTFcwqyfuGWPSbrfGm/pSHHj",
-	"lpSGkfS3y5c/ajK8NLsShEmSNc1lCvBTSG4Fd55zGX5TNcCxVNiLCp6BC5PAZCIQHTz8+asLRKX+NCCz",
-	"1w0N1aJ5o4HlhbEHVEd1w5iS/1XNtzXeJ3jpAwGJL178gF6VWCrNWk9N2I6DjMh4Epr7EU9XXsTp5NJz",
-	"zqSyjjJ47zB/9OjghayengXXYXdlUlZwLn+y38bDsF13hkLtcjKzo1OWZ2egSNkW0Nt6pFB7BmnLIcgY",
-	"ssUa62Fiu67PTu+nfHZvLvYHdAwNMzub0OIvNWL1tDIApb30x8cr0mmI8yZYEhRmxuVOHTUHidV9+ueN",
-	"Dhz9BGGFyepGd1EjRE5VuczXaH2A98CAz1SYaoNj8+/u7MdsgZvpiJBBo3yH547UL1LWQHiCnrPpMEwk",
-	"6SA1nbe0fxaVWLfYcRYxvuZ7xKDec8Ch1sEE9q7H+19/PenKGof49eebDICcMucwWO55BycbCaIsTLS4",
-	"PQ6y/TwZD/7OgJN7Y48TeQwg8R14aSxplKgw5LnZYTkLH1G1u2ug6fnQ9NmiEaQ2/cfABx8h7FUeuCKH",
-	"R//enJ19ldMC/tcWITAVCSZ1lOgFa6fS27oJ7PpLuq9KkibwABUXNCCwoNANrwPOmjSp3Yay6fpVydk0",
-	"Mek+lsZyyWv5snYgJAYmfoFF7gc1wb/U+oPMdCl5dakEnins1Q/WUUaLlh0A1dK1bLpn9Wyi+5CPh3yQ",
-	"Xso/qDmBcZJcOp2VdOzZB0Pz9VLyGm9JTK23pfI2tCQGzwguEFTSsOqeXxHpRNikvUQ+KLGKy6XgTZ2n",
-	"tVFTWVZYs/Pk10KvL8kje65WZggStIk7nWWd1frzGq4ryLRQzvAJznfkr1SOJRpuAJ8d4n8j/h8PkTWE",
-	"pc6DZdOd0xQ+ULv7F0zxHwXiNwycJ3yzITUplAB3RUEeq/+kNSqp0NCnujAoBI2yIuRFjaK/6nlNkOaC",
-	"tZUjR0hU6ELJp+hHA9uszs6G14hxVBNtCgdz5IGgSdzhTcp67amdnJK/Si8wSVjTuMxeQyXXE1k5PQPu",
-	"TspAGi9eS6HAxCNEmLL1PGJGIoL+ym+Quvq1tas+BI/eKYLwPLAhrIcflyUiTNaUCGBPdEUOwsD6KoXE",
-	"msxwXcd1U71Q09F01lm3mRpyHioSsP/cQf1Gc4eMqNXdGYTnFVxtYDYJW93EXjgklt5Wqf2OndakR/kB",
-	"h93BmfCHn8HhYR+pNqI6Cza2ia1zi5SNJpRy6Xt0+gI0W+CyjKg0egpj/vW2WvShIoUZ21QoitGfV5Lu",
-	"6T9wrzCWd+XAVdGW9w1/VOFanchyuSEy35l4ycAbnFAkNyRJMXY63w/nkoVWEZrNyK6atLNn10FA0h+N",
-	"r2TDy5LfCLRuJFr9/PTlj8/eB+rJOrdFaTTIQMUCXaBNDF3qE9LiiPB5w6suLccsdVpTNzdEO2Y2WNoY",
-	"RZkkTEYIeo4qSnLSWz56TSoSxl/IdXcJnjCHeDIDGWPK8zsgoZ5MKgXt99kgBHmEgBBNECefjSU0eWU6",
-	"5wycXPrA73CB1mTbsON9ihtclmucXy3b1PHwsfcoOanz9GmpJ5NKSRvk4NExMMsRoobp+ZIRRK6hTshm",
-	"IDsfo5X6pwFxA3NuErzNnrHxq6wjdFo2mWjknSv3EDzWwmMkn1pSEqi2Mdb0ufn6XH9sO9kTiQss8Xjj",
-	"H8xXrlX/ChltrD6+tN/aLnRowmjD1+oT+z08Iox/f6k+sd+r+3eZQNI3nJcdskLDRpDpZm+F2e8hFJ40",
-	"RkgaEt5g+lMwdQP6pDUI7URayw6rpjXpUSi1ibcXaY1mNwiehEQCds5BKul80QBwgiPziGO8+FgY+pGn",
-	"rSDZRtvZ50clAEEMGr1VqztJbl4zH1CSzBQB5KAEt4l2sFuZ/T7hWhjIqdQbYgwRRpPwr1RIXh+elCQS",
-	"e7YjyLgcO9VRu1anoqia2CENI6djAaCdngLKzRze/3acA617OsUaeoElYfnhNWZXQS2lxDmxHFZjBrFd",
-	"6wPkv1sn1IbWQup0qUhO2l0l9NVmlk7FvhdUseVGxjMlosksqu+sBRs0ncQp15UKw3gbyOYN2Add+rhj",
-	"0ohYqNhUCsg0okY/YnnCROmdZKcspJ7gQC5Bd5m9GY3QeKyugA41W5MdvibCpZtqlU+copUBBlyKnNdk",
-	"hbacmNfFM8W5987QjtQknHXjsVCPb8N87z/LT6S8Tu+WVrNm5ejebdbsMfk0HWKbt1JzRs8m4vmv66Vo",
-	"qAxjMz/HQiLCeLPdwTJ+ep3g0HYUzFoUcWdu+Pvbn3d3MhN8GccDMAm7nusoFOYOF1TXI2OPnOKGsqTb",
-	"sI2azc309Q9TCGncTmGZ11SSmuKZPTvl8olur4stjTxyhfZLwFNgnyjB2U1sjFetPxBI4y5yPWoG11rI",
-	"Y4HLcnk8oV/zmxCtzR06qyfbBKiW8/2esCKtGJbfS6/lIBalXa03y+GIE7R/7a2vS3j7S4bWREgtPeHp",
-	"4IB2vCxM6fOuqOrflUISIeH0ztwSX80J7MqObneqZw/NdkbnBtU21nlPvs3o+KfXkTPb27sOYYarmSXV",
-	"Xg85rIcBXoBS48u4HDO0Jkjd7Yjxm0wnAhwqmuNSIxO1F2RNEOPm7t4Ea8qtcamObhHxjNtgcwC94U1Z",
-	"QPpFNzBuBFtxZuFUsif1Nl5Dy1Dey4ab7NHeOGsTxzXZ4Lp2345OQL+s6UunodJcldN1VzuhkWas3jSz",
-	"dlN8kkyxUgjY5Nx7TGnRVngjDeCKw7n6p/p2lPr2G1fE7kz76jm0QoFvaiO3XDGa5FED7BO8NtQEC86M",
-	"J3m2P73vZU32m9gKkH4WuJ1InJgvq4icf8nKg8vU05BIK310V9NpG6Zs1rIRwWpsly6QCj6w0W17XhOU",
-	"7xp2NSK5fF6LrMm/kGc4NaKV4O7UieHpGOlHM8XzMe7QsMPGOcFzLA9LI5ggUF0RgZc6lsMLMQo9Su/o",
-	"rJgACLkaPEIbOT4e1z7MEb/9M2tiFmXgjXW4gMynSHwHAnbU8OjwPdFv2eDK3HGqX2GtP6Tk/EogHdvb",
-	"enDAJbhsnzFtVNDS4FXZYNaqJhtS64hIiDCxhtTSrHmvdm8ktMF7zgieF5MXCu7sPCdVGKv/9runH47m",
-	"797I5kQiZVyKbOjpUWvCI5FObfxKk2psw7dwYiALYQYWXSD6RBk/WCyNPzsSOuLYpwlt6w/6Z7d+iLxW",
-	"gsK6PoWgQmINLD4ZwOUYbt/NpV+Y4JBkZ3vs/N6hq30w3T6tusTNurs9AJJL50K9+/HIIRO7BHb1FAf+",
-	"M9buM8Ta9d44Q8HsnJcmFuT4gA/VScRObJg2mbFoI4c1TxSIykynQ5B6uVR9rBL0mL7E9Z7ek8Wumm42",
-	"iCAJEc+9KcdIt8XXBGFUE9GUMhjSBRkI8WA718ka51en6ByVHHAMVDtwIzRSw0SD7qr14f/4P/93dbr4",
-	"LW5EI8jcbTAkiu+DdUdFcVPB90AFOCWGtuIn1KmPe/JLf+v76XXXLTaC02kW7ICsvQd0oSOljeMBcMSV",
-	"Ft1xXOk+ujQMuabbTgOWG1hsnUcI7Q/KnLtIe1/T01dG3w+OcbnM96tUKVWN6TE+vo69PvBWWYCjeS/V",
-	"ll1sJdT4oTlqyrdVYYbzG3kja+mTdTlvUmVRmxuMLG/2+iyIZq9TrHjZphBQgW5qKiVhGnPM/3VMsg9t",
-	"xHEk1TGB11R4jUVilh4tCJNUHkawHGemgdPrSKimSVrsRpXouU7oxbMSurNFUwd49kdPVDEydK63CZ81",
-	"ne17bjGZzBr1JDo0Ce0VQGW/4Nuq5utwrEBJr0h5QFiLHnSDQ7AEbQeTfGRq5waUzgG8m/osc51Hp/9a",
-	"Fx4cSe82Lx8CYBaoQDVh5IYUoIiEDgX0t3Tz7ACnfPtwXsZrt7foIt6GnX0+lHmLASM5vxoHV542Bzp4",
-	"xynWQ3oYzAjoch9oOSWcRamw5/W20e6TKEytPia9e8I2M4VJlZ6q1MXMejABJUV29NiC5CWudbpOcC5P",
-	"cBm8klTHbV/OckdYXMHbbOBR1uizUyLGjvrcfu9w6PvQAzPVXTeBSXW3zUHPQq2GFHpKSomjhxEc1QgX",
-	"hbD6jdsbbR4A+g5lBflwe7LBVIa0C6QxFuTD/BivGUSEASap9txbXyL1nGXU5fOA9usfpCjg03AZ0RmP",
-	"TZbmu3ZmknvbG0ZQ6ExuqPm4nzOl2/zt8uWPOotYTzOQuB7OXT8G1SqMhdfON7qn4GOOVzKUHDVCM7/I",
-	"ECCDmgyL/v2fFhffjqksjsl46/bz9ni870w9vr1vBUF/b4QByrLbfMvTCmNCRsCtDlqyoGpJlbRF/sOA",
-	"0uIWAH/DF97oIUWyt7TA3eFOyfoAlm8YoOeuODdGDuclCt+wADiahUTSmuR438lM9gQRXIl/wRSrlZFy",
-	"AxXBtNNmRNfvj3JQXddEBxgY11KmRlm1zrNVknU5y5nlDdEIsvpP4dvKjvY3jjJOLB13yBx9dAYj/oxO",
-	"xuuC1J3PT9H5WkDlU8B3AD640dFQGuo2yRPTcvgULKz6Mi74vNPqtD0D3YkPStuzV10ocPWOEBk9BKef",
-	"8ck/zk/+7ezk2+XJ+1/vZQ8ffPxDEJAJ13hPpCki9duGZlQb8MouMeCy0j9pRAwIfVTcYgW0rxOfnU0e",
-	"k7cX8LjwROlUM2XfG5ecgNY1vwKIkYhIe0M+yCOSbY9IEIWRQkR9e/GcMip2x67UPM9pz4XO0Iqm//zg",
-	"kiTHGeztxQ+9BqF7H6Y9Nwnqh2HqxZAWl5JUx9LDXnPt+ae6gEDgUT64ohMhSZW4rPAiDPHcCkbzzN9e",
-	"uC00D+zmh59InZMSnV+gy6ffT2X3jiaIds5SZjcu+rHPj1mHKBNN2m2bSHN9ewFBFZ1vJ0aABv4AknyQ",
-	"J4U2Z2ON1KED263TiLBivMkzVnQaTKxFNemsR8m8E/CvnHhp6tHmnJcX6uNz+22gn6mF2j66q23bTy3B",
-	"th+uQzuGUhfyEr4Or8T0NMGqbS8e0942MbnDcFPm14DZphv0WCCtgbdXaQ0cXyZ8HtjQGa3mTS3CwGkt",
-	"gxwzp2mHTaaa9QVVaovUr/3JvPcvA//qDWjjVOjgbITXvJEdAJIV3GIrMGZW9jlmZZCnlLoNIeQaZgPX",
-	"MtMxoFDDUndEWBi8xGURpxUEScjr1HfFUr+uTb7Q7LDUxH2tv/80QCkuXndqLtrXH3tRD2SK+1e+d8yO",
-	"V+HWZEtD9RnN7xcpu/QpNL15kYftbFOVvp64nUfAc8+xYfNnw2QMLuv22l5PlM+dPUB+QipIyE1XWH/9",
-	"0C1eHGG4eEpT6nbCE0O/SX/97mY6avWEFaGqpEcvUCl4M5YXX9bRp9osLMaJxy9t3lGMLy5yZc+XXaBe",
-	"6tMH53DUDC0ODO9pHgE6hlJaqFBHwSYrOddfuHISDJ7iYGofKr3L49kHkjcylJXnu0W1Z2x8HtK8uiRJ",
-	"aPWxdTgf4SscGBZzXIVmkt4kLBEn+ORoARfikai0gw+dPA1HwM4idZx+84Rgh3a9WU5Q7naagXehuac6",
-	"7Djx056u/xTnZGbWRPCMxHc4aLzMviomnmOmAoHvet+1nR48fV+aJUL7PHBQHLXZZtGBJWaOwFN8cLTH",
-	"OoEHYnH0d735c9ziv2FumP+K5jihpcB8ZlDGzne0LIORt201hz8KlDd1rfZmTYPxII3kywof9ubld0ip",
-	"tR5liUtSy3Q4D3+G56ppKPrZ9l2RmvJiTpevdIuP2cKsb5nvcL0lafN6Yr5VbCgk3QPaNyMf5FLNaLJO",
-	"uPtSzb0wBYA7kcThBzig8nJP5C5xsa90kx90iz5P9ag3JMVgzNDUsy4PhCkyYIMpptRbPpKB2bqfVM9a",
-	"IhVEF1FDWErCwuEkHr7cVB06ck1qky3cggNt+CJb3ODaxGTnNZU0x+UoLt8QhUGJfygokiHR5DuEBVrh",
-	"qqo5BrDlZUn3VM6ujtJD8fOWMEXuV+4AhVQ7BgF12vmnqB0U7/ggljXZY2qj+V2G9Vf3JkvfsyL9HICi",
-	"lPr5MM7ZtvVGzfqzj5Pr8Mpz6IUvzoRz+XLjuvnYv2K/JwdSoHU3oD08myetyIpV9G4fGNUmCo42uI6U",
-	"JN8SXwaOCjDRrN1wyw1JaAFRupNfNSJ9FoOiTv0p9bvLBsu004pu9xMu5BMsyZbXdILO6wO6ojrxVnd/",
-	"eypXpF424tPtSgIF+1MY0jBOO32ZTGgXHb5Eqw0tJalJsfSeD/zXBA1q4b8p6DrXbRaSq8gXDpnGYsk3",
-	"6antRygYrWYxWMyopbJM8v8HxIftIFGlOvhtdfD8V4UHtnZURX6okj9yPE4nQSOgG7rHhtGPmoWr5X9s",
-	"B21+wqzmg8wTR5LBzHoj9RY+3BB/e7OhxqbZOXoGn+JDGK+9wAGolXVN8FXBb1gSIz3Fh+9cA3WLpd7f",
-	"/+SYAcdYUt2CcdrNG+OG7/wtPlp9eYoPlztck1spL66TkZzSPwpU4dp4ZIM8e2s2OpoD+sVw9K657qK7",
-	"8NcW7mPkXtTYTAU+KGKqlSfcjQbr4ha3Y+KNlX4ZmsW2d2J/svP8AfbqeqrNf680/cOHAWzVZr/HeojU",
-	"iV6aJk4XPWqaKdMbQmJoid4dtl3EFD/FLLhzJCoMeT3KxsnQmktTS9HghEVsua4F9/DrbAL5+zdhwk1S",
-	"6bJliWBJXMoLL+85hHCotd8C0/Lg7rAJLR5fwZfLInQb/xisKd2Ifklpvcjp5PS7vFzvSjaO32sBmvap",
-	"Ft3WF3RP5VMlNANgqXsfGUnSIASU8XipX5PKIzG5Kw/KOprcd/stuHIS8mmtXRXcuue8RpghuO0hRhjW",
-	"BF1P33BYknYWQRphtKeskWQaJarr4Rn9VPHwUu6oWAIpZmb9dnamT81h5/7MOkvublqPzuN89QMRu8CJ",
-	"fVKTgkrHWBXOr3DI3Ae3KKSKa8/H0DWeQ0+pHKK/7jvZkprYQLiJrw3JzYpS3lX0lymCMLK9dqweMXpT",
-	"Dy0+6xK4N5nxnb2UGvvrMCo1eFTjVAaYVr0nxYCWaolb7Fa3hMFTz1jKtwOLgw5OE3QznETWX/I4bd84",
-	"iygIRQCnhhrHzwh1712NowX08CBaCs8249Qg3UN1XBf2kN3upmzX0u04MNMsRK3xzQnsi/57rz6PMixu",
-	"jMe/JBtb2i1QS+FWHrLSzWmykZ5m13tlnmFmPiq+M483Uyh1A2eLma037gSxu68Fw1oVG7+yk87f5oD8",
-	"uyOAySttPeeOybanzLfX7w2OUImbgqQT1RxYkFVGkUprqPUuHcq7O6S30/eq0nkqwjBdbit5zGyFL8TT",
-	"GrdyP4hJoD/k22dMhmwE+NlgqdiIhZpUvNbHR0cPHOmiaNGIDezAqMgzt2Gnvv/ZsJdYR57sav1nYx1N",
-	"9dJGw/dyJyftFUUoHMhnncxL74XWz2rpwUC7VS+gohuui24G6Ff3gzngYLwswxgqCTZae0O2NB9eG8Pd",
-	"nNyKvlehhRVrCa2vjRHZxbevSU5oJWOlqXlNClSTnNdF5AYv+XYbVTlbPi751hCxdzgY/aXRKnWbqKw9",
-	"I4t4KoH/UK/Pqp4GMrXfNk1ZfhpU2vbF3awo65BhCqsNJvuDNlNeg0BJejWjDGn8LxHZhbzzdDkd1dJ9",
-	"7fxoFuFXhl6KZrslwsHWp9+6l65hKJBnS5hiT1IssUx/nXPOxHkvF10lQktwT3/xc+PPTr59/+uDjyf6",
-	"P+6HM+Pn+Bn19npuRsmrpTubM2n60rZTOzepz3QX2qN5u4ogWbMBQw1mPsUtUcb3XjNjgEUd/zWUutnw",
-	"+hFa6dtrBYn82jfiaVM6Hc38+tXTzk9aBOufpF/rU3yCJ4aj36iOfpS91bPWXTxoJb+GdFk4sv8MOT5D",
-	"qmcwT3b8BvGN1GVjasw+wcY50PWZNOwqNTMCuAaXtJ1DlH7dCL8gAqOLkaMCVZgW3XJN2udsszqnq4uU",
-	"WMjlhjd1RFT+YTGKhJkYKXtE1Fs7MTdenGozw90ynbqq7GSNo1vgA5Ic/qDGRXuudiGA3cGK9OvMpL4f",
-	"9SCi30JGVuy9nMUiApQRo8zOOJLqrU9UerDr2APkXb1LmME9LTlZbnXv8RFGGntN+mf0zV3EUmSLBsyF",
-	"nhr1xQJ2hrOJcpGnFAcebm+0kBEVYQUqiQjoJhWHQGdcLgW+Dtd+9GIUcet1nYiJ8EC5p6KkO0uYI7e9",
-	"lllgIVMltDq+vGFhFA4xEJihb87Q/6sDSMB/p4S6fV09NjI8vUwvzSnbdgLueqkgO7rdmci/9zFMAKWy",
-	"54TJ6eeGuPk/CA0f9Byi8U+4pIVRz3StolnwubYOt9QwbgB8JznCCLweXuj7Hn9YlkDwVTBgqJ3HszC+",
-	"3wW7Vp/oBM4M4bLUYwiEJeIsD6X4EolpmWxwtVN4Di6bKQw4SM5Z2u0e6xmW9MagxPRcSxNnD9ScZd6t",
-	"1vPg/v3301efXn23j86sO3MZZw5NkaBaAbvgsNrV7gS0CvkhnfqWEf2k6uHdyzcbwgql2V7jsiGPwdDD",
-	"aE+FUH+8IsbJDovR/Fni/Eog/Z4+gKgreR5E+KzJI6MRrta8OKwytPqlITX8R4XlboV4jVY7ggtSrwDw",
-	"hKnBhS5RwQqaa+fNTBZ8wXNsXSmjXLgX2xla90ieyiNLu8zA5QKTtP/gfKmOd4b+4//83+OyVhSJ9YTH",
-	"Mr1bGlxYtOXerJmGfbYiXySUvmo7/Z4cQoRQ/KL6Y4Zjgticge2JdaWDOSw6dRoyVHeSUwA/fToBxs87",
-	"st5xfvU3vo46eH8kNwbs/O98baqxhi7Lv/P18igI8bSiCGamtiRCrFqBmUWIUUwPr/Ch5LiYd285r0Mj",
-	"BS0IMp4yXtvnnlP0muC2vBctzPsPklhcZc6qJqUgwfusu7xO4bSc0OsIDLBp9QaLq4T9U1MZ2cCj9iFb",
-	"qF6P2fjYDtr+glvI66tNGS5kfGN+04C5ivRCkiqgIeOthZZ1MnbeY1FfpFrQkHmu6rwms93bI1jGVKKC",
-	"FpAqrYyDGwI1CTbe3xMAfgfbmECNJCATu3EAK6FaXVFWpDb6Xn3bSe4PVbI08M0sJy2uswHzPVbkmPFb",
-	"XgeOSlYQ2/akChbdw+Iq6M1oqmI2ayTlCtkZhfHC4JUKNibrHsdFZg+N3W5LCjtuh507Cxg7xk9rvJGj",
-	"Z1lytDbgcCGR1R7lnsyzEL76z2tSIP3pY1ffXO7IHqwC/QMgLUt8RSC9oKOAzTsOXoj3/eGWf77DkhZI",
-	"Y1uZUCD/4T4QbqopBbqxLk3r4LJnIiTbAo7HyBt7agaVGebdN4bPobcxHo3UOfQL/0Lh5aoijBS6fIRl",
-	"35iJObktMOhT8y0knv/SEBYq+/CEN3pPCCLXti6N+pc/h/E4/dsIw+BbvQ4JIJW6e7SNL5DkcBthduix",
-	"S8qOH1+AOGVFQGxrbVuyHcGaYSPG79DbSF/CesWqLX9McuSbECAgKYxgXvb+6TQU+wcNybLwdJdFtmj/",
-	"iFlOSv3fvJE535Nlw+A5KKyGdgTWLMX6J2WMC6c3GxED6qrPwVFifG9E4/CRy3SlenGF8x/Bawb8gnDJ",
-	"GXnskBe1VKPK4lffmOjGx/qK0B4jW0eI0NroGwKta95sd9KNoDqsSsyYrdKvxie1UH+/gTri+s8YaZwI",
-	"v/4HzGuRLWreSHDR2dLlahvqfEeEBJtDNbnGZaP+276uk3p0Z2KhnuCw8GiNhOQhnXmPP+jci0YUvVr5",
-	"07FpqnHR1CYAgOScFd1kom8ePuh0EhRTqhdFP8+f700ipbUXPdwPpMqmavlHGfAFFRFHVwWZGRtHWxF5",
-	"7pmO6XY9zFc927CSVjG55xUxCgeGtAOOASL0roQBEVY92bF65FeSAo2L1/A/ymrZ4WvS3qPgDdPITzWp",
-	"QLX0j0qlfXnqsDTMhT7foSgDnT24rd6t752bgsbU09Ch42CTUfkYkX0lD078ue7ayNHeDTQ0I48yPlML",
-	"YP42DUK1OVbPZcH6R+9snLSGIGsfFloAwpkqa8z4NHVkGiZp2TE8Myh0iVa6jpBOzPU3K1zOx9f0JtW2",
-	"eu62H6vq3ZVx6ak/Rv+2dc/M1eeUotbMdKu00xgXRYYzfA+auk7V2Swx84LcvIrn+jIlWoasKSPjoiH2",
-	"xN/zQSkrc8QN9fm8Rscc4mNMzmO56/fkB7mNuyNSkbWVVZyJZk9iEdRW9RoNLPxPULE1a5c7pCaIyLyp",
-	"qTxAGSlNn/OKfk8O502oOLSyRrclX+Py/2fvXZjcxq188a+C0r9SSfZSaurVD7m29t+xPYk39tjXbs9s",
-	"MnFJEAlJ2KYIhQBb1kz1d7+FcwAQlEg9+uWeGVXtZtwUH3id9zm/Qy4/vHHRFhfBIbnExCau78bAnGVM",
-	"g8b/NC8/vGn+na2Ks0bhY3pB/sJoxjL72TH89Z09pf/941VjEyzTtrImFBLQsQdyYOI/dnxUkvcLll6+",
-	"MTUlkkgGDez1MOEMQ9kofK8Y10ypReP2Fk7BRNQAWho4vP/5GJApnTMs62Jj+6EBifRphHpigIqjibGP",
-	"vFxZ472RAfE7MUAPTcmgl2YEOYrQYZ9LEosIEKy1YISKMpGqjEbKNB2HJnTY+sGU0OhBQYU2k0oCdoXL",
-	"TLZpd3rFohmLrsG1R3kqNbNt/Sv9V/oJc/v112iypCvNgTURk04YkjxN9G+lBFKp7xFadi+5ZC0C4Xf8",
-	"LrQExbNnO/GhiT56QbifYaC/1ut0rHGXcIkYJS7toEWutJ0Pb/343UvS7XYvCE/J56uXLfIZNVIMBPOU",
-	"mDg7GYuYm2f4NBWmr7fiCnrZvH37jnxIqNKMsRE09E7gToetTit05VQL3hg0uq2w1cXqiRmQzIn+nylT",
-	"dc5T5W2NlmLm7dIUAmo9h9FoZq9bt5M+wiCzZYt8lmySJ6h1YUgcGxoLIhnz+hrHcWb2K+PTGRxytzlv",
-	"Yn1ymfoohCqajyPVd8LQtANRtsvkYpFwjLSe/K/p48G+Ui1ogUJznuj33YStbqv9f3qTTnQRt70kmPKa",
-	"wmT0qJyJkQrFMKRWUKaeLKGKnNAFP7lp46F2R96cgSL1C46lIidma1p6mK2SF2jQ6ISdfjM8bYadq3Y4",
-	"CPX//bNig90VTMNlUxqtGoPGSUSTKE+oEtkJjbUQuwlbHf0DjDBsdU70tba70j5BvgrCcZfo1BvxRvMX",
-	"4DQVjj84M2i/ecempY9jr3NR93q3sSdXQryj6eqjTbe7DRp93Ojtz71JFctSmmA+EDzV3f3UJ+xu/zkt",
-	"MJh9GdMY/PTFK+ewPT25tPPkqBtMpZZycEi/BI2vzSnltCkjAYx5kY8THjWK6yLPtIbfiOhC5VpC6k96",
-	"u1NHmW+5NL7eCaMKEqkM2enn4Lha1qnpXP8INGpC0Qsgyyrq+iHsvEEc0/sR2Jpv+hBRssh4xGRgYI70",
-	"NBYsA5XP5GqxNF4Ibhu2a0kzXGA2Xelooww6sT8FDS3QSnfABbw+xLZ1Gz+fmOtFwYV3Q4HDVgywdIN/",
-	"3cU65PoteLEE1uff4GG8YWKeFpnX67NFdfQ2aNgDoY/h1WrBYgwHmL58+i3vYO0lS1hkMiw/FIMwhaz2",
-	"E18KZb6BKT/r7KexN8O4XPA6fvGdPcWw3Voy/bbYhEeXYjLBzbS8wv7yAPyifORPaEqTleKRrOUjn/K5",
-	"9Gr7/yhtWSQSH5AsXUeJKhDcAoNABts2XhXCrUV+NHavtock4U7lg5KIbgjvwrv8fmBFyzBCEylMB1YT",
-	"Z3S4b3JGM7bJvn4IO39lyiTWXrq5l9vT/rQRz7RFGwEZ/eMf//hH89275qtXoxcwNazBteMldCqcfQC5",
-	"fIV5UIKeKuhhvZihFKusCBxtMHq6c3AOi6RqWB4I1sMNqgDhAxWOp9OEEYHpm1WD8HKNi0Fsd2fefrmv",
-	"BALTsVT8aSAMuq3uqcMlCFvtU1vMqjIG8Qh9RDwML7wfq1O0QnbaDLvNdhfS7Pz79Ks27+tBX+MK8Dwz",
-	"HB8yr8BJ858vQ6KZXzrNdqdU5uqPVYnF0BRcFlGSn2yJDt5j6td6nVJJGtYjDo2RhVmk9jmcn3lu7THF",
-	"vmojftiNYbp+6Um31e9YyTVnKjPsaKO+peMeswAGvfXik15n3fUQ7q+ubvCFGrVVj9pIn7C9Wx58Tmmu",
-	"ZiLjP7MYH9pDiHwnsjGPY5aikOvs85lFJrQxqyXO61QBTsXTC8g9FuR7od5oGtRGDy7JveSqk6SwcdLs",
-	"D/prXLlyWZRqIUjMdlcIVRSSg4zR+M6SVQ+iaZoZiOwESLmpuAFarhS1YBJ5MNowh1eXb982X/vhZMzW",
-	"CQqUHQfthhPnKWjyddIPcFeuOGoY97SRDcZNtIrAyWCw0lwvCDAxP396BZorLMvQpAw19EoMxxSxiSpY",
-	"nlmpn35pzGLHPcNzWw4NsEWIOtcY9Neg9fob8HntPja4R2GjJ0/ayDUBtKP4QE8zsz2+GK5/Mqz+5tpH",
-	"OzUf/bI3j3oppL+DNRwKVu9pOdTvhstow9phQnokus5k9E6R18gA9M48CZux3VOwuq8q2+ClmC9yrXAj",
-	"6yCFICdLkSexKZFXrnMPGtst8n1R7F14WEUGBYbGPQuOMONlMDr6RCSJWEp0xc5MPbnTDU0bgBbx9EUb",
-	"DqP4ZYJVJFySXhhW8jSzxgBAUtQd/UXEq8O4WdF5xuoObSDgrcpPJfNyCEGNWYx/ojge9A6iczsxQzBI",
-	"7EWkxBQXPYAODH0aUu443gb3tkszhEiar3tehReDzumg3231zy/+2bjjatnlQb7vuLivJIatbudOq1fH",
-	"I+2cDJvcgw/9hcZuK56Os7b3eMLUqVwJ8VYTFD7X32d4Ml8sRKZY/I7FnNrMxqPCuZcosEeMUGLLv7+5",
-	"BACrtWnQTOt1TfA6GTsKBh84WJQ5TVc2p9H4hF34S9FrJus0S0Dm+2C/fG/OtM6EygX6GZvwlGHjOG30",
-	"FeYlcA72VS+dz3sG3QJy1jd2Tz1AvI6nsEFDUwhm2zs7oXdr21fuPmRiwqSELFYwb9fVXQNPW6Hwzi2c",
-	"4f6crbzONezNzvSoBT6uFog765ZbEw4iVD4HZmDPWVNPkmbcUFk9RwByL1x3wCRoSmJRjoIbTRG0t4BE",
-	"M0YXTCoM3LbIpX8rvCP10qSxTeeUQ6e91CQ1FuOrZC4v4WcHQ6PXcrfXVmSEp9raipjB+vLYwSggo4Jn",
-	"YKE1/G1SrfQtdc5KH2eprI4d4L0MqvLQAZGq7rNOT/K/4jAg24fibm6OYGRNU704M7MoeaIyOtoypqR2",
-	"SPuDYj6AL9ecQd99WkC8YuorHrCH02ELKVLWoHuuMqpRwF6XmL4/srKS2+5YebOhle/tOim9sNPTi1tr",
-	"kXQPkjwvCzZS6xstCPnoIH1mQsuw0SKoDsnkwJs9lvYtxFbR7a/WM1ryBqR65BFrkTdKotthL0dDQJYz",
-	"HkE8ET7cApoaYRBxXy9Er07/NT0LP7h0gq3y6cob34CMgHo14wWFUP/DMQn9RwF2jWwZYbpHe8TTHk5C",
-	"6RHbLpWwgWaNeWTyzpY0VQXSeNW4DAToqnGfcfyq5dSGa2UyYZHiN2wzrrchl1wOiwFSNLnE7qF2M+xf",
-	"hSYLrBViJti+YmNNRHwzB/yXgwN2tldonSWEDsynFEdhby8m/53IMRv+KL/2kl+fCr4OPGcNcfJbhPlK",
-	"7VMrZZfW68tmlRFGXpsM5VzqWkSZUB/RiqrNx4OkGBRF0Yym0+rkFm2VrsHG3d8Rs6bu0gWKJY4JZBX6",
-	"MXCaOU3pFP0zX4ID2JVhES71YVvc0OWdUeCg9tMmAaELmvTacLvx2lg3HUV3Ge7cmPyldArfKVX5pcD3",
-	"Yu32Gq1P9xbyyIz/1mVJ/FReo3XPk2eQYLsY/MWlZHi73TmUEdszB3WutdzYQWUfHVOP5ZgqFHxTY+Ap",
-	"sd+CSyIp1QclP0I3CFnk+RcM3oNvh8akAPKiB4OlHOi2hqoMgKTGpjc8Sco1wlq3H4t4pTV4Wx1xL3X/",
-	"M8zot6Lq31utLWKnhf9sQ5fttj1dtiijMItI8JAQlfHplGVoR5BCDmworI4d/jtnOTA3fMNOB8+hbA33",
-	"uo6hZWySMTk76pe/gQQyeQ2HDjb0YZVMwPPYn39iIUIdu7yMY0QeMUSkuaIplnMldhUt2TAlQxKuPCXT",
-	"VBc4yHqb9iGM+39U4C85PwnmZGO5wIBoXlPOy84y9O4XpYmzPL2WAYzZpKdpNqjoYEQSnrIBPJ6JhGEM",
-	"wWCdwvg4g1oP/Si8xoq00YSnXM6GiPM8QkEw+unV++9ffxmBvmxqBrGgb0m5KrBjsMQMyx5sJ06XsS4h",
-	"2sFolqzIhPIkxzp9AGvRo9dn9QWhJKGKofsMfvVGZwr57QD0OpFIL4splsPKUTLCitEfsFhiQMJWZ6TF",
-	"ksozI8n05yVJGNXr6dotpBu7XR01weKVNdFURSPFLSdvYjYHOO1otQ0p1HviLZUKcIbevNrn9s9v3uGp",
-	"/YR1Myh87pizA5owei1Ar4ZSCOjsicUrVpWe0ESyAF+sdXKUfzcI2l8sIyA5NbqTMDqn/U7ztE3Pmr24",
-	"329e0O5FM4xOY9Yfn9H2pAdFRpqFDCc0ScY0urZCFxyT+N2huGFZxmPmBoA/FsIMH5nTr0PLpkB6DecY",
-	"jA59OakNyViQNyQW0TUxipI+3Vyk/+U5eqYL1eyJ5pynvFGGT2ucTtpRh16wZnfcP2v2ojZrXsQhbfbp",
-	"WdRmnUlvfB6i0SWwVKUxpglNo3WfEaoonsYxXLez8NC7+iCsnIJF2D/gMKPqMVOf7MaZ1ptmh2pWsXLu",
-	"Due+8fqr/hRXpmrNVU4NSPk9dsSNQeNTIpbJyjf3Z1kuNYkghhQjeh4zk+erb1qJPCNspWUScoBpxlhK",
-	"ElsIu3mEztsdD+WgXPDfO98o6m9frGfPn57dHrhfZn6Ag8S+qhPgsU17AtwGYKMGRN6pea+98+SlZqzf",
-	"4b23QQN4954Pwa23aNDv94jmZlA2oeXOfo98gFtvg0bOhxbmfutTn99csa/qFUsUbRy2vsgzX1F4sFId",
-	"RRkcOBwyiIIbAXwfHbWzVxaa1sg+WjJ9It023EM/fSnSScIRYuOYUfd4NY6Fq5ZphdMpqJqHTU3ACE/o",
-	"RqBxRqvqobUifBfl+WTGpRIWeSdhqqLm+PV8oaxGZkvl6lXoFnmvZiwr41ho+bsyPgihpbOaCQlOW4E3",
-	"w6PVGXMvE0YzPe2/maHeV6DRBR+WC2999QEqrM2qkEh/u+xUNG0u97eOzbBf4qt+CDv1OQHemnKJKT+/",
-	"ZfffQxDQdyKzBOOv32OTTcY022suMjFfbLFA39FrQzgp+6qs4WcMk920RHLJrNE1XzgTzJUcGJuU2rJg",
-	"0zQ2FcsWMdYDkl4lYX2EOXzAKTwuUX1aScXmdhq4eOstY+9DYziJj+a9W2jMjIBL4xtN2fJIYdspDJow",
-	"bB5Cd/hStnxsaitQ0CpDhx5g89yeejPKXBqnji23kZJLRVO1PxHaZBiaJAbJqQCe2Vo/j4qowTp7eOqa",
-	"UTl00tsYyDh7G9nrdA5UmvVYtxCP5D8ztzYlr8qRgrYqeTXrdgjZHBZX8gFXHto9auBPPB21RV6veyoN",
-	"YCe6DgeI6BQAz10FaPwPnfEPmGeaEMifLC7tnwMyZ4rqFwbEojp+c9el+QFfGphUOgZ4HZQ4NwlVSmtu",
-	"GGejKSq4Ra44aATiRq8aJIqxlXURj+w4IQI3o5KkgmDeUyWLQSP3W3gvj67I34sr0ngQn8gTudMTZlnB",
-	"TteRoQ17+23gf2avJ/FuH9d5j8ec4FjnBns+/5157NI8datPE/LBPd/wzt5u+44UfHbfN+inPrmHsFNp",
-	"vNrz6Y9wr99neY+HoIYM4VBFMjxkwa+EKKQ1PJ1LdsCzn40Pdr8Dbjb5ZksWJXYMOXoQjx7E5+JBJFQS",
-	"VcDXbQCmffL5/sNZbPqlJxGNZuzEoLpuTW16lYmFAVtwggjMLUmuGVtoc23O5iJbBdAPKAHIQ72DTAag",
-	"87Eblq2gRiMjKc0y0MxisUwHZKStQAjMI4Yu3G8D9gZGnibJKCAjq52M8B7NUaR3R4vocS6wWwEjmtFq",
-	"pU2KOQOljWmVQY9ATNyAAqPzqQI0+ZqtXqDnU0KuABT8SZaYbAA33hbRPEp6XX3tS18UUW69QM4sn1dq",
-	"im/cBhjpprdlVzbWj2D1wg7WlylEM+Y3sq3OqtrNUmFASMGbdQzv0wQbybJUQWoATBU7TNdWUJglrCug",
-	"gF6KOysoar9sj0nd152SW/N5v13IAxZNFNsxaNAkgcHZnY+HnuYNarT/m14uo0d3ogvW7NM2a/bi3rh5",
-	"Qfv95umkOz6bhJM+bberHHUbWLv3zCjzToU7u7y6ms5BvceaMll8rKd7PFmjmR9yhNjBzCI8rmZTTy9Y",
-	"9vcLJvxmjYp9D2ZsW+hEM4/IzbbB74mDCQY88bVe64WHZEBG/8rDsBuJZcoy+CcbGB/jiCxnPGGb6WQ2",
-	"4cxztBiuXoITcmxeL3ad09GjnAfyPSJX0UsNz1vrFC+bJW0MusHaL3qdoJJgD5ZiVwjT60Ui198elq+b",
-	"d3+5fUS+47oiV7tCFVWFTw/OzdELukdVkv7/SZ4k3roRmrGDWced3aGPEfD+ZDyiALkMDkRUXCE6AGmk",
-	"UiBLAUwHcAJBowhJRq9ev3199ZpUR+VH9QFx/OZDhcS9SF1J+d4nEL4Hzv6B9FeOmB/D5Y8TLkd6YPHW",
-	"kMRjynBbiVUjvV9rU8ckCjqCUzQR09x0ujCRiPVSQCWgFBADAJChpyltzqjUA8LGMJKwrwsWKRYboeyZ",
-	"U/bOFvkUiYxJMhVYLh/qV7dDMmNZfV2h50STDwD+D9zH9+EBMkmScNPdy5Wz/dKgN9OhUhMFrujTbtc6",
-	"AMGPjNUxzW5zRvl13uyEnV7YDc8Kk+Ul3EC65G/6hrLzGB8uip+HUi9MY3DW6geNm2woc441U8bPuzaW",
-	"c/CKF2NBd3fx6b9+uMK/q/zVa5+82PgkZst+CRpukYYRdAXlVB/jIiaKix4442xoYgvQDoBlQ+y/zNKI",
-	"rXUiGBrTdg7uky8HcjM4CttK/XALj5xrj4I9XCof5bdwFk34FLo1HMDB8HX3UCbwBaXuFHXs7CNNr6XH",
-	"ePWQzXTGK8e4isilYVzYDsAQQeDsECEtD8y5Ij98xNgogvyLlKFHjEYzolYLHtGEpEwzND0Ink4lmYkk",
-	"JjGXi4Su8LGAZCwS8zlLY5PcAPcg/+XxDoMDDvmHUpOOe2Y8JMnw8XjbI/Ox/XlWZjYE07ylYlLB92DS",
-	"Njy4MXz9FPYY9JZED9c+4UaCd3a8O8/DUH94xqcz/TEHZ/FTxdPuR5iB+ar/nbqFNUtqvq6/V5r+trmV",
-	"pvQFok+lYwmA2jbEuW3v2ZxlU4MhUn+X3aoxk8rf0pvMXqp79vYucsAnkbpCSXMkjgJhR14aTa89Dvos",
-	"BMFN1iwf161QTYbg1wVCwdgl+eGjgb/QDN8lkXBJZowmaubXxdhM6jQGn64sOsdgo17z8pEboAVDGEFX",
-	"6DxJ6lj8Dx/h7H4sz+z+HB6OheI37Jnpr1+C8lj6mu/vKm1Cpkne8ZQ7h57dYDoXJmJkzytLxJKchSGZ",
-	"SyxJWtuTjaSQx/Bz/fBxbUtrS7f9u458aVe+rFktR3JaGfvh48PxI/ZVsVTihtUxpB2u8U+IBGFSkjA8",
-	"7ApwUxKLAFx1iT23e+Sqc7/XhufeAzUSs/K4tD6zrcrkgzuu822e63ad5zqMTye9qD1uQmZZbxKy5vic",
-	"tZudSRidRRf0NO7ex3Ndzr+ywxULxef8ZyM8TLLZeh4PXl7QTC9mMpwwFc2AC5nIq2TDIpvL5l7tzhc+",
-	"LVu9+rPA7WBEZecfpgQ9vOuv3uv+kdGYp0zKAPOQ9VE7Ot73TeCHlbME65P7I3veUU3ZzoZ4CibrUmTQ",
-	"BRfVGIjqiuxatsjor6+viHnTCPJikSMpypPa3pt/ww/fl4e4A2/0rbv3bPzE9TvNsHZFlfT0fyN9G3HG",
-	"601VH6dr4w6P8mVi2qXKAHE7TA2ih50kMoub4djzqkUuCbadIzc0sc7nVLg07TWQ7oRLVesedo7hrbk3",
-	"kHhidEUvHA1jfMjegMG2DxvLAoS2W4vaTKBFAdV8yOd3pZ0DLuYeN76fTCRTjfsn0eBOG4nsJjVo3HC5",
-	"0ZrFGAK3JTf8el616Y0Lyala+0EgLPe6QlAHjUjEa8B38zxRfC5immjysMnwS57GYtkYtDvnkHHueaOs",
-	"vTCnXwu8gtPueW/NSwWGSvVsLMYd+Hr25G7P0sn9+0rOca0W0OhwsbJ1Vms40AM5QYzjY12ZrW+dYJiL",
-	"tTLQYuDRrPwD4TtY6Ev/g/e3FEokuz7uvzO2kGgL2Sb0GOwv17jzlNxwtgQWqYerH/BiTAXwJFBqU+XZ",
-	"WGiit56NflOKNGUKnBvtsNNpfLk7Lbr1Wb3Eg1AbRvfmftSk9yCxqHzyHoK2YhYltJ628AjtaIjJVW7O",
-	"Iagnf6WcEsWSRBK6oJkpR+OKRDMhpFZXkOBM7Z73QosSyQGLF8uKAgxQAUq1sbyKRcCglv0+GWcQYQLt",
-	"YScV26ndvz+bXaOfNnssQxEwTyWPGaEQLLv8qDW9//lIZMRSNnDzJDcZelR5arxzxsEaYZ5eXPhqHZlD",
-	"Lu0acTsxXOe2vA9l41R3kTXeBbbeka73omt/xZ6EsM2p2ykytUicU6UNkLmQhpSBwNeIuUqcirmLKM9Y",
-	"up0cPxQDuj8adjG3SqBX1w3Ji3lwSaZCxISlIp/OHIWZpnFPSGNmIXbJzmKSRwrbC27ZO16PT14ubLGl",
-	"BN4EajySQcKynbs0eYHz2lVYWRozoTeIr7E0htwxRZQgNF1Z0QrBkzwxbT+cvwGzQ+HEA2QlestnAhCV",
-	"BQxgYAJ88DGbkAbl6Gm0Wq9nl1jX1CI/asaQCjOROWNaT00SErM5TWMZYHW5JjrAzbO8JTK050WhagBj",
-	"zO+wXY2HKQKPRGyN31Klt2LRLOURTRp11dbdtWrrH2crm2DLIfk2ZhmZJDy6hhp+rANgE0XYihGRJqv/",
-	"AvuXTViWsXhYFS/0yqqL1ii1FdTG0l+34r8cxnv+r15SF4178D626YTHDBKV2lvX3IeqNk1HwrDdbfu/",
-	"bO5Ju3/W96qfC5btmLRn44SdzkXZACo4ONo/NTtQtVV+LNbGglt98gk+57zGcPjNizAoZadM/m3WXVoF",
-	"UJ+vLfHZLXbbYRv+7IOwxzLebxU1dlLngQRmXeTYSMxfbMLFba1CCg5ZGRjU74BITJEG3GxnEIJPvTpz",
-	"u7YprhEpOxsEGNF6SWRC5czCOPEY8M9YqqCq4g+d76B2wnG+NZURXNgLCgEi25rE5prs2R+g8yglnPRm",
-	"WsFVIQHlG/iVXX9FDxK3MWi3+qx55v3qw+M2Bqfw41qcb06TJCD/znl0jf4Drf0b2xqHXNQROr1/bc/k",
-	"MGaLjEXYbcbiEN/Zz72RDRS2zoOGXDAWF1cuXOsYuR5S938BeLuhRQNc+1WxORz4PGMHAqoAUbyCQOdW",
-	"v/qxqcJzq3MDWC3D0h7R++6la+wKtV+SG5bFPNK6P4FTDhQHYCsuMwDaZ034DSPYs062yF8gVa1DkMe3",
-	"yR/sIwg56fIQMaWtb+7rkz8QSpY00xpZALgIJNK2X0STF2QuwByiKemHxBgRAOdN0c+YUS4ZoSmhCcu0",
-	"USXqxIaXT/tAEX/4JAqfhN2ApmemUUK0tJajoteMdFqnbQJw4/SGZSiu1/NAGx/A0sCcwMwFdzMzWcAI",
-	"zedjBtgRkVYoIdkHuKGaZUzORKLnjeXFpNMKJYTqcANcRmO/uGJTF/zhq4xH0llgWNkCRDPoBA0z+LIA",
-	"agz07AwM0jCjimmeH8Fihs4ElEOa0mSlucpA2wgyEUv3cptf1K7K5v6pemG09iNnIlMO0rEFOVZ2JTBA",
-	"a07UsBicXSH2n6TfCv8Anb3MTWvT8u+TDbtsq4p3RaSNr7K3VL7J7Elg17vyRWZM9paaF8GIHry4eZNW",
-	"amSKYRRHn9Z2Rv/feTxl1Wxznev7af8VaS7Fr/fg/wm/YVu7K85punK+Jw/fAKANNTfj6RRB6rgkczEH",
-	"kEP0jNme9OjGsimffzQZn1rgjXO5QpHQIi8/fPbrKInkaeQtVCLEdUDGuQIYRIJeMKmZv2SRSOMWGTnO",
-	"UbRPdeA9JeyfOrnwlt+wd4bb3VsirLNK/TACrBb8D1M/EJh5GOe2L3q71Tv3epLXZ7FXuzTg3ZgAfz4+",
-	"m5yykDbPaLff7NHz0+bFOGTNMO7TU9qm52MLzZKp+tZenVY7bP+zVMbt2QkWNGdPIBjnXx+aJcLPtlsX",
-	"4G5HpXhT5njCrTHQdsQiH0LzjUKwdFttLa3mIluZn+bjxqDXbnU9ieO31m13Wv3HZJhvoZFknQquSeXI",
-	"LfdQi5fG0zxmwGuA6yBg+bfgmLub0r6zLAwOVlCrN4NbdQp3Fk554G6O67XDMCQGDVIalogcUi/FmE1p",
-	"2iJX+jPAZZEVyoBAt1tiKKNFRvkC3ALmAp0yKN+BEDzATYhJ8RWqDP8uN3mH2Aa2h4xmTPNbX4mE97XD",
-	"MCCJlg6dopbUfBPAzXD6qOq7G3DQhI7FDSOdNXAbel3r/LENUR+ygFSvPk2SoTWLvAze0r4bbgu+F3Ny",
-	"q9zWGwx7W9pOrSodtk57JV1aXzo7b3f664r8BdQmQYNdg4dZYmidQbs9CC9c8/L1AInW2i/CXtCY83Rz",
-	"EJ12J6hKbUZHCjBW3MrG4KzX6lguX8i6dud8vQXSRdiDLkrrx7MxuLhodW4fkzkXPZx/z810H4JJvxTz",
-	"hWYimlcXjMzwzG/BojMmLV+uxupB3EitExp1s8jOk36NU8bIksoWeaNq4BgdfiT4KqZMSdILuzVxUFny",
-	"PDwg/I73VmI0J+zQO2YsJbgaELS84SKXw5gqOnTbV23Vwz2RSCw4xoJlXEBM3KqpQ2u1DC46vdZZ0ICY",
-	"eT2NOnDf4pbuVft8AFyp1TNlPxt9stuVfARDmgx11p3s4V5NQoq1hR2s4xYpWyJg/ZFb7FDp9CJ5SkxV",
-	"K5D9mcSBSEI+l5Ba0Mitxi9k76KSorDXgbhe09DssbRGL74VtbFELJlUXoGjU6JikbIKxe2FNmetQgZF",
-	"V/roa9XK06IcZJFW2pLEjaBlWwLwdDqUTOWLkWlPoBdcTMgoSeZDuuAQ+BnVV1PSKbvicwCY2FVxopdi",
-	"Zr0EvjvYDaqm9AOSQktVH7YmEmFO5/Qrn+dz+CsEhcT86cJnPFVsyrIHiZ+lNFlJjigRQqmEpSy6HnoO",
-	"1HalD/J7Yc4Fl7jZGfqnTcNJfBg8kOYoDO2Zg8J1VPYKsz9snWoNaU0LOgfuBXze378GAo1sviMM2+V3",
-	"hK1O8QrNcViqzGL4xrjTPdF94FTPzsVtgNs1hGVksdkieKW+z0KRrL17sGV8WvUsX7xArbN8UeuixVSG",
-	"YjI0mXk4Jwvx3w5DPUZ/dQZbFrj88U7r/Ly9+fFOeFbzbbMn/scfU0/9hEemvvhvyo4VMo/vgmDGiQmc",
-	"dyq+jbfWU9q2O2xdeMwosfp/0HswQu1P/3tUhYpeKuAvfBDWl6vADWv9t2jgWxdBzOMKmWZqXrSkWFrU",
-	"ZevDaRHYLOOu0A+tyTnnlACvAEwjFQpqJ1OSL8h4RaKE6y3VojNjk1xSSB8Z05hA/gHAlAh0PbSIAfeF",
-	"jBmcWRiaDkHeumCD9Lm4AVyslgF4LzTkUTkz0/eL7xFy/GQ28d4wf27A23TqzcjeHi6N3W4IG5yrcUuA",
-	"C8Is1yZD7A96YavdgdGh9LHZgu12d3+/QYlODwpOmqncxQHiHMkwxU5vZsZXvj4TeYYxzSrj5U5iwEy0",
-	"Tg7gz0fjYwczh39xyRyHfEI2Dsjntbz7g7khMJ0/tb6INRgFJtMI9DDTWkJA8fLIIJVL4HS21RFmkZtW",
-	"HhHNAMGcpmT0+opOR7X1HHYMu/T+t4wCb8wVQRdLgey+tbkBG4o0WVWr/Zj/ZJT7sRAJo+njVHvvvvPN",
-	"5HuRsndURbMHKA4vHDWQ3kTabrGKvl1VVeC/NBKaTnNjMTRY2ggak0yfypTe8KmH9nIbNKKMYb8G5YOq",
-	"tDW/7SKoSnHPWJPCPkA1jWAjHyiiyZwseCIUWc4EYV8Bu1qiJ0wrH4LlN4h0e0grMi5NONAeBAvQRReK",
-	"8rRYKMi9Uxnlyphricu4nOVzYLuNOMNmUuUEu8Y/RO7FouG9mHQq51oJkjO+aJFPC0avYZbJCuiMpyal",
-	"RDK94RGGj/NFXLHcJQwbALRAb5M93IeWFRl61KTpNf+v9lZ79Ddj1Ep1Te8VPQ5mNJ0yiTVhjn9EeLVV",
-	"os/1ZFX99S5m820OwrIhqbhBa3clI6M3k6YmqiZQ1QjhQ492y2MXTxWMZl3K4fVKEQc/7ZZvQU191CeF",
-	"2d3lfhXY+EKWO1+0yGWKfXGK7hZG9Qewe+hzBE6syLQIqwa3B8ZmJnWfEqN7MOD7MMpfFfM7lHvh5jxK",
-	"YVIpBAKHx4i49SbhZv3uucVHGfvcZOyaiD30aO4SqilbWrb0tNnyx56JzzDMDZRdiLW7yNTDw1Xw3InJ",
-	"EdwK5lHfHQqyN0u4m4OycrakkkimwN9n8u59/E5HAjUt63Fwvvh9GKZuXuxmljGVcXZzZO9H9v4g7D0q",
-	"n6+j82w7A6xYskexK6pZIE+54jThP7Om8xntQmioYGKIjQDJPFwBoqP9w9ohdEp5GjjoIy7JnEvJ02mL",
-	"fGQLRpVBbTDmsm0CVNND1Q76FQ7j4Znkq7X5Ha4BY41nMiy1dHJgvzHH1vPDac5jbFZyV36J3KSKI84Y",
-	"yyZ5QhKuVMJIJsZCoWiasWQhbfWn3tN88VCM8V1eyxPtgBxfZMnC+xPGx6NhNKOZ1+++hlm+ywNtwNo5",
-	"QvAM34cTvRszDBpLKodmfQ/kjxvHchen3NAEjpxyG6d8R68ZkXlWqUYR9pVXBx4eTX006ZDVzPId8D/q",
-	"MUi5NBlOFZojNjVLoVq1RbDd2jVPYyhAxDsimoI2CW2sLz+8we6nPI2SvA4k5lOlFnlHJ44FZt+fR+yP",
-	"x8yU0y0wuPm4bo3LsmtMr6oSZEOjGx7CDu0zG+rh3XQtf0n2clEj5oJ63uXnR4P6CYKxpqfkA+iUd2WM",
-	"vxQEdLstYfxqjUeKHFJUcoktBSYZAxUSG/O3iGsBDw2dEaSiyBw3LJHM6YrE2OMVoEmwDgYSjLjJW1Fk",
-	"oo9k4F6xLks0r9W3jZmNxFby11fw28Mrn9btaqPA1UrnQezpXhYfzvMARuQW7Tkzo4Pdgb+3DvOwiY/t",
-	"mQtqIDI2AljjFbACHkN0i8cOpjJPr1OxTAMyp8lEZHMWa/sT/CdraRQl6t+SU/ZI5Hx0tB0dbQ/paPsm",
-	"MZQj4tBWpvk+ZY/qxduRQvYmdoCkRXShAmHNUyH2xVjr9yGB0/7drkRcW+SqPi8GlDXIMZ5wlpgc5gST",
-	"3lzXRPmi6N4ixv/Lok2X4F0UQYg7UlPek2J/xjUBszsh4jOQ/APY0jtY6gwCRyw1LFUbNZUJDQcwxCXN",
-	"5o3bQzkQTviJkgwMQ/1NCce6nfxWchGPwe9EMBIqncm3/I3ZIkdPyhOkJoDcedrUhJ0wKJdYWGTgAAAg",
-	"XZs/MvA78RvgNltQhBeh7MhmMCwBweSyKDOyAOoUZCeXZJQXC4O58SmDwlQsdKnPdndTuK+IWC+xKSBE",
-	"1spsHrbTlwPyK1X1eJ2PG6YSx4wvmrHouqo+sd1phV1AeLo/iIlh+pepmmViwSPy0g6lWJ7iGAe1CyL9",
-	"npJumsaEttOcc6kyQB7fNc9zZOkO+8TN07yiCfKjmVDFpPLm8Q5/Jpdv/BnkPil+2bP6swLdoLO/QDEP",
-	"bWuXdkQsOSQ3GqGmFx4TKPNM98NDwa7aF+4CXf0bMsKiiNMvrO+GFi6QKLFWgLkE8D1A1S5wWy1agYc2",
-	"JVImW+R77EWpjQl5zYpuywO/tSXG4GlMUmHHY1gu0OHIwh5AC4VUKCJB9YIcCn2rqnNeXSaJW+EHAmG1",
-	"4E2OSmM2zWgMPYhrSh3LxYtQbw6MZA9OuQm43asESLoNLHb0xve67ft8rh+aKnzLktwXH74c3awebtT7",
-	"G01fbFnHhmal5q1HprS3Eseia5IvABE4+TacSZ+meo0OqqcZAtiVOY8F6/QAQgGczgWueEZkPpebBd+T",
-	"jBaQxTsYxScY3f2bTOHbhm6yfulzFZL+aa/d6u+qfA7Dg2ufN6COi0LnioLobbXPlvXVDKn2nYjIV4ey",
-	"VP3lx2IusLu7eEtkjuCRmezCZMtTH5wIt9BgMRid4lsxmV/sP2+34M7bewKIpa2ZifrSppG4Aydynz4h",
-	"PC639i63A3E9IKr81MVX9vJSV3W2/vLALWkfsttHnaHp1uTOhiY27GgEpc4dhQH2fsHSsvHlm48H8pg3",
-	"6UTssp6OUarn2BfDo68H4lM1fQCr+NRDWWyaTb0wXRsSmK4LMGV4TZtTCSuwJ0kq0p0IuM5++q3zt02w",
-	"XauWNQaNVNjUVdOKrU9kwzewWLydJVV1+znE7LqbNVXHjuDswLiPDOmZWmnfni9ZMthSFmh7xqy1VEPP",
-	"jrXY0IoTkwnLrH8ee7WZrmw8SbhIjRa506Fu2hU9e370CNgy9weLsXrRL9+id1tFB7X9e6XxCNqc/dLw",
-	"Gr/ZhgtwfsD47AcNv/Xbxg2nmJ5RwYsPh0/xz+M2xzku+pHPPjcXvSrxr8dhtweYqzvcY9B23R8kiXlc",
-	"6xrDTB/m3GGY1WPdYbtUPusK++1rfE/pkNvST+dOTro7ucC2t278Jg6wI7O6v7ftSZVFaH90MuagJOxE",
-	"j/jRtDuwBXxiyaQLB5K5SNWMSEEmNPOwzBGl8Ksi+itkydGZOKbjZEXGDApa8rH7CoATzmg2ZZCMRc1b",
-	"eWrih1x5eqi2e3PJYsMiTedwIhd6EWQBI6vvMQMr4pzLmUgYvn4HYMVfuNWh7smjciWGC7qaw+2mxaxZ",
-	"+6HXGbJIJDw/JX+wGvmcydmKRBmL9RrQjMG0tD7HbphpYl40YzQMli4WmaDRTH8BodQ1q7Xf9Jo10JUc",
-	"ZmxOOTY5b2OfhmGM/QUtK+wWTcDWfgnbmkpsizLcQekiDlNWXNJGsbfhwwnTV130oTHonLd6YT9oYGsu",
-	"91xXX731G8TrUzXUc2kMup1WXyuc9oqeXWmEPT1CLQZh9YdzpmZ65mmeJHtz3896QPYw1LBd/fFjzGEP",
-	"X51f0Ad7uMbqYLHJVUaja5Pbs8bv4HgcqKwhuzuUzQH7gJ4vCz3aouEgoK46+tScBJCyP1+9dIjZ+rHx",
-	"yrGsgSmVztPYsCFu89t55sUyik4QiFpNEjHVLLF4DlK/jW3OVuZ3RIAlI/siBH013i6aSKEHP02YwcnW",
-	"okbk6gUZoX43nC7UiEhF09jyda+229w0go655L3FBIKEPZfWcZ2KpUtfN+untVv9Wy5Bee2FvR0M97Np",
-	"Sr9VafUy/ZSdl55NHbCsJ1OfUC2VQzHZnuu1yYzLDXK67atOd9C/GPQvWhcXlQ1ykPlOeKJYxuJhlXbq",
-	"gtk5ipZfGlYpDXt9v9HkuW3U1Rh0T0NomFCTE7P/C2J9DopHuq3uadDgc8xz75X6XPawmRfoyN3YuW/D",
-	"sirdRQmBl/wXrQen++G6wm3HdADLN6eyjuXDih7V7OcnYKxO+keJe/SEImbGpRJbGjBceW1ucXAuV8YP",
-	"CWm1TFsJMV0VuBg7eXzCTUcHeB5fiNy+ju/CSvzNjHkH33W9I/TL65it/q0avrvrN+3pnvZ39OwJfpVs",
-	"v4oVIxOE2hZP6YbuAxWadrtXp2m3uw2PJw/dSfupzF43nyq5LexoSpz3S7lPgu2LQ3myMoy33ToLtaq+",
-	"YPQaLg1julr/TC2n9vnyrVXw/QmMM0avY7FMcXkqpMa6pKiaZvn7+qndgqK4ZgVFqM9eaUC7RV/ViHob",
-	"zSvgqfKQws0RnVdLri+HyS5L1HV4TUDDR3DtR5VEyN81Dx8D13xCOQQ2//a4H95SBm/6oySLhAK4nUEk",
-	"0CaQkVA2c9w4G4oGvRa+YC6g7o6m5DwkfzAempdgRkDE0BkS4KOE530DBDO5kDLwR+AEo03BJ7Bq1lgy",
-	"vOgX9AIu2AIgM8Ptpgdswltcrl3d7PCzXkR0YMcYkBH4afQ/pMKoHPyBvGNE1ub6rKTWg1kixakrs0wI",
-	"4bWvCxbbCi+MtWC8UwNstRS6bsGeT+ritOf/At6vChPDuKAUBzl3xVlG2pBHlqpZshpOGINsEPu3/S6m",
-	"azhvlWPVQSOjitnbgN0XXrLeRf8cGtvHQ30ehvBSEE1BA86Bc/tlLGVL6oAB0Y3nT9peK7vhet51nPD5",
-	"aVj42RY0ujYlx5mYMCm5SKHKyfxg5tEJXXGBPnVbtgMl0377sf4Tjg9sK3vyS18CioavQN9Y7i0+vMa9",
-	"eggKr72Mq4tXoIOe4Tt38pV6GhDujyOjGZ/OhtZMQM3Eb454fnqo5DW8pC5rB349Wo3PTVYbWeH8b1yS",
-	"hE2sk2/+lKJbTOuxGE3rDBgiNU5CbEnNwc8WgwNSeRARfi8NjA9ihdY1WyhCJYkSyuf6OSUIBY8sh8gL",
-	"og6JJLFBHefqQ+ltK7i0RTjO4ylTLTKyzUF5bFrLJnTMkoFbUqmHq5Y8wpaoejIx/t0ir8EIthIaxTtC",
-	"73Zf2SD/n0aQlaLEsBuP/owjkXoWWuzDPdW5R2JqXYt37/xhJcO548ygvltNvmNSlo2N1WTNrj8Ubdzq",
-	"O8tJNxWG2b9zihy0MYuL8SJCWtZsNwov24HerLdi+jpV1iR4YAwMYPboi7aLlIgpjhqZqtYUwm67Nwwv",
-	"Oqf97jBsX0Qsak/OaT8+i7rsYtyO+zSc9FgnOh2fhY3A4/FIbsYXvoaq8bDFJnapPrKI8UWt7y9jkcie",
-	"FhXuiJPw+KLgI2zrvbyGB8IkIM/PmF58eWKU01q77VM+l2VzzcaHrCuR2ngUWFxLLRmUgABWTBImAUgS",
-	"Q+vWatMsffSPf/zjH81370ZoLIV1xtI7HN9HGO4+2UVmMO79L8AUNhiVfijQOCmrbCJUrmsMom7nMcpk",
-	"NDeLqGJTkfH6cPYCwirroeqaMPdtgK8VC8Xn/GeETJf5dMqk7Reuhb4eIafJUNIb1HXbrVPoHkqlQPUb",
-	"cDN6HWsoQ8/bOY2ZFvwzaFuLAhZra7VoBdBM+yHgpgyDfTSLiZE3YHDHGZ1oIvwSGMx3H/ymLo7lPJIH",
-	"+sweIFyEZOPsVjvKRsmduSumZNMO7hxUChp5yv+ds6GjGAPcoMSidG3NU2vyxfSXtqoJgIHhL6J58Lz8",
-	"HGhGpr8ntm4/TOiVabtW7iHwE4iwPfj0X2jsgLCPzsZHk1p6U6AsnFhm+bjWSvuESsm2OBhtgw1IajOi",
-	"qVReENgOtixV0HzWdLK9gvSKBKrI53RFxtpimY95yuIXZATUN7J6PyKRwUisuaCiGULwzQMQbMZTWGrE",
-	"DVHbDfnWfsulusRZ7eMHxAVwbzXSYlUnxOzvjX1pEoby0j5VERDzRwHCniaJWWbJiN7/gEimJ6IY5KJE",
-	"Yj6v778r1SphQzg2NaK2Dz6fzRKJXcNSJGFUmloSK25kJLJ6ic/TobWD1gbjIoYuelgMKs3n4+rgoT8o",
-	"m0qjLXwesTSqHQb8LNkQXn/Qvr3FJ6uG4sKo9uArQTKm8iytH8acq+qgascPqrb1/uwKqj5VmYrlDz+Z",
-	"f6Ip2B+HUXvSZs1T2m83e3E4aV7E/W4znJxOOpMuvYja2sKlSmV8nIOKtJ5a7ggJnOWLxiYgoqeoOEDE",
-	"9VjyNBFLnk7JnE55RBMil1rvh/Oa5SnTNKA1GW1MubzuM1P+suckSqdngKPkN0yL6LlWB7R9q2hMFS16",
-	"7CgoVATBFOeIW7UQyWoqUjuKbhucuoY6hkBGWjG4CHwKHvzUmNBUUamPUSKWQ/2WBuBQKcjr/6uZv54s",
-	"Tr4C7nBtITv/3AFl5Vb74EIcQzTVBTjvPRmCx+oYuaxWJtp7OXrfaBqds1ThkjxwOY6T8J4SYsTqpt6B",
-	"23lA7rpVPE6sfVLvKn0rxDXGEan1NMKzAaExXSjUTUQGwKYUOnmCE5HGLCDUtgZzL8Su+zRJxJJh0j5m",
-	"O/I5I8a4apEfi5ZgekorW2g8mtOvwyXlylaolHJ3uCSdMHSghzjKFnmvZixbctNqcSmyazIVTA872Hi6",
-	"UzSAoHGcMSm1NTh6K5BBj4hiSSIBGmNCMxwigM+P3sRsDlZntGr+na1G5JqxhV6QDFqZsdihekFfnzHT",
-	"XGNBuXHbvihaMV+zlRH4BpTYoof1wosqfeuvZgfhcGyqXLs68Bfj/jtbGYF156bO6yLlDuJikbEJywA6",
-	"Fj6pT8pQc/cxlQ7wFq96tl3p+lzEfGLG6Zp46aNjrb8+/umfpMagG6L1bASlJmxpcpHYUPKf2VA/Mx9r",
-	"BSFoTEQ2B/4+TcZ61AlV+hK4Wcb6iZtsXejo521Ze+GdnrOY54jAy7R01masxEgkyvqE3bCk2W3SbC5y",
-	"VHy1gGoMnGg6TDw8ZkMlVFGsLK5WP0zdhlML8ixpDBozpRaDk5N256wVtsJWe3B+enq6xqv2URhO7Hv/",
-	"i31d8IzJ/2yfnXV7571OGP4rD8POqeTTlGpD7D/twAPc47Ut9fZd73mrt48qssjYDWdLdH9snZq5c79Z",
-	"tRZQlLKprdwGd1ALXTldx/jSSh6ngqq8uruLCwjLOLKyP+mzSrNoVgT8w7CtT6jw0wA26vgwvn83ra0g",
-	"lNsq2IgOxPyd7HP+Nx/Yxnh3zEUcKk8nApI48uiaKdu0i1pDln1FLWHo3lwaJxwWKOv0PnmiueB++4tH",
-	"zo7FnK9i7PvDtFtpEKM4qHE/oa1vxSuogZ2wcxdaP+TcufU3Sh5Yvgfxrg8sjbcUD4Fw13rImE3zFES5",
-	"EfWETpS1VlHga1E6Y9Sm5VsRX1XNwjIGUV157Yo69FScMwYVjb3bJoS98119E27vrpd39opuaen20Y72",
-	"2Dv99251/JVpNdx3AU4gi8PX3A+wQ+pid9sMEZQjtY5QzwoxPjFwRoIdHvjD1KaIHqeegdX4Y6y/An/Q",
-	"KCBjrYaDj7PKW5rSLHMwUzJPFNGSsWUeLywPyBaBlBeRTpEpwBSIEuK6SlH/BD/v5xr9EQatBEmEAK5T",
-	"59Syf+7FevrGs7WF8wRHJ+3RSXt00h6dtEcnrT4XJZ7fGADwOBo8UmleM11BypnxThR2Di7iYcotyoeP",
-	"IHN2+W9NhO7owH12qtQnowQ8sAtXRLkd6abulC807da7cLGrrkhBydH2CqFap5iDhYS5obxQAFsECvht",
-	"s3F4BDydgbYYoVMm9OUFR6ZWE8crxSTGid017M/7BnNrplq9JMbjUaUafYYJWA9mvQMSwNUWNFMnevhN",
-	"y08OIDL80iM6v4BrdiZncZ/2O81ufMqaPRqy5vnkjDbD6HxyOj6jbXYR7snMi+TNwnAHTBaYCLYhtl6n",
-	"vfxN+4zN+JsK8E3zMeCbB3rt9vme89od6A/4bMdV4xDAs+sypKG7IJdP3Yf4aPg+W259GceaFwIUsLgz",
-	"066zd9lXxVJAjaxg2r9YfrG1IfpHNhc3TBbWeakUgSgxZRAkAm1OM17k8Gns2C35ceY4uIk7YZqjAleZ",
-	"EpAbRNOIJQmLDSbLn3rhxZ+rODW2gK6JNdV1HnUOsgr0O8c1D0C/29l09H6M3PSItsPYXw/em3nBKuK5",
-	"2O6fnUI+77Fn+u+OMdlW64bsH5YZ1XRY/zQTS4/T2CYQGOmWWlHUzIPLFhkVgT5IdUcYdZFGDMp2VS7h",
-	"8sgFWkYBGQFq5AjvQm40mlCesHhUHdZWv20uc4yV/ipipZsemGcRPX0kP9CDBGUXmZhm0Mq3jXXJv48Y",
-	"7dM4pQ6yj7ZD3Bo2/6tpiXzUHA7q5HKo4nCH7MHChjlBC2JrxfVCFil4Il0LOJoKOsz3Wxn1w7ad0uoH",
-	"hNyNb4qmRORK8pgRx6UwATHBF1gIXKnoygHiQqZe+ZOOyxCREdRGtC2kR1KyimrtoZdwy+9BU3kYqRn2",
-	"95SaYe9hpSZg3z6x1LQQGRIxMKzG0yjJyF6liLwId0tIezp/9RLynmKx/ShiERKGzBrzdHq0wn+PslSJ",
-	"BQLioO0rJo9kkW8Vrc45XlvOztIYZSuEYqyYAVegcwyKZUoMzyeaNAOD4C4yC3WyoJkyyMajjzSdshGh",
-	"ErNuWuSSjHwzdEQimkFIf2SMxxFI7JEzGUeYSy8WLJUOSgwz2qOMxVifLUmeKp5oDdS85oW7V83YHMaV",
-	"y5wmpYegixtjgOZ5SRKeXjuJjq8BeU4RRBJz57vBLoWjJr/+lZn1s5bxQUXWYkoo0bvBYlwhCRqY1r54",
-	"OkWg7ZR/JZJFIo1rU2XMtpRSMpz1z1N12mtU5qdsgSD9ZI8IAi14Y6zN17FP1KXrdPqnd1giHs0MxShB",
-	"JEvjgMg8mmmTaATX/zNstsNOt4CZw4zRYmBAJnWDaoed3h7j0NRLKFAf1tm61oRIwVLxJEFf/YxL8vqK",
-	"TgPCElvQAkSsb6wd5JtJc+s4YfF2DlN/14BmIFyS1bVnXp5Vxae/FylrvqMqmh22TrvV1v84+Y+Sptqo",
-	"5IB7JzN9xxP20ry9LsG4tNhe+vBlFLGFwmWWmwz6A3DWiKbaqqDymsU2p2+/ocF7P6dcgaQwg2y+4nIh",
-	"JK9OW740CPeCSHoDDlfIBWsdeFhh2zff/j2dM3Meb1gmIe+yWPLWPcj0FnLRT3dttRTzR95roEdlW6CU",
-	"Ns3beLsXSGCDah6DpD0Bbzqkw8HA67eiszNB/NvsSxf10goo7g2OUBrD2pp9i6H/djT39umh0UwwdryE",
-	"CL09mtzxGDZsPy+zbGMauyZea7hpYfu//yf87uz/dv7+z5en34cf+6/PP/Wu2j/8+D/OLh1GImaNQa99",
-	"urdJZlT9LRkcM+jPi7JZ09JhNPi3EtWZWBXNsDwV5Tz5jxO9IKPtJFl5ro6G1BZDikU5dlb66ZfGXxjN",
-	"WHaZ6+X86YvWLy4X/O9s5V0pAag3rOJdaEJ3M79q/Jr7Wl/sxlaCVtte0A0UwqZwZwHnHM30edSDxmoh",
-	"bQ3BD1Kxhb5sfUABGbMpTwEM2lUvLzIGKI/G7XkJ7ohyQNVETwET2TmDRiQSmpGOfnr1/vvXX0auoBnb",
-	"lhJtKrbI6C2VqvlaD7j55tWIKJsEmC9cqRRVOKPKWgZ4Gaz8a1yfX4th5Fo+4255+uyMyhf+SpVLx7iq",
-	"VXJLa1kvp/p30XEV+6rwCDZxWPf2zaI8kFsjfNZhmbEJTyGfrEhD/KivcVPyMmdy1lj3ZlbV+e3Cu4DG",
-	"4GZ53NsO8+rBDlTJETyhL5D4RjFVdDDS5iakBoqUkeLxYwDs1++0+04kiSngupfb7jC5kauZ/nfzmq3q",
-	"hcVb11nm8sMbom8t5/M5NC/IwgtIxm7EtUlcdY6tVHNq08zmBemHZDljqdaPoHYGssb4DTN9b+Ebasbm",
-	"kiWQR5gxcHvJmVimAfobTDu5FYqhWkwvkNbyYISJp2/tTRd8iNvw0y97hXyMj8vdc2bv0TeYe4DFXtB2",
-	"HE66rNnv0NNmLwrHzXE7Pmt2aWfSZmF8EZ2P9b1ySCPFbxxeBXTGBSD28jD6V+HZoN0Z9Hr/LMTJX3Ke",
-	"xESy7AaEzEIz4a+NQUMfw2HMboav/+fyHYgZsSgaljsvs396v2AXcwy28IRpOqLx8D8aXwCB6GB4ITgC",
-	"++AL6eU/Fqc8QdduB2BrGYrP4HI1Y6kylFLB6PT9gzlNEaV3a8JgdVD/HaiNNLVfL5oeGqT0kaHFEZmJ",
-	"xMQo9H1cSZZMgK9xicwIoxCuPh9Y0wvsjohYOqkgkVisWuQSXhHR9I8QpQduRyiBWbmWjjZDOqHRtbQN",
-	"IQVctbWa8Bq4XxuYSE7mtXN6zUo9UP7UC7t/bpHvBcQEtabsvgwUtvHdOV3Zpo2VeQPAlpCg7gOnvg/r",
-	"quYr92Mfh7GMVxmdPBLiDJ6vdfb44e3ryv+0O93eMKTtcSdqBA148Cgi6vb4wE3GI11bi3PNVhB0ihJG",
-	"s6LrtYCa5GM1zm9KPGm54ImFR5FJdcr3yS/XbLWrrMYILpAA5YqaXLKESYmVjCmk0mk12YDkZgy4UYu8",
-	"USa3DOvJIIsyRYq2AspGma1X3CrztX202h/hDicU9nSo6G/9SYuasnD9c42PBVfnGaWXfWP2a3LsnyH/",
-	"PYz9buW72joU6ZRlxJzRo5/jOeGOa7L/5vzyJBNqKxKoZZopWxYolbZHUmAU6MDow85l4RisSMB5EZAl",
-	"BEXlgtHrok06YF/6DZb07for1g1rElfcA9OMRoxgzwJA8iwgQ4HPVhsfdux7GiDrvHydjgKAG7ImxJix",
-	"FEQEjVhMxmwiMhZY6E7/Tdo4iIXX6NETQM6uKV608n9HS6RKesD2/Rqlxx1tHzgBpmvF0KQxYS+JA1kn",
-	"rJwrx/y2Fkr/9Ox82I17rD95JAsl6o3PWCduN8PJRb/ZY13aPB+fRs2zuM96ky7tjNvRr8RCgdYlQCR6",
-	"iYfrS2CXqR0Wy1R6YH+V4S4nqt4WMlzoWdhDT5CxcLS4nqJ3iT7WT61EJGLK03qN4T0k/1JiAI0Rvy8l",
-	"rDmnPHEQ29TkP0rI99eCcpkJgMfGK6YUiOTpdarltH1OswGnOwRkLNQM4hu9MMRexyKHUiEOecNq5XW+",
-	"L+F+98NuZdAD5nYf39wcE29oTP9/c7kViTnIZpwZ1DlmGYtUcyYyyZpjqhTLDoB0fllkRT+K9DI7B3dC",
-	"u0Ds2eSi4K0FEm7LT9H1+XBRUlxc10dGi2mv6VXGJhmTM/v2NE8S79fS1bVbG1/Prjvzi3/3lu2flW3r",
-	"6JKZIOkEOtKyDCcBpUQJT6/t++hiMfQreLxmkriDxUCAmvCiFj401ztIC+qCWpxIpBOezU1nMpYqWAf8",
-	"lvlthyjfS9zXHi74ZYjZJ+vfN7/tNYoJjZTQU8ZHQVZ2J+fjUxpGzXbcY83epD1uXkTdi+Zp3KadcTfq",
-	"xX0GegZQHPR82zMGd4fXr1z1/K7FuGEZn/BCWV3MRMq8q8YHIPPxvoO49UYBQz+PO1F/0g6bZ+Mubfbo",
-	"KWteTHrtZod1417UH5/Ss4uGUaI0rQx5unU9Kk7hjjIoeEyf8+H+a6n1b57ecPtas9VySFORruYil2UH",
-	"yT4jT9lyaDYEX6cvwIo7usY/Gg27E+UDack8EjcsW60f4UxAAvA61e29OD6pH3puJnmS2KK6y5iSt+KG",
-	"abHbeJAjpdn3kU8d+dSRTx351HPnU3saw7mafTT6Z225bWQaoacxIkeypbUX7twf82hxPprFWaR0l5K1",
-	"P/FpSnh6iNG5yMcJj/ZGnDDmpshVvb352tbBWoPTZWWYdGoWEzRjCJgJZMwSkU71X5gikgosUfXsR3Nn",
-	"2WTshe3A5YZUmpj1RqWewX3NsiId9y02rtbjKDV035tGcUT1sMNX3nJySTSve/Z9a3+F1LRRIFEir9c2",
-	"id+Y4weQmV7NAxCFNZkZkbYFzAUKzikBN45JpoIa44nISDQTQvJ0aiJFhV/nqkRCLuiznCGEpciIjUO4",
-	"5muSgMunOlgOg/xgXSmP4KjZv4RJv+AxG2sV9P5mUrlCgd0NcCGDIF1S7Oyzv6h+Z75S27QaO9hh5bwD",
-	"0T2K5+cvni9N76IyST6ItN7iHTaeui3y+iuaf9goEW424rYYbEleo6tYXy7d3iKXTkxjoNb4igOSSxaT",
-	"fKG5SykB50FcxB9xEFfgibwHA9rq0tybhGEYZkiPyYyOPuGjr+Xoazn6Wo6+lqNP+MinjnzqyKeOfOpx",
-	"fcIZS9mSxUe/8K/O8PzIwIa7i+PqDv7hjE25VNs8V65i0R4xqPPYnZOEXYDNr0ySGb1htneKZQC2antk",
-	"Jgs9EDThG5BDlyc8o4sFS1ls0Iy1qblpgGZskusvobX6Yru3eU9r1azOMafpaL8e9cKjXnjUC4964dF+",
-	"PfKpI5868qkjn3p4+zUwZoRNn1iaIsU5XWnDAUJTVPklP0eT9vmbtO8XLPUsyEc3aSVL4yYebvPiXXkZ",
-	"qYHZ94QhJgcoAQM3Nq4BN4auoSIjImUPn6OhB/+DP/bfZ5pGscr+phyTNo6MZltOJTNZX5uETKf0gZIt",
-	"t6RvWL19S7NQ5TlrD8q1lDVeL81KAIgWutFVtgX9LI0L6z6UerRJjjbJ0SY52iS/HZtEs8XtWdyGUR+z",
-	"t586e/uTQdg1rY6aPCU5CrH7ZnFvkd43NOHxVjyfKwZYmEa1p+S/f7wiWKBv4TyhA72ILXqmNI270UxA",
-	"qc4lSQSCFDvYYgDjMXgyeC9CguubO2EIevCYxqWWXkqIF2QEgzadxEy/cElXRIoqXeAHM8NLXJs72xX3",
-	"wpDcGTo6iIjNlLhIH9NM0efDRpP+d6lsBxDLUQ+UGUEDds2N7S6zrWJZLjYazVh0TSYiT431cjRFntoU",
-	"eQlbYGuhSkziQayQiC40sZT9H9GMbqn1uoJIvkgZGRmzexQUkGQzLpXIVuSaLZQF0EI0IgPZVTwmRwYg",
-	"/v2CpZdvTDuIorzLvipPARhyFIn0hmUS9XnNrQrE9fcps7haainA5jZdCst+FT1qMf5fFhmrCaBLrnka",
-	"Ax686UeRMRpjkjoZYe+HAdEkNvKj/TTLOOC6Szf8WZ5eywC+wdPNpgcDeDzDRmZldr3gLGLmUXiNre0Z",
-	"TXjK5WyYMSpFOgpMW0Y6ZejTNOMbCtgc2TLw9EO4pegiSbhxibrmJFqJLEmIwlGCXV8y16nDrKvVgwMi",
-	"wZnFaJasoHVznkFDB0oWCdUT1/TwglCSUAVobuZXb2JGxFTiM+uzdyjU/ZuYzRdCsTRaASDjbsz7t1Ri",
-	"44k3r/a5/fMb4+3B/iuNe8GnrZ1jYPdhdE77neZpm541e3G/37yg3YtmGJ3GrD8+o+0JdHukXzFRQTYG",
-	"nTAM/e4gr5iWfISSsZCSjKlS+pyJjMxX5IePZKp1ZWjrzLSePV2oZk805zzlerFZJkVKcSynk3bUoRes",
-	"2R33z5q9qM2aF3FIm316FrVZZ9Ibn4fQqQSbohj1WrE5bKQWvIOwdbZ/zsmMqpfYXOeRhW/J4LjzHuzb",
-	"l+s2aEQzwSNjeZfoGHD4oDs3T2P2Fbp3up30pgTGQywEuoSFIFGiVUElkNFp4dEi78QNK/62Py55GqMj",
-	"B9KZaLJutUnJpaLQt+WLc3Q0Bu2z3vl5/7ynD9eEJsmYRteAPed2GqHsZlRF80XSdCvwrn91/sPFj//4",
-	"Z/fyLy9fvf7ur7WnDfmveUkrcntftrXFgqWUw/j1kvF0CmVLeoe5IvBmIlnCwI00IOVP2IPyYEu42SW8",
-	"p9U1t2F2Do4826fB5uWh1wLITcs9Et7q87DIVfGSThg0RK5K105hmeaLtdtK1/wPRTSasdjdfNq7tR3a",
-	"3fPd09s70iuoDdtaJcEQsF9W3ZvtnScvtYD4Du+9DRogg/Z8CG69Rd/Ifo9oAQD9FbTo3e+RD3DrLaIi",
-	"DiOaJPs9dyVE8lLfbR+Ftdr/WdNfKWjkfKjXeueTn99csa/qFUsUhcfsOd39uc8monHIaUCR+Eoz1jr/",
-	"B6hMgQ25ms7XqC/tD7mIatamn6Oz76Mf6GrOUvXRipV9vST49OHgjfjcwRCO+NjBQI5ujneyvuzi3sMG",
-	"s6+4uyWGb7irPYZP380qw2d3gj3q4x6gF6XCcPAMMtBiN82wEtTq3qbYSSFI5BazzIaMqSSjD+8/XRH/",
-	"HSOgPmw2D5YaVZ7l9enV3wnkPJtECa1ASkY+f3wLbQs1tY7M20YtonmSDEy3PgM4rVcbe5zr72Mzb2tP",
-	"sa8LFil5NKmewqQiL6HRju2tADvwR0nEMiUjQPPFPpVEK3Za0+GqRS5dsNqa3ubWwNreeiIjFHug1ILt",
-	"PUpFqm3/OV1hWj70DNJy0UCRiwk8KJYpbJRkpgsQ9EJjN3rL5yKd2jfr30YBGecKd3pG1+aol2i+UCsS",
-	"a9FmcnxGhUitNShfegT027YtJ/BkGq2GWn9O1AqNC/p1WKGklmxIEyF0tsc/RE5mLFng0mv7kcRgY4JG",
-	"jFaEXEnF5jBJ9+BP2DvT+hG5NKCyxkPEJcmEmP9X0XUS7tav4HM6ZcM8S0rdkxOxbAQNuNqYKbWQg5MT",
-	"L0R0ot/WWqRT0K7wjcWLYC1xrOD4L420xiDy9Dtju+VpZNN/aDYF9BbZGDR++VdDf/xfjcG/GjOaJP9q",
-	"3BY43HNGZZ6xob4Dg5TA4pNkeFZM3b359ktpZI0eGa/IKZkzlUGjaDNIPTB/fEP/rXquvokrIwbBvZlR",
-	"PautsRTQ4fVxTBKmbYJi6iZEC0kFgPdeHChnEU1ENkdnYXk3G5Jpjf8sQEt38FPj6m+vyevvX2mpuMN3",
-	"YCcInAZDMKJRYJGXN2StyghXHWAt9Lmo2Y8yD4BMgwXLMEz+C2yqNyOv93vhkfgJ7/rittJYtbe3VZur",
-	"B78YLmCpMQGisUjoimXNdqdxdJUcXSVHV8nRVXJ0lRxdJUdXydFV8ltylSyhersU38W0FWNCP5rLxMSO",
-	"t7UifD1faI0PBFjMJjRPFPF1nXJ/whZ5b3P73R0SWhGiG0AKEmthqEWmmBBTCACPykqzNGE003P+mxnp",
-	"vYurbfN/g0a6v15pRgAjYvEP7TreVFocLtEWbx0z1HY0xc+mTNlscrd+j3bwTSy3vhX+B3NDYNuyubb3",
-	"BTDfCDram3QwAe3h0VOXcKxoMPpauW4lolnGEeRh9PqKTkd1He3tEHY1S3vL6A2TALGLRBwTOz3XJe3f",
-	"OQPiMWYeds4aijRZNfzzbwjcGrW2ol+IhFFQzR6+nf7uO99Mvhcpe0dVNHuA7vtFLoBdX5IxlXF2w+Iy",
-	"RLGL+BufD13QMU+4tX8Tmk5z4xFqAL7iJNMHNKU3fGoKoYyZuZ5Q3m+Gp82wXZlEP9bkEMank17UHjfB",
-	"fuxNQtYcn7N2szMJo7Pogp7G3XZjnflcakY6JwueCAXNxNlX8ItK0xx2TlPB8psMGn4fksSw0WrNnKKX",
-	"dKGwzsMsVMLVaqgyyhWs0FgkLhV5ls9Frs2w2EBtgE9siEaG8aPRjBlRAu+FtCci5zRJiJzxRYt8WjB6",
-	"DbNMVgi+kxI5E5kiUNCRRgxO/HpuNS5356rtWs2hr0FpI7a9twAw50WTJpSObS2x9CkQcy9hSTTBbzKb",
-	"lwZldGnd8sBADPZoq0Sh694W/fUu6o6bg7B8SCqeJNjkMjUt6EdvJk1NVk2gqxH0yJRPK6V+Xx3Q9LFx",
-	"p2K3XLN3Yo/BbRWZQV2xpRLo4jOvMql8rsqppLVdpqZjqLvbqHUQK9OHw4RSjBFRqasBBzNUcp+E53tw",
-	"2vtwxF8VlzuUa+HmPHJVqfkWMbKsRpzec4uPwvS5CdNDz+Ju6Qko4Hjz0zYbPfYOfX6SE1lXIcgOEJ51",
-	"hmElnkHJMDyJ8iwz/K/SQPSUPJsnos07aUpCqJJlz8igrH8tqSSSKUiHCAhLJCt5WNzhrywxfolj80Xt",
-	"wzDwV+XP77SMjqz8yMp3sHJDR9+Enf8KmV3Fkj2AsVDdTKfM8HjKFacJ/5k1nRuoLovu0uN1aywLzt8c",
-	"ip+4gmIm+4e1MAAcInBoQ1ySOZeSp9MW+cgWjCqeTvUPtvdGKtRM/1rBC9+4MRvO9fgssVimQ5jilKUs",
-	"owBlUDg3DQuYs5hjg//hNOcxTSN2dw5pco0qeOCMsWySJyThUPSSibEw5V0zliwwQRFukiRfPBQrfJfX",
-	"ckE7IMcJWbLw/oTx8WgYzWg2L4o3a9jjuzyAJDgzRz0X8z6c6DdjfxsC/cj+trG/d/SaEZlnldoQYV+5",
-	"HuMD6H/7METJ1E6gZo/rgXO/RvlDGOdULIlIW+Q1qB3XPI0hKxrviGgKCqFIWWBrVyUxabVxFfP7VKkI",
-	"3tHncnhx29608onZAT4NtpX1QujVrObQB5Xw7WYbfkn6XhrqHZZub48z+HuZelqzeY/chVLWwtFsfnxW",
-	"+snGU++sTd6Le/5S0NrttvyCqzVGKnJI/M8lAyk+yRjDxHqtUbTI+zTBanmxTFkGt+i/pokY08QBg8zp",
-	"CvMMuGyRSyJZJPSNfG4QQgAlEBAbAveKdWGjGbK+bcxsWLWKCb+Cnx5e7bRMzEZ079Y81bwFB3kQC3FT",
-	"fs5s5GB33e+MBeC+P6znzKP9oNozthlLGq+AgnkMgSYeb7ZBnNNkIqBJhcjQv7GWylAi2hq32ONR4dEP",
-	"dvSD3dMQ/CbhjEMZ6u+MP75P2eM42XZkbL2JXW1j4eeHPK0FBawwQ0CeubJuL/nnc06/vmXpVM0ag06/",
-	"HzTmPLV/t4ONjJEvQWORq/okFFCn+A1LyYSzJEbHUII5ZqB4qRnL5IuizNAgBa276+6iqkHsj84ZIh5h",
-	"duiaLNmZhvAZqPsBTOId3HMGERyWGu6pLY7KNIIDeN+SZvPDeQ9O+ImMasM7f1NysG4nv5UIxGPw25WB",
-	"hEpnhi1/YxbG0bPxBAkBIGkezaxZd2lkTO9W05Lhdo8wZot/VQ5NL92zcgI8HgbuYL5w4Adr3puCdKQS",
-	"GYuBgoipjMdCi+pGB3oKH3AGDycUPgGDsiPGddqUDXcvucABfzTvrS+5MAPgEkAJCU3Z8hho2U5DH/VC",
-	"bR63IpzBlo9WfGEPRE1mzUuRpwopyYIu2OHl0iiS5m9XdLw/nQVkOePRjGiJqUdDHK1IImcUrd+qnBso",
-	"TISB35eAZlQOXeWVjQHDRIfYsmXQDg8smNTjqqcPyX92wJ/+yhyJZIcLvWbd9qSMGkOxmjD8grla0rB5",
-	"F0IbrnTKykf7j7Jcd4e1S3MhNW+OWKqSFTZ1MnVMIyiBGJEICU5TBL5vXleS9LI0yh1W7t/EksxpuiIs",
-	"VVDxpATJmMqztK4sCeqpqguSOojPwuf5XJNHCFau+atANEkVm7Jsr0IlW39074KitZ07pH/EWXTBTk/P",
-	"LppnvU6/2Qtj1rzo9cZNFp5NovbkIqTsDI0Ltw4GM2GNX3TWQpvtcY91zse02ZnQdrPXjjvN8/PupBmG",
-	"7dO4G0W01zkDdAR2w9nSgtDEPCZLBojmdCxyDB/NuaYpssh//jlhgEfDFQA+fIArACBCeMygqGFbV4P2",
-	"oH3Xyhv/2OljWMXn3nskUdqSY1HLIxe11DMgn0+Wrh/GML0uAsGuvtnokioJOfIGYg9kKpgkPDWVL5s4",
-	"2frgaDIwDiNZFHpSAodea95TppD9QkYHIJcBYpkhyBa5LGcFxwJdYpi7gt2ye/XVMy/LUuZh0jn25Ab1",
-	"hH0nQn2V0cnjpHo8PX8N78tf78E3jTfmLluwrbzim+mBx2SRZ8jI/8KmPEXHeqWWuw/3rjMEq5vAlATF",
-	"yS9r3HhryshHNheAgLnNnYJQiEkCPNrakS1yOVEsg2uVpmKR+RAUrpwICyenPNXf1MQjUlafDLLGw/eM",
-	"BJXpsTIctA4xtmdM6LS3R0jofhzZrJkdxv7Md2+2Bku7haWt7+IUtugYa31+uSiPzGKCbf0gd3IMre2V",
-	"GEaNM+j3R+JHo3aLUfuQytmvRzH7vSXUziB/n92Lg+02cffXkU4KTOID/YW+X52uWctbvIJkJLKYZf+p",
-	"PzKyGpHraYUgSda/ziXR60VRe0LoS6J1dAmg2kuaxXIfN6ONbf062GzwqE7Q/mM5QTeG/T6JHeAV+dOI",
-	"ymj0Z+iu7gFhkT+N4CD8uW4mcFgae9c6iEy9hyduH9YpOzxELNXAfL9liswZYvKBXydfEJ6Slcih4zwq",
-	"CttEJAoKIyLD+GLSic5Y85x2x80e6/ebF1Gn3exPTunZ+Dy6iEO/DVWU0DxmzW5zRvl13uyEnV7YDc8a",
-	"d5WPDhIXX9yoQfcG3FdE6r043YD79iC+f0HqGjRgJU5QqsrWPC4jep9POrQ4HJoRDic8waa+gCg6dOzQ",
-	"jbGM932AQN++F+G524ve+Jy141Pa7ERnk2aPXoTNcZedN0/jftQbd2ln0vZWCOHRCx92506i3/C0fVzZ",
-	"hSJ61ASeX/C8Xo4+ql6gycYU+tZJfn22JFkCMAWJecYiaBI5Zonp9Qs9rKd5xmKt7YIbRFGeysCG0oF7",
-	"W5kK8GB/JOOVZnUFAKKm+5HL5scuIwIsKJZMoPJmNR+LhEck4ek1dDmAexVJmNYEoNd+GpORKQQYWQg0",
-	"fKHIleSx01rg3QIYrv47Yy+gI0jGSMz0hsmALPiCSYM0Gl0zBeU/RS8XL40VBypJL+wGBSwH5KR569UL",
-	"Q/2G4gJoO3MBWXg0Je0wDEMn2/Xr2t2iPQjiQ+Lrqx4MCU2WdFWrB32n93mX4gNVxnZ8AclYQiFh1sQ5",
-	"9DzrBLRRiio0jQb2UbSaTi8ECbCp7Dw0GuS9Bb/ZClinuYihu/maEOhetc8HYWfQbv/TW4pCaAW14ixo",
-	"SP4zawza591e0cAAZFhQ+7nOVXg+aPdtt3n8nLxmKpqZzfU+5l3HT4XuO26PYZX8pxp3EEev7Nv0OTNQ",
-	"glXWqD3ahgTdIJ57l/YnizL87qpK2aZUsbLDE3rfFSJqU+IV8ms3vGGl2DuBx/aCJzGsAyW0fkO9DBwQ",
-	"KoliX5WPTfL56rvmuWPp339+qw3ajEaabRngJp6Sv1DJTnt3EjYZm+YJzXBsvTAM7DidWBWCJPq8aeFS",
-	"nd1JY73e9woYIz/5+Pry1bvXRnXfj5PoL+sRPGZxf2EC/H8EXXTyX+m/0qtC85fg34UuG3TV+pfWv1ga",
-	"iRjbfORq0jwveG0xS8tmu2cHz7eOY+q9O3LHYwz2blYF0v4jM1JwLMit0HYRVTQR05xZc2AisjmypLU+",
-	"BZBy/acRvrOVcKlGfzbFX3iNLAHu39r0CIzuGK9W3/VD1eX1Wjt5h6O9d4wSGjUV6XmNQfus026fdc56",
-	"beMLqGkrhH6YoCGWqS08Ms2EtCbmbks4EvF+bARXEeZW5wcA9obLeu+eJnfsSvKbaLIBWWrmLE5EtnaA",
-	"PVozJ22TzvDhw4x0fObkF/jvbS2xvU/NJh9IaLYkHd2vFTHKd+bU7jQe4YVgrCdUzuwweBxAsUlKRnjY",
-	"T5A6RgEizKQKWqj+ofMdNDBwhNZg0UxUe90tHe1XyRqGjxfFfBDavwOlb6Xyb0bkd2w9dGzhUw4LIhU/",
-	"HYNZiux6kojlPcoF3CuCUmQncPaOmjGeEanYQlZGBoFPzamKoGMxVbmsbWfyoxvuDp4EqoMbGfIjKHij",
-	"itV5sqStzNmPJO1YTEHPY8ftnm/xgk3FDxreaTqkhIF1ov5pPO4348lk3Oydx53mODwNm3E46dOzdnhx",
-	"ysJG0LjmaQwRwWjGpMqoEplfGZjlKTRk1JQir6EGLElYhLEdzW9NU10C5A+1WtDWuADdU7OMmVqXPJuC",
-	"wZ+y3am17Q7Ct7m+i1INcxk3BmErDMOzzf6Jvc0Git12uNEAsd8Pb2+/3B56HveJCLmNOhY2PGVhw9Jj",
-	"X5adFyxtk6O7++9R1fBJ0Uwz2inofyIllGj68M6+tC0QX6DvQ2TXWOegb4ZUV+CdtnV8GhOZZzfYP55k",
-	"TOoPtMhIk+eISLrCpA0orcSPwhuVmDI1gz4hbh2IVGJhWtZo+WK6mGPMQ45MMW40Ywj6ZAI8+NqgQHvL",
-	"rPKLhRHE9ecfeR3Fm39nq5Ftbo6oIGMRr/Chi0psTD0xuz33bmZ+n1bjuI7QCplJRjUD1KwPMhkBBwM4",
-	"DDQ1FQmG5a1Tf06/Dh3Dawy6t3V8FNfcKNBDn4n18S1xjqszRCQ82RichqbhuR6GrV1rm2uWjfXDMAxv",
-	"HysR4YFZ/cHM9vEKVHbu+UOL1wc4QxWyGNQ+TPaYove1NB3b3W67bIVpdOKLbrvfDpvxxcWk2bvo0eZ5",
-	"dHrWPD+bsHHYZ+3+Rc+fxpZ8EjN60+N9I5nESmdrWFV5h/XUsP8/A9UHuGD9NGA33PK4WT+i3vDEalB7",
-	"0AsfUQ06lC7rjGQneWZUkjGb5ulac7W3IqLVDe9/hAarShAtPbWFBq2ttEFhTSL78nK3tZI/one+K/vv",
-	"9u4KWWcv//qdug0fIXB+g2FYzbIIdcf2YKX0sGIt99zJL/aftkhra7WFI9mK2iytLYKEIVKQCc1aZIQc",
-	"ZWQgrLG1N0ZhR47tjgIyYnoxR6XfsSP8SCuU+jWRmLOhTSqqcZDWq4d1mcU+k6jwb3pL84wKN3YrI1vl",
-	"uBUOz1BlKUn6TcnnCcnMdt9lgIeGeoWxoFpziDxVCvijBnTUgJ6jBvTrAdD7vdYI3Vkw3y0EUJbLJxFN",
-	"I22x/1LfG3bhy+cApLGx/IxHBvBahUhAaBedSIKS9wmFOFWAzG9SlrR6ThM9jxVhaaxZbq2f5iUM9CiJ",
-	"f+WSuJANsJ/JUXgehefzFZ7gFzcnFRrLHXtc/JotYbH45obwCbuxpXDV9rDKGJ0jC8FbMR+5kL8KcuQs",
-	"CictIvFqxlKLOSIhQXnGVmRGFwuWtsiPWC6z5hwDqRuQ0U+v3n//+suIaGtYQqvZFhm9pVI1X+tBNN+8",
-	"GhHlYGslDJLkCxc5ogpHWx1h0XfbNX59YzIdnrH8DqqSn/Si4CTRQQEpG3oRX/hrUg6p8aKgBr2PxcBL",
-	"i9vYBtJ/uHah2FeFB62Jw9oAYVGUY1pnpcB1QaC55q3nWNFZrsT0JVuvNiYwPEQoKz5nUtH5ol7Gu6Vg",
-	"i6EvH/1TsKc2c7C0gL2qEhl4ol8QRqMZGcVU0cGIJDxlUJiWMlJ6w9EIe0Yi4TuRgJx/bCMsokmUJ1oF",
-	"PqHxnuUoMp9rHjiiIyx8HI9a5O9soVxUQmDlvckda5HLdAX9NMg4VyTN52MwuyTJ2CSXVUnTl3H8Pd52",
-	"n3oQCvgr48ag2+rvTVSX8aNWgWRMIgzCAUP6lM9rUZHzeesYsHhcmmRRnulRD3764lPoZRwTtRT2PPvF",
-	"0o6mqmD883HCo52QyjNGEy1na5Sxj0zvh+16taCZMg3KWDJxXWqWM5FA7YNx5sQmNQUkIolEDHKgE4b6",
-	"HsASp5LJASZpu1RIckkmlGsjg2gJMqaSmXbYxTdGeYoDXo1eEJqusMEOQXA61zt7FLNpRmMWj1rkA2QF",
-	"gXpGMwbl0GsFFaOYw5mJkcvMaDYv+vK85dcMhrzIxJg5T6JeDpJRxQikk1Sxlr8y9Tdc2/uS8jjniX7j",
-	"Tdjqttr/pzfpRBcxtGoxy2QrNvDfwFinGZP/TopPe91WnKJiVlKf25SaPtMiTVnkodNV3aznPcQMTj1Q",
-	"OPuDxmst+w0J4qpIQhORansBsOJjh13lXmr3Cd7KYr4+BnO//YT5hYvUcnTfW+COBqpmQGOo4EnTndhu",
-	"w1DrWWhwt6unqNWOmic61U9EM1r3jV7VE7dVy6DJfuG2tGLrcFbQHsLcV/HuoJFnWledKbWQg5OTRSb+",
-	"l0WqZZ9pRUKPeE3ZrGrVe8MyiXwgbHVaB2iMePJ3tbhxSQVAYJpQW8+L9eI0rB2mV79oqWDBGWK2YGms",
-	"1VyPMxvKvzNXTvgN+7mWKX8nMuI7FQ1/MymKhDoyNC7mdKp1I3nt+o25CnXLZ00jScdQ9WZUsrS3MLD7",
-	"cjR3ZKme6P7HSn89ha4otb1NYN42Wvm8TtOPM0gMtZ1E/JF6R+cDCJpDjs6apg3BhO2HR2tnZEwTmkZ6",
-	"mYhVuvthlyxnWE/tzjscKhmYH/SJzxD7RBNCcbc7S1wSuvx/7F1fb+I4EP8qUZ8JTWiBdk/3wHWr3e5p",
-	"7xDsak86Va2TuOAWYmQHuGrV737yjO2YxOFA/XN94BFij/9kMj97PP6NL7XOJ1qMsG/Pvpk0pekDOk20",
-	"L8HCn9c622JzNhGWbr1e8Nrdxquu7q6aamSsSTfNwhLyJCd6ZrN3qp7C29mX1NA1TaacP8jjOZXTxy1Z",
-	"otRjfaQGodnVAOqCKKOmkyniotNQGOgUuAmdQS7aD0pxOdyzhVXiJ8IIBLhhGyUJD8RKO4wDX8Z//tFS",
-	"9nFK4PetavOGZXi17zSKflF7Z8HzSSDZJCfKiKvi4JfHInH9U/iBMwCN/5cj8FZOSafb+/XWrren9B+S",
-	"0ZTNySz4/HVwEY4/DzrdnrHqagiNTre/Qmg0HJvONjveeju6BSVNBS1wc2DYh+iEyQJCSEiWCSplCzbt",
-	"kuYZNXiVcXhFatqa7gnBLO7Vw+eEn5s9808M4r5ZCn3xe5Y4yylYTso26G5b1z6O4jPSiaMMb7K2VQ21",
-	"xJou50lOGIjaWYQmZW0v1IAcizT+fnFxefnx8qOOB0dXn6kWniXkNOxH3TRM4jgO47u43+/d9e+6/bM9",
-	"XH2omHoH/yqeCcfCppQZ0/Kqw/lG5MNItbYottD8S200bCb3N6KkOLhUtkNdvJMH90rpV5lT+DUQcoQK",
-	"i7oCZ1KIHnCC7LhNNbz5vKbm0R4YybJ7vhQ53QKUSoG/2nJBIlg2oduA854nz8RNABpsZw/wfCncLOfk",
-	"rcHTtnxAUI9txytN/bjTiU7Pz7tnp+cnnRPVszmZ0AoIwn+yjUpkUbBaGVCwISakCV53kxxCJmCLsu8F",
-	"Hu95ctM0jXXo3LfnX3hyAMIDEL48EJboc8+T1wPDZULFtrzC8HzrllGQ9Nl7Rmzlf8A9HP5bYx60esA7",
-	"H08WX+fKHFUACJWsjdpqAaiXRfQkjUl7TVZOiMnRh5PIJNDXJUIQ0AR7a7Kid1zM92v0veHc9m1gZSYO",
-	"G74Dzr0PnEPTb77Pl0O5zV78PPqNEkHFAM4h/75WZnSwYL/TR/vPNR4HNlGVwbVA9dgeBx4jFz/2uH7p",
-	"lxSaOgi9/gyItrVRHXHuS3yxeTyGJ/TIsOjU1Udh9drmMAdQShj3ORj9jcMtR5b2PNdlDWxyg1XU7gSD",
-	"4ZVTy/zlS92RW176gOVIN6tDvPmyqMqA/NWexg27iAwUtmQ6arVaG4NAAXNqIoDryrI+SgPcQCelmZxc",
-	"UUNT8MiPr3gpxdJSVqtrZq163aFgqSbol5IWwYTmehVSm054rsr7B/QDaY9LAcGaL2dZkHJZn1Yui+BS",
-	"Fmyucz3VpH1XL6hlowryLEgYhKNv3pWtCoZqwTf1rfp7OUQmDicvD9Sj+YrO+KI+7bq47wVSIiGiZEGF",
-	"wmaSp77q5pFHwiqG7D+tQBkuUrBkpnnwNwnS8NhtFRtWGFfNGvSz1IgZMvX46RIdQY0KMi64GuRGrqXG",
-	"d7CZy8EjDMJtW66SAOlOwYWmb9J+8lIkqJ1P1ghc93qZaFIhaMFcqAEqTHQkWYvt+Z7hModDHVVWsgGR",
-	"nlopUr21cCmPajoYXgUP9HFjCMtiSvNCr4w8goDEtpl42xHl0N16+oMxe+XbKIPFnq6f/g0AAP//",
+	"7L3rkty4lSD8Koj85gvvhVUuqdVyt/Rnq3WxZatbGpXUmm882kwkicyEiwnQBFildIci9mn2wfZJvsDB",
+	"hSAJkGBWSure8caGp1VJ3M45ODj388si5/uKM8KkWDz6ZUE+4n1VEvjvJ7uGXT/HtCSF+qdo9ntcHxaP",
+	"Fpdog2nZ1AThjSQ1kjuChKwJ3qMdLtCabBt2vsgWN7hsiBqa7zjN1aR//WVRkFLixaNfPmWLDWVU7JY1",
+	"wYKzxaMFqWteL7IFZQX5uHh08elDtshrgqXawL0/PPjuu2+/e3BxkZkP1cS8IItHrCnLbLEnQuAtWTxa",
+	"8IowTJGQvKpIgTATt6SmbLvIFhWu8d6OkIdKfS5IfUPqpZ70U7agxeLRIt9hme+r8uzi3p//7eL5H/71",
+	"/o/fvv3u5+/f/3///s3lD0+ePnv+x0W22POClItHi20lzx7wsz1ldJEt+PpvJJdmknMF4JJIytl5riC6",
+	"+PQpM7CltZBd0L7dEbRRf0bwLcpxXVMiAMQ1L8kkWBc5Z5IwtfoiW6ghi0cLLAQVEjO5GEJdg2IS5F8M",
+	"KC9xHybvdwc4v8YjIqwQx1CXIofFr+mkrynJSf9mVeqPiG/gxJJ8lHMwflXy2/LwG0DyW87LJ7gso6fH",
+	"SHJeohyX5TQA1KdL9an++6ZhuVpU/YTrbbPXzG3xy38sas73/7F4tMgWDO/VzdgTLJqaLNUP7d3HZbn8",
+	"g0crjlW4qT99+G0A+dkNUIYP5T9iitEOCwCuYo8a1HyDqBSI3x7Dun8lR880KRB76JqIplSfP0DrA3qI",
+	"9kTWRJjPFo+AHMRy2SECh2uYqhFk8clB9J1+YPoMu1F/ztDtjjDNqMnfGyIkwuJaoA2vEY3d4q8HqMYe",
+	"pf1tKfk1YWLx6N73CpdVI91fHnyXLXgj/T+pj6qa76vuV5JLXLq/PPwDAO8KhIMneqUeAH/ickfZFm14",
+	"WfJbgdaNRKu/Pn3107MPqw7UaiIqzgRZloRt5W7x6A/fZwtJ90RIvK8Wjxb3L+5/e3bx8Ozi/tt7F48u",
+	"1P//9xaduV3d35BhnLNYcJ/bxlBQ1fyGFqR2Aom/Fz1Hu5VnVqLpbMTMAOIWKTrbMCLQmKyzwWW5xvn1",
+	"Et9gWuK1EgVk3ZDRrRkpyG3suZnkUkqyrwLSCiMfZbtTKhTV9/baSmZmFsC3mRhJjnApSc2wpDfETdVu",
+	"qT2H2UO7ux+JxAXWr0C7red029REWBRqmHR25KZshLp6G1wKkrUUpqhquReLR9/duz8kabexvV3d25Ai",
+	"hStSEvcC+XIMV/DZcnV8derhvtIpSXNehehHi+e8zsmZgFVJ8Qh5o9F/oUySsqRbwnKCCioUHRT/tYUu",
+	"LLkUbsvtWd4QXBy6R3hNasEZRpgV8GoIhJUWINEOsy7Oc5zvyHJHtVpR6XGW/mCo/scnLZOXJSmXGyLz",
+	"HcD93vl3c+52DTttd34lcR0gVcuXFZHmOalkj07TFxSwQLsgPLWhKwxP68j1hW1xvld7Knl+TYo5r1P/",
+	"sqptvBMkuIktviEII/0k9hnrSV7JbPHuxVvyUT61cllEsnv3AlmO4O3CCBeGq2ZoYV5BxYDP7nkLqn/r",
+	"j+Ft2RFckBqo7A2W5CXdUwn/oycVeU0rfRcXbzT+BcLqqSEFogxhVJGa8iKz3KJUY5HcYQn/5BWpsRqP",
+	"aqJIWmj1TAFQ5Duyh4Oqm7Zv9r6kqK7dlmjkuH29IXtM9aWN7q0kG4nM4nuuZNfHaM/VLasJuuUMAdNU",
+	"Ik55OHYXggSg816JL7gs7TURGlsaPJ3VMwW4d4x+RILk3Khj6fsgsj5cbiSph3u40vOhhklaIsy43JEa",
+	"Gb6P9viaCCQIE2TWiu/fv79s5I4wSXMsyXDZP/FbYMjeR90F3LWHpxXoDiwJRBrSe1GQfcUlYfnhL+QQ",
+	"Qm9FMLx72LGhWyp32naC9wRdkwPa0huj62sbgNF48RZTkMqpmkoTfKvCeEufqbU7gMEfXxpp6f6332YK",
+	"UPbf97LBqbLFi81PnJEfscx3wzMoXvXsLd4quri19yMvKWGK/4vHVgDGwGGFpGWJ8qau1e+e/k4F+ubi",
+	"QQbH541EGK15cYgfb3Om9nSmNxU53L2L+w9C53mJhQQV6MXTIMHXROFd4mvFGo0Jq6kMwNErVh6Q5FsC",
+	"VAjo6gE7umu18BmsfPbi6ShKApsOcy9FpHvMDogwqW1CHNVENnVLGn9vSH1oNwGsrL+4vij3lJbhrs29",
+	"4LV5tdkEGUVoI+KaVrFtcD1PbB/q/2VTV/jdix/1k6EfuuGmLq2u5VEa1nepfW8sig2r/5nUOSnR5Qt0",
+	"9fQvGdA0uSE1WunPVkjggzhHq0sQFh6BLvD7j2c3MOwM07OGnpmZz+yQgpsbrC51lDz+7UyvfXb54uzd",
+	"izNztjNzOB9ShCmg/HVxc2/xIQvxISu0Ahv6ARfmIemoKr8scFWViq9Rzn7/N6ElU2Pr1bCUmJbAp7ZU",
+	"SPPiabnlEZI7JTEVRU2EQDlmiHGJ1krv1VINiCFLs7c1LpaGw4GYCv+1hKfc6bF/+fcnD3+6ePPts++u",
+	"Hry99/P7f1NHllg2Yqktug8uLj75UPiXmmwWjxb/z+9ba/Xv9a/i98+MEPQpC/Ary2tzzH4He9YG1QIB",
+	"5xGISiQkhidMKfmcbUqaHwu8S2TkXKTQXKDfPcGVxJT9DuESRFREPlIhRR9kuV32DvD6/u7weiGROnSN",
+	"C5pLoVk8MHJeKzx/ypSisaZFQdiRAHrCm7IA6rnBJS2wJCivSaHeXFwOwFKRek+FoJwtC8IoiMZHw+eb",
+	"09AT2MzgDbtm/JaBIrTHBzhTweGmAKReMNBoW6XgCGjZOZB2UCDrHukAiZqPlvbXIyH07Slu3CXa4KaU",
+	"lr/qfZ+jVbunFdpQJeBRqWRIkLf5VoPsJy6f84YVR0LrJy6RHt+DEONyuTE/HE0+D05yveBxUKQCfCBD",
+	"HCgJ7gMVdF1qacSRmQXLC3VYpQmQuwCHtrOgA7zHAzB5n9yFku7dHVivS8wY2LM0v5Agqx2IBJi8qgi7",
+	"fHFnbt0TxKnoi3etHFs3jGmr2oTv8chZQ35JyoBL2te0dVB+xcdDQ/4OT4ie4Ms8JHEsTY4P4cN7j8Ko",
+	"+EoP1gRO5jxbeqrP/njFERMbluK3/+rv4gQi7vQ66rnv+Ea+BZtSQUr0u20lz77/Xe9FGuLHmIf9N7RF",
+	"VsJ0Bm/GsD2TtX3hl3uatx3zfutZX+NDyXHxlvOXuN6So7Uz/bSseQGviOQclTDf5MUaG3r841PpYy0l",
+	"50s727GYundSjmfPCbuqkdxhZs2+XbQocUcBh9bkLteqwLQ8oHVTbIl+8irC5HngQlEmms2G5pQwufx7",
+	"wyUe3KnoXGFEDebrY0nPtCQfc0KKu71K90/HDM353J0C7CAqz5F1Cd9id3aHsStS39CcvGOeU/MopJmJ",
+	"UK5klMabbvIqjYyc/UwJPdeyO83Rb9U3p0NPhWvnBlFMjhD1MBlU2b2eo5UG6ApMHsJEOvg+GSLrw5kz",
+	"94e2ZL7+vecYgB3pLb7l/EfMDtY/ciznVCKedu3Ya/AIPbxAFanRPbSnrJEBzC9qLMkShvm3x+OqadOG",
+	"yMJ6WQYkEV7z2Bt7/2Sy/asbE+pZu0OfBtfZ4t/OnHPqzFm/R4d3PX29KTputqRp2hGDqYwJPHEa9bVH",
+	"vO8YbuSO1/Qfd1LdfcdUcY5e63gAhLX2gv78/q0SRS5fv0DGJzF8dPRrjiu6vAYfUUvDRy0QomhvkriO",
+	"FPzoDg/SvVOR908cNRAc4WuCPQJ///79Wd+TOEYYfcdjhzKqmucKCeuSPGOSysNxBPLXX3SsFjjcjXPE",
+	"BFaUPF88+utCiUIexj9ki72AsBFKygLMFSD7tBEhSoeFq/DLIpcfjb/GhV09VBK1WXKhTd36ndiql5xr",
+	"5ZKzRWR9scgujB/E7eQK/BlI7EAt30GkgkR7LiR6+EC9szXOwdPa84BouZOrvX6YfLYHx3W6iQtGmCX7",
+	"GsvBKaj4/lyx6me39qgQDFhSj7Y50WPw74MWqiN3SipkRyB+x0RTVbyWpPiRFBS/hbMeKWCxAg0+TpCu",
+	"wsOOV1Ka9kzLvTqU/uEOmsq3J9dUdlggjAyUkdqfJ3u1MShOWK4J1mj7QorlV1b47qTqfSkl76uqWydU",
+	"tL6YivXVlaBftfrzNRSfWZ9/dYXFyd3/1FlOorN8VW3l6ysIX181+KdS8HmUgq8rsn8GYf1Liem/BhH6",
+	"swnPbgdwgS8LP3Sut9ItR6zZr0ktztErRlyQKwRr80ainDdMoUmgi3OdsVGRWlIdlYf1jIBKCHDc8HqP",
+	"1U0peKOFHevxgkUUhtezx3xyfzHJX5+yxWVFn7Gi4tSkd/eCLLDcuSwZJfC4f9xcnN9XHDpwFiGIXFY1",
+	"zc1bVWEpSa2m+5+/XwwiFDNIQEv9bilcdOfU5+BQFClfVqQG2DGdbJvwueAMp01tEnOSPoaMu6WscX6d",
+	"BLpP+nZpleWvGo5dMPkbcBDJeigaLOwdsQucD2ECesE2PBQ8bQLALakgvtmo+zGgmM64X8ZD0LMF8cl1",
+	"jC10SPtTttgQLJtaL0kl2YuExfaUvdCftr/iusaQQq0Zlh+DKySoJh8CM92QWpgD2q8vzu+HQna7WLXj",
+	"3HJdJucdywdNBFPBzINLBti5Joc25F7h7ZocEJWClJshykxO6lLf3JbzYEnOJN2TEHmTjxWtiRgbw5qy",
+	"k4Y4mIMWvQj5hw+yKRxSscS5pDeBtI7nuBQEcZYTiKgQqCY3/JoUGbwYesOFkkWV/luTqsS5CTmjUqBt",
+	"jXNi01/UQ3Kjk/Wsls95STBTWyixkJBJeKfD69DwyQQBhSuyoR8jWSwGs2uypUxkEI9AylL9TSCsePxj",
+	"RPaVPECsPPzVsHxeFupve3XEHgYGOxA5rwKXe/EMZt4TzAQiN6Q+aPOCySsnNcQcFRzC4hOvaP9WmtTB",
+	"wFOmWKk7jU5O1M+0hGUbQc7RT01Zai0epKlHIGLpbxU8MMDO3hJ9ygwxzkjvZ/PbnINE8G8O1mMLtLC5",
+	"Ag7dDuoWBj7pZ/6V7dzFHnXGOccTm4c+YCCIkVvLQx5rWoHEGLq390rs+C1DlKG8JLgOCA3G7TTN0v9C",
+	"DlckrwlsLHnIAH6tn0v9b/zQT2u8kWM8U12gNUF7XJDhsbosr/c+GiKiLbf1oofUODXfaTnFBAXGbu37",
+	"Dr277eq7Gr3HHdpPwKqaHN5c/NG8ud/c792CbNEw+veGmN+Nwhq58e93NN+Zu8s3CKpa+FtvBAGK3GEl",
+	"l7MC3fL6elPyW/EIVZZblPSaoNWGlkT8XmkFy/+2ymAWUGDbOiQmGhGUWPtHKPhQE7T6byuTQ6KZBDt4",
+	"yqn6nFC5I/Vj+BCXiplQwx5hnnN0yQxP1jxJ8Ztz9N6lx6m/BlmTOycuyww2N+BQerJUVL3lvDSctIsq",
+	"9QrMYmBWlY/cu5c0pGYpzarCWwC8uX8iyky6gl4Kjwg9JhKXCQmkAdai+bAaHj/lGy4TWKqiUhA9gLR0",
+	"yuuvlc0qUGgxSS20HGWAthqKEizUMYXklYBbSNk2yvwGXKuz4HwBcfRhGM4eP+AEmo3wP5TIcPuW0FbK",
+	"HCIPxM2lFjeXJq+6YwP47iGUhhmuUHK27UDa2tw8WLuEy/vffn8/JeEyclbNxsPaIHa81+QGKn4I9l2j",
+	"ESle/EixWaPHPrqtKbgTtOpqf7Lq6eDf9nNQcN3P5l/2R9B27W/6H/YnT9n15nZ/sp/Bc3AQkuztV+q+",
+	"P9pjpqME2ofE/Nz+QU8RUhA7l25M4PCvt5/hfP+7zDcYbDHFy79env07PvvHxdn3Zx/+u/evD798c/9T",
+	"598PP/1L6HJdKthdSlnTdSMNEykKqnaFy9cefWqW31evcvW0ruGVYgjwoEXuglQE7L0mA0SX3FBvMLyY",
+	"VKKc74lAm5rvPZXKIzY11xMsyZbXhwi5XVP9GmvZxG2ACp/kCLuhNWd7wozxRL/L5vYp6mkKytUWyEel",
+	"Z6u/MLrHRvume2McD0PuqSk9M7RL6vpYSptU3wVYtYE55WxZe47poXJZ8FsGLvemLgNPZkWYcGKB554w",
+	"Cgu4vEgBr0iH5zY1XUxKjOomLO2QbsL9w7TBgv6DLPfryBvbmjtLmhOovGMM2aOPkQLpSz3A6MM3lNwu",
+	"AVlhMGnF1BboqonRAc3I89DV+HuDSyoPS5HzmnRz1rOxs/QenA76QnvtQrkHtv42eoDKwnT0IXajnhqj",
+	"f4D9mMvDQH4VSm55jFbaklhgiVcQFQKgAyjqK21rahUxO7GtzTSJTrhJn6zt8hg7UO5xi8nlHGtRA3lI",
+	"Fn3B0LsrVPCyxNqoOUq+ao7luib4WuF7agtPuJA/uI8/ZUfZ23pm1aE9zoZZ9VnnQSGvLUk0ZSL1KmxN",
+	"gtV7SbR1fFsTIYLArUidm+CZSFGKgFwSKtH1S0wiUpo351BfbEtMBRLLjMcXEbyp8zQ2dKU/7ZiLpwfp",
+	"T2EQrxUjoMbGPjb0Sn8L5ngYeijJUuJtz+I969IMFCIqyzQjZFMVM0m2L4nbm+6Zvh3FeNfZbqpvGPfO",
+	"7zBmLnOATHqg9uh6cHl7tjTvoFG+6qps9tW8fIfZVrFMWhJfRIkYlI7nftqdO0l+sNGn5ttPXtjlcOuC",
+	"MAk145QgURFe6eLDIR/YyW/5UXfJq96WykOTpQ2AGzjZ+2Rs3+FxavZCjN0uW6SN05X17XeBu9LLrBAH",
+	"CbAtwa1NByUWiuXVhKC85IKYyDTPkzW8cfYxh9KRUPVbXUOWk7LsCBU9IdhKYp7rCy4QvSHLnO/3nMFC",
+	"zbqk+bLge0zhjjVCQh059Qmpc4pLcx1qSiSuD2MLThmPdAqmxCXfNrFrNsN+pD53lSY7djGg5T4THblU",
+	"Ndnj+nrqSh1DydaSFSnVpI+M9ljmO5DydF3lOXYvDbRRq1cHUCEpkzBZH1IxZBjhULmCemlYoBUtVhkA",
+	"U1chMw4fpZWbqE1Tg2keL03XzY6XOT+DwOc0DYhFmbJqHudsvYuadgdJ8lhd7LcvJdGi+7jME4v6ymOP",
+	"RNK0ybg85OE0yg5eE1YEC15edixGVKA1oWx7csFoGMVRmR3BGjnRYY0f5our8SPXZENqJTuJiOnK2EgL",
+	"zkhQPem7WnrAKEt+C6r1GgvSsRGHzHQv9Ho53xMwuHV5rymCpq1mQw6n19oSZoLoJlfTrg11MHNIM1Yr",
+	"m7EF9rygGxOAKCbXUE99/w2xy+ECV9HF9vjjslX3bWzd+bfZmPL/WBsx1TihK7FSgR5c3O8LtRGxtuVF",
+	"avVbTGVXdzW7+PZiwrhvahqaY+5IWehKsNrON7Q3uq09TKuwGKblf9UcxL8/Jb+Fm1/QRslvO7rdKbZQ",
+	"yhrHZbZoaKX2HFi16BazoDXp6Ie2H3zW8o4HFihj3KPqXuXJpf2r3zKQPUmJZ7NgcgMU9yJkTAZSP4Nd",
+	"3fsdisi2ZWU1aLXdXf3RXEdFNLrevlYM3NNEmXz4wCefB/e/f/D9wz/c//7bLglF3MG+Fkd0LaSQGPfH",
+	"mjeV8LslgKtc8Q0zrCe3wfs6GRkBr1//ZZ7Ecz/Ssn1j9XxdMory/Tc9bPeQRvIdozkutU2+rU6fxvQ9",
+	"szD+aC3qMe5zLwU9rV2/59ahJSj9eywfoYptM3SLbzK0LdcZ+j//63/33FIDP8AkjqoSSzV9YGVeew6j",
+	"R2jP1+rUN3WmCPxa8gr+G9eBjSSIAhUvD1vOtPCjwBiqRDsfjn9vWeTk/bbstE9yDiZR4roiuM53b0yp",
+	"9jHlF3Q8Ir642gtVf/23bcLGAwdaQrFZsk0DnwbClR1i9d5W4/lC2q+Tn7tnHh5qAp1X3uFDtalvsUAl",
+	"56afhn2AneSXLchHXeVMvcOHdU1HzDRXzqjdv3QNK5wUmFkBKmsFN6hzBb0ZSKElSN5IQbWcHtiU2Um2",
+	"cDP4O41vME1SP95QZQzoYXvae/dCKk6LSko6fmTRVAGYtweMLvquUgpXyBa00TbhwmN5GYJMFhuGm+Yy",
+	"diKk6WJyQjPFlPQU9PnGHOIl8eLNnbyxpgxrdfaUtoau2t/bDd6KDAlSYUAdWoNutMeiJ3F8GzxhVPef",
+	"I2EAmFoN3uEnyi40FQVDyRhqzI/RWIPjfapHmKk86+e0cA2+8FN57IeqvoVM8HrqH8Or97hBjplSugwP",
+	"nBtHEbckeFvogsPzIrSuAw8bQUJp5O6yqnz7a3osj0vnoRBAIg9tS6ea5LwubKAPiKw5vH/hyJ1G7p7j",
+	"XGrfc/oGLk0vEbSBwU461ktltpb/cHuSlKXVYoK7eWGGhHjwLYaAq1sdSwyt3EgN6BZ0y5DuujE7NyY1",
+	"z2UiscXsOy2IopG7d4LUvrzmJtDLTe4KEgXUuZeU3el4bb+quQwnwV46ubpC4TIBwiFLqw+ydqY+LrwT",
+	"9oyjfRBOu48buftxthO2S5GpHLd3YC/1O7itN8aHHjbd6nvpkqU8pb27OfNDCv1emU8NDlNJfnAwGOzM",
+	"D9HzXbU76wkI0OlNB/qbSR4jRXbGjw98yXTDuMXq9DpJJOdsQ+u9fiAmTLi5Emd1T7kQ3v/8/m0GyFd8",
+	"7weCa516NpU7OR2OjbWYGejfNLQAzTL22LUpm+rqZNi6gh6c36TDiOm4HHvrljXZ1ETsWvgls6QYyF8B",
+	"sumWnUHh5Zo32x0SfE8gwZyUgjxGuLzFB6EpQckH5yncaLDVnh2McwiTBstXTRi5xWUCpmE2JxlbcWcN",
+	"hBIWdu5yoTrU2j9SZzMdOujlofVQEEWn2Wzs2obVN4i0t2XOd1iAfECUbsVb94aF099u1X7aVADg8+0/",
+	"GWeRmF8LoBGOeI7eG38W49JUW4fWuvCnRhse+swAdLqSsuskWsZVtUx2pvaEwk8Q8Rz0Hxv2pctjKN5z",
+	"p1fYMcO7zXJMIvLexLhOzg5fLnWM1t1PbGY7ybm1EDzDVtdK3ZOpplb8bFWYhhaLuABKybx9OHk7ZSfs",
+	"ht5ZmBZLzDg77LlW/iL52acQbBm5XaaTl/q62ilmkvRCzfvyRISmlLsbUh/uTv41L9O2fzIZfw4P7OpG",
+	"wSCLBrK/uC5PB0i2SOmx3P7ynZvS3t0eZY6FUXRwGeQkQayH9I0gFw/gOcL9OlfSJ3ifnLPOkxV7qDsg",
+	"P84YAdq4UEKXMz7sBSlviBZhMTugG57jdVPi+tCWM6QCFSSnhTbujZgG1BZjLpW3rfWhDTbQXR36D/jd",
+	"tZUYDNvSUdGcu3xH8mu1w27yT8NCSRmN3KXZU62gFU8k+EkrRITpsm7nM1XzwGS2e+O25GtctlVLTOIY",
+	"tB20+E1fE74MvQv9SizwXebByDcAaCBMoyka5/DEw47kGmuPTWo44jVac7kbzej1LdP37iccfEy57CcX",
+	"PvzmuweTU4aCRJ7ssHyy4zTkWXrF/N7rfXc2o2K31F3MJ/Nldlg+hwFv9PcgORTk47SXseTbquZrkbLE",
+	"S/tt14o9NeyJdkdRzqwhZ/C+wF59U273+B9igHUzR9iTaajLgHpaVkiJeKR1fVvby7iXdd9284MuTTxE",
+	"TfK72j98q2LkQBHpYqNHRVNVmfJYmZJZ9oxANAQuyzXOr6FSSgDcdWMy32xT6tYAvcPM69nMHdXHotA0",
+	"O/JyefMdlvm+Ks+ihc4SzMWGdPwo/B2W53lLQx+mTLXjC2hiDcZyvt8ddMC17gblHz9BAo2ZGRWJS/LR",
+	"UbGGr6atzFTMsMmISuW3pS6iS6QHJzSpl/9d8MK7M3UsxbYHVmOYQCBJqYVxnyIzLaUaLLf3oL1smXdz",
+	"pznKk12jzQ2BQJK2Vb9OKYEgM+Dj6LIs9e/aPsosD4LynC7obEWLVcBzMpsrNOy6ZQtfihM4eWdyb89s",
+	"ufmvdKPPc0Dih+Djz8slsWlpUzVfdP5aOt037DpM+DEataRvSWCaPqNOEaccYCGokJhJ3aZ7SG5tLdSY",
+	"5NrtSg+VfpSML3SZnlT7biNwmkHAqsgWne4EcRTCdpJvjMLlE1yWE69on1tpndfCqz1TCpZiyT6tB70F",
+	"8EaHGkFz/RC6bkgttOIa1RE6egCUrTetRZNQ1daqna475y6QSL5BYhhK2jtUZxPT4I1qE8+03rAyEuUq",
+	"s91mCdpRBZIDuiaVVOpv22oS4rjsEDE1RqdUnaMf+qKlDUHf04+k0OVwbdG9W45MrfxgSYBc0hvniDdB",
+	"SzqGiuY9heTiIgGhuJF8KUhJcrl0TLUfDhWZxQ+PUoT/USYpxho/8L3VjycJ970Cs4cqtR5lDZRagyIK",
+	"7XhEmZAEFxai5jAgVHaMEI818nxswk3QURKyqU3YTCD7bdqQzdTPSyt/BNIxpmG64XVONFKW/IbUNS3I",
+	"cdjRM/ly6vzNwKVj+WFZEYZLTYHDesptjSRPRDiLq9rdzI72WdZ+LBGMLp4bXKxmDoqvduJvQukdafOe",
+	"cpteCELnFl8kXWRXBX6Owui07V5k8sW022GOhtuJgG6ZTNekAj9o/mop9ffwt1U/jSEJHiya45iEjQrX",
+	"ikmUy64IMX1RTKUtx8Usj7b/FWqvoW625jp5U9eESWRm6VlN0crMskIlwTeuWcrsHI+qJoIwqJX2WS5z",
+	"VVNeJwT0K+J4bb/tqdLT48y3nrywzHGF17R0HrfR1idm0BN/jK/qttkd49Poz5/rr72Mo4HSlJDvI3mV",
+	"cvgr9R18b4u9z38V9Nglr1zG4HjpFPX1K/Oxku7IHtoCNDqdOJF8LhKoR185ZxGdlNZb9daWOU1mgGp8",
+	"j/vd/26a+UleLauJU9+beWrrAZlppI5alLUq8hrX0VyXWmoLhXk6HqOVmmmlvUU6nvOaah9IQdXwPWXY",
+	"RKXucVUZO5ZXMywO6BfqI9iMp+/FP3+jPzEDlKg4ikXyUR/0k5OXDz9BgV8Nm0/ZgjPyagNNXSZJop1s",
+	"+uP2WClf+6f69MFH1EcZS6kwmnpXwjXOvMdo27inQwvx6meNVPV0+hE725oQabM/2skAvCatztobdDns",
+	"mxo8nKTeKrlPkXZTSrrnhVZrJx+ZgcshYvN06i0xxqa2wgqUFzT9cTravFO1lxtaykjAlkNQrGbbn/it",
+	"Lu1S6n1o02vJ+XVnH0pHgq47tzZXN/X4LXmEwp3g4gx1vE4NviQCfPfmpV+Kx+67nWgyNd8460IjumzF",
+	"rRexVmBzLETFObpEKyX2PVqhd29eohzXoPtSCbahbajNhcVT0rENWhXv1MDqZxT0xei5WaxjgHjpecUC",
+	"Kef0WhEVwVBf+5owdKuTY8ZjWj17W6Kx6pows5PZBfLtYrETRs2H6vUwb4bmNR3mJB3LAusHuiakGjct",
+	"Jmop5kWLVG9PUsut9XCSUavvfPvhMPUnTdC+qwFyjlgSMklO4PZJzL6rHkHQxUzpdL7RzY1CJJz+tJpV",
+	"1eRJ76X5XjFQ0T6Ynb+GFMmWNAW5ITUu272nu1I98Wk6b7d/uJFd2VIt4JVzNvIhq4q8KNPRQEMJcrwM",
+	"0uIlXhPb6MO7t1hKbJOg9/ijv8S9h1Fa7JLZa08PDAg2puMX9KPTjmHzBFNhxJlu1q6oCLhCbLp4tljj",
+	"ErMc/gjiClQmSX2dX3cMYt3dcSjM2kgjXLUxGM6PVOKmUG8mVzo0hUxWJe+Db0zIGqQpku+4ybbFkprG",
+	"R0l780XFYBE0+LlFWuvJ2eIbgtZkw+uAbOG5WpJIri9SDN0a4wLFlBskap3vvTEukg2zAu34LZLcOUXk",
+	"P83kLkLqBGbxf5q7P6fNeNTIG3dzf2Zj6W/EaPkbNioeb6ibkXKoOepYLJDhmZaLUolyqHC05k2AjX7B",
+	"gK7UgI5fV7DVCcKkjnSSJ8aZgIL4xQKsojTJSxIWsnRgun3pO7IedA8BznNDSkWVNqst84I+NPzURhqW",
+	"RyP0tMUcy0b8fHE/kFtJ/0H6z2Ln6ZyIXccVXSY3r8wWOyyWJlognGtjoBEryWMUDTGQi9pqWBo6M+vz",
+	"dJft7jPrHDKGZwPje6cH8W8RZnEoaR9PMNiHQ4+n49VsNfmVdtWTSR3b/9hTsLWr52kkJgkyJqxdr6TM",
+	"2oDUDzteFiJDmJnIaATRdYjXWRssZqJ3EBbXusMKlRnCfsTkuxc+Q0g3L/QjM6eO/+6FNYPoz+35nQcg",
+	"aBYZEqc0Kv9RGhUMTlWneh936Qp8WQFZEWLy+tp9rNOw46MJb9Fz+23gWCP8OHy0wIDu8d6FjZGm0gCc",
+	"r42llZxfZ6hhWhbRvQjh8g+i/EOWyUAUykgFbd7IqpHm29V0Cv5g/mVi54GWvvWhvSYE0Pjej0YZ3UFn",
+	"x9OfVzXfVzINGP5GVknlCNqpU+HwGgYNYKDLyqUdapBd4sGjD5/ezH14BBAaoeE2FDueiKbYJS4KSHDi",
+	"I8k/BSlTYm8adv0UvvyUzc0Xatj1F00YiiT86IOmpfu4007D9xy97Wgn1jkFLxQPlYjxHBa/zYhmRwjj",
+	"Yc1huD4LZzBeQhekpiYIb6ThtVrVRTtcoDXZNsE45SItz3lGITRca/V62iVjXqpj6vxk9rXSy2X6JFFi",
+	"nO39NjVytPW2bUICZHuOVpBWsTI9TfmWgM7tIpDdz0aUhkFHutO9bM0Ec7XLZdCV1RPFNaOWfshGXnQP",
+	"PupJf4woaw/X9uzTKRFaxlxRlpdNQZagwq60LyFQHVjtPPKghkrb6I7o7c7AbhK0mjj9+Li3aDA8SF4W",
+	"pG3Fz57CJbEkthx0hWt5jlYFFer4xcq0l5dtY0nGpa69tG1qUmQm+kfXCwRtzSekHcGl3B2AOW9rKA6Y",
+	"LRrm/dksFFbG/eCTUL8n7/fMoZhKYZUCcVRBuVgBuVm11aiSUYz5LqDAwX3U3bLtvlc9m/0KbbmrfPT1",
+	"1NihyTee3dM37+r7KM7TythBQcZwkITmb1Ipg9bVsyZbysRjl5loaoXZ2pUs1uznyzYTsUVH7ek60MwG",
+	"RgGPauY1RvOvSqzNfi/4AqqoRZ7dMZS/31mHmlA8lsrHULErRADHOIgSS74eE+voHX+6q5UPLDGeQDUj",
+	"kNTnaNPBAsd0TO9ubKyBlL+ZsaqIkPPl7Cy64lbBiX4KcFWBiAG2GdHkO1s7VNvLdb+MgHs206GJwvSr",
+	"iwrQJylSdQwDb90MPRfZhEust8qccp3HBSF5WGyDkUBJtr6YBLeCF7nUv+3qeVc/d/GItbHI4/D99tmn",
+	"UEj8w/nRTv2LAgLcMq2TqD8nCJa2q2iIfw+yNSfKAgfu1DSrGZFWhm78mVQ8O9cnwBQ+P6PqvIbpXOtN",
+	"TyF2nqCY92dKynQ0NmkcNe5Acd023u+5eupts0/11V26j0PcCq7TBKIDcY7Tw0IUDxNl3vankODfoaio",
+	"u/JY0gpSiUHk0TWjoGiKYYsZIkLSveuEAIW0BMJoXasZzvhmEwix8tySbrjWvSXFMbT7baFHE9+J7kcF",
+	"dVy9RlXMk32xhEOpF1FX8E6pS9s2+nJ9ssZbWnl9u9JGmA4Zad+alr1JH9vGHJOf9kjM31DoQNkAKL2N",
+	"dZYOk6YA9w6uadCWYuM2hCsEyyuzYIbyHcGV0jLA3BcqqqF/74UMxRLn2ygHkJfkjqbpQrnbPzjT0wUd",
+	"d5Sg6GR3M+c18IH5jEndqWLYjCapKc/rmuaUbV1bHhjoqsXPeDraY3pT+MGe7UmzAM6GAJ4mJH32MJsA",
+	"w4nF9C1vykKp9rUSllfQ7roi9fLetfV1oP9y7+LiAlGWoW8vLhBv5H9t+/1DWTYo8bvGQvHAdoaGUbnS",
+	"EnVZIgijCYoM/QUnL3NnhRQuRMoUVJPiR/h0RmCVHuaHVh3LaDxke1PY3cfw/RSXJXlLzRUJFEhSPymR",
+	"7enly5dnz4bQX9OypGy7zA95VzTZcyZ3ZbjPstaa89T788R+riPd1J/aSFPnLKak1iQ0WYmqbSpUluFS",
+	"zJLOYRpmmwqMQ2YRR1P3KHZRDzpZD7oxJD4zEkC4J7L58THYCaFMW0EqwgqBONPxwp40Yu6xmEpsNCHe",
+	"I1zUbuqtqbqtgZ0ygAJ0NjUhgjesSBnzvCZEy9O7Q8r3T2pSULgdtPgbb2pGkoZBahVk+61JLVNG6Nr0",
+	"LhR+ua3kHKBBY6qiqUcyQodQEFKHV8440jA5tPJYUmKYSR+Hk2ksQ4TMGWJ3PmNXANU5Iwz65gwBJOh4",
+	"meH5xi6okrZz+CxsxVc/wKPVkXkm4imOZ7R2WzMFMqeNpInVafJb512BOx5i2hOy1UCW1yCdKYl5/Dsi",
+	"lIVR1V91AKkO3+8Cf4rvA8mNkhbf+F2GTYGrAJV9cXKZj//2Xeiwx1MQhCVYm8gw3nF5NmF0xLKjka3Z",
+	"3ii214dY/vQ8wfe3QA7tY9d5zE9JDickgS78T0US0UyxK74nupadNDmFZTFomt6lkJYr+TFtxq97L9BF",
+	"/LnV384q0GWcKCmGHcwvEtqYd0igTbcRErMC18X8trxRw8Wlp8NSuUMYwQmQxOsyVNksRFDlIJPO22h3",
+	"uZX9ZZWh1a5YQYYS9DXvJyZ9c3+CeluEDCF8FM+aojAjB01xHV1rQ336CK3shk2YiauX+tviSGY7Xl//",
+	"vopcEiyky13W+lMRCTK4k+CjlY7fImfrAPEOjA7UikkipKQ2IYykrR1JdY1QxqWr7qPDliQu/zO8k3Fb",
+	"RzrxUFIvNyFR80dt65kk+q9Efm7jdyG9SLuDHu3Bm3mO/oTLDcJCtwfXIdM2Qg4LBCHV7t81uFyafeg1",
+	"/vKUpcO9T6C7mUDxpJlCBOsZTDJrbroj7wOHXOsu+3rM0gNyF1B9wu1v+QgC/lHpy6/sPkS4dQh0mbSW",
+	"/bqBnDMo0OMOgCS+Djnsa7KhjOxN8MpE4AXk9/PlN0Xat01Nlq13bKai7i0WnC3ztz4KvNc4v7YhBcPn",
+	"Xyv0qDIfKcjBqJNeZt7B35Qpqo9yiAFvzzDHpq2Jw0Ag5AmL2uM1XGZa5GPGnXQjujtoB2jevQmiuu2e",
+	"E8uPaHvSUqFuBSOFEuAF3ar/ogxUiIA6tU+o2vVMfXSpW75qZAlxy+tocJL9XT8eW84LRBi0FKXCtTkK",
+	"tLKGnOJOywK3Uq/ux/0JvSpb3NZUklesPFif7sezLT9TX52Ja1qd6dKZuDyruLqhtQks7yHSNUKz+whh",
+	"5ymWWJHRnyCIOhAvC393KbTm60BekPllCh12vb9QMP22HRsmk+ohH5zekHAebttAfiqTzQ9fHwQU2M7t",
+	"7jidlccACAeK0JSdTZEQZagRnYzzigu5rYn4O/SO/3tJZfgxfkpiDYVaUwQVaGuilQd5W8S8y7GuNnNU",
+	"/1Csj10iCCVak1zy+vCSChkpjQCZUoX9EEqtYxqKliVM1nM6Wz6nJYlGG1Q4RPZvSAnlKNW91qlZXIZD",
+	"wI+IVYMlM3eMsfi0Dvfy5Ux7uUfimr/J/LYmf/2f/+M//kN8+O//w/7HvyyGjMfxmc4ZYRNRO9j7Hd8D",
+	"+yOsQBipb0/CqoPcLAijcIoYEBS5IfWhzRVr40tjBSATu7hPdfNWW0qqtgSbt3WWul0uelspBbdZSDuC",
+	"1Zvzb2cGKWcvniZsSjO3pU2Cc7atb7//3lMtH1xME7ABV3fKzqknm2W05w4GieN1SZB6tDTca76t8b5T",
+	"HHWNi6VZw3T+U0+yif7Sr0q2WDfFlsgl+ZhDXwudMLGn0Bd+WRBG4W+My+XGeD0UI+XFUv0JlyW/1XoB",
+	"Z5uSQl+cCh9Kjoul5HxZ4ho81g0TTVXxWpJiuScFxRYGN663oNtRrXSKku5pZ1fwijNcus/U+nRflSBB",
+	"wyeC1Dc0J8uG4RtMdcRX6JWAQi1eQtnM1p2QfLEmJWdboYudISgSE+zDqRhrtJTjDwdpOk2hDdW3xnGv",
+	"NWUYqnsMtq95dc6L4CPxJ34LmU1qxZXu+4PWBNUEd+r1NXJz9h1U6RPk4YMgmNo3IWh2UL/ovbsHacg1",
+	"dMDhzOwBF1o7lVc651mauvn0H4F79oKhtcLRY3QBt8ye1BQnmNl6K4XZOaBrhtfjKiZW2LyO5grB1rMO",
+	"qD9EKLGd2fdoUgi5d1iE6wqt3aNk8YbgIphxTBVPonIHwT6GCuelmxCPsqcBZb6dRQ1t5uLqfJWh1fn5",
+	"ChL1RFORelM2vBFIlFjYApt3IZzZVBKWg9p0CAces3IM0wpDI/KIErkBWZI71tDLSJt3u1oZ68HF9w/n",
+	"icawVOggf7R+wkshSDh6RUeLW++HOkqAC8FHy6Rm2urLp6Yfih52TBZI2Fvzwg9nnzRWg0l57QfMT9ld",
+	"2uj6GU1g4MSXUtZ03chel43kSmlpiUCwlE3+8fVRZ7PRSd8Rg40NS6dsw6dbYsC3L9SnfXJzaM1aZdYc",
+	"wGAuWFvNI6LeXjxgD9AWImttMIhXA+waFHR3M5tKDNK6UWSlF0kZiIxtaFmEbYamWJhdoW4YUxMaGTKB",
+	"6c01ZRjTCbzt0wk6P12+vWpHtOLgZIFHLMlL9aE3mBQ0oTBkQUU7xoiR021XzHfeyCQLi/7emleyhWiq",
+	"JGBeme/a9RRxCon3Vbps5RXDm6QL9erUOJcZuC1ts+WWSLxqeucX01ZTd9nabbf7yQy9euDvmZgUIj1g",
+	"GVLq0Ef8sk3WYlBHu93xkpyjV8z0nHA2qT2+1s0RVq6UwmpG1YUQM/uTrkT3pCS4JkWw9uHbpIJ86tmD",
+	"lPw7Fz/0KrrYT59A5TjTPjHXe43w5j4vF02eEyFmkEVbyWWqoGEPePc+A+zufqDQxl8wKiku6T/IU725",
+	"8ZKw9gRteYcC3ZoEP+gKXRjtbo+LgEEzgNCnvRlNdi0yh9s0ZanIuP8ZLkGyQuQjFVKE3Sn600m/jvkM",
+	"+J4GaNDeeovF0muBPFF5107lE5HdUHeuEFb+fPXqpyvY3yvXkzjdJnCJ1HikJwjaAF7SG8LMSYdIhiBS",
+	"IeKWtyEp4rJrap9PiC/5ljeK+oL1UqBsHAETELibbkJlzgLU9ZJvt6RASrXqENSH1CJOoa1CTpOr2XwY",
+	"M+3bHgU5ZqjgnZYAOyz9ukpag7qh5u3JedFzznoNlWyFaD2m5Gy7NMXigxeht98nWOKSb0PWSrXRthR1",
+	"QE3uFbdOsuT3ltcS8IkSyP39jJnkQ3sIlUdxXwBnc1neJhYAmq6HWgh05pk0E2n9bQbIXM5dGqxfPIWC",
+	"AxF/T7tTN2kCxMIlDIz/R9M41Plo06YcxR9DJN2CA38YUov+XhP9OEHrb5CaINZZ6KOcS8161ElJ2W5k",
+	"moy9xcMlftyBg1SMve5vEMPiCuuu27xnK3NyAVKo8BLidK8IU/0L8LwmKFffsC91M7qdLr7O1RjrxKee",
+	"q2uq9WNBZaMlvbZ6Ss73Cuw133/OpnvhhyDW3+5Zq8f/EVOMrhm/Fb32gD1p/mYb7HvRL0OGBVDKre1Q",
+	"XxMd4ydNpPCG3jg3X+ZVktLXuiHoBpcNeYwuTFI90c3YqYA9soQiujN6MoT4nteM5Zaygt+OVxbWJV/h",
+	"7plyhGKH6/YAbRW91P3bWE6v9OxwC3MteZCO5RWvvdOMvXt+7M1+8dRVzqtqklthOyijam6EixsqiEB4",
+	"iykTEoqRGQCTG0jfVYwJ4UbyPZbqDumw3HAbl1jZ4pecbaEOuWkjxEyw6vE4tS6l4dHUL/M81+m59fo7",
+	"DWWTrLEUOa8DW7G3ja95cUA7LNDfmkIJ0+49OR/pYDusLVIRUnyptbRnVyxbMTkcf+S+g6pBS31xJ77t",
+	"tTKe0AP9gjp+9Ymu4OqR3oDVRK5/7BJnYbbcR3cXIf3Hr3sBo4CKQCWIgOhD+hyKyEZUUV1hVpiKcgd0",
+	"C49HVZWUFG35nZpAuUeov7NVqu2I5nJIqvvr36jpOoORSExvzejpXzwNd3stWruQeQWDDZxsdT0tgDdS",
+	"0IIEWiZN9jJ1uwnL+S8KkAS0TDRPpte8plM87CIizofXftsFgqaIUGrApiWkyV1ZoutIj+mHumr2exwO",
+	"TXOy/zAIAnIfjCS+xzLfZUhJhWUJZeCEq9I8t62IPoBdOnOAiBLdRKfFPQSg+a0WQSDMd5zDSztsF53e",
+	"azFMd3ZDo5qcaekVNEy0v81DpF34lJqct5dJXa6zfjAfU//eV+SoRBt8wxslMP9WtDa/zdpXUdn+tSEi",
+	"VkjaambaoO1dAuh2BsEjpuaciWUyjRkhoKkgNb0hBSh0aGX7Sa4c0nRoumHodiVPbNRFUB/3sE33BIEX",
+	"SQ1joDPqFawnzGr5Uy0tg0XtoBq02junbJvpJCzdl8cE6IlM2wWYkOomo9VNrTN0dbjH6vyY1ph37GkZ",
+	"67Q4fDHIxwo6wrqC8Aqa+0ZIkNHXBJVKoq87YuXd2zQO99Hp5Ot1rL3FUPrQ1I0MtHecFPnJhtQ1KZbH",
+	"diw8tkPiCTsdzrW5vyE53+8JKyL14N+6qpzwYNk6bOrZytDt7pC111tyQyLqWtJwRNiGFtAZy4+7vTep",
+	"WacTeMiWNawWE1PJXfHCthbm6M7amadv0LFKrevw1/L3gH6r+BY8WpyR7vt1J8nym2AuVhKND96n4zTq",
+	"kSaSxwal15bkSbFMKrvnQDPoFNGfqKuQtuTebdrYIWgPooFyPSMUNiSN6CW3snWwXrJtIdfRjKb9VL81",
+	"g98sa9l/LrvVye0rIUL04r0mYuEgzh6tm7BriYEMEjYopSbRnThJrt1V6OC6E2OsfxND8Ismetu0EVoE",
+	"Ct0+Dwq6IMn5WLZOShrO1HG9fb5ymz9JAs+vNR/Ha7I0hrU2XiQgEwPy9LAgDsNx1/8JGnBpOPw42kBd",
+	"qUgBeIWFxzZOqCe+MfrRlv4Z48Ez8zhmvRfckUhbmbZbEderWXHLSLFcH8adMJOsPsS0zTZcP4WFt9oE",
+	"jsKGwktUUmgVm4wmG42eJHP6NBKwFA2hqnYzHWjkwACbiR/8Z5eWFu2u1/vkjmw6CSjtks+h/tZ4w8Df",
+	"GHM3iHxw//6HL8nNX5Marj/LyWUu6U28mt2l649s003WBKLOvBb1oYobclk0dUSH1oXNBBIcbfC0Vul0",
+	"klHhLqDWzENLLWdW7WmlponJG0HqYO7uWxeU+zuB+C1DtDif7PjVQbG372wI+Ugnfb2bbCxUMkYgIpQd",
+	"pX8x9idwlElHH+hApC4Mpgt52E4bZWnE232m+64pvtpUkGJFJtuvu3Z0429W7W06rQBL7F70/EsRK/4S",
+	"jKJt9acg2U/Q+yBmS/dsc0cJLTWFwZLUwau95g2Yj00VvZoLEbrRJbnplpm5xbVV3WsKAQ9TsfWpJgic",
+	"6A+Qu5qIHS+LuYKbPosfMt1ONdjHBFx/OLz2GFA4eDqZ3l5tfMtpF1N/IQfdw6Z1tRTBoGtvvie8NBF4",
+	"r0lNeRH2F5acbcGnvTchVIHn2nCT5Z4ySJabKuFFdMGTZCZaH9v7UI/VC2bDfU5g72nNq4oUcf9Frb39",
+	"uvltxAFClj6PGedGSvpa5g4ty8rhJZFEBih1fKfTc2WqEZsa4O/6Lqm6vdmG+8kGcIoCYgJfMWPJJboh",
+	"dUFziThrWxRDwJ+hhADuFEc87lkAXhoQznXeUyz6yGRFZciwzgxZzun5uL//NvvDt9mDiw8hvNn5k0w1",
+	"3obblLs9kTXN54zVIP/RjBvw6S4AI3q190RaRjtnC2/bQcfk/vXItQvEHtJaCHX2mllqGR7f31AS9f7Y",
+	"oiDiM7W0XINIFUpxnc138A2BtN2OxfxY8cTqG5CAWJE6t0UIvYrIExPYnS8xw+XhHyndI0XJb92JY82I",
+	"r0oObtgdZvr6i9ETxVhaGFzhPQShEWJ5wzNP0MtLU9EsQCY7XFVQxFRCry+05/tgwYkAoRwj++p0XR2U",
+	"N5+FXMFAj4Xc9QoPYdvb24xL6clcQemo03Kr0uNCr4ktvLM8IubkM97PQFs6TaL9IvETM/afthlD1Vu8",
+	"dBaZILqnbb79iIzjYbOn7FRT3eEhNhVmK1IvhavxnlAV92ihzU7QuvBmDm8q8LIaDmd1ulQyiPmJYpx2",
+	"iKUQEWQx4dN54YZw7tyO0LE6FJsNb3bvMkzwF8td3qp9RUIVamc+4R1+E2Izn4FPuLd0JkWcnssA4OvW",
+	"Dnkcs+jWjz461+TrXrgpJSt2cQb075W19tHduwYdyCeStAi/mCZu0MaAOj3Qvp5DqubqLGW53Dn1blhg",
+	"wtqbxioaz2HFnuHmBBKJr+z2TjNDFnlDgtWedIAf2GagUTICowfCjNwmZad7KyAjIekc4zUhTGkZREbA",
+	"Sm4obwTU/lmKNmAmEcTWuqIrKxFto55ZtuW09TXCJxpubwJPSsu4ksFgzFdt4JBSFoiQClvBluv2Bk86",
+	"SSY51ZFvMkB3O9vvLcwrOdh/ZyNTIAyDz3W5hUVite9PBzklUpxgFspOisUl3yzblIAZ6MT7qiRzO+sF",
+	"8Ng5UA9K7TLhLacg/lJpwIKOGUEk3VO2FbZyeq/EF5eyJIzk18uOFyAI+McIl7f4INC9aHbfvaCJ4g52",
+	"LnP3l/ruH2NkbHnMVPSp8QU5eUC7Bk/ofxpZYHDSLIybIThTyOStpoETeFYcJCNOFdj9I9QtFZxZwXzZ",
+	"FuvNnDyzdOUNMlSW+yWuKFRYUaOMSGYq3ICt16UoLgWRTTXlurmS4c4X7212u0412PIgf/Su1xwAuWup",
+	"RHGoQ2xyIDsc5V7QOgdMQLYIm7OuxfMJBLHuPrIWFP0TzRDLYjXUOl4HyE2D2FyQq0W4TFqi19RfPBan",
+	"DJzSd9shQSGBRss26r9X4Vgk/WO6DHZ3t8MxArpWmLti+nwZ1Kjdw7pZVvTzJfe+a8AD1hSJdEycY+Wu",
+	"ojZaEzFr35qJUg1Vs2yUUOvb33uS6AYEqdw4LscFGLLn9cHMuF9P2qKcKbsitfG1zmvVFJpguI3QObMQ",
+	"vCaw87bjdRqiBmIgXOacudRZL8i8H3qpr++yawSZKo9rRw3sNxMDDQeZt5odNHcxw6TmLWYHzVss6Js7",
+	"DIwa4cmj8AzCK3iuLIjIKXKKmPIuy9I35bVZ1r8u592v05buOAJYou4/2B1hcOvOseNNfbTV7rMFR9zV",
+	"4B04Ywh4QwdkElGfNJypZ/q+U0iTLbE5KEO2wzXOJTFhyKIi+LrtxRWpKDUnb8us3c0oddHks9o72DGh",
+	"OPdLkyldZGhlCgHrNGjt2Vw9NnWGMLomoBBPWsHTSiW5nTcNxIMOPxMmzDCcXuRaVvRStGNlUqE2jKwx",
+	"lamQf6s/bh3QbfmciOnAZT9LDm23N9yoTH65s2DHpqYqZmJ1JE+sWzWgX9ImAI9BPlkL+w7xdKivs+kP",
+	"8cvzpEfzM3u/4LZyLlRczGy/oRue43VTYt0TBaAMOQBjF/kJbD90CRi5tQudoxdS6Gw/SKgv6GZD6rY0",
+	"gfpFF44rS6TBZIeKz3Ll+9Uq/M4PQZLvXB3XOrxzXRNu0lSO02e4V52W6H94+N0U1ScQ/AhlQu86Ml4Q",
+	"2hKfjVMON7IL+z5goGlAN1We18FzmcgeR2o5p5dqjjXC6gDo53tpIPqM0JlRSMHM/JKKkVLf5iPheMnF",
+	"+X1E2A0peTV+AK953XMIYP/rxdn3H/67YwD/soijdpY51tbsHhh4x2p4TxVnaotT0hMUZmoJyx2wLdKU",
+	"iKMx4hpg6V4ajnpEJlBNZE3JzYxbeBJUfVlsHIeDOPRfMe9qz70m/XsewUC20D2P27r30Q9fj9fPtz8b",
+	"mSQZ0aepnj+jOP4ILt66VzRdRtJjdBlbs8SdJKR3AL9Az/AdZpo424XO0XvzKuoCT0ptgJKFQuKD7nuv",
+	"fp2WiXBZvtosHv31COnoQ18hSZCXJjWYjvwU+Xq2ADVdkzEoUM2CjRWtQlBJELamK0HGyGaMjYcYyb0T",
+	"s5F++4zPwkaGy1DXXeQzcJwwf59i6zXNSRHJ9Fcvj1fC3vUXojlBurtpvsO1iRmxsJeU1Kape9bt8Q5H",
+	"WtK9SWXj14R1fnFxj5uahPuC6t3G46Avxzb72BQCxBtJarTKS9wUZIVwVRFcI87KQ1uS+6ArcotrXZNM",
+	"F8qiUHSuwjUVnHXOXOCy1H4BAd4zIW2hU2gyzzBdbkGZ1ovCQ138jTc1I7pM+ZpAcpg6uDBNXMENUzR1",
+	"zPOm29qDJ1RGfTkuYTfnQoJgBNyY8uIcrWzpUJcBpSv0uZqqEI23AkiYDLMdYT5B3GLhw0jnMyl5V0OT",
+	"bmw9P13IAQWl/Xld9MyxoZlex+MG08iasGKGLKYne4ppeVAzhoSyAZDCyd1p6XF6vTYhrgPphMDqCj5c",
+	"8sq0QUk/6jvFAV7ZcbHDdgNSRzdjfF+JORb64LAJl14x5FcKKr1I0B519Nft4j0MohjbG5LRiCU5vdi7",
+	"F7mboeu+5TgsS5ndALP8ATjiULlRjEwXpYTPAmIS2NTNS5Ru7HUVC1wnHp9nB4ugdMgv5bbqHf9wcASo",
+	"i97k1/OCjvzZXuvRwW74yWW09HX0uIgt2Js28l/N18EKxAvvhB2YdQodtBWCO9j7MEUl9vhDwVvDui1w",
+	"sObNdidH3HxJ190Q3bQPMKk1dNgsZ9cYVEeOwKBDUPPurp/pHAcfZ9B6E7QlhhwKdbSnd7ndL6O3GzTX",
+	"PFI6KDe/OjvxnjdMdoSMd1dPxyQBoxnHYjqAeziioEw92TmJVUTJU6+AO9WnbEE2G6J9eVYnTONAlZ4q",
+	"ccW3oHEEikznOl6pt4usPdEIQbUiQDzSt8AHEKNCsUq0PKQ9m0HITHprzEfeOiNnea6k5zHRGKjASO6I",
+	"cehx89lek6gsP4dLezL/6Zn0XZhxmuJ0Ii1p5PK/JvWLffA9MHKDZmEwq+JYisWZ0w4xvyvSaPlEFNIe",
+	"91dBJqC9sQLXiVBoSlnjlE8j9NddLXPQ78x8RzJ9Teorl7wZpQ+Tgw5NusBX8ZUJRU8ZyY9Tr5pul+VK",
+	"AsEtK9JLdPkEaGwPv0EKnE1WHbjenbCC5XoukagwCE4FPogMrbncIWiETlleNkWodg9hxTLxebS1xI57",
+	"Tb2xWbvq2ClTDE63VO6A6TuD010sRGO83lb/DfbIiDw9aAUvDqRUQo8GbdGB+CP3FGVo1eopupeO/zTN",
+	"6H86mXfSZwmD5AHmYJmDK6GAUjmdWqCj3MPqITMVwIhpZfI8Rv5Mq0neER6CuYPGnRCighaPM9OnXFVo",
+	"f6dZm33YQUkvxCfhckSKkEKjGptYG74j/dY1Xgj+HLtA514EPeHQhMvWe589f7TU6cyyViMZucOCVINN",
+	"j2DiX9vnps+lDGfPkGjyHcICrez7sMrQalfoED4QOPqNTL65H2dFWhcb0zj5plMo4DFamUZdAh/g19sd",
+	"zXfQHFStW1A1z54yLE0xcFxVRjfsSMkpJqIfjDwNKsj4ANCZfMl70oL7Yu/8tK4wxtSYK+vg8KT/CWWX",
+	"ktoew1cFJkapL/WwT+56HX4CjmgEBMXqGEnxFPY38imbYaWbNcRBNfH7zjFTVzA4SBwAdPHpg0fxNCwG",
+	"iGbt/qDZnJKcIZNLeG1WnA7m/DGhOsypcjVMlZDb4jfn4UzuysNyQ8jk9PZbOEWgCR6sDk18mNyld0qY",
+	"rm57rOxrXjj/jCEg9U8WF5ZHmG17IWIq1frQoYrPZmHxmMld1ZfTWMM1f5v9vsLVGjyvEfVGr3BH7cVj",
+	"IKN6sdzxRugS4deEBTwvuhGpa0B67/pL2U6mzEOmFeqcnf1qvCdDoAbPc0caiAUwXaKabGoidtq+cIsF",
+	"mP1ZsMyh3/pnX5XEeiQSsZreJ+JoU8RQxfh7Q5oI1WiwzaowHm054SHHn9bTO4LAG8OY70WOZxtvCVOq",
+	"XEht1WL2N74icFTulecUO2q8fpp+FQWbzFayAWxihZrM0cN44vtKviElxwUpfr64P9L3zDRiagR4p4hr",
+	"HSVcF5BA6SBc0eUNqYW5ZZaiL87vT5X2tp/qNGi7Wm22Oh2TddoqP/45EgB579Rw/JUCJg4K3WTsKfSW",
+	"EMFMcig44bUiuyVMIhpsgJ3vSOHdoRlXpjs2sl3gepe6Jh8tI81HwSXv2+s6bWl9A6Kr7qcYKWv/FTYU",
+	"6tmiLbtM8TMoPh2r6QegS6sfmlB9L8aoFXpua862sBnTwrxhJRGOjh1gGmaypZPSCkEAyHckvx6RsGY1",
+	"Pp/T+HCqo+Slzq5V8qV59WzjykEGcmSPs6t7dojiSiqpZ6RZu7uVgd6FtuJkB8SBApRjN0Nv44eDbvh+",
+	"VAJvZ6ZnTOoG5Mem7gZmS784uHttQOHf8VvEN1I3tNoojhUQHEcqUz7HtCRFuwxWuvamxlBKwsSJRAtF",
+	"RXUOQNfx9+FLUHa3Ws+JSHuMnj3AdKpNTtPvqxtS31ByG36Zd641IvbN4PG6kiJSwEctEy1XGS7gU5Bt",
+	"rZ5ueC7sn+9Wk3J4c09QB6l39G6dm4nKRwG0J17ZW+gvvmoYBCavwGLHG4jz0dY6bPoxmGhx737vsIDb",
+	"TAokdzXR9a1MaHWtpawhNloUqP+GRUdfbs0Vw333XCgpWpF8x8Gbt25oKWEPrECMkEJJfOiaHB6jFcSs",
+	"S7oudXN2zA5IkPqmV4lAwcj0RqtqLnnO/W4PbeC6dlYussWWqKsMN1rIGvLH1HYges8uOH7GaI9/A2mI",
+	"uddVROXnaWrb1nGdzV5Smgx2hQJdB0NXbnJcOBDU4BHqY/DB4l7o1g4XiAGlmnaJrcyo4xNvcdu7coZh",
+	"aW4t+FO2vp3H6Dti9Vhpg17zjIU76aCEwRA7YywnwdkZMOv3y5MdyeTbmr3HM/pEw+y4R/WIMrmf01fa",
+	"r4qW9npMdDl1vhxwaP6ztfZvtrV2YoyxRxTG3jjKYGY01m43MUmOYfby1paMGbjVA6aduSEO/mW4U06F",
+	"/+RFMtpfnSJ9vdcsss1jn4Tu65YWYpk75t3d07KEgP9Rv4/XusEMmHSyGD/G7JF9SoytP7bCGHyUcBO4",
+	"2094wySpbd74SNeHXuk7oyF+pd4On0eDvnPbh2FvqOO8D6fpG3EaL8Kg19RYe4cgmdyx64NPwKewKumb",
+	"cHd7Eszz1HWRjt+rqX4q/7xZn89a+3/fffSex1/V1YwbzDpvzLgi1VY2t89V8o22ZqvUAs3+WFvh+oRt",
+	"WMwJMq/Oc5rW0tnQCCyhFGOa8fGL3veTXhldyPzLl1D9zJ2Txu5p5+BZCIch6nmD2Za8Yzqaz5oT1odu",
+	"A+KWnb7BkrykeyqfhV14lwzBL+gWCmsIwiRhOUG4FBxBTB3YRVewq1VmymvwEhIToLSQQCXn1yBthwIh",
+	"C/duTqh3zseY8t1S/3n85sPB3qoPj2jPLxvFbQvfs/7g/vcfJknAnLf1sPlzdXbf2VMY1QZ3Y07g9j7X",
+	"pud9MDEnEbhgiQiE0r2tG1s7BApPVyXNsTA99q36l6ENLoX5juB8p38XCJembMiwkFKa0fCJ/ZMt8x/z",
+	"DJn9B6FJcEGZqeY11MqNPT3HOjfcwTVgLtqR/DpdL3frPgGTpM6Ks539AykOgyiMmuDiMCMGw+xvFAZP",
+	"wsbrV1DEn2mRW2cW4WvKtiPQCFTCevjgRLbiKbR3LcThAxdURK+P8+1BCy0gHQSBIaEKC9ABQN+NIRkn",
+	"36/Tknu7q/Dh9ZB+Od6eoOH9aqoLIN1uhhTGgAo1cXf4hpyjd8zVAdIsR1zTqtIsx12HHi2EOqzaFkP3",
+	"oyqBuxG2zNhz8zAPBBte7y0SteUyFFzSReffBGdLDe7p+6uXv9JfO8Na2ii9af0I9YUF9ccw3gZjEw/t",
+	"YorJRyVhwCnNvFnnzEFRoXvQMJfc4YoYKmHWTtySxyTc71yn70h2446UVlvvz1evftJgeGWwEiyvJ2ua",
+	"y5SCgSG+FcQ85zLsUzUFx6mwDxW4gQuTe2UiEF1bkcvXLxCV+tMAz143NNTD7K1uSCKMPqAmqhvGFP+v",
+	"ar6t8T7BSh8ISHz58kf0usRSSdZ6a8JOHCRExpO6gBzhuvIiTiePnnMmlXaUgb/D1aJzcPBCVs8vguew",
+	"WJnkFZzLn+238TBsN52BUHuczGB0SvPsLBRp9wVyWw8UCmeQcR2qWEW2WJeamUDXzcX5/ZTP7s0tPQQT",
+	"w8DM7iZ0+Cvd6WBaGICWkPrj4wXptE4lJlgSBGZTxaWtyNd1/fNGB45+hrDCZHGje6gRIKeKXOZrtD6A",
+	"PzBgMxWmS+3Y/ruY/ZQtcDMdETIYlO/w3JX6zS0bCE/QezYThoEkXSlmZy3t30XF1m3NUdtppOZ7xPht",
+	"MH+lW0veex7vf/vtpClrvDS8v9/kwvkpew4XWb/s9FdAgigNEy3uXj/ffp7cR+RkBfd7a48Deayw7nuw",
+	"0ljQKFZhwHO7w3JWXV017tQNCua3NMkWjSC1mT9W+/QRwl7HmmtyePQfzcXFNzkt4P/a5jWmk82kjBJ9",
+	"YO1Weqib6HlyRfdVSdIYHlRTBwkINCh0y+uAsSaNa7ehbLrvYXI2TYy7j6WxXPFavqpd/RTTXmSBRe4H",
+	"NcG/1PmDxHQleXWlGJ5pCNkP1lFKi+YdUGWmq9l07+rFxPQhGw/5KL1qBSDmBNZJMul0TtLRZx8M1dcr",
+	"yWu8JTGx3rZY3dCSmBJf8ICgkoZF9/yaSMfCJvUl8lGxVVwuBW/qPG2M2sqywpqcJ78W+nxJFtlLdTID",
+	"kKBO3Jks65zW39fwXEGihTa4T3C+I3+icizRcAO1siD+N2L/8Sp5h3pw8FAuU2s0hQ8Udv+IKf6dQPyW",
+	"gfGEbzakJoVi4K6Z1GP1n7RGJRW68rJuKA1Bo6wIWVGjVcP1viZA84K1HYdHQFToBvvn6CdT7l/dnQ2v",
+	"EeOoJloVDqbIA0CTqMPblLXaU7s5xX+VXGCSsKbr+XsDFV9PJOX0DLiTtA82VrwWQoGNR4Awpet5wIxE",
+	"BP2J3yL19GttV30IFr1zBOF5oENYCz8uS0SYrCkRQJ7omhyEqSquBBKrMsNzHZdN9UHNRNNZZ91hasl5",
+	"BZ2A/Ocu6g+au2RErO7uILyv4GkDu0lAdRPzcEgsPVQpfMdua5JTfkBhJ7gT/vIzKDxsI9VKVOfARjex",
+	"/dGR0tGEEi59i06fgWYLXJYRkUZvYcy+7loFqtGFWdt0tovBn1eS7uk/cK+hovfkwFPRtoUPf1ThWt3I",
+	"crkhMt+ZeMmAD04okBuQpCg7ne+He8lCpwjtZgSrJu3s2U2wHvJPxlay4WXJbwVaNxKt/vr01U/PPgT6",
+	"kDuzRWkkyECnG93YUwxN6hPc4ojweUOrLi3HHHVaUjcvRLtmNjjaGESZJExGAHqJKkpy0js+ekMqEq6/",
+	"kOvpEixhruDJjMIYU5bfAQj1ZlIhaL/PBiHIIwCEaII4+Gwsockr0zlnYOTSF36HC7Qm24Ydb1Pc4LJc",
+	"4/x62aaOh6+9B8lJmacPS72ZVEjaIAcPjoFdjgA1DM9XjCByA/2lNgPe+Rit1D9N/TlQ5ybrztk7Nv6U",
+	"dZhOSyYTg7x75RzBYyM8QvKhJSWBLk1jQ5+bry/1x3aSPZG4wBKPD/7RfOVG9Z+Q0cHq4yv7rZ1ChyaM",
+	"DnyjPrHfgxNh/Psr9Yn9Xr2/ywSQvuW87IAVBjaCTA97Jwy+h2X2pFFC0qrsDbY/VZ9uAJ+0ASFMpI3s",
+	"kGrakB6EUod4uEgbNHtA8CYkArBzD1JB57MGqCY4so94jRe/FoZ28rSdh9toO+t+VAwQ2KCRW7W4k2Tm",
+	"NfsBIclsEYoclGA20QZ2y7M/JDwLAz6V+kKMVYTRIPwTFZLXhyclicSe7QgyJsdOV+2u1qkgqjZ2SKuR",
+	"09EA0E5vAeVmDx9+PcaB1jydog29xJKw/PAGs+uglFLinFgKqzGD2K71AfLfrRFqQ2shdbpUJCftVAl9",
+	"tdmlE7HvBUVsuZHxTIloMouaO2trDZpJ4pDrcoVhvA1k8wb0gy583DVpRCxUbCoFZLqiRj9ieUJF6d1k",
+	"Jyyk3uBALkH3mL0djcB4rNWGDjVbkx2+IcKlm2qRT5yjlakLuBQ5r8kKbTkx3sULRbn3LtCO1CScdeOR",
+	"UI9uw3Tvu+UnUl6nsaXFrFk5uqfNmj0mn6YDbOMrNXf0YiKe/6ZeiobKcFnp51hIRBhvtjs4xs9vEgza",
+	"DoJZWwDdqRs+fvv77m5mgi7j9QBMwq5nOgqFucMD1bXI2CunqKEs6Taso2ZzM339yxQqkm63sMxrKklN",
+	"8cyZnXD5RI/Xvd5GnFwhfAlwBfaBEtzdBGJekxoe0KDbsH3I9aoZPGshiwUuy+XxgH7Db0OwNm/orJns",
+	"EIBazvd7woq0Xnz+LL2Rg1iU9rTeLocrTsD+jXe+LuDtLxlaEyE19wTXwQHteFkApxI9VtV/K4UkQsLt",
+	"nYkSX8wJYGVHtzs1s1fMdsbkpqhtbPIef5sx8c9vIne2h7sOYIanmcXV3gwprFcCvAChxudxOWZoTZB6",
+	"2xHjt5lOBDhUNMelrkzUPpA1QYybt3sTbGm5xqW6ukXEMm6DzaHoDW/KAtIvuoFxI7UVZzbcJntSb+Mt",
+	"/AzkvWy4yRnti7M2cVyTA25q9+3oBrRnTT86DZXmqZzu190JjTRr9baZtUjxQTJFSqHCJpeeM6WttsIb",
+	"aQquuDpX/xTfjhLffuWC2Mmkr55BKxT4phC55YrQJI8qYJ/B21ATLDgzluTZ9vS+lTXZbjLsbdhuJA7M",
+	"V1WEz79i5cFl6umSSCt9dVfTaRum49eyEcEGhVcukAo+sNFte14TlO8adj3CuXxai5zJf5BnGDWiPe9O",
+	"asTwZIz0q5li+Rg3aNhl45TgGZaHnRFMEKhuiMBLHcvhhRiFnNI7OismAEKuBk5ow8fH49qHOeJ3d7Mm",
+	"ZlEGfKzDA2Q+ROIYCOhRw6vD90T7ssGUueNUe2GtPaTk/FogHdvbWnDAJLhs3Zg2Kmhp6lXZYNaqJhtS",
+	"64hIiDCxitTSnHmvsDcS2uC5M4L3xeSFgjk7z0kVrtV/d+xpx9F87I0gJxIp41JkQ65HLQmPRDq18StN",
+	"qrIN38KNgSyEGbXoAtEnSvnBYmns2ZHQEUc+TQitP+qf3fkh8hrrnqJg+hSCCol1YfHJAC5HcPtuLv3C",
+	"BIckG9tj9/eEpvbBdvuw6gI362J7UEgunQo19uORQyZ2CfTqKQr8Z6zdF4i16/k4Q8HsnJcmFuT4gA81",
+	"SURPbJhWmbFoI4c1TRSIykynQ5B6uVRzrBLkmD7H9VzvyWxXbTcbRJCEgOd8yjHQbfENQRjVRDSlDIZ0",
+	"QQZCPNjOTbLG+fU5ukQlhzoGahyYERqpy0SD7Krl4f/zv/736nzxa0REI8hcNBgQxfFgzVHRuqm2K/Mm",
+	"qCt+Rpn6OJdfuq/v5zdds9hInU5zYFfI2nOgCx0pbQwPUEdcSdEdw5WeowvDkGm6nTSguYHG1nFCaHtQ",
+	"5sxF2vqanr4y6j84xuQy365SpTRkpsfY+Dr6+sBaZQsczfNUW3KxTVzjl+aoLd9VhBnub8RH1sIn61Le",
+	"pMiikBuMLG/2+i6IZq9TrHjZphBQgW5rKiVhuuaY/+sYZx/qiOOVVMcYXlPhNRaJWXq0IExSeRip5Tgz",
+	"DZzeREI1TdJiN6pE73VCLp6V0J0tmjpAsz95rIqRoXG9Tfis6Wzbc1uTyZxRb6IDkxCuoFT2S76tar4O",
+	"xwqU9JqUB4Q160G3OFSWoJ1gko5MX96A0Dko76Y+y9zk0e2/0X0HR9K7jedDQJkFKlBNGLklBQgioUsB",
+	"8y3dPjuFU75/OC/jtTtb9BDvwsY+v5R5WwNGcn49Xlx5Wh3o1DtO0R7Sw2BGii73Cy2nhLMoEfay3jba",
+	"fBItU6uvSe+dsMNMX1IlpypxMbMWTKiSIjtybEHyEtc6XSe4lye4DD5JauJ2Lqe5IyyuwTcbcMoaeXaK",
+	"xdhVn9vvXR36fumBmeKu28CkuNvmoGehUUMIPSWlxNHLCIZqhItCWPnG4UarB1B9h7KCfLw72GArQ9gF",
+	"0hgL8nF+jNcMIMICk1B77p0vEXpOM+rSeUD69S9StODT8BjRHY9tlua7dmeSe+gNV1DobG4o+bifMyXb",
+	"/Pnq1U86i1hvM5C4Hs5dP6aqVbgWXrvfKE7BxhzvZCg5aoQmfpEhqAxqMiz6739aXHy7ptI4JuOt28/b",
+	"6/Ghs/U4et8Jgv7WCFMoy6L5jrcV1oSMgDtdtGRG1YIqCUW+Y0BJcQsof8MX3uohQbJ3tMDb4W7J+gCa",
+	"b7hAz6koNwYOZyUKv7BQcDQLsaQ1yfG+k5nsMSJ4Ev+IKVYnI+UGOoJpo82IrN9f5aCmrokOMDCmpUyt",
+	"smqNZ6sk7XKWMctbohFk9X+FbSs72t44SjixdNwhcfSrMxj2Z2QyXhek7nx+ji7XAjqfQn0HoINbHQ2l",
+	"S90mWWJaCp8qC6u+jDM+77Y6ac+U7sQHJe3Zpy4UuHqiioxeBae/4rN/XJ79+8XZ98uzD7/cyx4++PQv",
+	"wYJMuMZ7Ik0TqV93aUaFgNf2iAGTlf5JV8SA0EdFLZZB+zLxxcXkNXn3ApwLT5RMNZP3vXXJCWhd82so",
+	"MRJhaW/JR3lEsu0RCaKwUgio7148p4yK3bEnNe45bbnQGVrR9J8fXZLkOIG9e/Fjb0Do3Ydtz02C+nGY",
+	"ejGExZUk1bHwsM9ce/+pbiAQcMoHT3QmJKkSjxU+hAGeO8Fonvm7Fw6FxsFufviZ1Dkp0eULdPX0L1PZ",
+	"vaMJop27lFnERT/26THrAGViSIu2iTTXdy8gqKLz7cQKMMBfQJKP8qzQ6mxskLp0oLt1BhFWjA95xorO",
+	"gImzqCGd8yiedwb2lTMvTT06nPPyhfr40n4bmGfqoHaO7mnb8VNHsOOH59CGodSDvIKvwycxM02QajuL",
+	"R7R3TUzuENyU+jUgtukBPRJIG+DhKm2Ao8uEzwMInTFq3tYiBJw2Mkgxc4Z2yGRqWJ9RpY5I/drfzAf/",
+	"MfCf3oA0ToUOzkZ4zRvZKUCygldsBcrMyrpjVqbylBK3IYRcl9nAtcx0DCj0sNQTERYuXuKyiNMagiTk",
+	"deq3Yqm9a5Memh2WGrhv9Pefp1CKi9ed2ou29cc86oFMcf/J967Z8SLcmmxpqD+j+f1FCpY+h6Q3L/Kw",
+	"3W2q0Ndjt/MAeOkZNmz+bBiMwWPdXdrrsfK5u4eSn5AKEjLTFdZePzSLF0coLp7QlIpOcDH0h/TP716m",
+	"o05PWBHqSnr0AZWAN+N48WMdfavNwWKUePzR5l3F+OEiT/Z83gXipb59cA9H1dDiwPCe5pFCx9BKCxXq",
+	"KthkJWf6C3dOgsVTDEyto9J7PJ59JHkjQ1l5vllUW8bG9yGN1yWJQ6uPrcH5CFvhQLGYYyo0m/Q2YYE4",
+	"QSdHM7gQjUS5HXzo+Gk4AnYWqOPwm8cEO7Dr7XICcneTDLwHzbnqsKPEz3u7/q+4JzOzJoJ3JI7hoPIy",
+	"+6mYcMdMBQKfGu9aTw/evq9NEiE8DwwURyHbHDpwxMwBeIoOjrZYJ9BALI7+1MifYxb/FVPDfC+ao4QW",
+	"AvOJQSk7P9CyDEbett0cfidQ3tS1ws2aBuNBGsmXFT7sjed3CKm1XmWJS1LL9HIe/g4v1dBQ9LOduyI1",
+	"5cWcKV/rEZ+yhTnfMt/hekvS9vXEfKvIUEi6h2rfjHyUS7WjyT7h7ku198I0AO5EEocdcADl5Z7IXeJh",
+	"X+shP+oRfZrqQW8IisGaoa1nXRoIQ2RABlNEqVE+koHZmp/UzJojFUQ3UUNYSsLC4SRefbmpPnTkhtQm",
+	"W7gtDrThi2xxi2sTk53XVNIcl6N1+YZVGBT7h4YiGRJNvkNYoBWuqppjKLa8LOmeytndUXpV/LwjTIH7",
+	"tbtAIdGOQUCdNv4paAfZOz6IZU32mNpofpdh/c29ydb3rEi/ByAopX4+jHO2Y71Vs/7u4+A6vPYMeuGH",
+	"M+Fevtq4aT71n9i/kAMp0Lob0B7ezZOWZcU6ercORoVEwdEG15GW5Fvi88BRBiaatVtuuSEJIyBKd/Kr",
+	"RqTvYtDUqb+l/nTZ4Jh2W1F0P+FCPsGSbHlNJ+C8PqBrqhNv9fR3h3JF6mUjPh9WEiDY38IQhnHY6cdk",
+	"Qrro0CVabWgpSU2Kpec+8L0JuqiF71PQfa7bLCTXkS8cMo3Fkm/SU9uPEDBayWJwmFFNZZlk/w+wDztB",
+	"okh18Mfq4PlvCq/Y2lEd+aFL/sj1OJ8sGgHT0D02hH7ULlwv/2MnaPMTZg0fZJ44kAx21lupd/AhQnz0",
+	"ZkOJTZNz9A4+xYdwvfYCB0qtrGuCrwt+y5II6Sk+/OAGqFcs9f3+J8UMKMaC6g6E0yJvjBp+8FF8tPjy",
+	"FB+udrgmdxJe3CQjOaW/E6jCtbHIBmn2zmR0NAX0m+ForLnpolj4U1vuY+Rd1LWZCnxQwFQnT3gbTa2L",
+	"O7yOiS9W+mNoDtu+if3NzrMH2KfrqVb/vdb0Dx8Gaqs2+z3WS6Ru9MoMcbLoUdtM2d6wJIbm6N1l20NM",
+	"0VNMg7tEosKQ16N0nAytuTS9FE2dsIgu19XgHn6bTVT+/lWocJNQumpJItgSl/LCy3sOVTjU0m+BaXlw",
+	"b9iEFI+v4ctlEXqNfwr2lG5Ev6W0PuR0cvopH9dT8cbxdy0A0z7Uomh9SfdUPlVMM1Asde9XRpI0WALK",
+	"WLzUr0ntkZjclQelHU3i3X4LppyEfFqrVwVR95zXCDMErz3ECMOZYOrpFw5L0u4iCCOM9pQ1kkxXiepa",
+	"eEY/VTS8lDsqlgCKmVm/Hcz0oTmc3N9Z58hdpPXgPE5XPxKxC9zYJzUpqHSEVeH8GofUfTCLQqq4tnwM",
+	"TeM5zJRKIfrrvpEtaYgNhJv42oDcnCjFr6K/TGGEEfTatXrA6G09dPisC+DeZsYxeyV17a/DKNfgUYlT",
+	"KWBa9J5kA5qrJaLYnW4Ji6fesZRvBxoHHdwmmGa4iax/5HHYvnUaUbAUAdwaagw/I9C9dz1eLaBXD6KF",
+	"8Gw1Ti3SvVTHTWEv2d1eyvYs3YkDO81C0BpHTgAv+u+9/jxKsbg1Fv+SbGxrt0AvhTtZyEq3p8lBeptd",
+	"65Vxw8x0Kr43zpupKnUDY4vZrbfuBLC73oJhr4qN39lJ529zqPy7I1CTV9p+zh2VbU+Zr6/fG1yhEjcF",
+	"SQequbDAq4wglTZQy106lHd3SB+n31Ul81SEYbrcVvKY3QqfiacNbvl+sCaB/pBvnzEZ0hHgZ1NLxUYs",
+	"1KTitb4+OnrgSBNFW43YlB0YZXnmNez0978YzhKbyONdrf1sbKKpWdpo+F7u5KS+ogCFA/msk3npvdD6",
+	"WSO9MtDu1Avo6IbropsB+s39YA44KC/LcA2VBB2tfSFbmA+fjSE2J1HRtyq0ZcVaQOtnY4R38e0bkhNa",
+	"yVhral6TAtUk53URecFLvt1GRc6Wjku+NUDsXQ5G/95okbpNVNaWkUU8lcB31Ou7qreBTO+3TVOWn6cq",
+	"betxNyfKOmCYqtUGm/1RqylvgKEkec0oQ7r+l4hgIe+4LqejWrrezk/mEH5n6KVotlsiXNn69Ff3yg0M",
+	"BfJsCVPkSYolluneOWdMnOe56AoRmoN78oufG39x9v2HXx58OtP/cT+cGT/HzqjR65kZJa+W7m7OhOkr",
+	"O05hblKe6R60B/P2FEGwZgOCGux8ilqihO95M2MFizr2a2h1s+H1I7TSr9cKEvm1bcSTpnQ6mvn1m6ed",
+	"nzQL1j9Jv9en+AwuhqN9VEc7Ze/k1jqFQyvZG9Il4Qj+GXJ0htTMoJ7s+C3iG6nbxtSYfQbEuaLrM2HY",
+	"FWpmBHANHmm7hyj8uhF+wQqMLkaOClRhWnTbNWmbs83qnO4uUmIhlxve1BFW+S+L0UqYiZGyR0S9tRtz",
+	"68WhNjPcLdOpq0pP1nV0C3xAksMf1LpozxUWArU7WJH+nJnU96McItoXMnJiz3MWiwhQSoxSO+OVVO98",
+	"o9KDXccckKfyS5jFPSk5mW913/ERQhrzJv0z+uYUsRTZogF1oSdGfbWAneFuolTkCcUBx+2tZjKiIqxA",
+	"JREB2aTiEOiMy6XAN+Hej16MIm6trhMxEV5R7qko6c4R5vBtb2QWOMhUC62OLW/YGIVDDARm6LsL9P/q",
+	"ABKw3ymmbr2rx0aGp7fppTll207AXS8VZEe3OxP59yFWE0CJ7DlhctrdEFf/B6Hhg5lDMP4Zl7Qw4pnu",
+	"VTSrfK7twy11GTcofCc5wgisHl7o+x5/XJYA8FUwYKjdx7Nwfb8X7EZ9ohM4M4TLUq8hEJaIszyU4ksk",
+	"pmWywtVu4TmYbKZqwEFyztKie2xmONJbUyWmZ1qauHsg5izzbreeB/fvf5h++vTpu3N0dt3ZyzhxaIgE",
+	"xQrAgqvVrrATkCrkx3ToW0L0k6qHby/fbAgrlGR7g8uGPAZFD6M9FUL98ZoYIzscRtNnifNrgbQ/fVCi",
+	"ruR5sMJnTR4ZiXC15sVhlaHV3xtSw39UWO5WiNdotSO4IPUKCp4wtbjQLSpYQXNtvJlJgi95jq0pZZQK",
+	"92I7Q+oeyVN5ZGGXmXK5QCTtPzhfquudof/zv/73cVkrCsR6w2OZ3i0MXthqy71dM1322bJ8kdD6qp30",
+	"L+QQAoSiFzUfMxQTrM0ZQE9sKh3MYatTp1WG6m5yqsBPH05Q4+c9We84v/4zX0cNvD+RW1Ps/G98bbqx",
+	"hh7Lv/H18qgS4mlNEcxObUuEWLcCs4sQoZgZXuNDyXEx791yVodGCloQZCxlvLbunnP0huC2vRctjP8H",
+	"SSyuM6dVk1KQ4HvWPV6ncVpO6E2kDLAZ9RaL6wT8qa2MIPAoPGQLNesxiI9h0M4XRCGvrzdluJHxrflN",
+	"F8xVoBeSVAEJGW9taVnHY+c5i/os1RYNmWeqzmsy27w9UsuYSlTQAlKllXJwS6Anwcb7e0KB3wEaE6CR",
+	"VMjEIg7KSqhR15QVqYP+or7tJPeHOlma8s0sJ21dZ1PM91iWY9ZvaR0oKllAbMeTKth0D4vroDWjqYrZ",
+	"pJGUK2R3FK4XBl4qQEzWvY6LzF4ai24LCrtuh5w7Bxi7xk9rvJGjd1lytDbF4UIsq73KPZ5nS/jqP69J",
+	"gfSnj11/c7kje9AK9A9QaVniawLpBR0BbN518EK87w9R/uUuS1ogjR1lQoF8x30g3FRDCmRj3ZrWlcue",
+	"WSHZNnA8ht/YWzPozDDvvTF0DrON0Wikz6Hf+BcaL1cVYaTQ7SMs+cZUzEm0wKJPzbeQeP73hrBQ24cn",
+	"vNE4IYjc2L406l/+Hsbj9O/CDIO+eh0SQCr19mgdXyDJ4TXC7NAjlxSMH9+AOOVEAGyrbVuwHUGaYSXG",
+	"n9BDpM9hvWbVlj4mKfJtqCAgKQxjXvb+6SQU+wddkmXhyS6LbNH+EbOclPq/eSNzvifLhoE7KCyGdhjW",
+	"LMH6Z6WMCyc3GxYD4qpPwVFg/MWwxqGTy0ylZnGN8x+BNwN+QbjkjDx2lRc1V6NK41ffmOjGx/qJ0BYj",
+	"20eI0NrIGwKta95sd9KtoCasSsyY7dKv1ie1UH+/hT7i+s8Y6ToRfv8P2NciW9S8kWCis63LFRrqfEf+",
+	"f/b+hMlt3NofQL8KSq9SSe6j1NTWi1y37uvYnsQ39th/uz2TZOKSIBKScJsiFAJsWTPV3/0VzgFAUCK1",
+	"9OaeGVXdm3FTXLCd/ZzfkQpsDv3IDU1y/W8bXWfZ1p2pS/UEh4W31kQqUaUzz+lXrL3IZbzWK393bpp+",
+	"OM4zkwDAIpHG5WKi89Ne6SWVbEq/Ra+f58/3BrHP01728HoiVbCrl3/tAXzLZY2jawGVGRO3trIm3LM7",
+	"p9u94XDVs0grKRSTttfEqDoxpPjgNkCENZGwsQijNd4xGvidpEDjEhn8R1stM3rDCjkK3jBEfsrYAlRL",
+	"n1QW6MvTxJKnLvX5AVkZ6OyV2+pJfY9uYl6nnlYRnQCbjKsXhM0XauXYn3tdkTm6JoE2zcg7GZ/7NsB8",
+	"ngah3hyr56aV/Y9+tHnSCEFWBBYKAMIDVdY649P0kclTxZOS4RlAo0sywj5CWJjrb1Z1Ox9f09uptmWH",
+	"bvtdVb2HMi499cfo37bvmRF9TikqzEw3SzuM7azInAzfg6bFqabNhKZekpvX8RyFKUMeMuYp284a6kL8",
+	"az4obWVucUM9ndfoLkR8F5Pzrqfr1+QHuY+7o6Yja8GrRCrzOavLoLaq19bEwt9Ax9agmO7magKLjPKM",
+	"qxW0kcL1uVzwv7PVZV7VHFpbo9NEjGlCLj+8cdEWF8EhucTEJq7vxsCcZUyDxj+alx/eNP/OVsVZo/Ax",
+	"vSB/YTRjmf3sGP76zp7S//3xqrEJlmlbWRMKCejYAzkw8R87PirJ+wVLL9+YmhJJJIMG9nqYcIahbBS+",
+	"V4xrptSicXsLp2AiagAtDRzePz4GZErnDMu62Nh+aEAifRqhnhig4mhi7CMvV9Z4b2RA/E4M0ENTMuil",
+	"GUGOInTY55LEIgIEay0YoaJMpCqjkTJNx6EJHbZ+MCU0elBQoc2kkoBd4TKTbdqdXrFoxqJrcO1RnkrN",
+	"bFv/Tv+dfsLcfv01mizpSnNgTcSkE4YkTxP9WymBVOp7hJbdSy5Zi0D4Hb8LLUHx7NlOfGiij14Q7mcY",
+	"6K/1Oh1r3CVcIkaJSztokStt58NbP373knS73QvCU/L56mWLfEaNFAPBPCUmzk7GIubmGT5NhenrrbiC",
+	"XjZv374jHxKqNGNsBA29E7jTYavTCl051YI3Bo1uK2x1sXpiBiRzov9nylSd81R5W6OlmHm7NIWAWs9h",
+	"NJrZ69btpI8wyGzZIp8lm+QJal0YEseGxoJIxry+xnGcmf3K+HQGh9xtzptYn1ymPgqhiubjSPWdMDTt",
+	"QJTtMrlYJBwjrSf/Z/p4sK9UC1qg0Jwn+n03Yavbav9/e5NOdBG3vSSY8prCZPSonImRCsUwpFZQpp4s",
+	"oYqc0AU/uWnjoXZH3pyBIvULjqUiJ2ZrWnqYrZIXaNDohJ1+Mzxthp2rdjgI9f/9q2KD3RVMw2VTGq0a",
+	"g8ZJRJMoT6gS2QmNtRC7CVsd/QOMMGx1TvS1trvSPkG+CsJxl+jUG/FG8xfgNBWOPzgzaL95x6alj2Ov",
+	"c1H3erexJ1dCvKPp6qNNt7sNGn3c6O3PvUkVy1KaYD4QPNXd/dQn7G7/OS0wmH0Z0xj89MUr57A9Pbm0",
+	"8+SoG0yllnJwSL8Eja/NKeW0KSMBjHmRjxMeNYrrIs+0ht+I6ELlWkLqT3q7U0eZb7k0vt4JowoSqQzZ",
+	"6efguFrWqelc/wg0akLRCyDLKur6Iey8QRzT+xHYmm/6EFGyyHjEZGBgjvQ0FiwDlc/karE0XghuG7Zr",
+	"STNcYDZd6WijDDqxPwUNLdBKd8AFvD7EtnUbP5+Y60XBhXdDgcNWDLB0g3/dxTrk+i14sQTW59/gYbxh",
+	"Yp4Wmdfrs0V19DZo2AOhj+HVasFiDAeYvnz6Le9g7SVLWGQyLD8UgzCFrPYTXwplvoEpP+vsp7E3w7hc",
+	"8Dp+8Z09xbDdWjL9ttiER5diMsHNtLzC/vIA/KJ85E9oSpOV4pGs5SOf8rn0avv/KG1ZJBIfkCxdQ4mi",
+	"isyFVKR7ehr4cG6BgSODPRyvCknXIj8aI1gbR5Jwp/9BfUQ3hBe3yCutfVl7OdeaccYMwkCu8CV+77Ci",
+	"vRihiRSmW6uJSTqMODmjGXtBRkU9+YhAOW8RatB0DvzT3DQiSohN7vhD2PkrUyZv99Itbbn77U8b4VJb",
+	"ExKQ0T//+c9/Nt+9a756NXoBi4UlvnYFCJ0KZ35AqmBhfZSQrQpyW6+VKIVCK+JSG3KE7hycgzqpGpaH",
+	"sfVwgyow/kBD5Ok0YXAEagbhpTIXg9juLb39cl8BB5ZpqbbUICR0W91TB3sQttqntlZWZQzCHfqIeBBh",
+	"eD8Wv2h977QZdpvtLmTx+ffpV23e14O2yRXYfGY4PiJfAcPmP19GXDO/dJrtTqmK1h+rEouhqecsgjA/",
+	"2QogvMeUx/U6pYo3LHccGhsOk1Ttczg/89zaY4p9VUMlht0YputXtnRb/Y4VjHOmMsPtNspnOu4xi4/Q",
+	"W69t6XXWPRvh/trwBl+o0Yr1qI1wC9u7xc3nlOZqJjL+M4vxoT1k1HciG/M4ZinK0M4+n1lkQtvKWqC9",
+	"ThXAYPyq5K+TuLAD0iw0+nVcWXNZ5GphScy+VQhfFKaDjNH4zhJYD6Jpmh6I7ARosqm4AWSuFMlgOnlw",
+	"2zCHV5dv3zZf+2FnzOoJCjQeBwGHE+cpaPx1YgzwWa44aiL3tKUNFk60isAZYTDVXM8IMEU/f3oFGi4s",
+	"y9CkFjX0SgzHFDGMKniXWamffmnMYscGw3NbNg3wRohO1xj01yD4+hswe+0+NsJHqaEnT9rI/gDco/hA",
+	"T3OlPb4Yrn8yrP7m2kc7NR/9sjezeSmkv4M1rAZW72lZza+PXWhL2oFAerS2zi30kpPXSMl6iZ+EX9h2",
+	"KVjOV5Ve8FLMF7lWqpEHkEK0kqXIk9jUxCvXqget6xb5vqjuLlyqIoOKQjVApx+dM3M/qOII6x9jdTgo",
+	"8ejiAg+ZcT8YhXwikkQsJfpoZ6bQ3Gl1pj9Ai4z+k1MQNiOCfmJkYTIg3VfoIpABMXki+gtS5GkMPvKi",
+	"wh97MQF+nB4k1O+RUTf2tIwRuNqw0ta9ucgO19pFnrEWuTS/iInxuv/RDghekIKBYF+pbQTiqarWcKG4",
+	"ZATrY7gkvTCs5MLmMAG0SlFR9RcRrw7jv0VPHau2tIHlbNW7Ktmtwz5qzGL8EzWBQe8gzmQnZkgc2VMR",
+	"AzJlUw+gfkMHipQ7Hr0hb+zSDCFG6Ku9V+HFoHM66Hdb/fOLfzXuuFp2eVBSObnj66dhq9u50+rVcXU7",
+	"J8PY9+Ccf6Gx24qnkwXtPZ4wFThXQrzVHAGf6+8zPJkvFiJTLH7HYk5tzubvTde1Z4VQYivUv7nMAsu3",
+	"aQBX69VccIwZWwwGHzjkljlNVzbt0ritXYRO0Wsm65RaAA/8YL98bxazzk3KGAIZm/CUYW87bTgWJiqw",
+	"AJQpPhMZdAtUXN9gPvUw+zqergg9VyHebu/shN6tbV+v/JCJCZMSEm3BRF7XtA2CboWuPbeIi/uzqPI6",
+	"1/ApO9OjArqnAopb5NZNUwCiYT4HqrYHpqknSTNuyKWetIFuCz8eUDtNSSzKEXejpIJCGJBoxuiCSYVB",
+	"Ygvi5WtywbpqF5ARzWMuytfEhCxnPJoRatRH63HW6kJARkCtJu/KPJEVsKoGDEnb0IbcWuTSHzXclXrZ",
+	"4diddMqhwWBqcjmLpapkWC/hZ4e+o7d1tzdZZISn2niMWPXqFHwI68vXZ1rnRPXhpcq62gFe1aAq/R7U",
+	"9LrPOiXK/4qDvmwfCje6OYKRtbT14szMouSJyuhoy5iS2iHtjwX6AD5mQw6+W7dAtsWMXzxgD6fgFpKp",
+	"rF73XEFYo0D7LgkSf2RlDbjdsTJsQ2Xf2xNUemGnpxe31lzpHiTNXhYcrdZnWxDy0XH7WILQ8MMiKQAC",
+	"dMBkPd70LURh0a2w1mNbsvlTPfKItcgbJdE7spc/JDAya2Q+3ALiGGFgc19fQ69OOTY9Fz+4dIitgubK",
+	"G9+AjIAMNQcFbVH/w1G7/sMPrmr+ijDjoxcYmB3Nefx/Is9SBjfP8zHLlP7XJGMMXDpFt6qIxXlGk5Fd",
+	"C2xlgil0xcFIGNWS1sQEHcd03GJHlPDh5JteJtvaE06N2VjnM1vSVBXw7FXjMripq8Z9xvGrlnIbXpvJ",
+	"hEWK37DNaOWGVHOJPwZ90iRgu4fazbB/FZrUuVaI6XP7Cp01AfPNohFfDg5D2gardbYZOoGfUpiFvd1P",
+	"fC/Ud5od/B6l36dCKgDzWMPb/BbBy1Lz2ErJp9X7sqFnRJnXJES5+IIWcCaASbS+arMRIQsIBVk0oyn2",
+	"S9oQYdpOXgPNu7+PZ03rpQsUahzT5yrUZGAZc5rSKbp+vgQH8B1D6y4zY1s01GXdUWCF9tMmP6ILCvXa",
+	"cEuGcaPSB3WX4c6NE6KU7eH7uyq/FPgOst0OqfXp3kIWnfHxuiSOn8prtO7U8uwSbJaDv7iMEW+3O4dy",
+	"VHvmoMq3lq06oPCjz2unz6tQ50yphKfLfgt2hzRRH2r9CE0tZFGu4Kl5iE6jP481KOjMhnISiJayG5at",
+	"SMaAGZElTxKsco6tz2lA1ExI20HG+ppERq4ZW0gEE5nwhLXIa/2qsYhXZDkTUDMNaAKm5AYuUHmtzQW4",
+	"iUtXMHIvC+IzrM7ReriH9XBvTbmI9BYOvQ31uNv21OOinMXsHMFTTlTGp1OWoWlCCom0oQM7xvyfnOXA",
+	"ZvENOz1OhzJYPGB1rDVjk4zJ2VFlfU6ZdvIaTg/szMPqrcDS9ufkWNlRx7gv4xihXAw1aG5tqg9dzWJF",
+	"jztMZZGEK09vNeUaLk5g02qEiXGMCkAr57jBxHWsvxgQzTTKyetZhnGDotZzlqfXMoAxmzw+zUQVHYxI",
+	"wlOG6TmZSBgGSgx4LIyPMyie0Y/Ca6xwHU14yuVsiMDZIxRQo59evf/+9ZcRqOCmCBMrJJeUqyJDHmv2",
+	"sI7EtjZ1Wf8SQjqMZsmKTChPcgQ+APQbPXp96F4QShKqGPrz4FdvdAYZwQ5ArxOJ9LKY6kMsxSUjLMH9",
+	"AatPBiRsdUZaqKk8MyEZ/XnH313/inRjt6vjMVgNtCbYqmikuOXkTczmgE8erbZBr3pPvKVSAXDTm1f7",
+	"3P75zTs8tZ+wEAmlyB1ThUC5Ro8GqOpQWwKtUrEayGrnE5pIFuCLtZqPguwGuyAUywjQWI3uJIzOab/T",
+	"PG3Ts2Yv7vebF7R70Qyj05j1x2e0PelB1ZZmIcMJTZIxja6t9ARPKX53KG5YlvGYuQHgj4VUwkfm9OvQ",
+	"sikQQ8M5hs5DX+Bp2zQW5A2JRXRNjMqmTzcX6f94TqDpQjV7ojnnKW+U8egap5N21KEXrNkd98+avajN",
+	"mhdxSJt9eha1WWfSG5+HaMcJrP1pjGlC02jdn4QKjqc6DNdNNzz0ruAKS9FgEfYPZcyoesyMK7txppep",
+	"2aGaVaycu2sc0Hj9VX+KK5Nv50rRBqT8HjvixqDxKRHLZOV7EGZZLjWJICgXI3oeM5MQrW9aiTwjbKVl",
+	"EnKAacZYShJbWbx5hM7bHQ82ooyg0DvfQEloX6zXC5ye3R64X2Z+ACzFvqoT4LFNewLcBmDnC4Qyqnmv",
+	"vfPkpWas3+G9t0EDePeeD8Gtt+gj2O8Rzc2gUETLnf0e+QC33gaNnA9t34CtT31+c8W+qlcsUbRx2Poi",
+	"z3xF4cFKvRJlcOCA3SC+bgTwfZTNzl7Jb3OWAs0CmT6RkhruoWi+FOkk4YhZckzkewrvL9MKp1NQNQ+b",
+	"mmASntCNyOeMVhWYa0X4LsrzyYxLJSyUUcJURRH36/lCWY3MFgfWq9At8l7NWFYGBtHyd2V8I0JLZ3R6",
+	"aJsBb4ZHq/P7XiaMZnrafzNDva9Aows+LFcy++oDlKybVSGR/nbZT2n6hu5v5pphv8RX/RB26rMNvDXl",
+	"EpOJjh7F7QT0ncgswfjr99hkkzHN9pqLTMwXWyzQd/TaEE7Kvipr+BnDZDctQTG0MbrmC2eCuZIOY5NS",
+	"W1ptuvCmYtkixnpA0qskrI8whw84hcclqk8rqdjcTgMXb70H731oDCfx0bx3C42ZEXBpfLYpWx4pbDuF",
+	"QVeLzUPoDl/Klo9NbQWsXGU00kPAnttTb0aZS+PUsWVKUnKpaKr2J0LrU6ZJYqCxCiQfABmoTbwBRdSA",
+	"xz08dc2oHDrpbQxknL0NFnY6ByrNeqxbiEfyn5lbm5JX5UhBW5W8mnU7hGwOi3D5CDYP7R41eDKejtoi",
+	"r9c9lQYBFV2HA4TICoDnrgI0/ofO+AcQOU0I5E8W6PfPAZkzRfULA2JhMr+569L8gC8NTG4fA8wTSpyb",
+	"hCqlNTeM/9EUFdwiIR40AnGjVw2SyNjKuohHdpwQv5tRSVJBMCeqksWgkfstvJdHV+TvxRVpPIhP5Inc",
+	"6QmzrGCn68jQhr39NvA/s9eTeLcPlL3HY05wrHODPZ//zjx2aZ661acJ+eCeb3hnb7eNXAo+u+8b9FOf",
+	"3EPY+hWpfI+nP8K9fuPqPR6CijfElxXJ8JAFvxKikNbwdC7ZAc9+Nj7Y/Q642eSbLRmW2ILl6EE8ehCf",
+	"iweRUElUgQe4gUD3yef7D2ex6ZeeRDSasRMDk7s1yepVJhYGzMIJIgPQds3YQptrczYX2SqAnKgEMCT1",
+	"DjIZgM4HmVZQNJKRlGYZaGaxWKYDMtJWIATmDdiEvt8G7E0SEU0SKCk02skI79EcRXp3tIge5wLbPzCi",
+	"GS3CU8wZKG1MqwxQUjhxAwqMzqcKFOprtnqBnk8JuQJQSihZYrIB3HhbRPMo6bVJti99UUS59QI5s3xe",
+	"qSm+cRtgpJvell25XD+C1Qs7WF/CEM2Y3xm4Oj1qN0uFASEFb9Y4vE8T7MzLUgWpATBVbNldW11hlrCu",
+	"uAKaU+6srqj9sj0mdV93Sm7N5/3+Kw9YUFFsx6BBkwQGZ3c+HnqaN6jR/m96uYwe3YkuWLNP26zZi3vj",
+	"5gXt95unk+74bBJO+rTdrnLUbYAX3zM1zDsV7uzy6jo9h50fa8pk8bFS7/FkjWZ+yBFih9uLeMOaTT29",
+	"YNnfL5jwmzUq9j2Yse1JFM08IjfbBr8nDncZANrXmtcXHpIBGf07D8NuJJYpy+CfbGB8jCOynPGEbaaT",
+	"2YQzz9FiuHoJrsmxeb3YdU5Hj3IeyPeIXEUvNTxvrVO8bJa0MegGa7/odYLihD1Yil0hzNgXiVx/e1i+",
+	"bt795fYR+Y5rM13tClVUFT49ODdHL+gehU76/yd5knjrRmjGDmYdd3aHPkbA+5PxiAKGNTgQUXGF6ACk",
+	"kUqBLAXQIhzEmlb1Xr1++/rqNamOyo/qA+L4zYcKiXuRupLyvU8gfI/GBQfSXzlifgyXP064HOmBxVtD",
+	"Eo8pw21xV430hnqXApgPCU7RRExzUy5jIhHr1YVKQHUhBgAgQ09T2pxRqQeEnXYkYV8XLFKAaqiFsmdO",
+	"2Ttb5FMkMibJVGD9fqhf3Q7JjGX1pYqeE00+QDcF4D6+Dw8wT5KEm3ZprkLulwa9mQ6VmihwRZ92u9YB",
+	"CH5krK1pdpszyq/zZifs9MJueFaYLC/hBtIlf9M3lJ3H+HBRGD2UemEag7NWP2jcZEOZc6zeMn7etbGc",
+	"g1e8GAu6u4tP//XDFf5d5a9e++TFxicxW/ZL0HCLNIygzSqn+hgXMVFc9MAZZ0MTW4D+CiwbYkNrlkZs",
+	"rbXD0Ji2c3CffDmQm8FR2FY9iFt45Fx7lA7iUvlwyIWzaMKn0P7iAA6Gr7uHMoEvKLX7qGNnH2l6LT3G",
+	"q4dspjNeOcZVRC4N48KWCoYIAmeHuJJBTQfkh48YG8VOCCJl6BGj0Yyo1YJHNCEp0wxND4KnU0lmIolJ",
+	"zOUioSt8LCAZi8R8ztLYJDfAPch/ebzD4IBD/qHU9eSeGQ9JMnw83vbIfGx/npWZDcE0b6mYVPA9mLQN",
+	"D24MXz+FTRu9JdHDtU+4keCdHe/O8zDUH57x6Ux/zEFd/FTxtPsRZmC+6n+nbmHNkpqv6++Vpr9tbqUp",
+	"fYHoU+lYAvK4DXFu23s2Z9nU4IvU32W3asyk8rf0JrOX6p69vYsc8EmkruLRHImjQNiRl0bTa4+DPgtB",
+	"cJM1y8d1K3aUIfh1gVAwdkl++GgQNTTDd0kkXJIZo4ma+XUxNpM6jcGnK4vuO9j52Lx85AZo8RUAJTvN",
+	"k6SOxf/wEc7ux/LM7s/h4VgofsOemf76JSiPpa/5/q7SJmSa5B1PuXPo2Q2mc2EiRva8skQsyVkYkrnE",
+	"kqS1PdlICnkMP9cPH9e2tLYG27/ryJd25cua1XIkp5WxHz4+HD9iXxVLJW5YHUPa4Rr/hAgVJiUJw8Ou",
+	"ADclsQjAVZfYc7tHrjr3m5J47j1QIzErj0vrM9uqTD644zrf5rlu13muw/h00ova4yZklvUmIWuOz1m7",
+	"2ZmE0Vl0QU/j7n081+X8KztcsVB8zn82wsMkm63n8eDlBc30YibDCVPRDLiQibxKNiyyuWzu1e584dOy",
+	"1as/C9wORlR2/mFK0MO7/uq97h8ZjXnKpAwwD1kftaPjfd8Eflg5S7A+uT+y5x3VlO1siKdgsi5FBi1G",
+	"UI2BqK7IrmWLjP76+oqYN40gLxY5kqI8qW1m+jf88H15iDvwRt+6exPMT1y/0wxrV1RJT/830ggTZ7ze",
+	"pfZx2mDu8ChfJolrLgPyyNQg0kKzFpnFzXDsedUilwQb7ZEbmljncypcmvYa/HfCpap1DzvH8NbcG0g8",
+	"MbqiF46GMT5kN8Rg24eNZQFC261FbSbQogCBPuTzu9LOATNzjxvfTyaSqcb9k2hwp41EdpMaNG643OgI",
+	"YwyB25Ibfj2v2jQbhuRUrf0gjJZ7XSGog0Yk4jUsvXmeKD4XMU00edhk+CVPY7FsDNqdc8g497xR1l6Y",
+	"068FXsFp97y35qUCQ6V6NhY2D3w9e3K3Z+nk/n0l57h+Emh0uFjZOqs1HOiBnCDG8bGuzNb3hzDMxVoZ",
+	"aDHwaFb+gfAdLPSl/8H7Wwolkl0f998Big9sIdvVH4P95Rp3npIbzpbAIvVw9QNejKnAsgRKbao8GwtN",
+	"9Naz0W9KkaZMgXOjHXY6jS93p0W3PquXeBBqw+je3I+a9B4kFpVP3kPQVsyihNbTFh6hHZ1DucrNOQT1",
+	"5K+UU6JYkkhCFzRTrnlfNBNCanUFCc7U7nkvtOiVHOB9sawowAAVIFgby6tYBAxq2e+TcQYRJtNlbwcV",
+	"26ndvy2cXaOfNrtKQxEwTyWPGaEQLLv8qDW9f3wkMmIpG7h5kpsMPao8Nd4542CNME8vLny1jswhl3aN",
+	"uJ0YrnNb3oeycaq7yBrvAlvvSNd70bW/Yk9C2ObU7RSZWiTOqdIGCDTgB1IGAl8j5ipxKuYuojxj6XZy",
+	"/FAM6P4A28XcKmFiXcsnL+bBJZkKEROWinw6cxRmWtw9IY2ZhdglO4tJHilsL+Bn73g9Pnm5sMWWEngT",
+	"qPFIBgnLtifT5AXOa1dhZWnMhN4gvsbSGHLHFFGC0HRlRSsET/LEYkVbfwNmh8KJB8hK9JbPBOAxCxjA",
+	"wAT44GM2IQ3K0dNotV7PLrGuqUV+1IwhFWYic8a0npokJGZzmsYywOpyTXSu5ZnmLZGhPS8KVQMYY36H",
+	"7Wo8TBF4JGJr/JYqvRWLZimPaNKoq7burlVb/zhb2QRbDsm3McvIJOHRNdTwYx0AmyjCVoyINFn9D9i/",
+	"bMKyjMXDqnihV1ZdtE2praA2lv66Ff/lMN7z//SSumjcg7fPTSc8ZpCo1N665j7mtGlIEobtbtv/ZXNP",
+	"2v2zvlf9XLBsx6Q9GyfsdC7KBlDBwdH+qdmBqq3yY7E2Ftzqk0/wOec1hsNvXoRBKTtl8h+z7tIqgPp8",
+	"bYnPbrHbDtvwZx+EPZbxfquosZM6DyQw6yLHRmL+YhMubmsVUnDIysCgfgdEYoo04GY7gxB86tWZ27Ut",
+	"fI1I2dlewIjWSyITKmcWxolDo0/JUgVVFX/ofDcqY/yXVUZwYS8oBIhstxOba7In0H/nUUo46c20gqtC",
+	"Aso38Cu7zo0eJG5j0G71WfPM+9WHx20MTuHHtTjfnCZJQP6T8+ga/Qda+ze2NQ65qCN0ev/anslhzBYZ",
+	"i7CBjcUhvrOfeyMbKGydBw25YCwurly4bjRyPaTu/wLwdkOLBrj2q2JzOPB5xg4EVAGieAWBzq1+9WN3",
+	"hOdW5wawWoalPaL33UvX2BVqvyQ3LIt5pHV/AqccKA7AVlxmAHTkmvAbRrCfnWyRv0CqWocgj2+TP9hH",
+	"EHLS5SFiSlvf3NcnfyCULGmmNbIAcBFIpG2/iCYvyFyAOURT0g+JMSIAzpuinzGjXDJCU0ITlmmjStSJ",
+	"DS+f9oEi/vBJFD4JuwFNz0yjhGhpLUdFrxnptE7bBODG6Q3LUFyv54E2PoClgTmBmQvuZmaygBGaz8cM",
+	"sCMirVBCsg9wQzXLmJyJRM8by4tJpxVKCNXhBriMxn5xxaYu+MNXGY+ks8CwsgWIZtAJGmbwZQHUGOjZ",
+	"GRikYUYV0zw/gsUMnQkohzSlyUpzlYG2EWQilu7lNr+oXZXN/VP1wmjtR85EphykYwtyrOxKYIDWnKhh",
+	"MTi7Quy/Sb8V/gGahZmb1qbl3ycbdtlWFe+KSBtfZW+pfJPZk8Cud+WLzJjsLTUvghE9eHHzJq3UyBTD",
+	"KI4+re2M/n/zeMqq2eY61/fT/ivSXIpf78H/E37DtjZsnNN05XxPHr4BQBtqbsbTKYLUcUnmYg4gh+gZ",
+	"s93u0Y1lUz7/aDI+tcAb53KFIqFFXn747NdREsnTyFuoRIjrgIxzBTCIBL1gUrmW/S0ycpyjaK3qwHtK",
+	"2D91cuEtv2HvDLe7t0RYZ5X6YQRYLfgfpn4gMPMwzm3H9Xard+51O6/PYq92acC7MQH+fHw2OWUhbZ7R",
+	"br/Zo+enzYtxyJph3KentE3PxxaaJVP1Pbo6rXbY/lepjNuzEyxozp5AMM6/PjRLhJ9tty7A3Y5K8abM",
+	"8YRbY6DtiEU+hOYbhWDpttpaWs1FtjI/zceNQa/d6noSx2+72+60+o/JMN9Cb8o6FVyTypFb7qEWL42n",
+	"ecyA1wDXQcDyb8Exd/e5fWdZGBysoFZvBrfqFO4snPLA3RzXa4dhSAwapDQsETmkXooxm9K0Ra70Z4DL",
+	"IiuUAYEGusRQRouM8gW4BcwFOmVQvgMheICbEJPiK1R5/RCLVr0Q28C2ldGMaX7rK5HwvnYYBiTR0qFT",
+	"1JKabwK4GU4fVX13Aw6a0LG4YaSzBm5Dr2udP7bH6kMWkOrVp0kytGaRl8Fb2nfDbcH3Yk5uldt6g2Fv",
+	"S9upVaXD1mmvpEvrS2fn7U5/XZG/gNok6Nlr8DBLDK0zaLcH4YVrbL4eINFa+0XYCxpznm4OotPuBFWp",
+	"zehIAcaKW9kYnPVaHcvlC1nX7pyvt0C6CHvQRWn9eDYGFxetzu1jMueiLfSxP+/9mPRLMV9oJqJ5dcHI",
+	"DM/8Fiw6Y9Ly5WqsHsSN1DqhUTeL7Dzp1zhljCypbJE3qgaO0eFHgq9iypQkvbBbEweVJc/DA8LveG8l",
+	"RnPChsFjxlKCqwFByxsucjmMqaJDt33VVj3cE4nEgmMsWMYFxMStmjq0VsvgotNrnQUNiJnX06gD9y1u",
+	"6V61zwfAlVo9U/az0Xq7XclHMKTJUGfdyR7u1SSkWFvYwTpukbIlAtYfucUOlU4vkqfEVLUC2Z9JHIgk",
+	"5HMJqQWN3Gr8QvYuKikKex2I6zUNzR5La/TiW1EbS8SSSeUVODolKhYpq1DcXmhz1ipkUHSlj75WrTwt",
+	"ykEWaaUtSdwIWrYlAE+nQ8lUvhiZ9gR6wcWEjJJkPqQLDoGfUX01JZ2yKz4HgIldFSd6KWbWS+C7g92g",
+	"ako/ICm0VPVhayIR5nROv/J5Poe/QlBIzJ8ufMZTxaYse5D4WUqTleSIEiGUSljKouuh50BtV/ogvxfm",
+	"XHCJm52hf9o0nMSHwQNpjsLQnjkoXEdlrzD7w9ap1pDWtKBz4F7A5/39ayDQyOY7wrBdfkfY6hSv0ByH",
+	"pcoshm+MO90T3QdO9exc3Aa4XUNYRhabLYJX6vssFMnauwdbxqdVz/LFC9Q6yxe1LlpMZSgmQ5OZh3Oy",
+	"EP/tMNRj9FdnsGWByx/vtM7P25sf74RnNd82e+J//DH11E94ZOqL/6bsWCHz+C4IZpyYwHmn4tt4az2l",
+	"bbvD1oXHjBKr/we9ByPU/vS/R1Wo6KUC/sIHYX25Ctyw1n+LBr51EcQ8rpBppuZFS4qlRV22PpwWgc0y",
+	"7gr90Jqcc04J8ArANFKhoHYyJfmCjFckSrjeUi06MzbJJYX0kTGNCeQfAEyJQNdDixhwX8iYwZmFoekQ",
+	"5K0LNkifixvAxWoZgPdCQx6VMzN9v/geIcdPZhPvDfPnBrxNp96M7O3h0tjthrDBuRq3BLggzHJtMsT+",
+	"oBe22h0YHUofmy3Ybnf39xuU6PSg4KSZyl0cIM6RDFPs9GZmfOXrM5FnGNOsMl7uJAbMROvkAP58ND52",
+	"MHP4F5fMccgnZOOAfF7Luz+YGwLT+VPri1iDUWAyjUAPM60lBBQvjwxSuQROZ1sdYRa5aeUR0QwQzGlK",
+	"Rq+v6HRUW89hx7BL73/LKPDGXBF0sRTI7lubG7ChSJNVtdqP+U9GuR8LkTCaPk619+4730y+Fyl7R1U0",
+	"e4Di8MJRA+lNpO0Wq+jbVVUF/ksjoek0NxZDg6WNoDHJ9KlM6Q2femgvt0Ejyhj2a1A+qEpb89sugqoU",
+	"94w1KewDVNMINvKBIprMyYInQpHlTBD2FbCrJXrCtPIhWH6DSLeHtCLj0oQD7UGwAF10oShPi4WC3DuV",
+	"Ua6MuZa4jMtZPge224gzbCZVTrBr/FPkXiwa3otJp3KulSA544sW+bRg9BpmmayAznhqUkok0xseYfg4",
+	"X8QVy13CsAFAC/Q22cN9aFmRoUdNml7z/2pvtUd/M0atVNf0XtHjYEbTKZNYE+b4R4RXWyX6XE9W1V/v",
+	"Yjbf5iAsG5KKG7R2VzIyejNpaqJqAlWNED70aLc8dvFUwWjWpRxerxRx8NNu+RbU1Ed9UpjdXe5XgY0v",
+	"ZLnzRYtcptgXp+huYVR/ALuHPkfgxIpMi7BqcHtgbGZS9ykxugcDvg+j/FUxv0O5F27OoxQmlUIgcHiM",
+	"iFtvEm7W755bfJSxz03GronYQ4/mLqGasqVlS0+bLX/smfgMw9xA2YVYu4tMPTxcBc+dmBzBrWAe9d2h",
+	"IHuzhLs5KCtnSyqJZAr8fSbv3sfvdCRQ07IeB+eL34dh6ubFbmYZUxlnN0f2fmTvD8Leo/L5OjrPtjPA",
+	"iiV7FLuimgXylCtOE/4zazqf0S6EhgomhtgIkMzDFSA62j+sHUKnlKeBgz7iksy5lDydtshHtmBUGdQG",
+	"Yy7bJkA1PVTtoF/hMB6eSb5am9/hGjDWeCbDUksnB/Ybc2w9P5zmPMZmJXfll8hNqjjijLFskick4Uol",
+	"jGRiLBSKphlLFtJWf+o9zRcPxRjf5bU80Q7I8UWWLLw/YXw8GkYzmnn97muY5bs80AasnSMEz/B9ONG7",
+	"McOgsaRyaNb3QP64cSx3ccoNTeDIKbdxynf0mhGZZ5VqFGFfeXXg4dHUR5MOWc0s3wH/ox6DlEuT4VSh",
+	"OWJTsxSqVVsE261d8zSGAkS8I6IpaJPQxvrywxvsfsrTKMnrQGI+VWqRd3TiWGD2/XnE/njMTDndAoOb",
+	"j+vWuCy7xvSqKkE2NLrhIezQPrOhHt5N1/KXZC8XNWIuqOddfn40qJ8gGGt6Sj6ATnlXxvhLQUC32xLG",
+	"r9Z4pMghRSWX2FJgkjFQIbExf4u4FvDQ0BlBKorMccMSyZyuSIw9XgGaBOtgIMGIm7wVRSb6SAbuFeuy",
+	"RPNafduY2UhsJX99Bb89vPJp3a42ClytdB7Enu5l8eE8D2BEbtGeMzM62B34e+swD5v42J65oAYiYyOA",
+	"NV4BK+AxRLd47GAq8/Q6Fcs0IHOaTEQ2Z7G2P8F/spZGUaL+LTllj0TOR0fb0dH2kI62bxJDOSIObWWa",
+	"71P2qF68HSlkb2IHSFpEFyoQ1jwVYl+MtX4fEjjt3+1KxLVFrurzYkBZgxzjCWeJyWFOMOnNdU2UL4ru",
+	"LWL8fyzadAneRRGEuCM15T0p9mdcEzC7EyI+A8k/gC29g6XOIHDEUsNStVFTmdBwAENc0mzeuD2UA+GE",
+	"nyjJwDDU35RwrNvJbyUX8Rj8TgQjodKZfMvfmC1y9KQ8QWoCyJ2nTU3YCYNyiYVFBg4AANK1+SMDvxO/",
+	"AW6zBUV4EcqObAbDEhBMLosyIwugTkF2cklGebEwmBufMihMxUKX+mx3N4X7ioj1EpsCQmStzOZhO305",
+	"IL9SVY/X+bhhKnHM+KIZi66r6hPbnVbYBYSn+4OYGKZ/mapZJhY8Ii/tUIrlKY5xULsg0u8p6aZpTGg7",
+	"zTmXKgPk8V3zPEeW7rBP3DzNK5ogP5oJVUwqbx7v8Gdy+cafQe6T4pc9qz8r0A06+wsU89C2dmlHxJJD",
+	"cqMRanrhMYEyz3Q/PBTsqn3hLtDVvyEjLIo4/cL6bmjhAokSawWYSwDfA1TtArfVohV4aFMiZbJFvsde",
+	"lNqYkNes6LY88FtbYgyexiQVdjyG5QIdjizsAbRQSIUiElQvyKHQt6o659VlkrgVfiAQVgve5Kg0ZtOM",
+	"xtCDuKbUsVy8CPXmwEj24JSbgNu9SoCk28BiR298r9u+z+f6oanCtyzJffHhy9HN6uFGvb/R9MWWdWxo",
+	"VmreemRKeytxLLom+QIQgZNvw5n0aarX6KB6miGAXZnzWLBODyAUwOlc4IpnROZzuVnwPcloAVm8g1F8",
+	"gtHdv8kUvm3oJuuXPlch6Z/22q3+rsrnMDy49nkD6rgodK4oiN5W+2xZX82Qat+JiHx1KEvVX34s5gK7",
+	"u4u3ROYIHpnJLky2PPXBiXALDRaD0Sm+FZP5xf7zdgvuvL0ngFjampmoL20aiTtwIvfpE8LjcmvvcjsQ",
+	"1wOiyk9dfGUvL3VVZ+svD9yS9iG7fdQZmm5N7mxoYsOORlDq3FEYYO8XLC0bX775eCCPeZNOxC7r6Ril",
+	"eo59MTz6eiA+VdMHsIpPPZTFptnUC9O1IYHpugBThte0OZWwAnuSpCLdiYDr7KffOn/bBNu1allj0EiF",
+	"TV01rdj6RDZ8A4vF21lSVbefQ8yuu1lTdewIzg6M+8iQnqmV9u35kiWDLWWBtmfMWks19OxYiw2tODGZ",
+	"sMz657FXm+nKxpOEi9RokTsd6qZd0bPnR4+ALXN/sBirF/3yLXq3VXRQ279XGo+gzdkvDa/xm224AOcH",
+	"jM9+0PBbv23ccIrpGRW8+HD4FP88bnOc46If+exzc9GrEv96HHZ7gLm6wz0Gbdf9QZKYx7WuMcz0Yc4d",
+	"hlk91h22S+WzrrDfvsb3lA65Lf107uSku5MLbHvrxm/iADsyq/t7255UWYT2RydjDkrCTvSIH027A1vA",
+	"J5ZMunAgmYtUzYgUZEIzD8scUQq/KqK/QpYcnYljOk5WZMygoCUfu68AOOGMZlMGyVjUvJWnJn7IlaeH",
+	"ars3lyw2LNJ0DidyoRdBFjCy+h4zsCLOuZyJhOHrdwBW/IVbHeqePCpXYrigqzncblrMmrUfep0hi0TC",
+	"81PyB6uRz5mcrUiUsVivAc0YTEvrc+yGmSbmRTNGw2DpYpEJGs30FxBKXbNa+02vWQNdyWHG5pRjk/M2",
+	"9mkYxthf0LLCbtEEbO2XsK2pxLYowx2ULuIwZcUlbRR7Gz6cMH3VRR8ag855qxf2gwa25nLPdfXVW79B",
+	"vD5VQz2XxqDbafW1wmmv6NmVRtjTI9RiEFZ/OGdqpmee5kmyN/f9rAdkD0MN29UfP8Yc9vDV+QV9sIdr",
+	"rA4Wm1xlNLo2uT1r/A6Ox4HKGrK7Q9kcsA/o+bLQoy0aDgLqqqNPzUkAKfvz1UuHmK0fG68cyxqYUuk8",
+	"jQ0b4ja/nWdeLKPoBIGo1SQRU80Si+cg9dvY5mxlfkcEWDKyL0LQV+PtookUevDThBmcbC1qRK5ekBHq",
+	"d8PpQo2IVDSNLV/3arvNTSPomEveW0wgSNhzaR3XqVi69HWzflq71b/lEpTXXtjbwXA/m6b0W5VWL9NP",
+	"2Xnp2dQBy3oy9QnVUjkUk+25XpvMuNwgp9u+6nQH/YtB/6J1cVHZIAeZ74QnimUsHlZppy6YnaNo+aVh",
+	"ldKw1/cbTZ7bRl2NQfc0hIYJNTkx+78g1uegeKTb6p4GDT7HPPdeqc9lD5t5gY7cjZ37Niyr0l2UEHjJ",
+	"f9F6cLofrivcdkwHsHxzKutYPqzoUc1+fgLG6qR/lLhHTyhiZlwqsaUBw5XX5hYH53Jl/JCQVsu0lRDT",
+	"VYGLsZPHJ9x0dIDn8YXI7ev4LqzE38yYd/Bd1ztCv7yO2erfquG7u37Tnu5pf0fPnuBXyfarWDEyQaht",
+	"8ZRu6D5QoWm3e3Wadrvb8Hjy0J20n8rsdfOpktvCjqbEeb+U+yTYvjiUJyvDeNuts1Cr6gtGr+HSMKar",
+	"9c/UcmqfL99aBd+fwDhj9DoWyxSXp0JqrEuKqmmWv6+f2i0oimtWUIT67JUGtFv0VY2ot9G8Ap4qDync",
+	"HNF5teT6cpjsskRdh9cENHwE135USYT8XfPwMXDNJ5RDYPNvj/vhLWXwpj9KskgogNsZRAJtAhkJZTPH",
+	"jbOhaNBr4QvmAuruaErOQ/IH46F5CWYERAydIQE+SnjeN0AwkwspA38ETjDaFHwCq2aNJcOLfkEv4IIt",
+	"ADIz3G56wCa8xeXa1c0OP+tFRAd2jAEZgZ9G/0MqjMrBH8g7RmRtrs9Kaj2YJVKcujLLhBBe+7pgsa3w",
+	"wlgLxjs1wFZLoesW7PmkLk57/i/g/aowMYwLSnGQc1ecZaQNeWSpmiWr4YQxyAaxf9vvYrqG81Y5Vh00",
+	"MqqYvQ3YfeEl6130z6GxfTzU52EILwXRFDTgHDi3X8ZStqQOGBDdeP6k7bWyG67nXccJn5+GhZ9tQaNr",
+	"U3KciQmTkosUqpzMD2YendAVF+hTt2U7UDLttx/rP+H4wLayJ7/0JaBo+Ar0jeXe4sNr3KuHoPDay7i6",
+	"eAU66Bm+cydfqacB4f44Mprx6WxozQTUTPzmiOenh0pew0vqsnbg16PV+NxktZEVzv/GJUnYxDr55k8p",
+	"usW0HovRtM6AIVLjJMSW1Bz8bDE4IJUHEeH30sD4IFZoXbOFIlSSKKF8rp9TglDwyHKIvCDqkEgSG9Rx",
+	"rj6U3raCS1uE4zyeMtUiI9sclMemtWxCxywZuCWVerhqySNsiaonE+PfLfIajGAroVG8I/Ru95UN8v9p",
+	"BFkpSgy78ejPOBKpZ6HFPtxTnXskpta1ePfOH1YynDvODOq71eQ7JmXZ2FhN1uz6Q9HGrb6znHRTYZj9",
+	"J6fIQRuzuBgvIqRlzXaj8LId6M16K6avU2VNggfGwABmj75ou0iJmOKokalqTSHstnvD8KJz2u8Ow/ZF",
+	"xKL25Jz247Ooyy7G7bhPw0mPdaLT8VnYCDwej+RmfOFrqBoPW2xil+ojixhf1Pr+MhaJ7GlR4Y44CY8v",
+	"Cj7Ctt7La3ggTALy/IzpxZcnRjmttds+5XNZNtdsfMi6EqmNR4HFtdSSQQkIYMUkYRKAJDG0bq02zdJH",
+	"//znP//ZfPduhMZSWGcsvcPxfYTh7pNdZAbj3v8CTGGDUemHAo2TssomQuW6xiDqdh6jTEZzs4gqNhUZ",
+	"rw9nLyCssh6qrglz3wb4WrFQfM5/Rsh0mU+nTNp+4Vro6xFymgwlvUFdt906he6hVApUvwE3o9exhjL0",
+	"vJ3TmGnBP4O2tShgsbZWi1YAzbQfAm7KMNhHs5gYeQMGd5zRiSbCL4HBfPfBb+riWM4jeaDP7AHCRUg2",
+	"zm61o2yU3Jm7Yko27eDOQaWgkaf8PzkbOooxwA1KLErX1jy1Jl9Mf2mrmgAYGP4imgfPy8+BZmT6e2Lr",
+	"9sOEXpm2a+UeAj+BCNuDT/+Fxg4I++hsfDSppTcFysKJZZaPa620T6iUbIuD0TbYgKQ2I5pK5QWB7WDL",
+	"UgXNZ00n2ytIr0iginxOV2SsLZb5mKcsfkFGQH0jq/cjEhmMxJoLKpohBN88AMFmPIWlRtwQtd2Qb+23",
+	"XKpLnNU+fkBcAPdWIy1WdULM/t7YlyZhKC/tUxUBMX8UIOxpkphllozo/Q+IZHoiikEuSiTm8/r+u1Kt",
+	"EjaEY1Mjavvg89kskdg1LEUSRqWpJbHiRkYiq5f4PB1aO2htMC5i6KKHxaDSfD6uDh76g7KpNNrC5xFL",
+	"o9phwM+SDeH1B+3bW3yyaigujGoPvhIkYyrP0vphzLmqDqp2/KBqW+/PrqDqU5WpWP7wk/knmoL9cRi1",
+	"J23WPKX9drMXh5PmRdzvNsPJ6aQz6dKLqK0tXKpUxsc5qEjrqeWOkMBZvmhsAiJ6iooDRFyPJU8TseTp",
+	"lMzplEc0IXKp9X44r1meMk0DWpPRxpTL6z4z5S97TqJ0egY4Sn7DtIiea3VA27eKxlTRoseOgkJFEExx",
+	"jrhVC5GspiK1o+i2walrqGMIZKQVg4vAp+DBT40JTRWV+hglYjnUb2kADpWCvP6/mvnryeLkK+AO1xay",
+	"868dUFZutQ8uxDFEU12A896TIXisjpHLamWivZej942m0TlLFS7JA5fjOAnvKSFGrG7qHbidB+SuW8Xj",
+	"xNon9a7St0JcYxyRWk8jPBsQGtOFQt1EZABsSqGTJzgRacwCQm1rMPdC7LpPk0QsGSbtY7YjnzNijKsW",
+	"+bFoCaantLKFxqM5/TpcUq5shUopd4dL0glDB3qIo2yR92rGsiU3rRaXIrsmU8H0sIONpztFAwgaxxmT",
+	"UluDo7cCGfSIKJYkEqAxJjTDIQL4/OhNzOZgdUar5t/ZakSuGVvoBcmglRmLHaoX9PUZM801FpQbt+2L",
+	"ohXzNVsZgW9AiS16WC+8qNK3/mp2EA7Hpsq1qwN/Me6/s5URWHdu6rwuUu4gLhYZm7AMoGPhk/qkDDV3",
+	"H1PpAG/xqmfbla7PRcwnZpyuiZc+Otb66+Of/klqDLohWs9GUGrCliYXiQ0l/5kN9TPzsVYQgsZEZHPg",
+	"79NkrEedUKUvgZtlrJ+4ydaFjn7elrUX3uk5i3mOCLxMS2dtxkqMRKKsT9gNS5rdJs3mIkfFVwuoxsCJ",
+	"psPEw2M2VEIVxcriavXD1G04tSDPksagMVNqMTg5aXfOWmErbLUH56enp2u8ah+F4cS+93/Y1wXPmPzv",
+	"9tlZt3fe64Thv/Mw7JxKPk2pNsT+2w48wD1e21Jv3/Wet3r7qCKLjN1wtkT3x9apmTv3m1VrAUUpm9rK",
+	"bXAHtdCV03WML63kcSqoyqu7u7iAsIwjK/uTPqs0i2ZFwD8M2/qECj8NYKOOD+P7d9PaCkK5rYKN6EDM",
+	"38k+53/zgW2Md8dcxKHydCIgiSOPrpmyTbuoNWTZV9QShu7NpXHCYYGyTu+TJ5oL7re/eOTsWMz5Ksa+",
+	"P0y7lQYxioMa9xPa+la8ghrYCTt3ofVDzp1bf6PkgeV7EO/6wNJ4S/EQCHeth4zZNE9BlBtRT+hEWWsV",
+	"Bb4WpTNGbVq+FfFV1SwsYxDVldeuqENPxTljUNHYu21C2Dvf1Tfh9u56eWev6JaWbh/taI+903/vVsdf",
+	"mVbDfRfgBLI4fM39ADukLna3zRBBOVLrCPWsEOMTA2ck2OGBP0xtiuhx6hlYjT/G+ivwB40CMtZqOPg4",
+	"q7ylKc0yBzMl80QRLRlb5vHC8oBsEUh5EekUmQJMgSghrqsU9U/w836u0R9h0EqQRAjgOnVOLfvnXqyn",
+	"bzxbWzhPcHTSHp20Ryft0Ul7dNLqc1Hi+Y0BAI+jwSOV5jXTFaScGe9EYefgIh6m3KJ8+AgyZ5f/1kTo",
+	"jg7cZ6dKfTJKwAO7cEWU25Fu6k75QtNuvQsXu+qKFJQcba8QqnWKOVhImBvKCwWwRaCA3zYbh0fA0xlo",
+	"ixE6ZUJfXnBkajVxvFJMYpzYXcP+vG8wt2aq1UtiPB5VqtFnmID1YNY7IAFcbUEzdaKH37T85AAiwy89",
+	"ovMLuGZnchb3ab/T7ManrNmjIWueT85oM4zOJ6fjM9pmF+GezLxI3iwMd8BkgYlgG2LrddrL37TP2Iy/",
+	"qQDfNB8Dvnmg126f7zmv3YH+gM92XDUOATy7LkMaugty+dR9iI+G77Pl1pdxrHkhQAGLOzPtOnuXfVUs",
+	"BdTICqb9i+UXWxuif2RzccNkYZ2XShGIElMGQSLQ5jTjRQ6fxo7dkh9njoObuBOmOSpwlSkBuUE0jViS",
+	"sNhgsvypF178uYpTYwvomlhTXedR5yCrQL9zXPMA9LudTUfvx8hNj2g7jP314L2ZF6winovt/tkp5PMe",
+	"e6b/7hiTbbVuyP5hmVFNh/VPM7H0OI1tAoGRbqkVRc08uGyRURHog1R3hFEXacSgbFflEi6PXKBlFJAR",
+	"oEaO8C7kRqMJ5QmLR9VhbfXb5jLHWOmvIla66YF5FtHTR/IDPUhQdpGJaQatfNtYl/z7iNE+jVPqIPto",
+	"O8StYfO/mpbIR83hoE4uhyoOd8geLGyYE7QgtlZcL2SRgifStYCjqaDDfL+VUT9s2ymtfkDI3fimaEpE",
+	"riSPGXFcChMQE3yBhcCViq4cIC5k6pU/6bgMERlBbUTbQnokJauo1h56Cbf8HjSVh5GaYX9PqRn2HlZq",
+	"AvbtE0tNC5EhEQPDajyNkozsVYrIi3C3hLSn81cvIe8pFtuPIhYhYcisMU+nRyv89yhLlVggIA7avmLy",
+	"SBb5VtHqnOO15ewsjVG2QijGihlwBTrHoFimxPB8okkzMAjuIrNQJwuaKYNsPPpI0ykbESox66ZFLsnI",
+	"N0NHJKIZhPRHxngcgcQeOZNxhLn0YsFS6aDEMKM9yliM9dmS5KniidZAzWteuHvVjM1hXLnMaVJ6CLq4",
+	"MQZonpck4em1k+j4GpDnFEEkMXe+G+xSOGry61+ZWT9rGR9UZC2mhBK9GyzGFZKggWnti6dTBNpO+Vci",
+	"WSTSuDZVxmxLKSXDWf88Vae9RmV+yhYI0k/2iCDQgjfG2nwd+0Rduk6nf3qHJeLRzFCMEkSyNA6IzKOZ",
+	"NolGcP2/w2Y77HQLmDnMGC0GBmRSN6h22OntMQ5NvYQC9WGdrWtNiBQsFU8S9NXPuCSvr+g0ICyxBS1A",
+	"xPrG2kG+mTS3jhMWb+cw9XcNaAbCJVlde+blWVV8+nuRsuY7qqLZYeu0W239r5P/KmmqjUoOuHcy03c8",
+	"YS/N2+sSjEuL7aUPX0YRWyhcZrnJoD8AZ41oqq0KKq9ZbHP69hsavPdzyhVICjPI5isuF0Ly6rTlS4Nw",
+	"L4ikN+BwhVyw1oGHFbZ98+3f0zkz5/GGZRLyLoslb92DTG8hF/1011ZLMX/kvQZ6VLYFSmnTvI23e4EE",
+	"NqjmMUjaE/CmQzocDLx+Kzo7E8S/zb50US+tgOLe4AilMayt2bcY+m9Hc2+fHhrNBGPHS4jQ26PJHY9h",
+	"w/bzMss2prFr4rWGmxa2//cf4Xdn/6/z93+9PP0+/Nh/ff6pd9X+4cd/OLt0GImYNQa99uneJplR9bdk",
+	"cMygPy/KZk1Lh9Hg30pUZ2JVNMPyVJTz5L9O9IKMtpNk5bk6GlJbDCkW5dhZ6adfGn9hNGPZZa6X86cv",
+	"Wr+4XPC/s5V3pQSg3rCKd6EJ3c38qvFr7mt9sRtbCVpte0E3UAibwp0FnHM00+dRDxqrhbQ1BD9IxRb6",
+	"svUBBWTMpjwFMGhXvbzIGKA8GrfnJbgjygFVEz0FTGTnDBqRSGhGOvrp1fvvX38ZuYJmbFtKtKnYIqO3",
+	"VKrmaz3g5ptXI6JsEmC+cKVSVOGMKmsZ4GWw8q9xfX4thpFr+Yy75emzMypf+CtVLh3jqlbJLa1lvZzq",
+	"30XHVeyrwiPYxGHd2zeL8kBujfBZh2XGJjyFfLIiDfGjvsZNycucyVlj3ZtZVee3C+8CGoOb5XFvO8yr",
+	"BztQJUfwhL5A4hvFVNHBSJubkBooUkaKx48BsF+/0+47kSSmgOtebrvD5EauZvrfzWu2qhcWb11nmcsP",
+	"b4i+tZzP59C8IAsvIBm7EdcmcdU5tlLNqU0zmxekH5LljKVaP4LaGcga4zfM9L2Fb6gZm0uWQB5hxsDt",
+	"JWdimQbobzDt5FYohmoxvUBay4MRJp6+tTdd8CFuw0+/7BXyMT4ud8+ZvUffYO4BFntB23E46bJmv0NP",
+	"m70oHDfH7fis2aWdSZuF8UV0Ptb3yiGNFL9xeBXQGReA2MvD6F+FZ4N2Z9Dr/asQJ3/JeRITybIbEDIL",
+	"zYS/NgYNfQyHMbsZvv7H5TsQM2JRNCx3Xmb/9H7BLuYYbOEJ03RE4+F/Nb4AAtHB8EJwBPbBF9LLfyxO",
+	"eYKu3Q7A1jIUn8HlasZSZSilgtHp+wdzmiJK79aEweqg/jtQG2lqv140PTRI6SNDiyMyE4mJUej7uJIs",
+	"mQBf4xKZEUYhXH0+sKYX2B0RsXRSQSKxWLXIJbwioukfIUoP3I5QArNyLR1thnRCo2tpG0IKuGprNeE1",
+	"cL82MJGczGvn9JqVeqD8qRd2/9wi3wuICWpN2X0ZKGzju3O6sk0bK/MGgC0hQd0HTn0f1lXNV+7HPg5j",
+	"Ga8yOnkkxBk8X+vs8cPb15X/aXe6vWFI2+NO1Aga8OBRRNTt8YGbjEe6thbnmq0g6BQljGZF12sBNcnH",
+	"apzflHjScsETC48ik+qU75NfrtlqV1mNEVwgAcoVNblkCZMSKxlTSKXTarIByc0YcKMWeaNMbhnWk0EW",
+	"ZYoUbQWUjTJbr7hV5mv7aLU/wh1OKOzpUNHf+pMWNWXh+ucaHwuuzjNKL/vG7Nfk2D9D/nsY+93Kd7V1",
+	"KNIpy4g5o0c/x3PCHddk/8355Ukm1FYkUMs0U7YsUCptj6TAKNCB0Yedy8IxWJGA8yIgSwiKygWj10Wb",
+	"dMC+9Bss6dv1V6wb1iSuuAemGY0YwZ4FgORZQIYCn602PuzY9zRA1nn5Oh0FADdkTYgxYymICBqxmIzZ",
+	"RGQssNCd/pu0cRALr9GjJ4CcXVO8aOX/jpZIlfSA7fs1So872j5wAkzXiqFJY8JeEgeyTlg5V475bS2U",
+	"/unZ+bAb91h/8kgWStQbn7FO3G6Gk4t+s8e6tHk+Po2aZ3Gf9SZd2hm3o1+JhQKtS4BI9BIP15fALlM7",
+	"LJap9MD+KsNdTlS9LWS40LOwh54gY+FocT1F7xJ9rJ9aiUjElKf1GsN7SP6lxAAaI35fSlhzTnniILap",
+	"yX+UkO+vBeUyEwCPjVdMKRDJ0+tUy2n7nGYDTncIyFioGcQ3emGIvY5FDqVCHPKG1crrfF/C/e6H3cqg",
+	"B8ztPr65OSbe0Jj+/8zlViTmIJtxZlDnmGUsUs2ZyCRrjqlSLDsA0vllkRX9KNLL7BzcCe0CsWeTi4K3",
+	"Fki4LT9F1+fDRUlxcV0fGS2mvaZXGZtkTM7s29M8SbxfS1fXbm18PbvuzC/+01u2f1a2raNLZoKkE+hI",
+	"yzKcBJQSJTy9tu+ji8XQr+DxmkniDhYDAWrCi1r40FzvIC2oC2pxIpFOeDY3nclYqmAd8Fvmtx2ifC9x",
+	"X3u44JchZp+sf9/8ttcoJjRSQk8ZHwVZ2Z2cj09pGDXbcY81e5P2uHkRdS+ap3GbdsbdqBf3GegZQHHQ",
+	"823PGNwdXr9y1fO7FuOGZXzCC2V1MRMp864aH4DMx/sO4tYbBQz9PO5E/Uk7bJ6Nu7TZo6eseTHptZsd",
+	"1o17UX98Ss8uGkaJ0rQy5OnW9ag4hTvKoOAxfc6H+6+l1r95esPta81WyyFNRbqai1yWHST7jDxly6HZ",
+	"EHydvgAr7uga/2g07E6UD6Ql80jcsGy1foQzAQnA61S39+L4pH7ouZnkSWKL6i5jSt6KG6bFbuNBjpRm",
+	"30c+deRTRz515FPPnU/taQznavbR6J+15baRaYSexogcyZbWXrhzf8yjxfloFmeR0l1K1v7Epynh6SFG",
+	"5yIfJzzaG3HCmJsiV/X25mtbB2sNTpeVYdKpWUzQjCFgJpAxS0Q61X9hikgqsETVsx/NnWWTsRe2A5cb",
+	"Umli1huVegb3NcuKdNy32Lhaj6PU0H1vGsUR1cMOX3nLySXRvO7Z9639FVLTRoFEibxe2yR+Y44fQGZ6",
+	"NQ9AFNZkZkTaFjAXKDinBNw4JpkKaownIiPRTAjJ06mJFBV+nasSCbmgz3KGEJYiIzYO4ZqvSQIun+pg",
+	"OQzyg3WlPIKjZv8SJv2Cx2ysVdD7m0nlCgV2N8CFDIJ0SbGzz/6i+p35Sm3Tauxgh5XzDkT3KJ6fv3i+",
+	"NL2LyiT5INJ6i3fYeOq2yOuvaP5ho0S42YjbYrAleY2uYn25dHuLXDoxjYFa4ysOSC5ZTPKF5i6lBJwH",
+	"cRF/xEFcgSfyHgxoq0tzbxKGYZghPSYzOvqEj76Wo6/l6Gs5+lqOPuEjnzryqSOfOvKpx/UJZyxlSxYf",
+	"/cK/OsPzIwMb7i6Oqzv4hzM25VJt81y5ikV7xKDOY3dOEnYBNr8ySWb0htneKZYB2KrtkZks9EDQhG9A",
+	"Dl2e8IwuFixlsUEz1qbmpgGasUmuv4TW6ovt3uY9rVWzOsecpqP9etQLj3rhUS886oVH+/XIp4586sin",
+	"jnzq4e3XwJgRNn1iaYoU53SlDQcITVHll/wcTdrnb9K+X7DUsyAf3aSVLI2beLjNi3flZaQGZt8Thpgc",
+	"oAQM3Ni4BtwYuoaKjIiUPXyOhh78D/7Yf59pGsUq+5tyTNo4MpptOZXMZH1tEjKd0gdKttySvmH19i3N",
+	"QpXnrD0o11LWeL00KwEgWuhGV9kW9LM0Lqz7UOrRJjnaJEeb5GiT/HZsEs0Wt2dxG0Z9zN5+6uztTwZh",
+	"17Q6avKU5CjE7pvFvUV639CEx1vxfK4YYGEa1Z6S//3ximCBvoXzhA70IrbomdI07kYzAaU6lyQRCFLs",
+	"YIsBjMfgyeC9CAmub+6EIejBYxqXWnopIV6QEQzadBIz/cIlXREpqnSBH8wML3Ft7mxX3AtDcmfo6CAi",
+	"NlPiIn1MM0WfDxtN+r+lsh1ALEc9UGYEDdg1N7a7zLaKZbnYaDRj0TWZiDw11svRFHlqU+QlbIGthSox",
+	"iQexQiK60MRS9n9EM7ql1usKIvkiZWRkzO5RUECSzbhUIluRa7ZQFkAL0YgMZFfxmBwZgPj3C5ZevjHt",
+	"IIryLvuqPAVgyFEk0huWSdTnNbcqENffp8ziaqmlAJvbdCks+1X0qMX4/1hkrCaALrnmaQx48KYfRcZo",
+	"jEnqZIS9HwZEk9jIj/bTLOOA6y7d8Gd5ei0D+AZPN5seDODxDBuZldn1grOImUfhNba2ZzThKZezYcao",
+	"FOkoMG0Z6ZShT9OMbyhgc2TLwNMP4ZaiiyThxiXqmpNoJbIkIQpHCXZ9yVynDrOuVg8OiARnFqNZsoLW",
+	"zXkGDR0oWSRUT1zTwwtCSUIVoLmZX72JGRFTic+sz96hUPdvYjZfCMXSaAWAjLsx799SiY0n3rza5/bP",
+	"b4y3B/uvNO4Fn7Z2joHdh9E57Xeap2161uzF/X7zgnYvmmF0GrP++Iy2J9DtkX7FRAXZGHTCMPS7g7xi",
+	"WvIRSsZCSjKmSulzJjIyX5EfPpKp1pWhrTPTevZ0oZo90ZzzlOvFZpkUKcWxnE7aUYdesGZ33D9r9qI2",
+	"a17EIW326VnUZp1Jb3weQqcSbIpi1GvF5rCRWvAOwtbZ/jknM6peYnOdRxa+JYPjznuwb1+u26ARzQSP",
+	"jOVdomPA4YPu3DyN2Vfo3ul20psSGA+xEOgSFoJEiVYFlUBGp4VHi7wTN6z42/645GmMjhxIZ6LJutUm",
+	"JZeKQt+WL87R0Ri0z3rn5/3znj5cE5okYxpdA/ac22mEsptRFc0XSdOtwLv+1fkPFz/+81/dy7+8fPX6",
+	"u7/Wnjbkv+YlrcjtfdnWFguWUg7j10vG0ymULekd5orAm4lkCQM30oCUP2EPyoMt4WaX8J5W19yG2Tk4",
+	"8myfBpuXh14LIDct90h4q8/DIlfFSzph0BC5Kl07hWWaL9ZuK13zPxTRaMZid/Np79Z2aHfPd09v70iv",
+	"oDZsa5UEQ8B+WXVvtneevNQC4ju89zZogAza8yG49RZ9I/s9ogUA9FfQone/Rz7ArbeIijiMaJLs99yV",
+	"EMlLfbd9FNZq/2dNf6WgkfOhXuudT35+c8W+qlcsURQes+d09+c+m4jGIacBReIrzVjr/B+gMgU25Go6",
+	"X6O+tD/kIqpZm36Ozr6PfqCrOUvVRytW9vWS4NOHgzficwdDOOJjBwM5ujneyfqyi3sPG8y+4u6WGL7h",
+	"rvYYPn03qwyf3Qn2qI97gF6UCsPBM8hAi900w0pQq3ubYieFIJFbzDIbMqaSjD68/3RF/HeMgPqw2TxY",
+	"alR5ltenV38nkPNsEiW0AikZ+fzxLbQt1NQ6Mm8btYjmSTIw3foM4LRebexxrr+PzbytPcW+Llik5NGk",
+	"egqTiryERju2twLswB8lEcuUjADNF/tUEq3YaU2Hqxa5dMFqa3qbWwNre+uJjFDsgVILtvcoFam2/ed0",
+	"hWn50DNIy0UDRS4m8KBYprBRkpkuQNALjd3oLZ+LdGrfrH8bBWScK9zpGV2bo16i+UKtSKxFm8nxGRUi",
+	"tdagfOkR0G/btpzAk2m0Gmr9OVErNC7o12GFklqyIU2E0Nke/xQ5mbFkgUuv7UcSg40JGjFaEXIlFZvD",
+	"JN2DP2HvTOtH5NKAyhoPEZckE2L+P0XXSbhbv4LP6ZQN8ywpdU9OxLIRNOBqY6bUQg5OTrwQ0Yl+W2uR",
+	"TkG7wjcWL4K1xLGC47800hqDyNPvjO2Wp5FN/6HZFNBbZGPQ+OXfDf3xfzcG/27MaJL8u3Fb4HDPGZV5",
+	"xob6DgxSAotPkuFZMXX35tsvpZE1emS8IqdkzlQGjaLNIPXA/PEN/bfqufomrowYBPdmRvWstsZSQIfX",
+	"xzFJmLYJiqmbEC0kFQDee3GgnEU0EdkcnYXl3WxIpjX+swAt3cFPjau/vSavv3+lpeIO34GdIHAaDMGI",
+	"RoFFXt6QtSojXHWAtdDnomY/yjwAMg0WLMMw+S+wqd6MvN7vhUfiJ7zri9tKY9Xe3lZtrh78YriApcYE",
+	"iMYioSuWNdudxtFVcnSVHF0lR1fJ0VVydJUcXSVHV8lvyVWyhOrtUnwX01aMCf1oLhMTO97WivD1fKE1",
+	"PhBgMZvQPFHE13XK/Qlb5L3N7Xd3SGhFiG4AKUishaEWmWJCTCEAPCorzdKE0UzP+W9mpPcurrbN/w0a",
+	"6f56pRkBjIjFP7TreFNpcbhEW7x1zFDb0RQ/mzJls8nd+j3awTex3PpW+B/MDYFty+ba3hfAfCPoaG/S",
+	"wQS0h0dPXcKxosHoa+W6lYhmGUeQh9HrKzod1XW0t0PY1SztLaM3TALELhJxTOz0XJe0/+QMiMeYedg5",
+	"ayjSZNXwz78hcGvU2op+IRJGQTV7+Hb6u+98M/lepOwdVdHsAbrvF7kAdn1JxlTG2Q2LyxDFLuJvfD50",
+	"Qcc84db+TWg6zY1HqAH4ipNMH9CU3vCpKYQyZuZ6Qnm/GZ42w3ZlEv1Yk0MYn056UXvcBPuxNwlZc3zO",
+	"2s3OJIzOogt6GnfbjXXmc6kZ6ZwseCIUNBNnX8EvKk1z2DlNBctvMmj4fUgSw0arNXOKXtKFwjoPs1AJ",
+	"V6uhyihXsEJjkbhU5Fk+F7k2w2IDtQE+sSEaGcaPRjNmRAm8F9KeiJzTJCFyxhct8mnB6DXMMlkh+E5K",
+	"5ExkikBBRxoxOPHrudW43J2rtms1h74GpY3Y9t4CwJwXTZpQOra1xNKnQMy9hCXRBL/JbF4alNGldcsD",
+	"AzHYo60Sha57W/TXu6g7bg7C8iGpeJJgk8vUtKAfvZk0NVk1ga5G0CNTPq2U+n11QNPHxp2K3XLN3ok9",
+	"BrdVZAZ1xZZKoIvPvMqk8rkqp5LWdpmajqHubqPWQaxMHw4TSjFGRKWuBhzMUMl9Ep7vwWnvwxF/VVzu",
+	"UK6Fm/PIVaXmW8TIshpxes8tPgrT5yZMDz2Lu6UnoIDjzU/bbPTYO/T5SU5kXYUgO0B41hmGlXgGJcPw",
+	"JMqzzPC/SgPRU/Jsnog276QpCaFKlj0jg7L+taSSSKYgHSIgLJGs5GFxh7+yxPgljs0XtQ/DwF+VP7/T",
+	"Mjqy8iMr38HKDR19E3b+K2R2FUv2AMZCdTOdMsPjKVecJvxn1nRuoLosukuP162xLDh/cyh+4gqKmewf",
+	"1sIAcIjAoQ1xSeZcSp5OW+QjWzCqeDrVP9jeG6lQM/1rBS9848ZsONfjs8RimQ5hilOWsowClEHh3DQs",
+	"YM5ijg3+h9OcxzSN2N05pMk1quCBM8aySZ6QhEPRSybGwpR3zViywARFuEmSfPFQrPBdXssF7YAcJ2TJ",
+	"wvsTxsejYTSj2bwo3qxhj+/yAJLgzBz1XMz7cKLfjP1tCPQj+9vG/t7Ra0ZknlVqQ4R95XqMD6D/7cMQ",
+	"JVM7gZo9rgfO/RrlD2GcU7EkIm2R16B2XPM0hqxovCOiKSiEImWBrV2VxKTVxlXM71OlInhHn8vhxW17",
+	"08onZgf4NNhW1guhV7OaQx9Uwrebbfgl6XtpqHdYur09zuDvZeppzeY9chdKWQtHs/nxWeknG0+9szZ5",
+	"L+75S0Frt9vyC67WGKnIIfE/lwyk+CRjDBPrtUbRIu/TBKvlxTJlGdyi/5omYkwTBwwypyvMM+CyRS6J",
+	"ZJHQN/K5QQgBlEBAbAjcK9aFjWbI+rYxs2HVKib8Cn56eLXTMjEb0b1b81TzFhzkQSzETfk5s5GD3XW/",
+	"MxaA+/6wnjOP9oNqz9hmLGm8AgrmMQSaeLzZBnFOk4mAJhUiQ//GWipDiWhr3GKPR4VHP9jRD3ZPQ/Cb",
+	"hDMOZai/M/74PmWP42TbkbH1Jna1jYWfH/K0FhSwwgwBeebKur3kn885/fqWpVM1aww6/X7QmPPU/t0O",
+	"NjJGvgSNRa7qk1BAneI3LCUTzpIYHUMJ5piB4qVmLJMvijJDgxS07q67i6oGsT86Z4h4hNmha7JkZxrC",
+	"Z6DuBzCJd3DPGURwWGq4p7Y4KtMIDuB9S5rND+c9OOEnMqoN7/xNycG6nfxWIhCPwW9XBhIqnRm2/I1Z",
+	"GEfPxhMkBICkeTSzZt2lkTG9W01Lhts9wpgt/lU5NL10z8oJ8HgYuIP5woEfrHlvCtKRSmQsBgoipjIe",
+	"Cy2qGx3oKXzAGTycUPgEDMqOGNdpUzbcveQCB/zRvLe+5MIMgEsAJSQ0ZctjoGU7DX3UC7V53IpwBls+",
+	"WvGFPRA1mTUvRZ4qpCQLumCHl0ujSJq/XdHx/nQWkOWMRzOiJaYeDXG0IomcUbR+q3JuoDARBn5fAppR",
+	"OXSVVzYGDBMdYsuWQTs8sGBSj6uePiT/2QF/+itzJJIdLvSadduTMmoMxWrC8AvmaknD5l0IbbjSKSsf",
+	"7T/Kct0d1i7NhdS8OWKpSlbY1MnUMY2gBGJEIiQ4TRH4vnldSdLL0ih3WLl/E0syp+mKsFRBxZMSJGMq",
+	"z9K6siSop6ouSOogPguf53NNHiFYueavAtEkVWzKsr0KlWz90b0LitZ27pD+EWfRBTs9PbtonvU6/WYv",
+	"jFnzotcbN1l4Nonak4uQsjM0Ltw6GMyENX7RWQtttsc91jkf02ZnQtvNXjvuNM/Pu5NmGLZP424U0V7n",
+	"DNAR2A1nSwtCE/OYLBkgmtOxyDF8NOeapsgi//nnhAEeDVcA+PABrgCACOExg6KGbV0N2oP2XStv/GOn",
+	"j2EVn3vvkURpS45FLY9c1FLPgHw+Wbp+GMP0uggEu/pmo0uqJOTIG4g9kKlgkvDUVL5s4mTrg6PJwDiM",
+	"ZFHoSQkceq15T5lC9gsZHYBcBohlhiBb5LKcFRwLdIlh7gp2y+7VV8+8LEuZh0nn2JMb1BP2nQj1VUYn",
+	"j5Pq8fT8Nbwvf70H3zTemLtswbbyim+mBx6TRZ4hI/8Lm/IUHeuVWu4+3LvOEKxuAlMSFCe/rHHjrSkj",
+	"H9lcAALmNncKQiEmCfBoa0e2yOVEsQyuVZqKReZDULhyIiycnPJUf1MTj0hZfTLIGg/fMxJUpsfKcNA6",
+	"xNieMaHT3h4hoftxZLNmdhj7M9+92Ros7RaWtr6LU9iiY6z1+eWiPDKLCbb1g9zJMbS2V2IYNc6g3x+J",
+	"H43aLUbtQypnvx7F7PeWUDuD/H12Lw6228TdX0c6KTCJD/QX+n51umYtb/EKkpHIYpb9t/7IyGpErqcV",
+	"giRZ/zqXRK8XRe0JoS+J1tElgGovaRbLfdyMNrb162CzwaM6QfuP5QTdGPb7JHaAV+RPIyqj0Z+hu7oH",
+	"hEX+NIKD8Oe6mcBhaexd6yAy9R6euH1Yp+zwELFUA/P9likyZ4jJB36dfEF4SlYih47zqChsE5EoKIyI",
+	"DOOLSSc6Y81z2h03e6zfb15EnXazPzmlZ+Pz6CIO/TZUUULzmDW7zRnl13mzE3Z6YTc8a9xVPjpIXHxx",
+	"owbdG3BfEan34nQD7tuD+P4FqWvQgJU4QakqW/O4jOh9PunQ4nBoRjic8ASb+gKi6NCxQzfGMt73AQJ9",
+	"+16E524veuNz1o5PabMTnU2aPXoRNsdddt48jftRb9ylnUnbWyGERy982J07iX7D0/ZxZReK6FETeH7B",
+	"83o5+qh6gSYbU+hbJ/n12ZJkCcAUJOYZi6BJ5Jglptcv9LCe5hmLtbYLbhBFeSoDG0oH7m1lKsCD/ZGM",
+	"V5rVFQCImu5HLpsfu4wIsKBYMoHKm9V8LBIekYSn19DlAO5VJGFaE4Be+2lMRqYQYGQh0PCFIleSx05r",
+	"gXcLYLj674y9gI4gGSMx0xsmA7LgCyYN0mh0zRSU/xS9XLw0VhyoJL2wGxSwHJCT5q1XLwz1G4oLoO3M",
+	"BWTh0ZS0wzAMnWzXr2t3i/YgiA+Jr696MCQ0WdJVrR70nd7nXYoPVBnb8QUkYwmFhFkT59DzrBPQRimq",
+	"0DQa2EfRajq9ECTAprLz0GiQ9xb8ZitgneYihu7ma0Kge9U+H4SdQbv9L28pCqEV1IqzoCH5z6wxaJ93",
+	"e0UDA5BhQe3nOlfh+aDdt93m8XPymqloZjbX+5h3HT8Vuu+4PYZV8p9q3EEcvbJv0+fMQAlWWaP2aBsS",
+	"dIN47l3anyzK8LurKmWbUsXKDk/ofVeIqE2JV8iv3fCGlWLvBB7bC57EsA6U0PoN9TJwQKgkin1VPjbJ",
+	"56vvmueOpX//+a02aDMaabZlgJt4Sv5CJTvt3UnYZGyaJzTDsfXCMLDjdGJVCJLo86aFS3V2J431et8r",
+	"YIz85OPry1fvXhvVfT9Oor+sR/CYxf2FCfD/Ieiik/9O/51eFZq/BP8udNmgq9a/tf7F0kjE2OYjV5Pm",
+	"ecFri1laNts9O3i+dRxT792ROx5jsHezKpD2H5mRgmNBboW2i6iiiZjmzJoDE5HNkSWt9SmAlOs/jfCd",
+	"rYRLNfqzKf7Ca2QJcP/WpkdgdMd4tfquH6our9fayTsc7b1jlNCoqUjPawzaZ512+6xz1msbX0BNWyH0",
+	"wwQNsUxt4ZFpJqQ1MXdbwpGI92MjuIowtzo/ALA3XNZ79zS5Y1eS30STDchSM2dxIrK1A+zRmjlpm3SG",
+	"Dx9mpOMzJ7/Af29rie19ajb5QEKzJenofq2IUb4zp3an8QgvBGM9oXJmh8HjAIpNUjLCw36C1DEKEGEm",
+	"VdBC9Q+d76CBgSO0Botmotrrbulov0rWMHy8KOaD0P4dKH0rlX8zIr9j66FjC59yWBCp+OkYzFJk15NE",
+	"LO9RLuBeEZQiO4Gzd9SM8YxIxRayMjIIfGpOVQQdi6nKZW07kx/dcHfwJFAd3MiQH0HBG1WszpMlbWXO",
+	"fiRpx2IKeh47bvd8ixdsKn7Q8E7TISUMrBP1T+NxvxlPJuNm7zzuNMfhadiMw0mfnrXDi1MWNoLGNU9j",
+	"iAhGMyZVRpXI/MrALE+hIaOmFHkNNWBJwiKM7Wh+a5rqEiB/qNWCtsYF6J6aZczUuuTZFAz+lO1OrW13",
+	"EL7N9V2UapjLuDEIW2EYnm32T+xtNlDstsONBoj9fnh7++X20PO4T0TIbdSxsOEpCxuWHvuy7LxgaZsc",
+	"3d1/j6qGT4pmmtFOQf8TKaFE04d39qVtgfgCfR8iu8Y6B30zpLoC77St49OYyDy7wf7xJGNSf6BFRpo8",
+	"R0TSFSZtQGklfhTeqMSUqRn0CXHrQKQSC9OyRssX08UcYx5yZIpxoxlD0CcT4MHXBgXaW2aVXyyMIK4/",
+	"/8jrKN78O1uNbHNzRAUZi3iFD11UYmPqidntuXcz8/u0Gsd1hFbITDKqGaBmfZDJCDgYwGGgqalIMCxv",
+	"nfpz+nXoGF5j0L2t46O45kaBHvpMrI9viXNcnSEi4cnG4DQ0Dc/1MGztWttcs2ysH4ZhePtYiQgPzOoP",
+	"ZraPV6Cyc88fWrw+wBmqkMWg9mGyxxS9r6Xp2O5222UrTKMTX3Tb/XbYjC8uJs3eRY82z6PTs+b52YSN",
+	"wz5r9y96/jS25JOY0Zse7xvJJFY6W8Oqyjusp4b9/xmoPsAF66cBu+GWx836EfWGJ1aD2oNe+Ihq0KF0",
+	"WWckO8kzo5KM2TRP15qrvRURrW54/yM0WFWCaOmpLTRobaUNCmsS2ZeXu62V/BG9813Zf7d3V8g6e/nX",
+	"79Rt+AiB8xsMw2qWRag7tgcrpYcVa7nnTn6x/7RFWlurLRzJVtRmaW0RJAyRgkxo1iIj5CgjA2GNrb0x",
+	"CjtybHcUkBHTizkq/Y4d4UdaodSvicScDW1SUY2DtF49rMss9plEhX/TW5pnVLixWxnZKsetcHiGKktJ",
+	"0m9KPk9IZrb7LgM8NNQrjAXVmkPkqVLAHzWgowb0HDWgXw+A3u+1RujOgvluIYCyXD6JaBppi/2X+t6w",
+	"C18+ByCNjeVnPDKA1ypEAkK76EQSlLxPKMSpAmR+k7Kk1XOa6HmsCEtjzXJr/TQvYaBHSfwrl8SFbID9",
+	"TI7C8yg8n6/wBL+4OanQWO7Y4+LXbAmLxTc3hE/YjS2Fq7aHVcboHFkI3or5yIX8VZAjZ1E4aRGJVzOW",
+	"WswRCQnKM7YiM7pYsLRFfsRymTXnGEjdgIx+evX++9dfRkRbwxJazbbI6C2VqvlaD6L55tWIKAdbK2GQ",
+	"JF+4yBFVONrqCIu+267x6xuT6fCM5XdQlfykFwUniQ4KSNnQi/jCX5NySI0XBTXofSwGXlrcxjaQ/sO1",
+	"C8W+KjxoTRzWBgiLohzTOisFrgsCzTVvPceKznIlpi/ZerUxgeEhQlnxOZOKzhf1Mt4tBVsMffnon4I9",
+	"tZmDpQXsVZXIwBP9gjAazcgopooORiThKYPCtJSR0huORtgzEgnfiQTk/GMbYRFNojzRKvAJjfcsR5H5",
+	"XPPAER1h4eN41CJ/ZwvlohICK+9N7liLXKYr6KdBxrkiaT4fg9klScYmuaxKmr6M4+/xtvvUg1DAXxk3",
+	"Bt1Wf2+iuowftQokYxJhEA4Y0qd8XouKnM9bx4DF49Iki/Ls/8/e1T23bcPwf4WX19mK5Xyntwevzfqx",
+	"dssl7XV3vVxMSYylRBY9UraX9fq/7wCQFG1TbrwkXR7yllgk+AXiB4IgAL0+/nLh79BBlrF6Li0/+4+l",
+	"3Z4KhfGfJmWRfjekci54CTjbooydCVgPm/VqwlVtEpSJ8splqZnnssS3D8aYkxnXFERElsoMcaDf60EZ",
+	"jCXOtdDH5KTtXCHZgF3xAg4ZDBAk4VqYdNhNG8NpRR2+Hb5gvLqlBDuMgtO53NnDTIwUz0Q2jNgpegWh",
+	"esaVwOfQSw8qhlmBPJORlMm5Gjd5ed4XNwK7PFEyEc6SCNPBFK8FQ3eSkGh5Leo3NLf33crJtCiB4qwX",
+	"7UTxT7tX/fQow1QtZprsiw36GwXrSAn9V9k07WVbcYqKmUng24qbPNOyqkTqRacLFYZxX5IHJ3QUef94",
+	"6wSw32xBmhXNeCkrOC9grPjMxa5yRO06IVWRFct9MOVtE+ZLISsr0X1rgWMNUs1wj5GCp012YrsMl6Bn",
+	"0YE7Dg8R1I6WGv1wjTTnbW3shmp8C00DbPuJW9LA0tGoMD2EKReg3dmaKtBV87qe6OPt7YmS1yKtI1sn",
+	"SiX0eEnZDKXqnQmlSQ70on60gcZInP+9FDfOqQA3GGzU6GmJXhqGPYfB7DcpFWxwhkxMRJWBmutJZrPz",
+	"/7NULouZ+KdVKP8qFfONika+GRdFxt02NCbmagS6kb5x+cbcC3UrZ00iSSdQYTGCIu09duy+Es2xLIeB",
+	"3p2toPUKs6K05jbBcdvbyqfFTZ9zdAy1mUT8nnqsc4pAswnrLGnaeJmwnnlAO2MJL3mVwjQxq3Tv9XbY",
+	"PKf31I7fkal0x3wAjlcU+wQ2QlPa8VKhGZ+HUuu8FvUZ9e3eL5Nykd6Q0cTYEhz8BaWzKzYuRsqFW18t",
+	"eOEf46Grd2dNGFnRxptWscQ8yYmZ2eyJsqcKdvYhOXQuklzKG709Fjq/XZMlCj6bKzV0zV52oK45CDWT",
+	"TJGUThvCwKTATUSJuWiPgXElvrNFLfE1Lzg6uFEbTRAe9JX2Ig68O//j9w7Ix5zj/0No87LI6Gnfbq/3",
+	"As7OSlYjpotRxUGIQ3G0y1OReHUrfKYZwMa/Zwgc6pz39/Z/Hjp9Oxd/80ykxZiX7M2Hwcvu+ZtBf2/f",
+	"SnUYQqvR7c8uNto9t51tN7zt39EsqEWqRE2HAxt9SIwKXaMLCc8yJbTu4KFdiyoTFq8yiUsE09b2Tghn",
+	"caMe3sf93J6Zv5IT9+VUmYffZeKpU6hO6gh5NzK1t3vxIe/HvYxeskZQA1SsfDpOKl4gqTuTMEFZowkM",
+	"yJNI559evjw5eXXyyviDk6nPVuseJny3e9DbS7tJHMfd+Co+ONi/OrjaOzjcwNRHjGlO8I9imfAkbCoK",
+	"K1oedTgfub45g9Ym9Zow/9oIDZfJ/QeFpHg2qayHuvhOFty3wF9NTuHHQMgzYljiFbyTIvTAG2TPbGrg",
+	"LWQ1tZ82wMgiu5ZTVYk1QAkM/MGVY4kqspFYB5zXMrknbiLQUDsbgOdD4WYzJz8aPF3LzwgakO30pOkg",
+	"7vd7u0dHe4e7Rzv9HejZmI/EEgjibzoiJnIouFwZUbDFJ6QNXu9GuYuZgB3KPhV4vJbJZds0rkLnpj1/",
+	"J5NnIHwGwocHwgZ9rmXyeGA4TYRal1cYv689Miqe3vvMSK38D7hHw//RmIetPuNdKE6WnFcgjpYAiJgs",
+	"Im51ALSf9cROGvNozmeei8nW8U7PJtA3JbpIoA325nwmrqQab9boU8O59cfApZl4PvA949zTwDkS/XZ/",
+	"PhzKLfbi69YvgiuhBngP+eUCxOhgUvwmbt0vF3Qd2BaqDJ8Fwmd3HbhNsfipx6uPfnltQgeR1b/AQNtG",
+	"qJ5JGUp8sXg9Rjf0FGHRq2uuwlZr28scRCllzeco9BcutzxaxvK8SmvgkhvMelGfDU7ferXsT6HUHZWL",
+	"S8+KisLNGhdvOa2XaWD+6kDjNrqIZoAtmfFaXa5NTqCIOSskMNaVi/qoLXBjOCkTyckndWoLboXxlR6l",
+	"uLCUy9VNZK3VuqeqSE2Afq1FzUaiMlrIynTidygfHtBnCnvcEGBzOS0zlkq9Oq1S1+xE18XY5HpaofYJ",
+	"FqjjvAqqjCUFuqMvvpVdJozV2EfYq+FenlIkDi8vD9YT1UyUcrI67aZ4aAEF1+hRMhEKsJlXaai6/RSg",
+	"MIsx+0+HgeDidZGUJg7+YoA0unabxTYqjM9mLfzZcERJkXrC4RI9Qq0Mcl5LGORCrqXWNVjM5RAghu62",
+	"HZ9JMOhOLZUJ32Ts5A1JZLsQrTM03Rs10aZCMISlggECJnqUnMQO7Gd8zOGFjmoqOYfIQK2UQr11SJUn",
+	"Nh2cvmU34nZhCNM6F1VtNKMAIQxi2x542yPlhbsN9Id89prVaJzFvl18+zcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
