@@ -63,6 +63,7 @@ var rules = map[string]rule{
 	"adapters/memory":     {own: []string{"domain", "ports", "adapters/internal/blobsource"}, clock: true},
 	"adapters/folder":     {own: []string{"domain", "ports", "adapters/internal/blobsource"}, clock: true},
 	"adapters/echo":       outbound(),
+	"adapters/procedural": outbound(),
 	"adapters/agentfiles": outbound("go.yaml.in/yaml/v3"),
 	"adapters/tiercache": {
 		own: []string{"domain", "ports"}, others: []string{"github.com/maypok86/otter"}, clock: true,

@@ -1,0 +1,155 @@
+package procedural
+
+import "math"
+
+// model is a finished model, as files carry it.
+type model struct {
+	materials []material
+	nodes     []node
+	motion    *motion // nil: it stands still
+}
+
+// node is a part of a model that moves as a whole.
+type node struct {
+	name       string
+	parent     int // -1: none
+	shift      vec // against the parent
+	primitives []primitive
+}
+
+// primitive is the triangles of one material.
+type primitive struct {
+	material  int
+	positions [][3]float32
+	normals   [][3]float32
+	tints     [][3]uint8 // in linear light; nil: white
+	indices   []uint32
+}
+
+// grain is to what places are rounded: a hundredth of a millimetre.
+const grain = 1e5
+
+// spot is a place on the grid.
+type spot [3]int32
+
+func spotOf(p vec) spot {
+	round := func(x float64) int32 { return int32(math.Floor(mul(clamp(x, -20000, 20000), grain) + 0.5)) }
+	return spot{round(p.x), round(p.y), round(p.z)}
+}
+
+func (s spot) floats() [3]float32 {
+	return [3]float32{float32(float64(s[0]) / grain), float32(float64(s[1]) / grain), float32(float64(s[2]) / grain)}
+}
+
+// finish makes the model of what a sculptor has done.
+func (s *sculptor) finish() *model {
+	m := &model{materials: s.materials}
+	for _, b := range s.bones {
+		n := node{name: b.name, parent: b.parent, shift: b.origin}
+		if b.parent >= 0 {
+			n.shift = b.origin.sub(s.bones[b.parent].origin)
+		}
+		for i := range s.materials {
+			if p := weld(b.faces, i, b.origin, s.soft); len(p.indices) > 0 {
+				p.material = i
+				n.primitives = append(n.primitives, p)
+			}
+		}
+		m.nodes = append(m.nodes, n)
+	}
+	return m
+}
+
+// corner says where faces meet that may be rounded.
+type corner struct {
+	part int
+	spot spot
+}
+
+// vertex is what makes a corner of a triangle another one.
+type vertex struct {
+	spot   spot
+	normal [3]int16
+	tint   [3]uint8
+}
+
+// weld joins the corners of the faces of a material that are the same, after it has given each its normal.
+func weld(faces []face, material int, origin vec, soft float64) primitive {
+	var p primitive
+	meeting := map[corner][]vec{}
+	chosen := make([]face, 0, len(faces))
+	for _, f := range faces {
+		if f.material != material {
+			continue
+		}
+		f.a, f.b, f.c = f.a.sub(origin), f.b.sub(origin), f.c.sub(origin)
+		a, b, c := spotOf(f.a), spotOf(f.b), spotOf(f.c)
+		normal := f.b.sub(f.a).cross(f.c.sub(f.a))
+		if a == b || b == c || a == c || normal.length() < 1e-12 {
+			continue
+		}
+		chosen = append(chosen, f)
+		for _, at := range []spot{a, b, c} {
+			meeting[corner{f.part, at}] = append(meeting[corner{f.part, at}], normal)
+		}
+	}
+	known := make(map[vertex]uint32, len(chosen))
+	coloured := false
+	for _, f := range chosen {
+		normal := f.b.sub(f.a).cross(f.c.sub(f.a))
+		for i, at := range []vec{f.a, f.b, f.c} {
+			here := spotOf(at)
+			n := normal.unit()
+			if soft <= 1 && !f.hard {
+				n = rounded(n, meeting[corner{f.part, here}], soft)
+			}
+			v := vertex{spot: here, normal: steps(n), tint: tintBytes(f.tint[i])}
+			index, ok := known[v]
+			if !ok {
+				index = uint32(len(p.positions)) //nolint:gosec // the level of detail bounds it
+				known[v] = index
+				p.positions = append(p.positions, here.floats())
+				p.normals = append(p.normals, [3]float32{float32(n.x), float32(n.y), float32(n.z)})
+				p.tints = append(p.tints, v.tint)
+				coloured = coloured || v.tint != [3]uint8{255, 255, 255}
+			}
+			p.indices = append(p.indices, index)
+		}
+	}
+	if !coloured {
+		p.tints = nil
+	}
+	return p
+}
+
+// rounded is the normal of a corner: the mean of the faces there that do not bend away too much, larger ones counting more.
+func rounded(unit vec, meeting []vec, soft float64) vec {
+	var sum vec
+	for _, other := range meeting {
+		if unit.dot(other.unit()) >= soft {
+			sum = sum.add(other)
+		}
+	}
+	return sum.unit()
+}
+
+func steps(n vec) [3]int16 {
+	step := func(x float64) int16 { return int16(math.Floor(mul(x, 1000) + 0.5)) }
+	return [3]int16{step(n.x), step(n.y), step(n.z)}
+}
+
+func tintBytes(c rgb) [3]uint8 {
+	part := func(x float64) uint8 { return uint8(math.Floor(mul(clamp(x, 0, 1), 255) + 0.5)) }
+	return [3]uint8{part(c.r), part(c.g), part(c.b)}
+}
+
+// polygons counts the triangles.
+func (m *model) polygons() int {
+	n := 0
+	for _, node := range m.nodes {
+		for _, p := range node.primitives {
+			n += len(p.indices) / 3
+		}
+	}
+	return n
+}
