@@ -81,6 +81,9 @@ var rules = map[string]rule{
 	"adapters/natsbus":      outbound("github.com/nats-io/nats.go", "github.com/nats-io/nats-server"),
 	"adapters/openai":       streaming(),
 	"adapters/anthropic":    streaming(),
+	"adapters/meshy":        service(),
+	"adapters/mubert":       service(),
+	"adapters/freesound":    service(),
 	"adapters/jwtauth":      outbound("github.com/golang-jwt/jwt", "github.com/maypok86/otter"),
 	"adapters/internalauth": outbound(),
 	"adapters/filesystem":   outbound(),
@@ -131,6 +134,13 @@ func streaming() rule {
 	r := outbound()
 	r.own = append(r.own, "adapters/internal/upstream")
 	r.tests = []string{"adapters/internal/eventstream", "adapters/internal/upstreamtest"}
+	return r
+}
+
+// service is for adapters of services that work to order.
+func service() rule {
+	r := outbound()
+	r.own = append(r.own, "adapters/internal/upstream")
 	return r
 }
 
