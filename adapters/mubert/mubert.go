@@ -95,7 +95,11 @@ func (g *Generator) Find(ctx context.Context, o domain.GenerationOrder) (domain.
 	if !ok {
 		return domain.GeneratorTask{}, g.api.Unknown(errors.New(strconv.Itoa(len(s.found)) + " tracks fit the order"))
 	}
-	return g.Check(ctx, o, w.ID) // lists have no links
+	t, err := g.Check(ctx, o, w.ID) // lists have no links
+	if err != nil {
+		return domain.GeneratorTask{}, g.untold(err)
+	}
+	return t, nil
 }
 
 // list reads the tracks from the newest to those from before the order.
