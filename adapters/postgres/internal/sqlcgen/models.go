@@ -39,6 +39,49 @@ type AuditLog struct {
 	Details   json.RawMessage
 }
 
+type Generation struct {
+	ID             uuid.UUID
+	Owner          string
+	Principal      json.RawMessage
+	Status         string
+	Request        json.RawMessage
+	Generators     json.RawMessage
+	Attempts       json.RawMessage
+	Version        int32
+	Progress       int32
+	Message        string
+	Error          string
+	ErrorCode      string
+	BaseID         string
+	AssetID        string
+	Source         string
+	Cost           int64
+	Reserved       int64
+	ReservationID  string
+	HttpRequestID  string
+	IdempotencyKey *string
+	Fingerprint    string
+	ClaimedBy      string
+	ClaimedUntil   *time.Time
+	LastEvent      int32
+	Deadline       time.Time
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+	CompletedAt    *time.Time
+}
+
+type GenerationEvent struct {
+	GenerationID uuid.UUID
+	Sequence     int32
+	ID           uuid.UUID
+	Type         string
+	Status       string
+	Progress     int32
+	Message      string
+	At           time.Time
+	Details      json.RawMessage
+}
+
 type Outbox struct {
 	Seq     int64
 	ID      uuid.UUID

@@ -27,6 +27,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.abandonClaimStmt, err = db.PrepareContext(ctx, abandonClaim); err != nil {
 		return nil, fmt.Errorf("error preparing query AbandonClaim: %w", err)
 	}
+	if q.abandonGenerationStmt, err = db.PrepareContext(ctx, abandonGeneration); err != nil {
+		return nil, fmt.Errorf("error preparing query AbandonGeneration: %w", err)
+	}
 	if q.abandonWorkflowStmt, err = db.PrepareContext(ctx, abandonWorkflow); err != nil {
 		return nil, fmt.Errorf("error preparing query AbandonWorkflow: %w", err)
 	}
@@ -39,8 +42,14 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.claimAnswerStmt, err = db.PrepareContext(ctx, claimAnswer); err != nil {
 		return nil, fmt.Errorf("error preparing query ClaimAnswer: %w", err)
 	}
+	if q.claimGenerationStmt, err = db.PrepareContext(ctx, claimGeneration); err != nil {
+		return nil, fmt.Errorf("error preparing query ClaimGeneration: %w", err)
+	}
 	if q.claimWorkflowStmt, err = db.PrepareContext(ctx, claimWorkflow); err != nil {
 		return nil, fmt.Errorf("error preparing query ClaimWorkflow: %w", err)
+	}
+	if q.commitGenerationStmt, err = db.PrepareContext(ctx, commitGeneration); err != nil {
+		return nil, fmt.Errorf("error preparing query CommitGeneration: %w", err)
 	}
 	if q.commitWorkflowStmt, err = db.PrepareContext(ctx, commitWorkflow); err != nil {
 		return nil, fmt.Errorf("error preparing query CommitWorkflow: %w", err)
@@ -126,6 +135,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.expireAuditStmt, err = db.PrepareContext(ctx, expireAudit); err != nil {
 		return nil, fmt.Errorf("error preparing query ExpireAudit: %w", err)
 	}
+	if q.expireGenerationsStmt, err = db.PrepareContext(ctx, expireGenerations); err != nil {
+		return nil, fmt.Errorf("error preparing query ExpireGenerations: %w", err)
+	}
 	if q.expireSessionsStmt, err = db.PrepareContext(ctx, expireSessions); err != nil {
 		return nil, fmt.Errorf("error preparing query ExpireSessions: %w", err)
 	}
@@ -134,6 +146,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.extendSessionStmt, err = db.PrepareContext(ctx, extendSession); err != nil {
 		return nil, fmt.Errorf("error preparing query ExtendSession: %w", err)
+	}
+	if q.findGenerationTaskStmt, err = db.PrepareContext(ctx, findGenerationTask); err != nil {
+		return nil, fmt.Errorf("error preparing query FindGenerationTask: %w", err)
 	}
 	if q.forgetTokensStmt, err = db.PrepareContext(ctx, forgetTokens); err != nil {
 		return nil, fmt.Errorf("error preparing query ForgetTokens: %w", err)
@@ -167,6 +182,15 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.getDefaultMessageCountStmt, err = db.PrepareContext(ctx, getDefaultMessageCount); err != nil {
 		return nil, fmt.Errorf("error preparing query GetDefaultMessageCount: %w", err)
+	}
+	if q.getGenerationStmt, err = db.PrepareContext(ctx, getGeneration); err != nil {
+		return nil, fmt.Errorf("error preparing query GetGeneration: %w", err)
+	}
+	if q.getGenerationByKeyStmt, err = db.PrepareContext(ctx, getGenerationByKey); err != nil {
+		return nil, fmt.Errorf("error preparing query GetGenerationByKey: %w", err)
+	}
+	if q.getGenerationStatusStmt, err = db.PrepareContext(ctx, getGenerationStatus); err != nil {
+		return nil, fmt.Errorf("error preparing query GetGenerationStatus: %w", err)
 	}
 	if q.getKeyStmt, err = db.PrepareContext(ctx, getKey); err != nil {
 		return nil, fmt.Errorf("error preparing query GetKey: %w", err)
@@ -225,6 +249,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.insertFileLeaseStmt, err = db.PrepareContext(ctx, insertFileLease); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertFileLease: %w", err)
 	}
+	if q.insertGenerationStmt, err = db.PrepareContext(ctx, insertGeneration); err != nil {
+		return nil, fmt.Errorf("error preparing query InsertGeneration: %w", err)
+	}
 	if q.insertKeyStmt, err = db.PrepareContext(ctx, insertKey); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertKey: %w", err)
 	}
@@ -273,6 +300,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listEventsStmt, err = db.PrepareContext(ctx, listEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query ListEvents: %w", err)
 	}
+	if q.listGenerationEventsStmt, err = db.PrepareContext(ctx, listGenerationEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query ListGenerationEvents: %w", err)
+	}
 	if q.listKeysStmt, err = db.PrepareContext(ctx, listKeys); err != nil {
 		return nil, fmt.Errorf("error preparing query ListKeys: %w", err)
 	}
@@ -297,6 +327,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listRecentUsageOfStmt, err = db.PrepareContext(ctx, listRecentUsageOf); err != nil {
 		return nil, fmt.Errorf("error preparing query ListRecentUsageOf: %w", err)
 	}
+	if q.listWaitingGenerationsStmt, err = db.PrepareContext(ctx, listWaitingGenerations); err != nil {
+		return nil, fmt.Errorf("error preparing query ListWaitingGenerations: %w", err)
+	}
 	if q.listWaitingWorkflowsStmt, err = db.PrepareContext(ctx, listWaitingWorkflows); err != nil {
 		return nil, fmt.Errorf("error preparing query ListWaitingWorkflows: %w", err)
 	}
@@ -315,6 +348,12 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.openBudgetStmt, err = db.PrepareContext(ctx, openBudget); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenBudget: %w", err)
 	}
+	if q.putGenerationEventStmt, err = db.PrepareContext(ctx, putGenerationEvent); err != nil {
+		return nil, fmt.Errorf("error preparing query PutGenerationEvent: %w", err)
+	}
+	if q.putGenerationTaskStmt, err = db.PrepareContext(ctx, putGenerationTask); err != nil {
+		return nil, fmt.Errorf("error preparing query PutGenerationTask: %w", err)
+	}
 	if q.putWorkflowEventStmt, err = db.PrepareContext(ctx, putWorkflowEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query PutWorkflowEvent: %w", err)
 	}
@@ -332,6 +371,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.renewClaimStmt, err = db.PrepareContext(ctx, renewClaim); err != nil {
 		return nil, fmt.Errorf("error preparing query RenewClaim: %w", err)
+	}
+	if q.renewGenerationStmt, err = db.PrepareContext(ctx, renewGeneration); err != nil {
+		return nil, fmt.Errorf("error preparing query RenewGeneration: %w", err)
 	}
 	if q.renewWorkflowStmt, err = db.PrepareContext(ctx, renewWorkflow); err != nil {
 		return nil, fmt.Errorf("error preparing query RenewWorkflow: %w", err)
@@ -356,6 +398,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.showWorkflowStepsStmt, err = db.PrepareContext(ctx, showWorkflowSteps); err != nil {
 		return nil, fmt.Errorf("error preparing query ShowWorkflowSteps: %w", err)
+	}
+	if q.spendBudgetStmt, err = db.PrepareContext(ctx, spendBudget); err != nil {
+		return nil, fmt.Errorf("error preparing query SpendBudget: %w", err)
 	}
 	if q.storeEventStmt, err = db.PrepareContext(ctx, storeEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query StoreEvent: %w", err)
@@ -391,6 +436,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing abandonClaimStmt: %w", cerr)
 		}
 	}
+	if q.abandonGenerationStmt != nil {
+		if cerr := q.abandonGenerationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing abandonGenerationStmt: %w", cerr)
+		}
+	}
 	if q.abandonWorkflowStmt != nil {
 		if cerr := q.abandonWorkflowStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing abandonWorkflowStmt: %w", cerr)
@@ -411,9 +461,19 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing claimAnswerStmt: %w", cerr)
 		}
 	}
+	if q.claimGenerationStmt != nil {
+		if cerr := q.claimGenerationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing claimGenerationStmt: %w", cerr)
+		}
+	}
 	if q.claimWorkflowStmt != nil {
 		if cerr := q.claimWorkflowStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing claimWorkflowStmt: %w", cerr)
+		}
+	}
+	if q.commitGenerationStmt != nil {
+		if cerr := q.commitGenerationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing commitGenerationStmt: %w", cerr)
 		}
 	}
 	if q.commitWorkflowStmt != nil {
@@ -556,6 +616,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing expireAuditStmt: %w", cerr)
 		}
 	}
+	if q.expireGenerationsStmt != nil {
+		if cerr := q.expireGenerationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing expireGenerationsStmt: %w", cerr)
+		}
+	}
 	if q.expireSessionsStmt != nil {
 		if cerr := q.expireSessionsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing expireSessionsStmt: %w", cerr)
@@ -569,6 +634,11 @@ func (q *Queries) Close() error {
 	if q.extendSessionStmt != nil {
 		if cerr := q.extendSessionStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing extendSessionStmt: %w", cerr)
+		}
+	}
+	if q.findGenerationTaskStmt != nil {
+		if cerr := q.findGenerationTaskStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing findGenerationTaskStmt: %w", cerr)
 		}
 	}
 	if q.forgetTokensStmt != nil {
@@ -624,6 +694,21 @@ func (q *Queries) Close() error {
 	if q.getDefaultMessageCountStmt != nil {
 		if cerr := q.getDefaultMessageCountStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing getDefaultMessageCountStmt: %w", cerr)
+		}
+	}
+	if q.getGenerationStmt != nil {
+		if cerr := q.getGenerationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getGenerationStmt: %w", cerr)
+		}
+	}
+	if q.getGenerationByKeyStmt != nil {
+		if cerr := q.getGenerationByKeyStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getGenerationByKeyStmt: %w", cerr)
+		}
+	}
+	if q.getGenerationStatusStmt != nil {
+		if cerr := q.getGenerationStatusStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getGenerationStatusStmt: %w", cerr)
 		}
 	}
 	if q.getKeyStmt != nil {
@@ -721,6 +806,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing insertFileLeaseStmt: %w", cerr)
 		}
 	}
+	if q.insertGenerationStmt != nil {
+		if cerr := q.insertGenerationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing insertGenerationStmt: %w", cerr)
+		}
+	}
 	if q.insertKeyStmt != nil {
 		if cerr := q.insertKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertKeyStmt: %w", cerr)
@@ -801,6 +891,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listEventsStmt: %w", cerr)
 		}
 	}
+	if q.listGenerationEventsStmt != nil {
+		if cerr := q.listGenerationEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listGenerationEventsStmt: %w", cerr)
+		}
+	}
 	if q.listKeysStmt != nil {
 		if cerr := q.listKeysStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listKeysStmt: %w", cerr)
@@ -841,6 +936,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listRecentUsageOfStmt: %w", cerr)
 		}
 	}
+	if q.listWaitingGenerationsStmt != nil {
+		if cerr := q.listWaitingGenerationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing listWaitingGenerationsStmt: %w", cerr)
+		}
+	}
 	if q.listWaitingWorkflowsStmt != nil {
 		if cerr := q.listWaitingWorkflowsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing listWaitingWorkflowsStmt: %w", cerr)
@@ -871,6 +971,16 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing openBudgetStmt: %w", cerr)
 		}
 	}
+	if q.putGenerationEventStmt != nil {
+		if cerr := q.putGenerationEventStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putGenerationEventStmt: %w", cerr)
+		}
+	}
+	if q.putGenerationTaskStmt != nil {
+		if cerr := q.putGenerationTaskStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putGenerationTaskStmt: %w", cerr)
+		}
+	}
 	if q.putWorkflowEventStmt != nil {
 		if cerr := q.putWorkflowEventStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putWorkflowEventStmt: %w", cerr)
@@ -899,6 +1009,11 @@ func (q *Queries) Close() error {
 	if q.renewClaimStmt != nil {
 		if cerr := q.renewClaimStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing renewClaimStmt: %w", cerr)
+		}
+	}
+	if q.renewGenerationStmt != nil {
+		if cerr := q.renewGenerationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing renewGenerationStmt: %w", cerr)
 		}
 	}
 	if q.renewWorkflowStmt != nil {
@@ -939,6 +1054,11 @@ func (q *Queries) Close() error {
 	if q.showWorkflowStepsStmt != nil {
 		if cerr := q.showWorkflowStepsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing showWorkflowStepsStmt: %w", cerr)
+		}
+	}
+	if q.spendBudgetStmt != nil {
+		if cerr := q.spendBudgetStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing spendBudgetStmt: %w", cerr)
 		}
 	}
 	if q.storeEventStmt != nil {
@@ -1021,11 +1141,14 @@ type Queries struct {
 	db                            DBTX
 	tx                            *sql.Tx
 	abandonClaimStmt              *sql.Stmt
+	abandonGenerationStmt         *sql.Stmt
 	abandonWorkflowStmt           *sql.Stmt
 	beginConversationStmt         *sql.Stmt
 	cancelWorkflowStmt            *sql.Stmt
 	claimAnswerStmt               *sql.Stmt
+	claimGenerationStmt           *sql.Stmt
 	claimWorkflowStmt             *sql.Stmt
+	commitGenerationStmt          *sql.Stmt
 	commitWorkflowStmt            *sql.Stmt
 	condemnFileStmt               *sql.Stmt
 	countAllKeysStmt              *sql.Stmt
@@ -1054,9 +1177,11 @@ type Queries struct {
 	enterConversationStmt         *sql.Stmt
 	expireAnswersStmt             *sql.Stmt
 	expireAuditStmt               *sql.Stmt
+	expireGenerationsStmt         *sql.Stmt
 	expireSessionsStmt            *sql.Stmt
 	expireWorkflowsStmt           *sql.Stmt
 	extendSessionStmt             *sql.Stmt
+	findGenerationTaskStmt        *sql.Stmt
 	forgetTokensStmt              *sql.Stmt
 	getAccountStmt                *sql.Stmt
 	getAccountByEmailStmt         *sql.Stmt
@@ -1068,6 +1193,9 @@ type Queries struct {
 	getConversationOwnerStmt      *sql.Stmt
 	getDefaultConversationStmt    *sql.Stmt
 	getDefaultMessageCountStmt    *sql.Stmt
+	getGenerationStmt             *sql.Stmt
+	getGenerationByKeyStmt        *sql.Stmt
+	getGenerationStatusStmt       *sql.Stmt
 	getKeyStmt                    *sql.Stmt
 	getKeyByHashStmt              *sql.Stmt
 	getKeyToChangeStmt            *sql.Stmt
@@ -1087,6 +1215,7 @@ type Queries struct {
 	insertAssetStmt               *sql.Stmt
 	insertConversationStmt        *sql.Stmt
 	insertFileLeaseStmt           *sql.Stmt
+	insertGenerationStmt          *sql.Stmt
 	insertKeyStmt                 *sql.Stmt
 	insertPersonaStmt             *sql.Stmt
 	insertReservationStmt         *sql.Stmt
@@ -1103,6 +1232,7 @@ type Queries struct {
 	listConversationsStmt         *sql.Stmt
 	listEndedFileLeasesStmt       *sql.Stmt
 	listEventsStmt                *sql.Stmt
+	listGenerationEventsStmt      *sql.Stmt
 	listKeysStmt                  *sql.Stmt
 	listLastDefaultMessagesStmt   *sql.Stmt
 	listLastMessagesStmt          *sql.Stmt
@@ -1111,18 +1241,22 @@ type Queries struct {
 	listPersonasStmt              *sql.Stmt
 	listRecentUsageStmt           *sql.Stmt
 	listRecentUsageOfStmt         *sql.Stmt
+	listWaitingGenerationsStmt    *sql.Stmt
 	listWaitingWorkflowsStmt      *sql.Stmt
 	listWorkflowEventsStmt        *sql.Stmt
 	listWorkflowStepsStmt         *sql.Stmt
 	listWorkflowsStmt             *sql.Stmt
 	noteSignInStmt                *sql.Stmt
 	openBudgetStmt                *sql.Stmt
+	putGenerationEventStmt        *sql.Stmt
+	putGenerationTaskStmt         *sql.Stmt
 	putWorkflowEventStmt          *sql.Stmt
 	putWorkflowStepStmt           *sql.Stmt
 	recordAssetGenerationStmt     *sql.Stmt
 	recordAuditStmt               *sql.Stmt
 	recordDownloadStmt            *sql.Stmt
 	renewClaimStmt                *sql.Stmt
+	renewGenerationStmt           *sql.Stmt
 	renewWorkflowStmt             *sql.Stmt
 	replaceKeyStmt                *sql.Stmt
 	revokeKeyStmt                 *sql.Stmt
@@ -1131,6 +1265,7 @@ type Queries struct {
 	setPreferenceStmt             *sql.Stmt
 	settleBudgetStmt              *sql.Stmt
 	showWorkflowStepsStmt         *sql.Stmt
+	spendBudgetStmt               *sql.Stmt
 	storeEventStmt                *sql.Stmt
 	storeTwoEventsStmt            *sql.Stmt
 	sumReservationsStmt           *sql.Stmt
@@ -1146,11 +1281,14 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		db:                            tx,
 		tx:                            tx,
 		abandonClaimStmt:              q.abandonClaimStmt,
+		abandonGenerationStmt:         q.abandonGenerationStmt,
 		abandonWorkflowStmt:           q.abandonWorkflowStmt,
 		beginConversationStmt:         q.beginConversationStmt,
 		cancelWorkflowStmt:            q.cancelWorkflowStmt,
 		claimAnswerStmt:               q.claimAnswerStmt,
+		claimGenerationStmt:           q.claimGenerationStmt,
 		claimWorkflowStmt:             q.claimWorkflowStmt,
+		commitGenerationStmt:          q.commitGenerationStmt,
 		commitWorkflowStmt:            q.commitWorkflowStmt,
 		condemnFileStmt:               q.condemnFileStmt,
 		countAllKeysStmt:              q.countAllKeysStmt,
@@ -1179,9 +1317,11 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		enterConversationStmt:         q.enterConversationStmt,
 		expireAnswersStmt:             q.expireAnswersStmt,
 		expireAuditStmt:               q.expireAuditStmt,
+		expireGenerationsStmt:         q.expireGenerationsStmt,
 		expireSessionsStmt:            q.expireSessionsStmt,
 		expireWorkflowsStmt:           q.expireWorkflowsStmt,
 		extendSessionStmt:             q.extendSessionStmt,
+		findGenerationTaskStmt:        q.findGenerationTaskStmt,
 		forgetTokensStmt:              q.forgetTokensStmt,
 		getAccountStmt:                q.getAccountStmt,
 		getAccountByEmailStmt:         q.getAccountByEmailStmt,
@@ -1193,6 +1333,9 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getConversationOwnerStmt:      q.getConversationOwnerStmt,
 		getDefaultConversationStmt:    q.getDefaultConversationStmt,
 		getDefaultMessageCountStmt:    q.getDefaultMessageCountStmt,
+		getGenerationStmt:             q.getGenerationStmt,
+		getGenerationByKeyStmt:        q.getGenerationByKeyStmt,
+		getGenerationStatusStmt:       q.getGenerationStatusStmt,
 		getKeyStmt:                    q.getKeyStmt,
 		getKeyByHashStmt:              q.getKeyByHashStmt,
 		getKeyToChangeStmt:            q.getKeyToChangeStmt,
@@ -1212,6 +1355,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		insertAssetStmt:               q.insertAssetStmt,
 		insertConversationStmt:        q.insertConversationStmt,
 		insertFileLeaseStmt:           q.insertFileLeaseStmt,
+		insertGenerationStmt:          q.insertGenerationStmt,
 		insertKeyStmt:                 q.insertKeyStmt,
 		insertPersonaStmt:             q.insertPersonaStmt,
 		insertReservationStmt:         q.insertReservationStmt,
@@ -1228,6 +1372,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listConversationsStmt:         q.listConversationsStmt,
 		listEndedFileLeasesStmt:       q.listEndedFileLeasesStmt,
 		listEventsStmt:                q.listEventsStmt,
+		listGenerationEventsStmt:      q.listGenerationEventsStmt,
 		listKeysStmt:                  q.listKeysStmt,
 		listLastDefaultMessagesStmt:   q.listLastDefaultMessagesStmt,
 		listLastMessagesStmt:          q.listLastMessagesStmt,
@@ -1236,18 +1381,22 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listPersonasStmt:              q.listPersonasStmt,
 		listRecentUsageStmt:           q.listRecentUsageStmt,
 		listRecentUsageOfStmt:         q.listRecentUsageOfStmt,
+		listWaitingGenerationsStmt:    q.listWaitingGenerationsStmt,
 		listWaitingWorkflowsStmt:      q.listWaitingWorkflowsStmt,
 		listWorkflowEventsStmt:        q.listWorkflowEventsStmt,
 		listWorkflowStepsStmt:         q.listWorkflowStepsStmt,
 		listWorkflowsStmt:             q.listWorkflowsStmt,
 		noteSignInStmt:                q.noteSignInStmt,
 		openBudgetStmt:                q.openBudgetStmt,
+		putGenerationEventStmt:        q.putGenerationEventStmt,
+		putGenerationTaskStmt:         q.putGenerationTaskStmt,
 		putWorkflowEventStmt:          q.putWorkflowEventStmt,
 		putWorkflowStepStmt:           q.putWorkflowStepStmt,
 		recordAssetGenerationStmt:     q.recordAssetGenerationStmt,
 		recordAuditStmt:               q.recordAuditStmt,
 		recordDownloadStmt:            q.recordDownloadStmt,
 		renewClaimStmt:                q.renewClaimStmt,
+		renewGenerationStmt:           q.renewGenerationStmt,
 		renewWorkflowStmt:             q.renewWorkflowStmt,
 		replaceKeyStmt:                q.replaceKeyStmt,
 		revokeKeyStmt:                 q.revokeKeyStmt,
@@ -1256,6 +1405,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		setPreferenceStmt:             q.setPreferenceStmt,
 		settleBudgetStmt:              q.settleBudgetStmt,
 		showWorkflowStepsStmt:         q.showWorkflowStepsStmt,
+		spendBudgetStmt:               q.spendBudgetStmt,
 		storeEventStmt:                q.storeEventStmt,
 		storeTwoEventsStmt:            q.storeTwoEventsStmt,
 		sumReservationsStmt:           q.sumReservationsStmt,

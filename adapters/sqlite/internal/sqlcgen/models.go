@@ -32,6 +32,49 @@ type AuditLog struct {
 	Details   string
 }
 
+type Generation struct {
+	ID             string
+	Owner          string
+	Principal      string
+	Status         string
+	Request        string
+	Generators     string
+	Attempts       string
+	Version        int64
+	Progress       int64
+	Message        string
+	Error          string
+	ErrorCode      string
+	BaseID         string
+	AssetID        string
+	Source         string
+	Cost           int64
+	Reserved       int64
+	ReservationID  string
+	HttpRequestID  string
+	IdempotencyKey *string
+	Fingerprint    string
+	ClaimedBy      string
+	ClaimedUntil   *int64
+	LastEvent      int64
+	Deadline       int64
+	CreatedAt      int64
+	UpdatedAt      int64
+	CompletedAt    *int64
+}
+
+type GenerationEvent struct {
+	GenerationID string
+	Sequence     int64
+	ID           string
+	Type         string
+	Status       string
+	Progress     int64
+	Message      string
+	At           int64
+	Details      string
+}
+
 type Outbox struct {
 	Seq     int64
 	ID      string
