@@ -132,9 +132,11 @@ type GenerationChange struct {
 	Abandoned  []string      // keys of files that nobody needs: their leases end now
 }
 
-// Tasks are the tasks at outside generators that the work waits for or waited for.
+// Tasks are the attempts whose tasks at generators the work waits for.
 func (g Generation) Tasks() []GenerationAttempt {
-	return slices.DeleteFunc(slices.Clone(g.Attempts), func(a GenerationAttempt) bool { return a.TaskID == "" })
+	return slices.DeleteFunc(slices.Clone(g.Attempts), func(a GenerationAttempt) bool {
+		return a.TaskID == "" || a.Status != AttemptRunning || g.Status.Ended()
+	})
 }
 
 // GenerationNotFound says that the caller has no such work.

@@ -41,7 +41,8 @@ type GenerationStore interface {
 	// store makes (domain.UsageRecord.Recorded). Its cost, claims excepted, is added once to what the owner has spent on the day of
 	// CreatedAt. When the work ends, its claim and its reservation end, also without usage.
 	Commit(ctx context.Context, change domain.GenerationChange) (version int, err error)
-	// ByTask returns the id of the work, if it has not ended, that has an attempt with a task at a generator. domain.NotFound: there is none.
+	// ByTask returns the id of the work, if it has not ended, that waits for a task at a generator or has waited for it: an attempt with
+	// it was running. When there are several it is the last. domain.NotFound: there is none.
 	ByTask(ctx context.Context, generator, taskID string) (string, error)
 	// Waiting returns ids of work that has not ended and that nobody has claimed at that time, the oldest first.
 	Waiting(ctx context.Context, now time.Time, limit int) ([]string, error)

@@ -156,3 +156,16 @@ func TestBlobStore(t *testing.T) {
 	t.Parallel()
 	portstest.BlobStore(t, func(*testing.T) ports.BlobStore { return &memory.BlobStore{} })
 }
+
+func TestGenerationStore(t *testing.T) {
+	t.Parallel()
+	portstest.GenerationStore(t, func(*testing.T) portstest.GenerationSetup {
+		assets, ledger := &memory.AssetStore{}, memory.NewLedger()
+		s := &memory.GenerationStore{Parts: memory.GenerationParts{
+			Assets: assets, Ledger: ledger, Budgets: memory.NewBudgetStore(ledger), Outbox: &memory.Outbox{},
+		}}
+		return portstest.GenerationSetup{
+			A: s, B: s, Assets: assets, Leases: assets, Ledger: ledger, Budgets: s.Parts.Budgets, Outbox: s.Parts.Outbox,
+		}
+	})
+}

@@ -300,6 +300,11 @@ func (s *GenerationStore) Commit(ctx context.Context, c domain.GenerationChange)
 	if err := validUsage(c.Usage); err != nil {
 		return 0, err
 	}
+	if id := c.Generation.ReservationID; id != "" && c.Generation.Status.Ended() {
+		if _, ok := domain.ParseID(id); !ok {
+			return 0, fmt.Errorf("memory commit generation: reservation: %q is no id", id)
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w, err := s.changeable(c)

@@ -157,3 +157,15 @@ func TestWorkflowStore(t *testing.T) {
 		return portstest.WorkflowSetup{A: a.Workflows(), B: b.Workflows(), Outbox: a.Outbox()}
 	})
 }
+
+func TestGenerationStore(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.GenerationStore(t, func(t *testing.T) portstest.GenerationSetup {
+		a, b, _ := twoProcesses(t, database)
+		return portstest.GenerationSetup{
+			A: a.Generations(), B: b.Generations(), Assets: a.Assets(), Leases: b.FileLeases(), Ledger: a.Ledger(), Budgets: b.Budgets(),
+			Outbox: a.Outbox(),
+		}
+	})
+}

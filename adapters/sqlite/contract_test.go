@@ -188,3 +188,14 @@ func TestWorkflowStore(t *testing.T) {
 		return portstest.WorkflowSetup{A: a.Workflows(), B: b.Workflows(), Outbox: a.Outbox()}
 	})
 }
+
+func TestGenerationStore(t *testing.T) {
+	t.Parallel()
+	portstest.GenerationStore(t, func(t *testing.T) portstest.GenerationSetup {
+		a, b, _ := twoProcesses(t)
+		return portstest.GenerationSetup{
+			A: a.Generations(), B: b.Generations(), Assets: a.Assets(), Leases: b.FileLeases(), Ledger: a.Ledger(), Budgets: b.Budgets(),
+			Outbox: a.Outbox(),
+		}
+	})
+}
