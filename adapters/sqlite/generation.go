@@ -89,6 +89,32 @@ func ownedGeneration(ctx context.Context, q *sqlcgen.Queries, owner string, id s
 	return row, err
 }
 
+// ByKey implements ports.GenerationStore.
+func (s *GenerationStore) ByKey(ctx context.Context, owner, key string) (domain.Generation, error) {
+	var row sqlcgen.Generation
+	err := s.db.read(ctx, "get generation by key", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		row, err = q.GetGenerationByKey(ctx, sqlcgen.GetGenerationByKeyParams{Owner: owner, IdempotencyKey: orNull(key)})
+		if errors.Is(err, sql.ErrNoRows) {
+			err = domain.GenerationNotFound()
+		}
+		return err
+	})
+	if err != nil {
+		return domain.Generation{}, err
+	}
+	return generationFromRow(row)
+}
+
+// Open implements ports.GenerationStore.
+func (s *GenerationStore) Open(ctx context.Context, owner string) (int, error) {
+	var open int64
+	err := s.db.read(ctx, "count open generations", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		open, err = q.CountOpenGenerations(ctx, owner)
+		return err
+	})
+	return int(open), err
+}
+
 // Events implements ports.GenerationStore.
 func (s *GenerationStore) Events(
 	ctx context.Context, owner, id string, after, limit int,

@@ -37,6 +37,8 @@ func GenerationStore(t *testing.T, empty func(*testing.T) GenerationSetup) {
 		"work begins pending, or has ended":                     generationBegins,
 		"an id that exists is Conflict":                         generationTwice,
 		"the same key gives the same work":                      generationKey,
+		"ByKey finds the owner's work":                          generationByKey,
+		"Open counts the owner's work that has not ended":       generationOpen,
 		"racing with one key makes one work":                    generationKeyRace,
 		"racing with one key and two bodies makes one work":     generationKeyRaceConflict,
 		"work of others and malformed ids are NotFound":         generationOthers,
@@ -354,6 +356,38 @@ func generationKey(t *testing.T, s GenerationSetup) {
 	wantPending(t, s.Outbox, 5)
 }
 
+func generationByKey(t *testing.T, s GenerationSetup) {
+	g := createWork(t, s.A, keyedWork("owner", "k", "one"))
+	createWork(t, s.A, keyedWork("owner", "", ""))
+	got, err := s.B.ByKey(t.Context(), "owner", "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantWork(t, got, g)
+	for _, not := range [][2]string{{"another", "k"}, {"owner", "K"}, {"owner", ""}, {"", "k"}} {
+		_, err := s.B.ByKey(t.Context(), not[0], not[1])
+		wantKind(t, err, domain.NotFound, "ByKey %v", not)
+	}
+}
+
+func generationOpen(t *testing.T, s GenerationSetup) {
+	want := func(owner string, want int) {
+		t.Helper()
+		if n, err := s.B.Open(t.Context(), owner); n != want || err != nil {
+			t.Errorf("Open of %q = %d, %v, want %d", owner, n, err, want)
+		}
+	}
+	want("owner", 0)
+	g := claimedWork(t, s)
+	createWork(t, s.A, aGeneration("owner"))
+	createWork(t, s.A, aGeneration("Owner"))
+	want("owner", 2)
+	commitWork(t, s.A, ended(g, domain.GenerationFailed))
+	want("owner", 1)
+	want("Owner", 1)
+	want("", 0)
+}
+
 func generationKeyRace(t *testing.T, s GenerationSetup) {
 	ids := make([]string, 16)
 	for _, err := range inParallel(len(ids), func(i int) error {
@@ -649,6 +683,10 @@ func generationCanceled(t *testing.T, s GenerationSetup) {
 	wantCanceled(t, "Abandon", s.A.Abandon(ctx, g.ID, "runner"))
 	_, err = s.A.Commit(ctx, ended(g, domain.GenerationFailed))
 	wantCanceled(t, "Commit", err)
+	_, err = s.A.ByKey(ctx, "owner", "k")
+	wantCanceled(t, "ByKey", err)
+	_, err = s.A.Open(ctx, "owner")
+	wantCanceled(t, "Open", err)
 	_, err = s.A.ByTask(ctx, "meshy", "task")
 	wantCanceled(t, "ByTask", err)
 	_, err = s.A.Waiting(ctx, flowTime, 10)

@@ -24,6 +24,11 @@ SELECT status
 FROM generations
 WHERE id = ?1;
 
+-- name: CountOpenGenerations :one
+SELECT count(*)
+FROM generations
+WHERE owner = ?1 AND completed_at IS NULL;
+
 -- name: ListGenerationEvents :many
 SELECT *
 FROM generation_events

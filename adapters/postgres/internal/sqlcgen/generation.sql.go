@@ -166,6 +166,19 @@ func (q *Queries) CommitGeneration(ctx context.Context, arg CommitGenerationPara
 	return i, err
 }
 
+const countOpenGenerations = `-- name: CountOpenGenerations :one
+SELECT count(*)
+FROM generations
+WHERE owner = $1 AND completed_at IS NULL
+`
+
+func (q *Queries) CountOpenGenerations(ctx context.Context, owner string) (int64, error) {
+	row := q.db.QueryRow(ctx, countOpenGenerations, owner)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const expireGenerations = `-- name: ExpireGenerations :execrows
 DELETE FROM generations
 WHERE id IN (

@@ -72,6 +72,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.countKeysStmt, err = db.PrepareContext(ctx, countKeys); err != nil {
 		return nil, fmt.Errorf("error preparing query CountKeys: %w", err)
 	}
+	if q.countOpenGenerationsStmt, err = db.PrepareContext(ctx, countOpenGenerations); err != nil {
+		return nil, fmt.Errorf("error preparing query CountOpenGenerations: %w", err)
+	}
 	if q.countTokensStmt, err = db.PrepareContext(ctx, countTokens); err != nil {
 		return nil, fmt.Errorf("error preparing query CountTokens: %w", err)
 	}
@@ -509,6 +512,11 @@ func (q *Queries) Close() error {
 	if q.countKeysStmt != nil {
 		if cerr := q.countKeysStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing countKeysStmt: %w", cerr)
+		}
+	}
+	if q.countOpenGenerationsStmt != nil {
+		if cerr := q.countOpenGenerationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing countOpenGenerationsStmt: %w", cerr)
 		}
 	}
 	if q.countTokensStmt != nil {
@@ -1156,6 +1164,7 @@ type Queries struct {
 	countDownloadStmt             *sql.Stmt
 	countEventsStmt               *sql.Stmt
 	countKeysStmt                 *sql.Stmt
+	countOpenGenerationsStmt      *sql.Stmt
 	countTokensStmt               *sql.Stmt
 	countUsageStmt                *sql.Stmt
 	countWorkflowsStmt            *sql.Stmt
@@ -1296,6 +1305,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		countDownloadStmt:             q.countDownloadStmt,
 		countEventsStmt:               q.countEventsStmt,
 		countKeysStmt:                 q.countKeysStmt,
+		countOpenGenerationsStmt:      q.countOpenGenerationsStmt,
 		countTokensStmt:               q.countTokensStmt,
 		countUsageStmt:                q.countUsageStmt,
 		countWorkflowsStmt:            q.countWorkflowsStmt,
