@@ -29,7 +29,7 @@ func TestOwnersDoNotCollide(t *testing.T) {
 func TestReservedOwners(t *testing.T) {
 	t.Parallel()
 	system := domain.NewDefaultPersona("id", born).CreatedBy
-	for _, id := range []string{domain.ServicePrincipal().OwnerID(), system, domain.Principal{KeyID: "k"}.OwnerID(), domain.Principal{KeyID: ""}.OwnerID()} {
+	for _, id := range []string{domain.ServicePrincipal().OwnerID(), system, domain.Principal{KeyID: "k"}.OwnerID(), domain.Principal{KeyID: ""}.OwnerID(), domain.LinkHolder} {
 		if !domain.IsReservedOwner(id) {
 			t.Errorf("a user may be called %q", id)
 		}

@@ -61,6 +61,18 @@ func (p proxies) scheme(r *http.Request) string {
 	return "http"
 }
 
+// host is what the client calls this server, with the port if it named one.
+func (p proxies) host(r *http.Request) string {
+	if forwarded := r.Header.Get("X-Forwarded-Host"); p.trusts(peer(r)) && forwarded != "" && !strings.ContainsFunc(forwarded, notOfHosts) {
+		return forwarded
+	}
+	return r.Host
+}
+
+func notOfHosts(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(".-:[]_", r)
+}
+
 // hintAtProxies says, once, that requests seem to come through a proxy that nobody trusts: all clients behind it share the limits of its
 // address then. Only a neighbour can be a proxy; whoever else sends the header has made it up.
 func hintAtProxies(trusted proxies, log *slog.Logger) func(http.Handler) http.Handler {

@@ -40,13 +40,13 @@ func NewInternal(c Config) (http.Handler, error) {
 func (c Config) internalEdge(fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
 	bodies, running := c.gates()
 	return func(op *intake.Operation, handler http.Handler) http.Handler {
-		chain := chi.Middlewares{noteOrigin(c.TrustedProxies)}
+		chain := chi.Middlewares{noteOrigin(c.TrustedProxies), noteAddress(c.PublicURL, c.TrustedProxies)}
 		if op.Limited || !op.Public { // others are probes, which anybody may ask
 			chain = append(chain, needForwarded(fail), identifyForwarded(op))
 		}
-		chain = append(chain, authorize(op, fail), limitBody(c.MaxBodyBytes, fail), validate(op, bodies, fail))
+		chain = append(chain, authorize(op, fail), limitBody(c.bodyLimit(op), fail), validate(op, bodies, fail))
 		if op.Limited {
-			chain = append(chain, limitConcurrency(running, fail))
+			chain = append(chain, limitConcurrency(c.place(op, bodies, running), fail))
 		}
 		return append(chain, implemented(op, fail)).Handler(handler)
 	}
@@ -97,6 +97,10 @@ func identifyForwarded(op *intake.Operation) func(http.Handler) http.Handler {
 			return next
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if byLink(op, r) {
+				next.ServeHTTP(w, r)
+				return
+			}
 			said, _ := r.Context().Value(forwardedKey{}).(forwarded)
 			id := identity{who: said.Principal}
 			switch said.Principal.Type {

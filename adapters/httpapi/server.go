@@ -27,6 +27,7 @@ type Config struct {
 	APIKeys       *app.APIKeys
 	Files         *app.Files
 	Workflows     *app.Workflows
+	Assets        *app.Assets
 	Identity      *app.Identity
 	Audit         *app.Audit // records who is refused
 	Accounts      *app.Accounts
@@ -36,6 +37,8 @@ type Config struct {
 	Build          string // version of the program
 	DatabaseKind   string // "postgresql" or "sqlite"
 	SupabaseURL    string // shown by /health; may be empty
+	AssetBucket    string // where files of assets lie, as answers name it
+	PublicURL      string // what clients call this server, without a slash at its end; empty: as requests say
 	AllowedOrigins []string
 	TrustedProxies []netip.Prefix
 	MaxBodyBytes   int64
@@ -72,6 +75,9 @@ type server struct {
 	apiKeys       *app.APIKeys
 	files         *app.Files
 	workflows     *app.Workflows
+	assets        *app.Assets
+	checkUpload   func(fields map[string]string) ([]byte, []domain.Fault)
+	assetBucket   string
 	health        *app.Health
 	limitsShared  bool
 	personaLists  personaLists
@@ -119,7 +125,7 @@ func (c Config) handler(
 	edge := prepare(root, spec, errs.writeError)
 	c.mountMCP(root, edge, errs.writeError)
 	err = mountOperations(root, contract, edge, func(r chi.Router) {
-		strict := oapi.NewStrictHandlerWithOptions(newServer(c), nil, oapi.StrictHTTPServerOptions{
+		strict := oapi.NewStrictHandlerWithOptions(newServer(c, contract), nil, oapi.StrictHTTPServerOptions{
 			RequestErrorHandlerFunc: errs.refused, ResponseErrorHandlerFunc: errs.writeError,
 		})
 		oapi.HandlerWithOptions(strict, oapi.ChiServerOptions{BaseRouter: r, ErrorHandlerFunc: errs.refused})
@@ -127,10 +133,11 @@ func (c Config) handler(
 	return root, err
 }
 
-func newServer(c Config) *server {
+func newServer(c Config, contract intake.Contract) *server {
 	return &server{
 		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, pricing: c.Pricing, performance: c.Performance,
 		accounts: c.Accounts, apiKeys: c.APIKeys, files: c.Files, workflows: c.Workflows, stopping: c.Stopping, health: c.Health, limitsShared: c.LimitsShared,
+		assets: c.Assets, checkUpload: contract["POST /api/v1/assets/upload"].CheckForm, assetBucket: c.AssetBucket,
 		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now, log: c.Log,
 	}
 }
@@ -139,18 +146,23 @@ func newServer(c Config) *server {
 // read, only what obeys the contract reaches a handler, and only what is there as a whole takes a place among those that run. Probes
 // stay out of the limits, so that a busy process is not taken for a dead one.
 func (c Config) edge(fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
+	return c.edgeFor(c.Audit.Watch(c.Identity.Authenticate), fail)
+}
+
+// edgeFor is edge where authenticate judges credentials.
+func (c Config) edgeFor(authenticate authenticateFunc, fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
 	byAddress := func(r *http.Request) string { return app.Caller{Address: proxies(c.TrustedProxies).client(r)}.ID() }
 	proving := gate{app.NewSlots(c.MaxConcurrent), byAddress}
 	bodies, running := c.gates()
-	judge := judgeCarefully(c.Audit.Watch(c.Identity.Authenticate), c.Limits, proving, c.TrustedProxies)
+	judge := judgeCarefully(authenticate, c.Limits, proving, c.TrustedProxies)
 	return func(op *intake.Operation, handler http.Handler) http.Handler {
 		chain := chi.Middlewares{
-			noteOrigin(c.TrustedProxies), noStore(op), identify(op, judge),
+			noteOrigin(c.TrustedProxies), noteAddress(c.PublicURL, c.TrustedProxies), noStore(op), identify(op, judge),
 			limitRate(op, c.Limits, c.TrustedProxies, fail), authorize(op, fail),
-			limitBody(c.MaxBodyBytes, fail), validate(op, bodies, fail), limitAccount(op, c.Limits, fail),
+			limitBody(c.bodyLimit(op), fail), validate(op, bodies, fail), limitAccount(op, c.Limits, fail),
 		}
 		if op.Limited {
-			chain = append(chain, limitConcurrency(running, fail))
+			chain = append(chain, limitConcurrency(c.place(op, bodies, running), fail))
 		}
 		return append(chain, implemented(op, fail)).Handler(handler)
 	}
@@ -160,6 +172,23 @@ func (c Config) edge(fail failFunc) func(*intake.Operation, http.Handler) http.H
 func (c Config) gates() (bodies, running gate) {
 	byCaller := func(r *http.Request) string { return callerOf(r, c.TrustedProxies).ID() }
 	return gate{app.NewSlots(c.MaxConcurrent), byCaller}, gate{c.Running, byCaller}
+}
+
+// bodyLimit is how many bytes the body of an operation may have.
+func (c Config) bodyLimit(op *intake.Operation) int64 {
+	if op.Form() && c.Assets != nil {
+		return c.Assets.MaxFile() + formOverhead
+	}
+	return c.MaxBodyBytes
+}
+
+// place is the gate at which an operation holds a place while it runs. A form is read as it comes, so it stays among the bodies that are
+// on their way: slow ones never hold what runs.
+func (c Config) place(op *intake.Operation, bodies, running gate) gate {
+	if op.Form() {
+		return bodies
+	}
+	return running
 }
 
 // implemented answers operations that the contract has and the code has not.

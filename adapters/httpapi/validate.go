@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"bytes"
-	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -36,6 +34,9 @@ func validateWithin(op *intake.Operation, timeout time.Duration, bodies gate, fa
 					fail(w, r, errMediaType(op.MediaType()))
 					return
 				}
+			}
+			if op.Form() { // is read as it comes
+				r.Body = &steadyBody{r.Body, http.NewResponseController(w), timeout}
 			}
 			if op.JSONBody() || op.Opaque {
 				body, err := readThrough(bodies, w, r, timeout)
@@ -114,14 +115,5 @@ func readBody(w http.ResponseWriter, r *http.Request, timeout time.Duration) ([]
 		_ = connection.SetReadDeadline(time.Time{})
 		return b.Bytes(), nil
 	}
-	var tooLarge *http.MaxBytesError
-	var network net.Error
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, errBodyTooLarge(tooLarge.Limit)
-	case errors.As(err, &network) && network.Timeout():
-		return nil, errTooSlow
-	default:
-		return nil, errCutShort
-	}
+	return nil, bodyFailure(err)
 }

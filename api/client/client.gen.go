@@ -343,6 +343,24 @@ func (e AssetUploadedStatus) Valid() bool {
 	}
 }
 
+// Defines values for AssetVariant.
+const (
+	AssetVariantFile    AssetVariant = "file"
+	AssetVariantPreview AssetVariant = "preview"
+)
+
+// Valid indicates whether the value is a known member of the AssetVariant enum.
+func (e AssetVariant) Valid() bool {
+	switch e {
+	case AssetVariantFile:
+		return true
+	case AssetVariantPreview:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AuthSessionTokenType.
 const (
 	Bearer AuthSessionTokenType = "bearer"
@@ -3356,6 +3374,9 @@ type AssetUploaded struct {
 
 // AssetUploadedStatus defines model for AssetUploaded.Status.
 type AssetUploadedStatus string
+
+// AssetVariant Which of the files of an asset.
+type AssetVariant string
 
 // AuthAppMetadata What the identity provider records about the account.
 type AuthAppMetadata map[string]interface{}
@@ -7137,6 +7158,9 @@ type V1DownloadAssetParams struct {
 	// Signature Signature of a signed link.
 	Signature *string `form:"signature,omitempty" json:"signature,omitempty"`
 
+	// Variant The file itself, or a picture of it.
+	Variant *AssetVariant `form:"variant,omitempty" json:"variant,omitempty"`
+
 	// Range Which bytes to send, such as `bytes=0-1023`.
 	Range *string `json:"Range,omitempty"`
 
@@ -9750,7 +9774,7 @@ type ClientInterface interface {
 
 	// V1UploadAssetWithBody Add a file to the catalogue
 	//
-	// Takes one file as a form and makes it an asset. What kind of file it is, is found out from its bytes, not from its name. Images get a preview.
+	// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -9780,7 +9804,7 @@ type ClientInterface interface {
 
 	// V1DownloadAsset Download the file of an asset
 	//
-	// Sends the bytes of the file with its own content type, whole or in the parts that `Range` asks for. A `download_url` carries `expires` and `signature`, and opens without other credentials until it expires; without them the usual credentials are needed. A link that is expired or altered is 403, an asset that is not ready yet 409.
+	// Sends the bytes of the file with its own content type, whole or in the parts that `Range` asks for. A `download_url` carries `expires` and `signature`, and opens without other credentials until it expires; without them the usual credentials are needed. A link that is expired or altered is 403, an asset that is not ready yet 409. `variant` asks for the preview of the asset in its place; 404 when there is none, or when the file lies elsewhere: then the answer says where.
 	//
 	// Corresponds with GET /api/v1/assets/{asset_id}/download (the `V1DownloadAsset` operationId).
 	V1DownloadAsset(ctx context.Context, assetId string, params *V1DownloadAssetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -11529,7 +11553,7 @@ func (c *Client) V1SearchAssets(ctx context.Context, params *V1SearchAssetsParam
 
 // V1UploadAssetWithBody Add a file to the catalogue
 //
-// Takes one file as a form and makes it an asset. What kind of file it is, is found out from its bytes, not from its name. Images get a preview.
+// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -11599,7 +11623,7 @@ func (c *Client) V1CancelAsset(ctx context.Context, assetId string, reqEditors .
 
 // V1DownloadAsset Download the file of an asset
 //
-// Sends the bytes of the file with its own content type, whole or in the parts that `Range` asks for. A `download_url` carries `expires` and `signature`, and opens without other credentials until it expires; without them the usual credentials are needed. A link that is expired or altered is 403, an asset that is not ready yet 409.
+// Sends the bytes of the file with its own content type, whole or in the parts that `Range` asks for. A `download_url` carries `expires` and `signature`, and opens without other credentials until it expires; without them the usual credentials are needed. A link that is expired or altered is 403, an asset that is not ready yet 409. `variant` asks for the preview of the asset in its place; 404 when there is none, or when the file lies elsewhere: then the answer says where.
 //
 // Corresponds with GET /api/v1/assets/{asset_id}/download (the `V1DownloadAsset` operationId).
 func (c *Client) V1DownloadAsset(ctx context.Context, assetId string, params *V1DownloadAssetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -15579,6 +15603,18 @@ func NewV1DownloadAssetRequest(server string, assetId string, params *V1Download
 
 		}
 
+		if params.Variant != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "variant", *params.Variant, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -18450,7 +18486,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1UploadAssetWithBodyWithResponse Add a file to the catalogue
 	//
-	// Takes one file as a form and makes it an asset. What kind of file it is, is found out from its bytes, not from its name. Images get a preview.
+	// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18486,7 +18522,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1DownloadAssetWithResponse Download the file of an asset
 	//
-	// Sends the bytes of the file with its own content type, whole or in the parts that `Range` asks for. A `download_url` carries `expires` and `signature`, and opens without other credentials until it expires; without them the usual credentials are needed. A link that is expired or altered is 403, an asset that is not ready yet 409.
+	// Sends the bytes of the file with its own content type, whole or in the parts that `Range` asks for. A `download_url` carries `expires` and `signature`, and opens without other credentials until it expires; without them the usual credentials are needed. A link that is expired or altered is 403, an asset that is not ready yet 409. `variant` asks for the preview of the asset in its place; 404 when there is none, or when the file lies elsewhere: then the answer says where.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -25136,8 +25172,6 @@ type V1ListAssetsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -25176,11 +25210,6 @@ func (r V1ListAssetsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1ListAssetsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1ListAssetsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -25406,8 +25435,6 @@ type V1SearchAssetsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -25446,11 +25473,6 @@ func (r V1SearchAssetsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1SearchAssetsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1SearchAssetsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -25524,8 +25546,6 @@ type V1UploadAssetReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -25574,11 +25594,6 @@ func (r V1UploadAssetReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1UploadAssetReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1UploadAssetReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -25652,8 +25667,6 @@ type V1DeleteAssetReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -25702,11 +25715,6 @@ func (r V1DeleteAssetReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1DeleteAssetReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1DeleteAssetReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -26052,8 +26060,6 @@ type V1DownloadAssetReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
@@ -26110,11 +26116,6 @@ func (r V1DownloadAssetReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1DownloadAssetReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1DownloadAssetReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -32459,7 +32460,7 @@ func (c *ClientWithResponses) V1SearchAssetsWithResponse(ctx context.Context, pa
 
 // V1UploadAssetWithBodyWithResponse Add a file to the catalogue
 //
-// Takes one file as a form and makes it an asset. What kind of file it is, is found out from its bytes, not from its name. Images get a preview.
+// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32519,7 +32520,7 @@ func (c *ClientWithResponses) V1CancelAssetWithResponse(ctx context.Context, ass
 
 // V1DownloadAssetWithResponse Download the file of an asset
 //
-// Sends the bytes of the file with its own content type, whole or in the parts that `Range` asks for. A `download_url` carries `expires` and `signature`, and opens without other credentials until it expires; without them the usual credentials are needed. A link that is expired or altered is 403, an asset that is not ready yet 409.
+// Sends the bytes of the file with its own content type, whole or in the parts that `Range` asks for. A `download_url` carries `expires` and `signature`, and opens without other credentials until it expires; without them the usual credentials are needed. A link that is expired or altered is 403, an asset that is not ready yet 409. `variant` asks for the preview of the asset in its place; 404 when there is none, or when the file lies elsewhere: then the answer says where.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -40439,13 +40440,6 @@ func ParseV1ListAssetsReply(rsp *http.Response) (*V1ListAssetsReply, error) {
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40742,13 +40736,6 @@ func ParseV1SearchAssetsReply(rsp *http.Response) (*V1SearchAssetsReply, error) 
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40885,13 +40872,6 @@ func ParseV1UploadAssetReply(rsp *http.Response) (*V1UploadAssetReply, error) {
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41027,13 +41007,6 @@ func ParseV1DeleteAssetReply(rsp *http.Response) (*V1DeleteAssetReply, error) {
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -41452,13 +41425,6 @@ func ParseV1DownloadAssetReply(rsp *http.Response) (*V1DownloadAssetReply, error
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable

@@ -15,6 +15,7 @@ type Operation struct {
 	Method  string
 	Path    string
 	Public  bool   // needs no credentials
+	Links   bool   // a signed link opens it, too, in the place of credentials
 	Scope   string // what a key with scopes needs; empty: nothing
 	Limited bool   // counts against rate limits
 	OpenAI  bool   // failures also carry the error object of OpenAI
@@ -26,12 +27,17 @@ type Operation struct {
 	params []param
 }
 
+const (
+	jsonMedia = "application/json"
+	formMedia = "multipart/form-data"
+)
+
 // Contract holds all operations by method and path, such as "GET /health".
 type Contract map[string]*Operation
 
 type body struct {
 	media string // the one content type that is read
-	rule  *rule  // nil when it is not JSON
+	rule  *rule  // nil when it is neither JSON nor a form
 }
 
 type param struct {
@@ -125,7 +131,10 @@ func (l *loader) operation(method, path string, shared []parameter, raw json.Raw
 	}
 	_, limited := o.Responses["429"]
 	_, notYet := o.Responses["501"]
-	op := &Operation{ID: o.ID, Method: method, Path: path, Public: len(security) == 0, Scope: o.Scope, Limited: limited, NotYet: notYet}
+	op := &Operation{
+		ID: o.ID, Method: method, Path: path, Public: len(security) == 0, Links: slices.ContainsFunc(security, isNone), Scope: o.Scope,
+		Limited: limited, NotYet: notYet,
+	}
 	for _, r := range o.Responses {
 		op.OpenAI = op.OpenAI || strings.HasPrefix(r.Ref, "#/components/responses/OpenAI")
 	}
@@ -144,10 +153,16 @@ func (l *loader) operation(method, path string, shared []parameter, raw json.Raw
 		return nil, fmt.Errorf("a body must be required and have one content type")
 	}
 	op.body = &body{media: media[0]}
-	if op.body.media == "application/json" {
+	if op.body.media == jsonMedia || op.body.media == formMedia {
 		op.body.rule, err = l.compiler.compile(o.RequestBody.Content[op.body.media].Schema)
 	}
 	return op, err
+}
+
+// isNone reports whether a way to get in asks for no credentials. Beside ways that do, it stands for signed links.
+func isNone(requirement json.RawMessage) bool {
+	var schemes map[string]json.RawMessage
+	return json.Unmarshal(requirement, &schemes) == nil && len(schemes) == 0
 }
 
 func (l *loader) params(all []parameter) ([]param, error) {

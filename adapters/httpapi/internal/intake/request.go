@@ -16,7 +16,10 @@ import (
 func (o *Operation) HasBody() bool { return o.body != nil }
 
 // JSONBody reports whether the body is JSON, to be judged by CheckBody.
-func (o *Operation) JSONBody() bool { return o.body != nil && o.body.rule != nil }
+func (o *Operation) JSONBody() bool { return o.body != nil && o.body.media == jsonMedia }
+
+// Form reports whether the body is a form with files, which is read as it comes. CheckForm judges its fields.
+func (o *Operation) Form() bool { return o.body != nil && o.body.media == formMedia }
 
 // MediaType is the content type that the operation reads.
 func (o *Operation) MediaType() string { return o.body.media }
@@ -57,6 +60,28 @@ func (o *Operation) CheckBody(data []byte) ([]byte, []domain.Fault) {
 		return nil, c.faults
 	}
 	return c.patched(), nil
+}
+
+// CheckForm judges the fields of a form; a file counts as an empty text. It gives them as JSON that a strict decoder can read, or every
+// fault.
+func (o *Operation) CheckForm(fields map[string]string) ([]byte, []domain.Fault) {
+	for name, value := range fields {
+		var f finding
+		switch {
+		case !utf8.ValidString(name) || !utf8.ValidString(value):
+			f = notUnicode
+		case strings.Contains(value, "\x00"): // no database takes it
+			f = hasNull
+		default:
+			continue
+		}
+		return nil, []domain.Fault{bodyFault(f, []any{strings.ToValidUTF8(name, "")}, `""`)}
+	}
+	data, err := json.Marshal(fields)
+	if err != nil { // can't happen: texts always encode
+		return nil, []domain.Fault{bodyFault(notObject, nil, "null")}
+	}
+	return o.CheckBody(data)
 }
 
 func bodyFault(f finding, loc []any, input string) domain.Fault {
