@@ -31,7 +31,7 @@ func (a Asset) Tidy() (Asset, error) {
 	if !ok {
 		return a, fmt.Errorf("asset: %q is no id", a.ID)
 	}
-	a.ID = id
+	a.ID, a.File.Format = id, strings.ToLower(a.File.Format)
 	if a.License == "" {
 		a.License = LicenseProprietary
 	}
@@ -134,3 +134,15 @@ func FileLeased() *Error { return NewError(Conflict, "The file is being written 
 
 // AssetNotYours says that the caller sees the asset and may not change it.
 func AssetNotYours() *Error { return NewError(Forbidden, "The asset belongs to somebody else") }
+
+// Tidy makes a query one that every store understands, in the letters in which assets are kept. Stores call it.
+func (q AssetQuery) Tidy() AssetQuery {
+	q.Viewer, q.StyleTags = storable(q.Viewer, math.MaxInt), tidyTags(q.StyleTags)
+	formats := make([]string, len(q.Formats))
+	for i, f := range q.Formats {
+		formats[i] = strings.ToLower(storable(f, math.MaxInt))
+	}
+	q.Formats, q.Limit, q.Offset = formats, min(max(q.Limit, 0), math.MaxInt32), min(max(q.Offset, 0), math.MaxInt32)
+	q.MinQuality = withinOne(q.MinQuality)
+	return q
+}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -35,58 +34,6 @@ type asset struct {
 type fileLease struct {
 	until     time.Time
 	condemned bool
-}
-
-// Search implements ports.AssetStore. It knows no other forms of words, no faults of spelling and no meanings.
-func (s *AssetStore) Search(ctx context.Context, q domain.AssetQuery) (domain.AssetPage, error) {
-	if err := s.enter(ctx, "Search"); err != nil {
-		return domain.AssetPage{}, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	words := strings.Fields(strings.ToLower(q.Text))
-	matches := []domain.AssetMatch{}
-	for _, a := range s.byID {
-		if !a.fits(q) {
-			continue
-		}
-		shown, err := a.load()
-		if err != nil {
-			return domain.AssetPage{}, err
-		}
-		if relevance := a.relevance(words); relevance > 0 {
-			matches = append(matches, domain.AssetMatch{Asset: shown, Relevance: relevance})
-		}
-	}
-	slices.SortFunc(matches, func(a, b domain.AssetMatch) int {
-		return cmp.Or(cmp.Compare(b.Relevance, a.Relevance), b.Asset.CreatedAt.Compare(a.Asset.CreatedAt), cmp.Compare(b.Asset.ID, a.Asset.ID))
-	})
-	return domain.AssetPage{Matches: page(matches, q.Limit, q.Offset), Total: len(matches)}, nil
-}
-
-func (a asset) fits(q domain.AssetQuery) bool {
-	for _, tag := range q.StyleTags {
-		if !slices.Contains(a.StyleTags, tag) {
-			return false
-		}
-	}
-	return a.VisibleTo(q.Viewer) && (q.Category == "" || a.Category == q.Category) && a.Quality >= q.MinQuality &&
-		(q.License == "" || a.License == q.License) && (len(q.Formats) == 0 || slices.Contains(q.Formats, a.File.Format)) &&
-		(q.MaxSize == 0 || a.File.Size <= q.MaxSize)
-}
-
-// relevance is the part of the words that the asset has.
-func (a asset) relevance(words []string) float64 {
-	if len(words) == 0 {
-		return 1
-	}
-	text, found := strings.ToLower(strings.Join(append([]string{a.Title, a.Description}, a.StyleTags...), " ")), 0
-	for _, word := range words {
-		if strings.Contains(text, word) {
-			found++
-		}
-	}
-	return float64(found) / float64(len(words))
 }
 
 // Get implements ports.AssetStore.

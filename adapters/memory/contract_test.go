@@ -169,3 +169,11 @@ func TestGenerationStore(t *testing.T) {
 		}
 	})
 }
+
+func TestAssetStore(t *testing.T) {
+	t.Parallel()
+	portstest.AssetStore(t, func(*testing.T) portstest.AssetSetup {
+		s := &memory.AssetStore{}
+		return portstest.AssetSetup{A: s, B: s, LeasesA: s, LeasesB: s}
+	})
+}

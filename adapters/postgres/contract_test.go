@@ -169,3 +169,12 @@ func TestGenerationStore(t *testing.T) {
 		}
 	})
 }
+
+func TestAssetStore(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.AssetStore(t, func(t *testing.T) portstest.AssetSetup {
+		a, b, _ := twoProcesses(t, database)
+		return portstest.AssetSetup{A: a.Assets(), B: b.Assets(), LeasesA: a.FileLeases(), LeasesB: b.FileLeases()}
+	})
+}

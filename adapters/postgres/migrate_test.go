@@ -59,7 +59,7 @@ func TestMigrateOldPlatformDownAndUpLosesNothing(t *testing.T) {
 	for _, table := range []string{
 		"usage_ledger", "outbox", "budgets", "budget_reservations", "kept_answers", "marks",
 		"accounts", "account_sessions", "refresh_tokens", "audit_log", "workflows", "workflow_steps", "workflow_events",
-		"file_leases", "generations", "generation_tasks", "generation_events",
+		"file_leases", "generations", "generation_tasks", "generation_events", "asset_words",
 	} {
 		delete(before, table) // the old platform has no place for these
 	}
@@ -70,7 +70,7 @@ func TestMigrateOldPlatformDownAndUpLosesNothing(t *testing.T) {
 	for _, asset := range before["assets"] {
 		for _, column := range []string{
 			"owner", "public", "source", "source_name", "file_key", "preview_key", "content_type", "file_size", "sha256", "cost",
-			"response_time_ms", "generation_id",
+			"response_time_ms", "generation_id", "words", "tags",
 		} {
 			delete(asset, column)
 		}

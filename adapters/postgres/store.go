@@ -130,7 +130,11 @@ func (s *Store) Check(ctx context.Context) domain.PartHealth {
 // read runs queries that change nothing, and runs them again when the connection turned out to be dead: the pool notices only by
 // using it.
 func (s *Store) read(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {
-	work := func(ctx context.Context, conn *pgx.Conn) error { return query(ctx, sqlcgen.New(conn)) }
+	return s.readOn(ctx, op, func(ctx context.Context, conn *pgx.Conn) error { return query(ctx, sqlcgen.New(conn)) })
+}
+
+// readOn is read for queries that are put together as they are needed.
+func (s *Store) readOn(ctx context.Context, op string, work func(context.Context, *pgx.Conn) error) error {
 	err := s.use(ctx, op, work)
 	var lost *lostError
 	if errors.As(err, &lost) && !errors.Is(err, context.DeadlineExceeded) {

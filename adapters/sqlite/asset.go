@@ -72,7 +72,14 @@ func insertAsset(ctx context.Context, q *sqlcgen.Queries, a domain.Asset) error 
 			return domain.FileNotLeased()
 		}
 	}
-	if err := q.InsertAsset(ctx, row); err != nil || row.GenerationID == nil {
+	if err := q.InsertAsset(ctx, row); err != nil {
+		return err
+	}
+	words, err := notedWords(a)
+	if err != nil {
+		return err
+	}
+	if err := q.NoteAssetWords(ctx, words); err != nil || row.GenerationID == nil {
 		return err
 	}
 	return q.RecordAssetGeneration(ctx, sqlcgen.RecordAssetGenerationParams{

@@ -199,3 +199,11 @@ func TestGenerationStore(t *testing.T) {
 		}
 	})
 }
+
+func TestAssetStore(t *testing.T) {
+	t.Parallel()
+	portstest.AssetStore(t, func(t *testing.T) portstest.AssetSetup {
+		a, b, _ := twoProcesses(t)
+		return portstest.AssetSetup{A: a.Assets(), B: b.Assets(), LeasesA: a.FileLeases(), LeasesB: b.FileLeases()}
+	})
+}

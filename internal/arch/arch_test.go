@@ -60,7 +60,9 @@ var rules = map[string]rule{
 	},
 
 	// Outbound: each knows its own technology and no other adapter.
-	"adapters/memory":     {own: []string{"domain", "ports", "adapters/internal/blobsource"}, clock: true},
+	"adapters/memory": {
+		own: []string{"domain", "ports", "adapters/internal/blobsource", "adapters/internal/assetsearch"}, clock: true,
+	},
 	"adapters/folder":     {own: []string{"domain", "ports", "adapters/internal/blobsource"}, clock: true},
 	"adapters/echo":       outbound(),
 	"adapters/procedural": outbound(),
@@ -97,7 +99,8 @@ var rules = map[string]rule{
 	"adapters/localauth": outbound("github.com/golang-jwt/jwt", "golang.org/x/crypto/argon2"),
 
 	// What the adapters of databases share.
-	"adapters/internal/history": {own: []string{"domain"}},
+	"adapters/internal/history":     {own: []string{"domain"}},
+	"adapters/internal/assetsearch": {},
 
 	// What adapters of storages share.
 	"adapters/internal/blobsource": {own: []string{"domain"}},
@@ -146,7 +149,7 @@ func service() rule {
 
 func storage(technology ...string) rule {
 	r := outbound(technology...)
-	r.own = append(r.own, "db", "adapters/internal/history")
+	r.own = append(r.own, "db", "adapters/internal/history", "adapters/internal/assetsearch")
 	return r
 }
 

@@ -19,7 +19,30 @@ WHERE
     quality_score IS NULL OR download_count IS NULL OR attribution_required IS NULL OR metadata IS NULL OR created_at IS NULL
     OR updated_at IS NULL OR file_size_mb IS NOT NULL;
 
+-- +goose StatementBegin
+-- The words of an asset as they are looked for: those of the title weigh most, then those of the tags. Marks part words, whatever the
+-- parser would make of them together.
+CREATE FUNCTION gaia_asset_words(title text, tags text [], description text) RETURNS tsvector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT
+        setweight(to_tsvector('pg_catalog.english', coalesce(translate(title, p.marks, p.blanks), '')), 'A')
+        || setweight(to_tsvector('pg_catalog.english', coalesce(translate(array_to_string(tags, ' '), p.marks, p.blanks), '')), 'B')
+        || setweight(to_tsvector('pg_catalog.english', coalesce(translate(left(description, 32768), p.marks, p.blanks), '')), 'C')
+    FROM (SELECT '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~'::text AS marks, repeat(' ', 32) AS blanks) AS p
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+-- Tags as they are compared.
+CREATE FUNCTION gaia_asset_tags(tags text []) RETURNS text []
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg(left(lower(btrim(t)), 64)), '{}') FROM unnest(tags) AS t WHERE t IS NOT NULL
+$$;
+-- +goose StatementEnd
+
 ALTER TABLE assets
+    ADD COLUMN words tsvector NOT NULL GENERATED ALWAYS AS (gaia_asset_words(title, style_tags, description)) STORED,
+    ADD COLUMN tags text [] NOT NULL GENERATED ALWAYS AS (gaia_asset_tags(style_tags)) STORED,
     ALTER COLUMN quality_score SET NOT NULL,
     ALTER COLUMN download_count SET NOT NULL,
     ALTER COLUMN attribution_required SET NOT NULL,
@@ -29,12 +52,147 @@ ALTER TABLE assets
 
 ALTER TABLE assets ENABLE TRIGGER USER;
 
+-- A download is no change of the asset.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    t record;
+BEGIN
+    FOR t IN
+        SELECT g.tgname
+        FROM pg_trigger AS g JOIN pg_proc AS p ON p.oid = g.tgfoid
+        WHERE g.tgrelid = 'assets'::regclass AND p.proname = 'update_updated_at_column'
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON assets', t.tgname);
+    END LOOP;
+END;
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER update_assets_updated_at BEFORE UPDATE ON assets
+FOR EACH ROW WHEN (OLD.download_count = NEW.download_count) EXECUTE FUNCTION update_updated_at_column();
+
+-- These indexes of the LLM Platform serve no query any more, and the one of the downloads would make every download write all others.
+DROP INDEX IF EXISTS idx_assets_title_fts;
+DROP INDEX IF EXISTS idx_assets_description_fts;
+DROP INDEX IF EXISTS idx_assets_style_tags;
+DROP INDEX IF EXISTS idx_assets_download_count;
+DROP INDEX IF EXISTS idx_assets_created_at;
+
+CREATE INDEX idx_assets_words ON assets USING gin (words);
+CREATE INDEX idx_assets_tags ON assets USING gin (tags);
+-- All that lists are filtered by: they are read and counted without the rows.
+CREATE INDEX idx_assets_listed ON assets (created_at DESC, id DESC)
+INCLUDE (public, owner, category, license_type, quality_score, file_format, file_size);
+
+-- Words that assets have or had, by which faults of spelling are found, and what remains of each when its ending is taken off.
+CREATE TABLE asset_words (
+    word text COLLATE "C" PRIMARY KEY,
+    stem text NOT NULL
+);
+
+CREATE INDEX idx_asset_words_stem ON asset_words (stem);
+
+-- +goose StatementBegin
+CREATE FUNCTION gaia_note_asset_words() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- In order, so that two who note the same words never wait for each other.
+    INSERT INTO asset_words (word, stem)
+    SELECT w.word, coalesce((ts_lexize('pg_catalog.english_stem', w.word))[1], w.word)
+    FROM unnest(tsvector_to_array(to_tsvector(
+        'pg_catalog.simple',
+        translate(
+            concat_ws(' ', NEW.title, array_to_string(NEW.style_tags, ' '), left(NEW.description, 32768)),
+            '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32)
+        )
+    ))) AS w (word)
+    WHERE length(w.word) BETWEEN 3 AND 64 AND NOT EXISTS (SELECT FROM asset_words AS known WHERE known.word = w.word COLLATE "C")
+    ORDER BY w.word COLLATE "C"
+    ON CONFLICT (word) DO NOTHING;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER note_asset_words AFTER INSERT OR UPDATE OF title, style_tags, description ON assets
+FOR EACH ROW EXECUTE FUNCTION gaia_note_asset_words();
+
+INSERT INTO asset_words (word, stem)
+SELECT DISTINCT w.word, coalesce((ts_lexize('pg_catalog.english_stem', w.word))[1], w.word)
+FROM assets AS a, unnest(tsvector_to_array(to_tsvector(
+    'pg_catalog.simple',
+    translate(
+        concat_ws(' ', a.title, array_to_string(a.style_tags, ' '), left(a.description, 32768)),
+        '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32)
+    )
+))) AS w (word)
+WHERE length(w.word) BETWEEN 3 AND 64;
+
+-- +goose StatementBegin
+-- Words that begin with the same letter and are about as long. Where pg_trgm is there, words that look alike in other ways, too: it may be
+-- missing, nobody may be allowed to create it, and it may go later.
+CREATE FUNCTION gaia_words_like(wanted text) RETURNS SETOF text
+LANGUAGE sql STABLE AS $$
+    SELECT w.word FROM asset_words AS w
+    WHERE starts_with(w.word, left(wanted, 1))
+        AND length(w.word) BETWEEN length(wanted) - 2 AND length(wanted) + 3
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+DO $do$
+DECLARE
+    place name;
+BEGIN
+    BEGIN
+        CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;
+    EXCEPTION WHEN OTHERS THEN
+        RAISE NOTICE 'search goes on without pg_trgm: %', SQLERRM;
+    END;
+    SELECT n.nspname INTO place FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm';
+    IF place IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE INDEX idx_asset_words_trgm ON asset_words USING gin (word %I.gin_trgm_ops)', place);
+    EXECUTE format($create$
+        CREATE OR REPLACE FUNCTION gaia_words_like(wanted text) RETURNS SETOF text
+        LANGUAGE plpgsql STABLE AS $body$
+        BEGIN
+            RETURN QUERY SELECT w.word FROM asset_words AS w
+            WHERE starts_with(w.word, left(wanted, 1))
+                AND length(w.word) BETWEEN length(wanted) - 2 AND length(wanted) + 3;
+            RETURN QUERY SELECT w.word FROM asset_words AS w WHERE w.word OPERATOR(%I.%%) wanted;
+        EXCEPTION WHEN undefined_function THEN
+            NULL; -- the extension is gone
+        END;
+        $body$
+    $create$, place);
+END;
+$do$;
+-- +goose StatementEnd
+
 -- +goose Down
 
+DROP FUNCTION gaia_words_like(text);
+DROP TRIGGER note_asset_words ON assets;
+DROP FUNCTION gaia_note_asset_words();
+DROP TABLE asset_words;
+DROP TRIGGER update_assets_updated_at ON assets;
+CREATE TRIGGER update_assets_updated_at BEFORE UPDATE ON assets FOR EACH ROW EXECUTE FUNCTION update_updated_at_column();
+DROP INDEX idx_assets_listed;
+CREATE INDEX IF NOT EXISTS idx_assets_created_at ON assets (created_at DESC);
+CREATE INDEX IF NOT EXISTS idx_assets_download_count ON assets (download_count DESC);
+CREATE INDEX IF NOT EXISTS idx_assets_style_tags ON assets USING gin (style_tags);
+CREATE INDEX IF NOT EXISTS idx_assets_title_fts ON assets USING gin (to_tsvector('english', title));
+CREATE INDEX IF NOT EXISTS idx_assets_description_fts ON assets USING gin (to_tsvector('english', description));
 ALTER TABLE assets
+    DROP COLUMN words,
+    DROP COLUMN tags,
     ALTER COLUMN quality_score DROP NOT NULL,
     ALTER COLUMN download_count DROP NOT NULL,
     ALTER COLUMN attribution_required DROP NOT NULL,
     ALTER COLUMN metadata DROP NOT NULL,
     ALTER COLUMN created_at DROP NOT NULL,
     ALTER COLUMN updated_at DROP NOT NULL;
+DROP FUNCTION gaia_asset_tags(text []);
+DROP FUNCTION gaia_asset_words(text, text [], text);

@@ -51,3 +51,8 @@ SELECT
     a.id, 'download', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
 FROM assets AS a
 WHERE a.id = ?1;
+
+-- name: NoteAssetWords :exec
+INSERT OR IGNORE INTO asset_words (word)
+SELECT noted.value
+FROM json_each(sqlc.arg(words)) AS noted;

@@ -223,6 +223,17 @@ func (q *Queries) InsertAsset(ctx context.Context, arg InsertAssetParams) error 
 	return err
 }
 
+const noteAssetWords = `-- name: NoteAssetWords :exec
+INSERT OR IGNORE INTO asset_words (word)
+SELECT noted.value
+FROM json_each(?1) AS noted
+`
+
+func (q *Queries) NoteAssetWords(ctx context.Context, words interface{}) error {
+	_, err := q.exec(ctx, q.noteAssetWordsStmt, noteAssetWords, words)
+	return err
+}
+
 const recordAssetGeneration = `-- name: RecordAssetGeneration :exec
 INSERT INTO asset_generations (
     id, asset_id, generation_prompt, generation_service, generation_cost, generation_time_ms, user_id, created_at

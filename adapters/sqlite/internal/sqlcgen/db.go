@@ -345,6 +345,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.listWorkflowsStmt, err = db.PrepareContext(ctx, listWorkflows); err != nil {
 		return nil, fmt.Errorf("error preparing query ListWorkflows: %w", err)
 	}
+	if q.noteAssetWordsStmt, err = db.PrepareContext(ctx, noteAssetWords); err != nil {
+		return nil, fmt.Errorf("error preparing query NoteAssetWords: %w", err)
+	}
 	if q.noteSignInStmt, err = db.PrepareContext(ctx, noteSignIn); err != nil {
 		return nil, fmt.Errorf("error preparing query NoteSignIn: %w", err)
 	}
@@ -969,6 +972,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing listWorkflowsStmt: %w", cerr)
 		}
 	}
+	if q.noteAssetWordsStmt != nil {
+		if cerr := q.noteAssetWordsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing noteAssetWordsStmt: %w", cerr)
+		}
+	}
 	if q.noteSignInStmt != nil {
 		if cerr := q.noteSignInStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing noteSignInStmt: %w", cerr)
@@ -1255,6 +1263,7 @@ type Queries struct {
 	listWorkflowEventsStmt        *sql.Stmt
 	listWorkflowStepsStmt         *sql.Stmt
 	listWorkflowsStmt             *sql.Stmt
+	noteAssetWordsStmt            *sql.Stmt
 	noteSignInStmt                *sql.Stmt
 	openBudgetStmt                *sql.Stmt
 	putGenerationEventStmt        *sql.Stmt
@@ -1396,6 +1405,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listWorkflowEventsStmt:        q.listWorkflowEventsStmt,
 		listWorkflowStepsStmt:         q.listWorkflowStepsStmt,
 		listWorkflowsStmt:             q.listWorkflowsStmt,
+		noteAssetWordsStmt:            q.noteAssetWordsStmt,
 		noteSignInStmt:                q.noteSignInStmt,
 		openBudgetStmt:                q.openBudgetStmt,
 		putGenerationEventStmt:        q.putGenerationEventStmt,

@@ -1,0 +1,240 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"gaia/adapters/internal/assetsearch"
+	"gaia/domain"
+	"gaia/ports"
+)
+
+var _ ports.AssetStore = (*AssetStore)(nil)
+
+// Search implements ports.AssetStore.
+func (s *AssetStore) Search(ctx context.Context, q domain.AssetQuery) (domain.AssetPage, error) {
+	q = q.Tidy()
+	var found foundAssets
+	err := s.db.readOn(ctx, "search assets", func(ctx context.Context, conn *pgx.Conn) (err error) {
+		if strings.TrimSpace(q.Text) == "" {
+			found, err = listAssets(ctx, conn, q)
+			return err
+		}
+		words, err := wantedWords(ctx, conn, q.Text)
+		if err == nil {
+			found, err = searchAssets(ctx, conn, q, words)
+		}
+		return err
+	})
+	if err != nil || len(found.ids) == 0 {
+		return domain.AssetPage{Matches: []domain.AssetMatch{}, Total: found.total}, err
+	}
+	loaded, err := s.load(ctx, "load assets", q.Viewer, found.ids)
+	if err != nil {
+		return domain.AssetPage{}, err
+	}
+	page := domain.AssetPage{Matches: make([]domain.AssetMatch, 0, len(found.ids)), Total: found.total}
+	for i, id := range found.ids {
+		if a, there := loaded[id]; there { // it may have been deleted meanwhile
+			page.Matches = append(page.Matches, domain.AssetMatch{Asset: a, Relevance: found.relevance[i]})
+		}
+	}
+	return page, nil
+}
+
+// foundAssets is one page.
+type foundAssets struct {
+	total     int
+	ids       []uuid.UUID
+	relevance []float64
+}
+
+// wantedWord is a word as the text search reads it.
+type wantedWord struct {
+	spellings []string
+	counts    float64 // less when it is another one than the text has
+}
+
+// tsquery finds the word: anywhere, or with a weight in one place.
+func (w wantedWord) tsquery(weight string) string {
+	parts := make([]string, len(w.spellings))
+	for i, spelling := range w.spellings {
+		parts[i] = "'" + spelling + "'" + weight // of letters and digits alone
+	}
+	return "(" + strings.Join(parts, " | ") + ")"
+}
+
+// wantedWords are the words of a text. One that no asset has, in any form, gives way to those that it may be meant to be.
+func wantedWords(ctx context.Context, conn *pgx.Conn, text string) ([]wantedWord, error) {
+	rows, err := conn.Query(ctx, `
+		SELECT w.word, EXISTS (SELECT FROM asset_words AS known WHERE known.stem = coalesce((ts_lexize('pg_catalog.english_stem', w.word))[1], w.word))
+		FROM unnest($1::text[]) WITH ORDINALITY AS w (word, place)
+		WHERE numnode(to_tsquery('pg_catalog.english', '''' || w.word || '''')) > 0
+		ORDER BY w.place`, assetsearch.Words(text))
+	if err != nil {
+		return nil, err
+	}
+	var (
+		words   []wantedWord
+		unknown []int
+		word    string
+		known   bool
+	)
+	_, err = pgx.ForEachRow(rows, []any{&word, &known}, func() error {
+		if words = append(words, wantedWord{[]string{word}, 1}); !known && assetsearch.Faults(word) > 0 {
+			unknown = append(unknown, len(words)-1)
+		}
+		return nil
+	})
+	for i := 0; i < len(unknown) && err == nil; i++ {
+		w := &words[unknown[i]]
+		var like []string
+		if like, err = wordsLike(ctx, conn, w.spellings[0]); err != nil {
+			break
+		}
+		if other := assetsearch.Spellings(w.spellings[0], like); len(other) > 0 {
+			w.spellings, w.counts = other, assetsearch.Misspelt
+		}
+	}
+	return words, err
+}
+
+func wordsLike(ctx context.Context, conn *pgx.Conn, word string) ([]string, error) {
+	const most = 20_000
+	rows, err := conn.Query(ctx, "SELECT gaia_words_like($1) LIMIT $2", word, most)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// statement is SQL with its arguments.
+type statement struct {
+	sql  strings.Builder
+	args []any
+}
+
+// arg adds an argument and returns its place in the text.
+func (s *statement) arg(value any) string {
+	s.args = append(s.args, value)
+	return fmt.Sprintf("$%d", len(s.args))
+}
+
+func (s *statement) addf(format string, args ...any) { fmt.Fprintf(&s.sql, format, args...) }
+
+// where adds what an asset must be besides what is looked for.
+func (s *statement) where(q domain.AssetQuery) {
+	s.addf(" WHERE (public OR owner = %s)", s.arg(q.Viewer))
+	if q.Category != "" {
+		s.addf(" AND category = %s", s.arg(string(q.Category)))
+	}
+	if len(q.StyleTags) > 0 {
+		s.addf(" AND tags @> %s::text[]", s.arg(q.StyleTags))
+	}
+	if q.MinQuality > 0 {
+		s.addf(" AND quality_score >= %s", s.arg(q.MinQuality))
+	}
+	if q.License == domain.LicenseProprietary {
+		s.addf(" AND (license_type IS NULL OR license_type = 'proprietary')")
+	} else if q.License != "" {
+		s.addf(" AND license_type = %s", s.arg(string(q.License)))
+	}
+	if len(q.Formats) > 0 {
+		s.addf(" AND lower(file_format) = ANY(%s::text[])", s.arg(q.Formats))
+	}
+	if q.MaxSize > 0 {
+		s.addf(" AND file_size <= %s", s.arg(q.MaxSize))
+	}
+}
+
+// listAssets returns a page of the newest. Counting reads an index alone, and so does finding them.
+func listAssets(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery) (foundAssets, error) {
+	s := &statement{}
+	s.addf("SELECT t.total, p.id, 1::float8 FROM (SELECT count(*) AS total FROM assets")
+	s.where(q)
+	s.addf(") AS t LEFT JOIN (SELECT id, created_at FROM assets")
+	s.where(q)
+	s.addf(" ORDER BY created_at DESC, id DESC LIMIT %s OFFSET %s) AS p ON true ORDER BY p.created_at DESC, p.id DESC",
+		s.arg(q.Limit), s.arg(q.Offset))
+	return pageOfAssets(ctx, conn, s)
+}
+
+// searchAssets returns a page of the best. Those with only some of the words are there where not many have all.
+func searchAssets(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, words []wantedWord) (foundAssets, error) {
+	if len(words) == 0 {
+		return foundAssets{}, nil
+	}
+	whole, err := findWords(ctx, conn, q, words, tsqueryOf(words, " & "))
+	if err != nil || len(words) == 1 || whole.total >= assetsearch.EnoughWhole {
+		return whole, err
+	}
+	return findWords(ctx, conn, q, words, somePart(words))
+}
+
+func tsqueryOf(words []wantedWord, operator string) string {
+	parts := make([]string, len(words))
+	for i, w := range words {
+		parts[i] = w.tsquery("")
+	}
+	return strings.Join(parts, operator)
+}
+
+// somePart finds everything that has enough of two or more words, and some more.
+func somePart(words []wantedWord) string {
+	if len(words) == 2 {
+		return tsqueryOf(words, " | ")
+	}
+	var parts []string
+	for _, pair := range assetsearch.Pairs(len(words)) {
+		parts = append(parts, tsqueryOf([]wantedWord{words[pair[0]], words[pair[1]]}, " & "))
+	}
+	return strings.Join(parts, " | ")
+}
+
+// findWords looks through what a text search finds. assetsearch says what the words count for.
+func findWords(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, words []wantedWord, search string) (foundAssets, error) {
+	s := &statement{}
+	s.addf("WITH hit AS MATERIALIZED (SELECT id, created_at")
+	counts, has := make([]string, len(words)), make([]string, len(words))
+	for i, w := range words {
+		counts[i], has[i] = fmt.Sprintf("c%d", i), fmt.Sprintf("(c%d > 0)::integer", i)
+		s.addf(", CASE WHEN words @@ to_tsquery('pg_catalog.english', %s) THEN %g WHEN words @@ to_tsquery('pg_catalog.english', %s) THEN %g "+
+			"WHEN words @@ to_tsquery('pg_catalog.english', %s) THEN %g ELSE 0 END::float8 AS c%d",
+			s.arg(w.tsquery(":A")), w.counts*assetsearch.InTitle, s.arg(w.tsquery(":B")), w.counts*assetsearch.InTags,
+			s.arg(w.tsquery("")), w.counts*assetsearch.InDescription, i)
+	}
+	s.addf(" FROM assets")
+	s.where(q)
+	s.addf(" AND words @@ to_tsquery('pg_catalog.english', %s)), ", s.arg(search))
+	s.addf("found AS MATERIALIZED (SELECT id, created_at, 0.5 * (%s) / %d + CASE WHEN least(%s) > 0 THEN 0.5 ELSE 0 END AS relevance FROM hit "+
+		"WHERE %s >= %d) ", strings.Join(counts, " + "), len(words), strings.Join(counts, ", "),
+		strings.Join(has, " + "), assetsearch.Needed(len(words)))
+	s.addf("SELECT t.total, p.id, coalesce(p.relevance, 0) FROM (SELECT count(*) AS total FROM found) AS t LEFT JOIN ("+
+		"SELECT id, relevance, created_at FROM found ORDER BY relevance DESC, created_at DESC, id DESC LIMIT %s OFFSET %s"+
+		") AS p ON true ORDER BY p.relevance DESC, p.created_at DESC, p.id DESC", s.arg(q.Limit), s.arg(q.Offset))
+	return pageOfAssets(ctx, conn, s)
+}
+
+// pageOfAssets reads rows of a total, which all of them have, an id, which the only one has not when the page is empty, and a relevance.
+func pageOfAssets(ctx context.Context, conn *pgx.Conn, s *statement) (foundAssets, error) {
+	var found foundAssets
+	rows, err := conn.Query(ctx, s.sql.String(), s.args...)
+	if err != nil {
+		return found, err
+	}
+	var (
+		id        *uuid.UUID
+		relevance float64
+	)
+	_, err = pgx.ForEachRow(rows, []any{&found.total, &id, &relevance}, func() error {
+		if id != nil {
+			found.ids, found.relevance = append(found.ids, *id), append(found.relevance, relevance)
+		}
+		return nil
+	})
+	return found, err
+}

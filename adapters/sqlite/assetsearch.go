@@ -1,0 +1,270 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"gaia/adapters/internal/assetsearch"
+	"gaia/domain"
+	"gaia/ports"
+)
+
+var _ ports.AssetStore = (*AssetStore)(nil)
+
+// Search implements ports.AssetStore. It knows no meanings: words are all that counts here.
+func (s *AssetStore) Search(ctx context.Context, q domain.AssetQuery) (domain.AssetPage, error) {
+	q = q.Tidy()
+	var found foundAssets
+	err := s.db.use(ctx, "search assets", func(ctx context.Context) (err error) {
+		if err := s.db.enterReading(ctx); err != nil {
+			return err
+		}
+		defer func() { <-s.db.reading }()
+		if strings.TrimSpace(q.Text) == "" {
+			found, err = s.list(ctx, q)
+			return err
+		}
+		words, err := s.wantedWords(ctx, q.Text)
+		if err == nil {
+			found, err = s.search(ctx, q, words)
+		}
+		return err
+	})
+	if err != nil || len(found.ids) == 0 {
+		return domain.AssetPage{Matches: []domain.AssetMatch{}, Total: found.total}, err
+	}
+	loaded, err := s.load(ctx, "load assets", q.Viewer, found.ids)
+	if err != nil {
+		return domain.AssetPage{}, err
+	}
+	page := domain.AssetPage{Matches: make([]domain.AssetMatch, 0, len(found.ids)), Total: found.total}
+	for i, id := range found.ids {
+		if a, there := loaded[id]; there { // it may have been deleted meanwhile
+			page.Matches = append(page.Matches, domain.AssetMatch{Asset: a, Relevance: found.relevance[i]})
+		}
+	}
+	return page, nil
+}
+
+// foundAssets is one page.
+type foundAssets struct {
+	total     int
+	ids       []string
+	relevance []float64
+}
+
+// wantedWord is a word as the index reads it.
+type wantedWord struct {
+	spellings []string
+	counts    float64 // less when it is another one than the text has
+}
+
+// match finds the word.
+func (w wantedWord) match() string {
+	quoted := make([]string, len(w.spellings))
+	for i, spelling := range w.spellings {
+		quoted[i] = `"` + spelling + `"` // of letters and digits alone
+	}
+	return "(" + strings.Join(quoted, " OR ") + ")"
+}
+
+// wantedWords are the words of a text. One that no asset has, in any form, gives way to those that it may be meant to be.
+func (s *AssetStore) wantedWords(ctx context.Context, text string) ([]wantedWord, error) {
+	var words []wantedWord
+	for _, word := range assetsearch.Words(text) {
+		w := wantedWord{[]string{word}, 1}
+		if assetsearch.Faults(word) > 0 {
+			other, err := s.otherSpellings(ctx, w)
+			if err != nil {
+				return nil, err
+			}
+			if len(other) > 0 {
+				w = wantedWord{other, assetsearch.Misspelt}
+			}
+		}
+		words = append(words, w)
+	}
+	return words, nil
+}
+
+// otherSpellings are words for one that no asset has. They begin with the same letter and are about as long.
+func (s *AssetStore) otherSpellings(ctx context.Context, w wantedWord) ([]string, error) {
+	var known bool
+	err := s.db.reader.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM asset_index WHERE asset_index MATCH ?)", w.match()).Scan(&known)
+	if err != nil || known {
+		return nil, err
+	}
+	word := w.spellings[0]
+	_, size := utf8.DecodeRuneInString(word)
+	length := utf8.RuneCountInString(word)
+	rows, err := s.db.reader.QueryContext(ctx,
+		"SELECT word FROM asset_words WHERE word >= ?1 AND word < ?1 || char(0x10FFFF) AND length(word) BETWEEN ?2 AND ?3",
+		word[:size], length-assetsearch.Faults(word), length+assetsearch.Faults(word)+1)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var like []string
+	for rows.Next() {
+		var known string
+		if err := rows.Scan(&known); err != nil {
+			return nil, err
+		}
+		like = append(like, known)
+	}
+	return assetsearch.Spellings(word, like), rows.Err()
+}
+
+// notedWords are the words of an asset, for those who misspell them, as a list in JSON.
+func notedWords(a domain.Asset) (string, error) {
+	words := []string{}
+	for field := range strings.FieldsSeq(a.Title + " " + strings.Join(a.StyleTags, " ") + " " + a.Description) {
+		for _, word := range assetsearch.Words(field) {
+			if utf8.RuneCountInString(word) >= assetsearch.ShortestMisspelt-1 {
+				words = append(words, word)
+			}
+		}
+	}
+	raw, err := json.Marshal(words)
+	return string(raw), err
+}
+
+// statement is SQL with its arguments.
+type statement struct {
+	sql  strings.Builder
+	args []any
+}
+
+func (s *statement) addf(format string, args ...any) { fmt.Fprintf(&s.sql, format, args...) }
+
+// arg adds an argument and returns its place in the text.
+func (s *statement) arg(value any) string {
+	s.args = append(s.args, value)
+	return fmt.Sprintf("?%d", len(s.args))
+}
+
+// where adds what an asset must be besides what is looked for.
+func (s *statement) where(q domain.AssetQuery) {
+	s.addf(" WHERE (e.public OR e.owner = %s)", s.arg(q.Viewer))
+	if q.Category != "" {
+		s.addf(" AND e.category = %s", s.arg(string(q.Category)))
+	}
+	for _, tag := range q.StyleTags {
+		s.addf(" AND %s IN (SELECT t.value FROM json_each(e.style_tags) AS t)", s.arg(tag))
+	}
+	if q.MinQuality > 0 {
+		s.addf(" AND e.quality_score >= %s", s.arg(q.MinQuality))
+	}
+	if q.License == domain.LicenseProprietary {
+		s.addf(" AND (e.license_type IS NULL OR e.license_type = 'proprietary')")
+	} else if q.License != "" {
+		s.addf(" AND e.license_type = %s", s.arg(string(q.License)))
+	}
+	if len(q.Formats) > 0 {
+		places := make([]string, len(q.Formats))
+		for i, f := range q.Formats {
+			places[i] = s.arg(f)
+		}
+		s.addf(" AND e.file_format IN (%s)", strings.Join(places, ", "))
+	}
+	if q.MaxSize > 0 {
+		s.addf(" AND e.file_size <= %s", s.arg(q.MaxSize))
+	}
+}
+
+// list returns a page of the newest.
+func (s *AssetStore) list(ctx context.Context, q domain.AssetQuery) (foundAssets, error) {
+	st := &statement{}
+	st.addf("SELECT t.total, p.asset_id, 1.0 FROM (SELECT count(*) AS total FROM asset_entries AS e")
+	st.where(q)
+	st.addf(") AS t LEFT JOIN (SELECT e.asset_id, e.number FROM asset_entries AS e")
+	st.where(q)
+	st.addf(" ORDER BY e.number DESC LIMIT %s OFFSET %s) AS p ORDER BY p.number DESC", st.arg(q.Limit), st.arg(q.Offset))
+	return s.page(ctx, st)
+}
+
+// search returns a page of the best. Those with only some of the words are there where not many have all.
+func (s *AssetStore) search(ctx context.Context, q domain.AssetQuery, words []wantedWord) (foundAssets, error) {
+	if len(words) == 0 {
+		return foundAssets{}, nil
+	}
+	whole, err := s.find(ctx, q, words, matchOf(words, " AND "))
+	if err != nil || len(words) == 1 || whole.total >= assetsearch.EnoughWhole {
+		return whole, err
+	}
+	return s.find(ctx, q, words, somePart(words))
+}
+
+func matchOf(words []wantedWord, operator string) string {
+	parts := make([]string, len(words))
+	for i, w := range words {
+		parts[i] = w.match()
+	}
+	return strings.Join(parts, operator)
+}
+
+// somePart finds everything that has enough of two or more words, and some more.
+func somePart(words []wantedWord) string {
+	if len(words) == 2 {
+		return matchOf(words, " OR ")
+	}
+	var parts []string
+	for _, pair := range assetsearch.Pairs(len(words)) {
+		parts = append(parts, "("+matchOf([]wantedWord{words[pair[0]], words[pair[1]]}, " AND ")+")")
+	}
+	return strings.Join(parts, " OR ")
+}
+
+// find looks through what the index finds. assetsearch says what the words count for.
+func (s *AssetStore) find(ctx context.Context, q domain.AssetQuery, words []wantedWord, search string) (foundAssets, error) {
+	st := &statement{}
+	st.addf("WITH hit AS MATERIALIZED (SELECT e.number, e.asset_id")
+	counts, has := make([]string, len(words)), make([]string, len(words))
+	for i, w := range words {
+		counts[i], has[i] = fmt.Sprintf("c%d", i), fmt.Sprintf("(c%d > 0)", i)
+		st.addf(", CASE")
+		for _, place := range []struct {
+			column string
+			counts float64
+		}{{"{title} : ", assetsearch.InTitle}, {"{tags} : ", assetsearch.InTags}, {"", assetsearch.InDescription}} {
+			st.addf(" WHEN e.number IN (SELECT rowid FROM asset_index WHERE asset_index MATCH %s) THEN %g",
+				st.arg(place.column+w.match()), place.counts*w.counts)
+		}
+		st.addf(" ELSE 0.0 END AS c%d", i)
+	}
+	st.addf(" FROM asset_index AS f CROSS JOIN asset_entries AS e ON f.rowid = e.number")
+	st.where(q)
+	st.addf(" AND f.asset_index MATCH %s), ", st.arg(search))
+	st.addf("found AS MATERIALIZED (SELECT number, asset_id, 0.5 * (%s) / %d + CASE WHEN %s THEN 0.5 ELSE 0 END AS relevance FROM hit "+
+		"WHERE %s >= %d) ", strings.Join(counts, " + "), len(words), strings.Join(has, " AND "), strings.Join(has, " + "),
+		assetsearch.Needed(len(words)))
+	st.addf("SELECT t.total, p.asset_id, coalesce(p.relevance, 0.0) FROM (SELECT count(*) AS total FROM found) AS t LEFT JOIN ("+
+		"SELECT asset_id, relevance, number FROM found ORDER BY relevance DESC, number DESC LIMIT %s OFFSET %s"+
+		") AS p ORDER BY p.relevance DESC, p.number DESC", st.arg(q.Limit), st.arg(q.Offset))
+	return s.page(ctx, st)
+}
+
+// page reads rows of a total, which all of them have, an id, which the only one has not when the page is empty, and a relevance.
+func (s *AssetStore) page(ctx context.Context, st *statement) (found foundAssets, err error) {
+	rows, err := s.db.reader.QueryContext(ctx, st.sql.String(), st.args...)
+	if err != nil {
+		return found, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var (
+			id        *string
+			relevance float64
+		)
+		if err := rows.Scan(&found.total, &id, &relevance); err != nil {
+			return found, err
+		}
+		if id != nil {
+			found.ids, found.relevance = append(found.ids, *id), append(found.relevance, relevance)
+		}
+	}
+	return found, rows.Err()
+}
