@@ -60,7 +60,8 @@ type AssetGenerator interface {
 	// Begin orders a stage. A task that is done already comes with its files.
 	Begin(ctx context.Context, o domain.GenerationOrder) (domain.GeneratorTask, error)
 	// Find looks for the task of an order that Begin may have placed. domain.NotFound says that there certainly is none, and that Begin
-	// may be called again; domain.CodeOutcomeUnknown that nobody can tell.
+	// may be called again; domain.CodeOutcomeUnknown that nobody can tell. A service that takes no token is asked for the one task that
+	// fits the order: who gets it makes sure that no other work has it (GenerationStore.ByTask).
 	Find(ctx context.Context, o domain.GenerationOrder) (domain.GeneratorTask, error)
 	// Check tells how far a task is. A task that the service does not know any more must be domain.NotFound.
 	Check(ctx context.Context, o domain.GenerationOrder, taskID string) (domain.GeneratorTask, error)

@@ -153,8 +153,8 @@ func TestChoice(t *testing.T) {
 		"fewest conditions":        {"", nil, "317096", hat},
 		"better placed and liked":  {"", strings.NewReplacer(hatRating, `"avg_rating": 0`), "437128", crowd},
 		"the other format":         {"ogg", strings.NewReplacer(hatRating, `"avg_rating": 0`), "437128", ogg},
-		"no preview, no choice":    {"", strings.NewReplacer("https://cdn.freesound.org/previews/317/317096_656142-hq.mp3", ""), "437128", crowd},
-		"a deed of somebody else":  {"", strings.NewReplacer("http://creativecommons.org/publicdomain", "http://example.com/publicdomain"), "437128", crowd},
+		"no preview, no choice":    {"", strings.NewReplacer(hat.URL, ""), "437128", crowd},
+		"a deed of somebody else":  {"", strings.NewReplacer("creativecommons.org/publicdomain", "example.com/publicdomain"), "437128", crowd},
 		"for people without trade": {"", strings.NewReplacer(crowdDeed, "", "publicdomain/zero", "licenses/by-sa"), "416022", breath},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -131,10 +131,11 @@ func golden(t *testing.T, name string, got []byte) {
 func TestOrdersThatAreNotSent(t *testing.T) {
 	t.Parallel()
 	g := generator(t, serve(t, func(http.ResponseWriter, *http.Request) { t.Error("an order came") }))
+	preview := order("preview")
 	for want, o := range map[string]domain.GenerationOrder{
-		"Meshy makes no wav files; ask for one of glb, fbx, obj, usdz": with(order("preview"), func(o *domain.GenerationOrder) { o.Request.Format = "wav" }),
-		"Meshy does not adapt assets":                                  with(order("preview"), func(o *domain.GenerationOrder) { o.Base = &domain.BaseFile{} }),
-		"Meshy makes no models of fewer than 100 polygons; allow more": with(order("preview"), func(o *domain.GenerationOrder) { o.Request.MaxPolygons = 110 }),
+		"Meshy makes no wav files; ask for one of glb, fbx, obj, usdz": with(preview, func(o *domain.GenerationOrder) { o.Request.Format = "wav" }),
+		"Meshy does not adapt assets":                                  with(preview, func(o *domain.GenerationOrder) { o.Base = &domain.BaseFile{} }),
+		"Meshy makes no models of fewer than 100 polygons; allow more": with(preview, func(o *domain.GenerationOrder) { o.Request.MaxPolygons = 110 }),
 		"Meshy takes at most 600 characters of description and style together; shorten them": with(order("preview"), func(o *domain.GenerationOrder) {
 			o.Request.Description, o.Request.Style = strings.Repeat("é", 595), "retro"
 		}),
@@ -240,7 +241,8 @@ func TestTasks(t *testing.T) {
 			Status: domain.TaskDone, Progress: 100,
 		}},
 		"too complex": {"failed_input", nil, preview, domain.GeneratorTask{
-			Status: domain.TaskFailed, Failure: failure(domain.BadRequest, "", "The description is too complex for Meshy; ask for a single, simpler object"),
+			Status:  domain.TaskFailed,
+			Failure: failure(domain.BadRequest, "", "The description is too complex for Meshy; ask for a single, simpler object"),
 		}},
 		"bad input": {"failed_input", replace("image_too_complex", "invalid_input"), preview, domain.GeneratorTask{
 			Status: domain.TaskFailed, Failure: failure(domain.BadRequest, "", "Meshy can't make a model of this description; word it differently"),
@@ -248,8 +250,10 @@ func TestTasks(t *testing.T) {
 		"moderation": {"failed_moderation", nil, preview, domain.GeneratorTask{
 			Status: domain.TaskFailed, Failure: failure(domain.BadRequest, domain.CodeContentFilter, "Meshy's content filter refused the description"),
 		}},
-		"moderation without a code": {"failed_input", replace(`"code": "image_too_complex",
-    "message": "The uploaded image is too complex for 3D generation."`, `"message": "Content does not pass safety filters"`), preview, domain.GeneratorTask{
+		"moderation without a code": {"failed_input", func(s string) string {
+			s = strings.Replace(s, `"code": "image_too_complex",`, "", 1)
+			return strings.Replace(s, "The uploaded image is too complex for 3D generation.", "Content does not pass safety filters", 1)
+		}, preview, domain.GeneratorTask{
 			Status: domain.TaskFailed, Failure: failure(domain.BadRequest, domain.CodeContentFilter, "Meshy's content filter refused the description"),
 		}},
 		"a fault of Meshy": {"failed_server", nil, preview, domain.GeneratorTask{
@@ -365,7 +369,9 @@ func TestFind(t *testing.T) {
 		"what was refined":       {order("refine"), []listed{refined, mine, shape}, "refined"},
 		"of another shape":       {order("refine"), []listed{edited(refined, func(l *listed) { l.Seed = &other }), shape}, ""},
 		"the shape is not known": {order("refine"), []listed{refined}, ""},
-		"no time in the token":   {with(order("preview"), func(o *domain.GenerationOrder) { o.Token = "0b5f6ac4-0000-4000-8000-000000000000" }), []listed{mine}, ""},
+		"no time in the token": {
+			with(order("preview"), func(o *domain.GenerationOrder) { o.Token = "0b5f6ac4-0000-4000-8000-000000000000" }), []listed{mine}, "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

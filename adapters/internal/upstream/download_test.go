@@ -84,7 +84,8 @@ func TestFetchStaysOutside(t *testing.T) {
 	redirect := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, inside.URL, http.StatusFound) })
 	s := service(t, redirect, nil)
 	for _, url := range []string{
-		inside.URL, redirect, strings.Replace(inside.URL, "127.0.0.1", "localhost", 1), strings.Replace(inside.URL, "127.0.0.1", "[::ffff:127.0.0.1]", 1),
+		inside.URL, redirect, strings.Replace(inside.URL, "127.0.0.1", "localhost", 1),
+		strings.Replace(inside.URL, "127.0.0.1", "[::ffff:127.0.0.1]", 1),
 		"http://example.com/", "file:///etc/passwd", "https://169.254.169.254/latest", "https://10.0.0.1/", "https://[fd00::1]/", "https://[::1]/",
 		"https://0.0.0.0/", "https://100.64.0.1/", "https://192.168.1.1/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/", "://",
 		"gopher://example.com", "",

@@ -43,6 +43,7 @@ type ServiceConfig struct {
 type Service struct {
 	cfg       ServiceConfig
 	client    *http.Client
+	orders    *http.Client
 	downloads *http.Client
 }
 
@@ -53,19 +54,29 @@ func NewService(cfg ServiceConfig) *Service {
 		cfg.MaxAnswer = defaultMaxAnswer
 	}
 	cfg.Header = cfg.Header.Clone()
-	client := &http.Client{Transport: NewTransport(defaultConnect)}
-	if cfg.HTTPClient != nil {
-		*client = *cfg.HTTPClient
+	// Each order gets a connection of its own: on one that the service has just closed, it would be sent, and nobody could tell.
+	fresh := NewTransport(defaultConnect)
+	fresh.DisableKeepAlives = true
+	return &Service{
+		cfg: cfg, client: calling(cfg.HTTPClient, NewTransport(defaultConnect)), orders: calling(cfg.HTTPClient, fresh),
+		downloads: newDownloads(cfg.URL),
 	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // a redirect would carry the order and the key to a host that nobody configured
+}
+
+// calling is a client that follows no redirect: it would carry the order and the key to a host that nobody configured.
+func calling(given *http.Client, transport *http.Transport) *http.Client {
+	client := &http.Client{Transport: transport}
+	if given != nil {
+		*client = *given
 	}
-	return &Service{cfg: cfg, client: client, downloads: newDownloads(cfg.URL)}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return client
 }
 
 // CloseIdle closes the connections that no call uses.
 func (s *Service) CloseIdle() {
 	s.client.CloseIdleConnections()
+	s.orders.CloseIdleConnections()
 	s.downloads.CloseIdleConnections()
 }
 
@@ -116,7 +127,11 @@ func (s *Service) Do(ctx context.Context, c Call) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	resp, err := s.client.Do(req)
+	client := s.client
+	if c.Order {
+		client = s.orders
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return Reply{}, s.broken(ctx, c, sent.Load(), err)
 	}

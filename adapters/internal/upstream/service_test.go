@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -166,6 +167,32 @@ func TestBrokenConnections(t *testing.T) {
 		err = s.JSON(t.Context(), upstream.Call{Method: http.MethodGet}, nil, &out)
 		if e := wantError(t, err, domain.Unavailable, ""); name == "silent" && e.Message != "Testy did not answer in time" {
 			t.Errorf("got %q", e.Message)
+		}
+	}
+}
+
+// A connection that the service is about to close swallows what is sent on it: an order never takes one that was used.
+func TestOrdersTakeNewConnections(t *testing.T) {
+	t.Parallel()
+	var opened atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	s := service(t, server.URL, nil)
+	for i, c := range []struct {
+		order bool
+		want  int32
+	}{{false, 1}, {false, 1}, {true, 2}, {true, 3}, {false, 3}} {
+		if _, err := s.Do(t.Context(), upstream.Call{Method: http.MethodPost, Body: []byte("x"), Order: c.order}); err != nil {
+			t.Fatal(err)
+		}
+		if got := opened.Load(); got != c.want {
+			t.Errorf("call %d: %d connections, want %d", i, got, c.want)
 		}
 	}
 }
