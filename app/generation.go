@@ -2,6 +2,11 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"sync"
 	"time"
 
 	"gaia/domain"
@@ -14,11 +19,11 @@ type GenerationConfig struct {
 	PerOwner    int           // works of one caller that have not ended, about; 200
 	Lease       time.Duration // a runner that shows no sign of life for so long is dead; 15 s
 	Poll        time.Duration // how often it is looked for work that the queue lost; 5 s
-	Patience    time.Duration // how long calls of generators may take when the process stops; 5 s
+	Patience    time.Duration // how long calls of generators may take when the process stops; 20 s
 	SaveTimeout time.Duration // of one attempt to write; 5 s
 	MaxWait     time.Duration // the longest that an answer is held back; 60 s
 	Timeout     time.Duration // after which no generator is asked any more; 15 min
-	FileLease   time.Duration // how long a file may take from its first byte until its asset is stored; 10 min
+	FileLease   time.Duration // how long the file of a process that has died is kept for an asset; 1 min
 	MaxCost     domain.Money  // of one asset; $0.50
 	DailyBudget domain.Money  // of each caller; 0: no limit
 	MaxBytes    int64         // of a file; 100 MiB
@@ -33,8 +38,8 @@ func (c GenerationConfig) withDefaults() GenerationConfig {
 		}
 	}
 	for value, otherwise := range map[*time.Duration]time.Duration{
-		&c.Lease: 15 * time.Second, &c.Poll: 5 * time.Second, &c.Patience: 5 * time.Second, &c.SaveTimeout: 5 * time.Second,
-		&c.MaxWait: time.Minute, &c.Timeout: 15 * time.Minute, &c.FileLease: 10 * time.Minute,
+		&c.Lease: 15 * time.Second, &c.Poll: 5 * time.Second, &c.Patience: 20 * time.Second, &c.SaveTimeout: 5 * time.Second,
+		&c.MaxWait: time.Minute, &c.Timeout: 15 * time.Minute, &c.FileLease: max(time.Minute, 4*c.Lease),
 	} {
 		if *value <= 0 {
 			*value = otherwise
@@ -79,13 +84,39 @@ type GenerationDeps struct {
 // Generations gets assets: from the catalogue, or by having them made. What is to be made is made by processes in which Run runs. Close it.
 type Generations struct {
 	GenerationDeps
+	stopWatching func()
+	slots        chan struct{} // of work that is done here
+	listeners    listeners
+	unreadable   unreadableWork
+
+	mu      sync.Mutex
+	running map[string]*generationRun // by the id of the work
 }
 
 // NewGenerations makes the use cases.
 func NewGenerations(d GenerationDeps) *Generations {
 	d.Config = d.Config.withDefaults()
-	return &Generations{GenerationDeps: d}
+	if d.NewsURL == nil {
+		d.NewsURL = func(string) string { return "" }
+	}
+	if d.Stored == nil {
+		d.Stored = func() {}
+	}
+	if d.Troubled == nil {
+		d.Troubled = func(string, error) {}
+	}
+	if d.Unknown == nil {
+		d.Unknown = func(string) {}
+	}
+	g := &Generations{
+		GenerationDeps: d, slots: make(chan struct{}, d.Config.AtOnce), listeners: newListeners(), running: map[string]*generationRun{},
+	}
+	g.stopWatching = d.Queue.Watch(g.heard)
+	return g
 }
+
+// Close ends what listens to other replicas. Run must have returned before.
+func (g *Generations) Close() { g.stopWatching() }
 
 // GenerationResult is an asset, or how far the work on it is.
 type GenerationResult struct {
@@ -94,37 +125,296 @@ type GenerationResult struct {
 	Waited     time.Duration     // how long the answer took
 }
 
-// Close ends what listens to other replicas. Run must have returned before.
-func (g *Generations) Close() {}
+// maxGenerationKey bounds an Idempotency-Key, in bytes.
+const maxGenerationKey = 255
 
 // Generate gets an asset. What is not ready after the time that the request allows is returned as it is then; work that has failed by then
 // is an error. Requests of one caller with the same key, unless it is empty, get the same asset.
 func (g *Generations) Generate(
 	ctx context.Context, who domain.Principal, key string, req domain.AssetRequest, httpRequestID string,
 ) (GenerationResult, error) {
-	return GenerationResult{}, errNotYet
+	w := generationWish{who: who, key: key, req: req.Normal(), httpRequestID: httpRequestID, started: g.Now()}
+	if len(key) > maxGenerationKey {
+		return GenerationResult{}, domain.InvalidInput(domain.TooLong(maxGenerationKey, key, "header", "Idempotency-Key"))
+	}
+	if !req.AllowDatabase && !req.AllowAdapted && !req.AllowMade {
+		return GenerationResult{}, nothingAllowed()
+	}
+	if key != "" {
+		data, err := domain.StoredAssetRequest(w.req)
+		if err != nil {
+			return GenerationResult{}, fmt.Errorf("generate: %w", err)
+		}
+		sum := sha256.Sum256(data)
+		w.fingerprint = hex.EncodeToString(sum[:])
+		if known, err := g.byKey(ctx, w); err != nil || known.ID != "" {
+			return g.known(ctx, w, known, err)
+		}
+	}
+	choice, err := g.choose(ctx, w)
+	switch {
+	case err != nil:
+		return GenerationResult{}, err
+	case choice.found != nil && key == "":
+		return GenerationResult{Generation: workOf(who, *choice.found, domain.AssetFromDatabase), Asset: choice.found, Waited: g.Now().Sub(w.started)}, nil
+	case choice.found != nil:
+		return g.keepFound(ctx, w, *choice.found)
+	default:
+		return g.start(ctx, w, choice)
+	}
+}
+
+// generationWish is one call of Generate.
+type generationWish struct {
+	who           domain.Principal
+	key           string
+	fingerprint   string
+	req           domain.AssetRequest
+	httpRequestID string
+	started       time.Time
+}
+
+func nothingAllowed() error {
+	return domain.InvalidInput(domain.Fault{
+		Type: "value_error", Loc: []any{"body", "preferences"},
+		Msg: "Value error, one of allow_database, allow_modifications and allow_generation must be true",
+	})
+}
+
+// byKey looks for the work that a key began. Work without an id: there is none.
+func (g *Generations) byKey(ctx context.Context, w generationWish) (domain.Generation, error) {
+	known, err := g.Store.ByKey(ctx, w.who.OwnerID(), w.key)
+	switch {
+	case err == nil && known.Fingerprint != w.fingerprint:
+		return domain.Generation{}, domain.GenerationKeyReused()
+	case domain.KindOf(err) == domain.NotFound && err != nil:
+		return domain.Generation{}, nil
+	}
+	return known, err
+}
+
+func (g *Generations) known(ctx context.Context, w generationWish, known domain.Generation, err error) (GenerationResult, error) {
+	if err != nil {
+		return GenerationResult{}, err
+	}
+	return g.await(ctx, w, known, false)
+}
+
+// keepFound remembers which asset a key has found, so that the same request finds the same one.
+func (g *Generations) keepFound(ctx context.Context, w generationWish, found domain.Asset) (GenerationResult, error) {
+	work := g.newWork(w)
+	work.Status, work.Progress, work.CompletedAt = domain.GenerationCompleted, 100, work.CreatedAt
+	work.AssetID, work.Source, work.Message = found.ID, domain.AssetFromDatabase, "Found in the catalogue"
+	stored, err := g.create(ctx, work, g.event(work, domain.GenerationEventCompleted, map[string]any{domain.DetailSource: string(work.Source)}))
+	if err != nil {
+		return GenerationResult{}, err
+	}
+	return g.await(ctx, w, stored, false)
+}
+
+// start sets the money aside, stores the work and has it begun.
+func (g *Generations) start(ctx context.Context, w generationWish, c generationChoice) (GenerationResult, error) {
+	owner := w.who.OwnerID()
+	open, err := g.Store.Open(ctx, owner)
+	switch {
+	case err != nil:
+		return GenerationResult{}, err
+	case open >= g.Config.PerOwner:
+		return GenerationResult{}, &domain.Error{
+			Kind: domain.Limited, Code: domain.CodeRateLimit, RetryAfter: g.Config.Lease,
+			Message: fmt.Sprintf("%d of your assets are being made, and no more than %d may be; wait for one, or cancel one", open, g.Config.PerOwner),
+		}
+	}
+	work := g.newWork(w)
+	work.Generators, work.BaseID, work.Reserved, work.Message = c.generators, c.base, c.most, "Waiting for its turn"
+	if work.ReservationID, err = g.reserve(ctx, work); err != nil {
+		return GenerationResult{}, err
+	}
+	stored, err := g.create(ctx, work, g.event(work, domain.GenerationEventStarted, nil))
+	if err != nil {
+		return GenerationResult{}, err
+	}
+	return g.await(ctx, w, stored, stored.ID == work.ID)
+}
+
+func (g *Generations) newWork(w generationWish) domain.Generation {
+	now := w.started.UTC().Truncate(time.Microsecond)
+	return domain.Generation{
+		ID: g.NewID(), Principal: w.who, Status: domain.GenerationPending, Request: w.req, Version: 1, HTTPRequestID: w.httpRequestID,
+		Key: w.key, Fingerprint: w.fingerprint, Deadline: now.Add(g.Config.Timeout), CreatedAt: now, UpdatedAt: now,
+	}
+}
+
+// reserve sets aside the most that the work can cost, so that work that is done at once can't spend the same money.
+func (g *Generations) reserve(ctx context.Context, work domain.Generation) (id string, err error) {
+	if g.Config.DailyBudget == 0 || work.Reserved == 0 {
+		return "", nil
+	}
+	r := domain.Reservation{
+		ID: g.NewID(), Owner: work.Principal.OwnerID(), At: work.CreatedAt, Amount: work.Reserved, Limit: g.Config.DailyBudget,
+		Expires: work.Deadline.Add(reservationTime),
+	}
+	if err := g.Budgets.Reserve(ctx, r); err != nil {
+		if domain.KindOf(err) != domain.PaymentRequired { // it may be there all the same: the answer was lost
+			g.release(ctx, r.ID)
+		}
+		return "", err
+	}
+	return r.ID, nil
+}
+
+func (g *Generations) release(ctx context.Context, reservation string) {
+	if reservation == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.Config.SaveTimeout)
+	defer cancel()
+	_ = g.Budgets.Release(ctx, reservation) // else it expires
+}
+
+// create stores new work. Where the answer of the store was lost, it looks what has become of it. The money is given back unless the work
+// is there, or may be.
+func (g *Generations) create(ctx context.Context, work domain.Generation, event domain.GenerationEvent) (domain.Generation, error) {
+	stored, err := g.Store.Create(ctx, work, event)
+	if err != nil && domain.KindOf(err) != domain.Conflict {
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.Config.SaveTimeout)
+		defer cancel()
+		there, look := g.Store.Get(bounded, work.Principal.OwnerID(), work.ID)
+		switch {
+		case look == nil:
+			stored, err = there, nil
+		case domain.KindOf(look) != domain.NotFound:
+			return domain.Generation{}, err
+		}
+	}
+	if err != nil || stored.ID != work.ID {
+		g.release(ctx, work.ReservationID)
+		return stored, err
+	}
+	g.Stored()
+	return stored, nil
+}
+
+// offer puts work into the queue. Should that fail, it is found all the same.
+func (g *Generations) offer(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.Config.SaveTimeout)
+	defer cancel()
+	_ = g.Queue.Enqueue(ctx, id)
 }
 
 // Get returns an asset of the catalogue that the caller sees, or work of the caller.
 func (g *Generations) Get(ctx context.Context, who domain.Principal, id string) (GenerationResult, error) {
-	return GenerationResult{}, errNotYet
+	work, err := g.work(ctx, who, id)
+	switch {
+	case err == nil && work.Status == domain.GenerationCompleted:
+		asset, err := g.Assets.Get(ctx, who.OwnerID(), work.AssetID)
+		return GenerationResult{Generation: work, Asset: &asset}, err
+	case err == nil:
+		return GenerationResult{Generation: work}, nil
+	case domain.KindOf(err) != domain.NotFound:
+		return GenerationResult{}, err
+	}
+	asset, err := g.Assets.Get(ctx, who.OwnerID(), id)
+	if err != nil {
+		return GenerationResult{}, err
+	}
+	return GenerationResult{Generation: workOf(who, asset, asset.Source), Asset: &asset}, nil
 }
 
-// Cancel ends work of the caller. What has ended is domain.Conflict.
+// work returns work of the caller.
+func (g *Generations) work(ctx context.Context, who domain.Principal, id string) (domain.Generation, error) {
+	id, ok := domain.ParseID(id)
+	if !ok {
+		return domain.Generation{}, domain.GenerationNotFound()
+	}
+	return g.Store.Get(ctx, who.OwnerID(), id)
+}
+
+// workOf is what there is to say about the work on an asset that the caller has none on.
+func workOf(who domain.Principal, a domain.Asset, source domain.AssetSource) domain.Generation {
+	return domain.Generation{
+		ID: a.ID, Principal: who, Status: domain.GenerationCompleted, Request: domain.AssetRequest{Category: a.Category, Description: a.Description},
+		Progress: 100, AssetID: a.ID, Source: source, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt, CompletedAt: a.CreatedAt,
+	}
+}
+
+// Cancel ends work of the caller. What has ended is domain.Conflict. A process that is at it gives it up as soon as it hears of that, a second
+// or so later.
 func (g *Generations) Cancel(ctx context.Context, who domain.Principal, id string) (GenerationResult, error) {
-	return GenerationResult{}, errNotYet
+	for try := 0; ; try++ {
+		work, err := g.work(ctx, who, id)
+		if err != nil {
+			return GenerationResult{}, err
+		}
+		if work.Status.Ended() {
+			return GenerationResult{}, domain.GenerationEnded()
+		}
+		work = work.End(domain.GenerationCancelled, g.Now())
+		work.Message = "Cancelled"
+		version, err := g.Store.Commit(ctx, domain.GenerationChange{
+			Generation: work, Events: []domain.GenerationEvent{g.event(work, domain.GenerationEventCancelled, costOf(work))}, Usage: g.usage(work),
+		})
+		switch {
+		case err == nil:
+			work.Version = version
+			g.cancelled(ctx, work.ID)
+			return GenerationResult{Generation: work}, nil
+		case domain.KindOf(err) != domain.Conflict || codeOf(err) == domain.CodeEnded || try == cancelTries:
+			return GenerationResult{}, err
+		}
+	}
 }
 
-// Follow calls f with the present state of work of the caller, then with each event after that, until the last one or until f fails. After a
-// sequence number above 0 it goes on with the events that come after that one. For an asset without work there is its end alone.
-func (g *Generations) Follow(ctx context.Context, who domain.Principal, id string, after int, f func(domain.GenerationEvent) error) error {
-	return errNotYet
+// cancelTries is how often somebody else may be faster in changing work that is to be cancelled.
+const cancelTries = 20
+
+// cancelled tells everybody that work was cancelled.
+func (g *Generations) cancelled(ctx context.Context, id string) {
+	g.Stored()
+	if run := g.runHere(id); run != nil {
+		run.cancel(errGenerationCancelled)
+	}
+	g.Queue.Signal(context.WithoutCancel(ctx), id)
+	g.listeners.wake(id) // whether or not the signal comes back to this process
 }
 
-// News has the work looked at that waits for a task at a generator. Nobody needs to wait for a task that is not known.
-func (g *Generations) News(ctx context.Context, generator, taskID string) error { return errNotYet }
+// taskNews stands before the id of work in a signal that says that its generator has news.
+const taskNews = "task:"
 
-// Run works on assets until ctx ends.
-func (g *Generations) Run(ctx context.Context) { <-ctx.Done() }
+// News has the work looked at that waits for a task at a generator. A task that no work waits for is no error.
+func (g *Generations) News(ctx context.Context, generator, taskID string) error {
+	id, err := g.Store.ByTask(ctx, generator, taskID)
+	switch {
+	case domain.KindOf(err) == domain.NotFound && err != nil:
+		g.Unknown(generator)
+		return nil
+	case err != nil:
+		return err
+	}
+	g.Queue.Signal(context.WithoutCancel(ctx), taskNews+id)
+	if run := g.runHere(id); run != nil { // whether or not the signal comes back to this process
+		run.hear(run.news)
+	}
+	return nil
+}
 
-var errNotYet = domain.NewError(domain.Unimplemented, "Assets are not made yet")
+// heard is told of all work that has something new, in any process.
+func (g *Generations) heard(signal string) {
+	id, ofTask := strings.CutPrefix(signal, taskNews)
+	run := g.runHere(id)
+	switch {
+	case ofTask && run != nil:
+		run.hear(run.news)
+	case !ofTask:
+		g.listeners.wake(id)
+		if run != nil {
+			run.hear(run.changed)
+		}
+	}
+}
+
+func (g *Generations) runHere(id string) *generationRun {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.running[id]
+}

@@ -114,8 +114,8 @@ type Workflows struct {
 	WorkflowDeps
 	stopWatching func()
 	slots        chan struct{} // of workflows that run here
-	listeners    workflowListeners
-	unreadable   unreadableWorkflows
+	listeners    listeners
+	unreadable   unreadableWork
 	begun        chan struct{} // tells Run that one was started here
 
 	mu      sync.Mutex
@@ -135,7 +135,7 @@ func NewWorkflows(d WorkflowDeps) *Workflows {
 	w := &Workflows{
 		WorkflowDeps: d, slots: make(chan struct{}, d.Config.AtOnce), running: map[string]*workflowRun{},
 		begun: make(chan struct{}, 1), own: map[string]bool{},
-		listeners: workflowListeners{waiting: map[string]map[chan struct{}]struct{}{}},
+		listeners: newListeners(),
 	}
 	w.stopWatching = d.Queue.Watch(w.heard)
 	return w

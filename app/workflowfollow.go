@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"io"
-	"sync"
 	"time"
 
 	"gaia/domain"
@@ -84,41 +83,4 @@ func (f *WorkflowFollower) wait(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return nil
-}
-
-// workflowListeners are those who wait for news of workflows.
-type workflowListeners struct {
-	mu      sync.Mutex
-	waiting map[string]map[chan struct{}]struct{} // by the workflow's id
-}
-
-func (l *workflowListeners) add(id string) chan struct{} {
-	news := make(chan struct{}, 1)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.waiting[id] == nil {
-		l.waiting[id] = map[chan struct{}]struct{}{}
-	}
-	l.waiting[id][news] = struct{}{}
-	return news
-}
-
-func (l *workflowListeners) remove(id string, news chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.waiting[id], news)
-	if len(l.waiting[id]) == 0 {
-		delete(l.waiting, id)
-	}
-}
-
-func (l *workflowListeners) wake(id string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for news := range l.waiting[id] {
-		select {
-		case news <- struct{}{}:
-		default: // it will look anyway
-		}
-	}
 }

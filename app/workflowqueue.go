@@ -123,16 +123,16 @@ func (w *Workflows) searchOnce(ctx, hard context.Context, alive *sync.WaitGroup)
 	}
 }
 
-// maxUnreadable is how many workflows that can't be claimed are remembered.
+// maxUnreadable is how much work that can't be claimed is remembered.
 const maxUnreadable = 100
 
-// unreadableWorkflows are those that could not be claimed here, and until when that is not tried again.
-type unreadableWorkflows struct {
+// unreadableWork is what could not be claimed here, and until when that is not tried again.
+type unreadableWork struct {
 	mu    sync.Mutex
 	until map[string]time.Time
 }
 
-func (u *unreadableWorkflows) add(id string, now, until time.Time) {
+func (u *unreadableWork) add(id string, now, until time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	maps.DeleteFunc(u.until, func(_ string, until time.Time) bool { return !now.Before(until) })
@@ -144,7 +144,7 @@ func (u *unreadableWorkflows) add(id string, now, until time.Time) {
 	}
 }
 
-func (u *unreadableWorkflows) is(id string, now time.Time) bool {
+func (u *unreadableWork) is(id string, now time.Time) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	until, known := u.until[id]

@@ -172,6 +172,28 @@ func (f FileFacts) Attributes() map[string]any {
 	return facts
 }
 
+// ContentTypeOf is what files of a format are called on the web.
+func ContentTypeOf(format string) string {
+	switch format {
+	case "png", "gif", "webp":
+		return "image/" + format
+	case "jpg":
+		return "image/jpeg"
+	case "mp3":
+		return "audio/mpeg"
+	case "wav", "ogg", "flac":
+		return "audio/" + format
+	case "glb":
+		return "model/gltf-binary"
+	case "gltf":
+		return "model/gltf+json"
+	case "zip", "json":
+		return "application/" + format
+	default:
+		return "application/octet-stream"
+	}
+}
+
 // Blob is a stored file as such.
 type Blob struct {
 	Size        int64

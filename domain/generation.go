@@ -2,6 +2,7 @@ package domain
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,6 +23,15 @@ type AssetRequest struct {
 	AllowMade     bool          // a new one
 	MaxCost       Money         // as it stands: 0 allows only what costs nothing
 	MaxWait       time.Duration // how long the answer may be held back
+}
+
+// Normal returns the request with the usual names of formats.
+func (r AssetRequest) Normal() AssetRequest {
+	r.Format = strings.ToLower(strings.TrimPrefix(r.Format, "."))
+	if r.Format == "jpeg" {
+		r.Format = "jpg"
+	}
+	return r
 }
 
 // GenerationStatus is the state of the work on an asset.
@@ -130,6 +140,75 @@ type GenerationChange struct {
 	Asset      *Asset        // that is ready: its files' leases end with it
 	Usage      []UsageRecord // settles the reservation when the work has ended
 	Abandoned  []string      // keys of files that nobody needs: their leases end now
+}
+
+// Operations in the ledger.
+const (
+	OperationImage = "image_generation"
+	OperationModel = "3d_generation"
+	OperationAudio = "audio_generation"
+)
+
+// Operation is what making such an asset is called in the ledger.
+func (c AssetCategory) Operation() string {
+	switch c {
+	case AssetImage, AssetTexture:
+		return OperationImage
+	case AssetAudio:
+		return OperationAudio
+	default:
+		return OperationModel
+	}
+}
+
+// Charged is what the attempts have cost.
+func (g Generation) Charged() (sum Money) {
+	for _, a := range g.Attempts {
+		if a.Charged {
+			sum = sum.Plus(a.Cost)
+		}
+	}
+	return sum
+}
+
+// Last is the latest attempt. ok is false when there is none.
+func (g Generation) Last() (a GenerationAttempt, ok bool) {
+	if len(g.Attempts) == 0 {
+		return GenerationAttempt{}, false
+	}
+	return g.Attempts[len(g.Attempts)-1], true
+}
+
+// WithAttempt returns the work with an attempt in the place of the one with its token, or behind all others when there is none.
+func (g Generation) WithAttempt(a GenerationAttempt) Generation {
+	g.Attempts = slices.Clone(g.Attempts)
+	for i, other := range g.Attempts {
+		if other.Token == a.Token {
+			g.Attempts[i] = a
+			return g
+		}
+	}
+	g.Attempts = append(g.Attempts, a)
+	return g
+}
+
+// End returns the work as it is when it has ended now. What is running at a generator then is charged all the same.
+func (g Generation) End(status GenerationStatus, now time.Time) Generation {
+	now = now.UTC().Truncate(time.Microsecond)
+	g.Attempts = slices.Clone(g.Attempts)
+	for i := range g.Attempts {
+		a := &g.Attempts[i]
+		switch {
+		case a.Status == AttemptBegun: // the generator may have taken it
+			a.Status, a.Charged, a.Failure, a.EndedAt = AttemptUnknown, true, CodeOutcomeUnknown, now
+		case a.Status == AttemptRunning:
+			a.Status, a.Charged, a.Failure, a.EndedAt = AttemptFailed, true, string(status), now
+		case a.EndedAt.IsZero():
+			a.EndedAt = now
+		}
+	}
+	g.Status, g.UpdatedAt, g.CompletedAt, g.Cost = status, now, now, g.Charged()
+	return g
 }
 
 // Tasks are the attempts whose tasks at generators the work waits for.

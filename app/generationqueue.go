@@ -1,0 +1,175 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"gaia/domain"
+)
+
+var (
+	errGenerationCancelled = domain.NewError(domain.Conflict, "The making of the asset was cancelled")
+	errGenerationLost      = domain.NewError(domain.Conflict, "Another process has taken the work over")
+	errGenerationStopping  = domain.NewError(domain.Unavailable, "The server stops")
+)
+
+// Run works on assets until ctx ends: on those that the queue hands out, and on those that nobody has, because the queue lost them or who had
+// them died. Then no generator is asked any more, calls that run get Config.Patience to finish, and the work goes to other processes.
+func (g *Generations) Run(ctx context.Context) {
+	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	var alive sync.WaitGroup
+	alive.Go(func() { g.listen(ctx, hard) })
+	alive.Go(func() { g.search(ctx, hard, &alive) })
+	finished := make(chan struct{})
+	go func() { alive.Wait(); close(finished) }()
+	select {
+	case <-finished: // not before ctx has ended
+		return
+	case <-ctx.Done():
+	}
+	patience := time.NewTimer(g.Config.Patience)
+	defer patience.Stop()
+	select {
+	case <-finished:
+		return
+	case <-patience.C:
+		cancel(errGenerationStopping)
+	}
+	<-finished
+}
+
+// listen takes what the queue hands out. A queue that is away is tried again.
+func (g *Generations) listen(ctx, hard context.Context) {
+	for ctx.Err() == nil {
+		err := g.Queue.Work(ctx, g.Config.AtOnce, func(_ context.Context, id string) bool {
+			select {
+			case g.slots <- struct{}{}:
+				defer func() { <-g.slots }()
+				return g.do(ctx, hard, id)
+			case <-ctx.Done():
+				return false
+			}
+		})
+		if err != nil && ctx.Err() == nil {
+			pause(ctx, backoffAround(g.Config.Poll))
+		}
+	}
+}
+
+// search looks for work that nobody does.
+func (g *Generations) search(ctx, hard context.Context, alive *sync.WaitGroup) {
+	for {
+		g.searchOnce(ctx, hard, alive)
+		if !pause(ctx, backoffAround(g.Config.Poll)) { // not all processes at the same moment
+			return
+		}
+	}
+}
+
+func (g *Generations) searchOnce(ctx, hard context.Context, alive *sync.WaitGroup) {
+	bounded, cancel := context.WithTimeout(ctx, g.Config.SaveTimeout)
+	defer cancel()
+	ids, err := g.Store.Waiting(bounded, g.Now(), g.Config.AtOnce+maxUnreadable)
+	if err != nil {
+		return // tried again soon
+	}
+	for _, id := range ids {
+		if g.unreadable.is(id, g.Now()) {
+			continue
+		}
+		select {
+		case g.slots <- struct{}{}:
+			alive.Go(func() {
+				defer func() { <-g.slots }()
+				if !g.do(ctx, hard, id) && ctx.Err() != nil {
+					g.offer(ctx, id)
+				}
+			})
+		default: // no room: who has some takes it
+			return
+		}
+	}
+}
+
+// do does work as far as it goes and reports whether nobody needs to be offered it again. soft ends when no generator is to be asked any
+// more, hard when calls that run are to end.
+func (g *Generations) do(soft, hard context.Context, id string) (done bool) {
+	defer func() { // here, outside of the goroutine of a request, a panic would end the process
+		if p := recover(); p != nil {
+			g.Troubled(id, fmt.Errorf("generation: panic: %v\n%s", p, debug.Stack()))
+			done = true // it is tried again when its claim has run out, not at once
+		}
+	}()
+	if g.runHere(id) != nil { // a claim that ran out here would go to another run of this process
+		return true
+	}
+	now := g.Now()
+	runner := g.NewID()
+	bounded, cancel := context.WithTimeout(hard, g.Config.SaveTimeout)
+	work, err := g.Store.Claim(bounded, id, runner, now, now.Add(g.Config.Lease))
+	cancel()
+	switch kind := domain.KindOf(err); {
+	case kind == domain.Conflict && err != nil, kind == domain.NotFound && err != nil: // it has ended, or another has it
+		return true
+	case err != nil && kind == domain.Internal && hard.Err() == nil: // what is stored can't be read, perhaps by this release: others must not wait behind it
+		g.unreadable.add(id, now, now.Add(g.Config.Lease))
+		g.Troubled(id, err)
+		return true
+	case err != nil:
+		return false
+	}
+	run := newGenerationRun(g, soft, hard, runner, work)
+	if !g.enter(id, run) {
+		return true
+	}
+	defer g.leave(id, run)
+	return g.finish(run, run.execute())
+}
+
+// enter makes a run the one of this process. There is one at most.
+func (g *Generations) enter(id string, run *generationRun) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.running[id] != nil {
+		return false
+	}
+	g.running[id] = run
+	return true
+}
+
+func (g *Generations) leave(id string, run *generationRun) {
+	run.cancel(nil)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.running[id] == run {
+		delete(g.running, id)
+	}
+}
+
+// finish is what becomes of work whose run has come to an end here, well or not.
+func (g *Generations) finish(run *generationRun, err error) (done bool) {
+	if err == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(run.ctx), g.Config.SaveTimeout)
+	defer cancel()
+	run.abandonFiles(ctx)
+	switch {
+	case errors.Is(err, errGenerationCancelled):
+		run.cancelTask(ctx)
+		return true
+	case errors.Is(err, errGenerationLost):
+		return true
+	case errors.Is(err, errGenerationStopping):
+		_ = g.Store.Abandon(ctx, run.work.ID, run.runner) // else the claim runs out
+		return false
+	default: // the store is away, or something is broken: it is tried again when the claim has run out
+		g.Troubled(run.work.ID, err)
+		return true
+	}
+}

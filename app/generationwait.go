@@ -1,0 +1,86 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"gaia/domain"
+)
+
+// await returns work when it has ended, or when the time of the request is over. fresh work is offered before.
+func (g *Generations) await(ctx context.Context, w generationWish, work domain.Generation, fresh bool) (GenerationResult, error) {
+	news := g.listeners.add(work.ID)
+	defer g.listeners.remove(work.ID, news)
+	if fresh {
+		g.offer(ctx, work.ID)
+	}
+	until := w.started.Add(min(w.req.MaxWait, g.Config.MaxWait))
+	for look := fresh; !work.Status.Ended(); look = true {
+		left := until.Sub(g.Now())
+		if left <= 0 {
+			break
+		}
+		if look {
+			if err := hearNews(ctx, news, left); err != nil {
+				return GenerationResult{}, err
+			}
+		}
+		if now, err := g.Store.Get(ctx, w.who.OwnerID(), work.ID); err == nil {
+			work = now // else what was known is still worth an answer
+		}
+	}
+	return g.answer(ctx, w, work)
+}
+
+// hearNews waits for news, for a while.
+func hearNews(ctx context.Context, news <-chan struct{}, most time.Duration) error {
+	timer := time.NewTimer(min(most, backoffAround(followPoll)))
+	defer timer.Stop()
+	select {
+	case <-news:
+	case <-timer.C:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// answer is what Generate returns about work.
+func (g *Generations) answer(ctx context.Context, w generationWish, work domain.Generation) (GenerationResult, error) {
+	result := GenerationResult{Generation: work, Waited: g.Now().Sub(w.started)}
+	switch work.Status {
+	case domain.GenerationCompleted:
+		asset, err := g.Assets.Get(ctx, w.who.OwnerID(), work.AssetID)
+		result.Asset = &asset
+		return result, err
+	case domain.GenerationFailed:
+		return GenerationResult{}, failureAnswer(work)
+	case domain.GenerationCancelled:
+		return GenerationResult{}, domain.NewError(domain.Conflict, "The making of this asset was cancelled")
+	default:
+		return result, nil
+	}
+}
+
+// failureAnswer is the error that work has ended with.
+func failureAnswer(work domain.Generation) error {
+	kind := domain.Unavailable
+	switch work.ErrorCode {
+	case domain.CodeContentFilter, failureRefused, failureInvalid:
+		kind = domain.BadRequest
+	case failureNotFound:
+		kind = domain.NotFound
+	}
+	return &domain.Error{Kind: kind, Code: work.ErrorCode, Message: work.Error}
+}
+
+// Words for why work has failed, beside the codes of errors.
+const (
+	failureRefused  = "bad_request" // of kinds, as domain.FailureOf has them
+	failureInvalid  = "invalid"
+	failureNotFound = "not_found"
+	failureTimeout  = "timeout"
+	failureLost     = "task_lost"
+	failureLimits   = "limits_broken" // the result breaks the limits of the request
+	failureMissing  = "not_configured"
+)
