@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -415,6 +414,3 @@ func (r *generationRun) cancelTask(ctx context.Context) {
 }
 
 func (r *generationRun) now() time.Time { return r.generations.Now().UTC().Truncate(time.Microsecond) }
-
-// reader is the bytes of a file as a stream.
-func reader(data []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(data)) }

@@ -14,7 +14,7 @@ import (
 const (
 	foundQuality   = 0.8      // to be given as it is
 	adaptedQuality = 0.6      // to be adapted
-	foundRelevance = 0.7      // to count as what was described
+	foundRelevance = 0.8      // to count as what was described
 	maxBase        = 20 << 20 // bytes of a file that is adapted: it is kept in memory
 	foundPage      = 20
 )

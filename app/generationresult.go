@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"gaia/domain"
 	"gaia/ports"
@@ -23,7 +22,6 @@ const (
 	deliverTimeout = 5 * time.Minute // of one try
 	deliverAtLeast = time.Minute     // how long it is tried, also after the deadline
 	previewPixels  = 512
-	titleLength    = 80 // characters
 )
 
 // generationFiles are the files that a run has written, or is about to.
@@ -220,7 +218,7 @@ func (r *generationRun) storeFile(ctx context.Context, row domain.Generator, f d
 // open opens a file that a generator has made.
 func (r *generationRun) open(ctx context.Context, row domain.Generator, f domain.GeneratedFile, limit int64) (io.ReadCloser, error) {
 	if f.URL == "" {
-		return reader(f.Data), nil
+		return io.NopCloser(bytes.NewReader(f.Data)), nil
 	}
 	return r.generations.Generators[row.ID].Fetch(ctx, f, limit)
 }
@@ -292,12 +290,12 @@ func (r *generationRun) describe(ctx context.Context, row domain.Generator, f do
 	req := r.work.Request
 	a := domain.Asset{
 		ID: r.work.ID, Owner: r.work.Principal.OwnerID(), Public: r.generations.Config.Public, Source: row.Source, SourceName: row.ID,
-		Category: req.Category, Title: f.Title, Description: req.Description, StyleTags: styleTags(req.Style), Quality: row.Scores[req.Quality],
+		Category: req.Category, Title: f.Title, Description: req.Description, StyleTags: req.Tags(), Quality: row.Scores[req.Quality],
 		License: f.License, AttributionRequired: f.AttributionRequired, GenerationID: r.work.ID,
 		Metadata: map[string]any{factGenerator: row.ID, factSeed: r.seed()},
 	}
 	if a.Title == "" {
-		a.Title = titleOf(req.Description)
+		a.Title = req.Title()
 	}
 	if a.License == "" {
 		a.License = row.License
@@ -329,32 +327,6 @@ func (r *generationRun) inherit(ctx context.Context, a domain.Asset) (domain.Ass
 		return a, err
 	}
 	return a, nil
-}
-
-// styleTags are the words of a style, as tags.
-func styleTags(style string) []string {
-	var tags []string
-	for tag := range strings.SplitSeq(style, ",") {
-		if tag = strings.TrimSpace(tag); tag != "" {
-			tags = append(tags, tag)
-		}
-	}
-	return tags
-}
-
-// titleOf is the beginning of a description: its first sentence, cut between two words when that is long.
-func titleOf(description string) string {
-	title, _, _ := strings.Cut(strings.TrimSpace(description), "\n")
-	title, _, _ = strings.Cut(title, ". ")
-	title = strings.TrimSpace(strings.TrimSuffix(title, "."))
-	if utf8.RuneCountInString(title) <= titleLength {
-		return title
-	}
-	cut := string([]rune(title)[:titleLength-1])
-	if i := strings.LastIndexByte(cut, ' '); i > len(cut)/2 {
-		cut = cut[:i]
-	}
-	return strings.TrimRight(cut, " ,;:-") + "…"
 }
 
 // storePreview writes a picture of the asset: what the generator has made as such, or else what can be drawn. An asset without one is as good.
