@@ -34,6 +34,7 @@ type report struct {
 	streams             streamsResult
 	access              accessResult
 	agents              agentsResult
+	assets              assetsResult
 	starts              startTimes
 	binary              int64
 	idle, loaded        memory
@@ -62,6 +63,10 @@ func (r report) print(out io.Writer) error {
 	if r.measures("agents") {
 		section("Tools: what each call adds to a chat, and the same call by an MCP client that does nothing else (medians)", r.toolTable())
 		section("Workflows: each step is written down twice, with its event", r.stepTable())
+	}
+	if r.measures("assets") {
+		section(fmt.Sprintf("Search among %d assets: whole requests of one client, a count of all that match included (%d of each)", manyAssets, assetSearches),
+			r.searchTable())
 	}
 	if !r.measures("lists") {
 		return err

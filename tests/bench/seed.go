@@ -46,9 +46,13 @@ type prose struct {
 }
 
 func newProse(seed uint64) *prose {
-	const vocabulary = 3000
+	return newVocabulary(seed, 3000, 1.1, 3)
+}
+
+// newVocabulary makes prose of so many words. The greater s is, the more frequent are the frequent; the greater v, the more words are that.
+func newVocabulary(seed uint64, words int, s, v float64) *prose {
 	random := rand.New(rand.NewPCG(seed, 1))
-	p := &prose{random: random, choose: rand.NewZipf(random, 1.1, 3, vocabulary-1), words: make([]string, vocabulary)}
+	p := &prose{random: random, choose: rand.NewZipf(random, s, v, uint64(words-1)), words: make([]string, words)}
 	consonants, vowels := strings.Fields("b br c ch d f g gr h l m n p pl r s st t th v w"), strings.Fields("a e i o u ai ea ou")
 	for i := range p.words {
 		for range 1 + random.IntN(1+min(i/20, 3)) { // frequent words are short
