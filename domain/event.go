@@ -130,12 +130,12 @@ type UsageRecordedEvent struct {
 
 // AssetGenerationEvent tells about one event of the work on an asset, and has its id. It never holds text of the request.
 type AssetGenerationEvent struct {
-	AssetID   string           `json:"asset_id"` // of the work until it has another asset
-	UserID    string           `json:"user_id"`  // Principal.OwnerID
-	AssetType AssetCategory    `json:"asset_type"`
-	Status    GenerationStatus `json:"status"` // of the work then
-	Timestamp time.Time        `json:"timestamp"`
-	Details   map[string]any   `json:"details"`
+	AssetID   string              `json:"asset_id"` // of the work until it has another asset
+	UserID    string              `json:"user_id"`  // Principal.OwnerID
+	AssetType AssetCategory       `json:"asset_type"`
+	Status    GenerationEventType `json:"status"` // what happened
+	Timestamp time.Time           `json:"timestamp"`
+	Details   map[string]any      `json:"details"`
 }
 
 // AuthEvent tells about one entry of the audit log, and has its id. It never holds a secret.

@@ -169,7 +169,7 @@ func (e GenerationEvent) Event(owner string, category AssetCategory, assetID str
 		assetID = e.GenerationID
 	}
 	return Event{ID: e.ID, Subject: subjectGeneration + string(e.Type), Payload: AssetGenerationEvent{
-		AssetID: assetID, UserID: owner, AssetType: category, Status: e.Status, Timestamp: e.At, Details: details,
+		AssetID: assetID, UserID: owner, AssetType: category, Status: e.Type, Timestamp: e.At, Details: details,
 	}}
 }
 

@@ -67,7 +67,8 @@ type Bus struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	stream streamState // of events
-	work   streamState // of work
+
+	workflows, generations *WorkQueue
 
 	queue   chan message
 	lost    atomic.Uint64 // events that could not be sent
@@ -91,6 +92,7 @@ func Start(ctx context.Context, cfg Config) (*Bus, error) {
 		cfg: cfg.withDefaults(), origin: rand.Text(),
 		queue: make(chan message, queueLength), changed: make(chan struct{}, 1), stop: make(chan struct{}),
 	}
+	b.workflows, b.generations = newWorkflowQueue(b), newGenerationQueue(b)
 	if err := b.connect(ctx); err != nil {
 		b.shutdownServer()
 		return nil, fmt.Errorf("start bus: %w", err)

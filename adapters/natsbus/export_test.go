@@ -11,3 +11,6 @@ func (b *Bus) Stored(t *testing.T) int {
 	}
 	return int(stream.CachedInfo().State.Msgs)
 }
+
+// WorkStream names the stream of workflows.
+func (b *Bus) WorkStream() string { return b.workflows.config().Name }

@@ -57,7 +57,8 @@ func (b *Bus) disconnected(err error) {
 	defer b.mu.Unlock()
 	b.outages++
 	b.stream.forget() // the next server may be another one
-	b.work.forget()
+	b.workflows.state.forget()
+	b.generations.state.forget()
 	if b.connected.Swap(false) && !b.closing {
 		b.cfg.Logger.Warn("bus disconnected, going on without it", "error", err)
 	}

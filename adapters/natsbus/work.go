@@ -15,7 +15,38 @@ import (
 	"gaia/ports"
 )
 
-var _ ports.WorkQueue = (*Bus)(nil)
+var _ ports.WorkQueue = (*WorkQueue)(nil)
+
+// WorkQueue spreads work of one kind over the processes on a bus. Each kind has subjects and a stream of its own, so that none waits for
+// another, or fails with it.
+type WorkQueue struct {
+	bus             *Bus
+	kind            string // for people
+	stream          string // its name, without what a prefix of the subjects adds
+	offered, signal string // subjects
+	field           string // of an item that holds the id
+	state           streamState
+}
+
+// Workflows returns the queue of workflows.
+func (b *Bus) Workflows() *WorkQueue { return b.workflows }
+
+// Generations returns the queue of work on assets.
+func (b *Bus) Generations() *WorkQueue { return b.generations }
+
+func newWorkflowQueue(b *Bus) *WorkQueue {
+	return &WorkQueue{
+		bus: b, kind: "workflows", stream: "GAIA_WORK", field: "workflow_id",
+		offered: domain.SubjectWorkOffered, signal: domain.SubjectWorkSignal,
+	}
+}
+
+func newGenerationQueue(b *Bus) *WorkQueue {
+	return &WorkQueue{
+		bus: b, kind: "generations", stream: "GAIA_WORK_GENERATION", field: "generation_id",
+		offered: domain.SubjectGenerationOffered, signal: domain.SubjectGenerationSignal,
+	}
+}
 
 // How work is handed out.
 const (
@@ -31,54 +62,55 @@ const (
 	enqueueWait    = 500 * time.Millisecond
 )
 
-// workItem is an item and a signal on the wire.
-type workItem struct {
-	WorkflowID string `json:"workflow_id"`
+// item is an item and a signal on the wire.
+func (q *WorkQueue) item(id string) ([]byte, error) {
+	return json.Marshal(map[string]string{q.field: id})
 }
 
-func readWorkItem(data []byte) (id string, ok bool) {
-	var item workItem
+func (q *WorkQueue) read(data []byte) (id string, ok bool) {
+	var item map[string]any
 	if err := json.Unmarshal(data, &item); err != nil {
 		return "", false
 	}
-	return item.WorkflowID, item.WorkflowID != ""
+	id, _ = item[q.field].(string)
+	return id, id != ""
 }
 
-// workStream is the stream of items. It takes none of the subjects of events.
-func (b *Bus) workStream() jetstream.StreamConfig {
+// config is that of the stream of items. It takes none of the subjects of events.
+func (q *WorkQueue) config() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: b.nameOf("GAIA_WORK"), Description: "Work that waits for a process of Gaia", Retention: jetstream.WorkQueuePolicy,
+		Name: q.bus.nameOf(q.stream), Description: "Work that waits for a process of Gaia", Retention: jetstream.WorkQueuePolicy,
 		Discard: jetstream.DiscardOld, Storage: jetstream.FileStorage, MaxAge: workAge, MaxBytes: workBytes,
-		Subjects: []string{b.subject(domain.SubjectWorkOffered)},
+		Subjects: []string{q.bus.subject(q.offered)},
 	}
 }
 
-// ensureWork makes the stream of items if need be, and reports whether there is one.
-func (b *Bus) ensureWork(ctx context.Context) (bool, error) {
-	return b.ensure(ctx, &b.work, b.workStream(), "work is offered to who listens at the moment")
+// ensure makes the stream of items if need be, and reports whether there is one.
+func (q *WorkQueue) ensure(ctx context.Context) (bool, error) {
+	return q.bus.ensure(ctx, &q.state, q.config(), q.kind+" are offered only to who listens at the moment")
 }
 
 // Enqueue implements ports.WorkQueue. On a server without JetStream, or one where another stream has the subject, the item goes to a
 // process that has room for it at the moment, if there is one.
-func (b *Bus) Enqueue(ctx context.Context, id string) error {
-	if !b.Connected() {
+func (q *WorkQueue) Enqueue(ctx context.Context, id string) error {
+	if !q.bus.Connected() {
 		return errAway
 	}
-	data, err := json.Marshal(workItem{id})
+	data, err := q.item(id)
 	if err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, enqueueWait)
 	defer cancel()
-	stored, err := b.ensureWork(ctx)
+	stored, err := q.ensure(ctx)
 	if err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
-	subject := b.subject(domain.SubjectWorkOffered)
+	subject := q.bus.subject(q.offered)
 	if !stored {
-		err = b.enqueue(message{subject: subject, data: data, hint: true})
-	} else if _, err = b.js.Publish(ctx, subject, data, jetstream.WithRetryAttempts(0)); err != nil {
-		b.work.forget() // it may have been deleted
+		err = q.bus.enqueue(message{subject: subject, data: data, hint: true})
+	} else if _, err = q.bus.js.Publish(ctx, subject, data, jetstream.WithRetryAttempts(0)); err != nil {
+		q.state.forget() // it may have been deleted
 	}
 	if err != nil {
 		return fmt.Errorf("enqueue: %w", err)
@@ -87,9 +119,9 @@ func (b *Bus) Enqueue(ctx context.Context, id string) error {
 }
 
 // Work implements ports.WorkQueue. It returns before ctx ends only when the bus is closed.
-func (b *Bus) Work(ctx context.Context, atOnce int, do func(ctx context.Context, id string) (done bool)) error {
-	w := &worker{bus: b, do: do, direct: make(chan string)}
-	sub, err := b.conn.QueueSubscribe(b.subject(domain.SubjectWorkOffered), workConsumer, w.hear)
+func (q *WorkQueue) Work(ctx context.Context, atOnce int, do func(ctx context.Context, id string) (done bool)) error {
+	w := &worker{queue: q, bus: q.bus, do: do, direct: make(chan string)}
+	sub, err := q.bus.conn.QueueSubscribe(q.bus.subject(q.offered), workConsumer, w.hear)
 	if err != nil {
 		return fmt.Errorf("work: %w", err)
 	}
@@ -110,6 +142,7 @@ func (b *Bus) Work(ctx context.Context, atOnce int, do func(ctx context.Context,
 
 // worker hands out items. Each of its goroutines asks for one when it has nothing to do, so that none waits where nobody has time.
 type worker struct {
+	queue  *WorkQueue
 	bus    *Bus
 	do     func(ctx context.Context, id string) bool
 	direct chan string // items that no stream holds
@@ -140,7 +173,7 @@ func (w *worker) one(ctx context.Context) error {
 	if !w.bus.Connected() {
 		return errAway
 	}
-	stored, err := w.bus.ensureWork(ctx)
+	stored, err := w.queue.ensure(ctx)
 	if err != nil {
 		return err
 	}
@@ -177,9 +210,9 @@ func (w *worker) consume(ctx context.Context) (jetstream.Consumer, error) {
 	if w.consumer != nil {
 		return w.consumer, nil
 	}
-	consumer, err := w.bus.js.CreateOrUpdateConsumer(ctx, w.bus.workStream().Name, jetstream.ConsumerConfig{
+	consumer, err := w.bus.js.CreateOrUpdateConsumer(ctx, w.queue.config().Name, jetstream.ConsumerConfig{
 		Durable: workConsumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.bus.cfg.WorkWait, MaxDeliver: -1,
-		MaxAckPending: workPending, FilterSubject: w.bus.subject(domain.SubjectWorkOffered),
+		MaxAckPending: workPending, FilterSubject: w.bus.subject(w.queue.offered),
 	})
 	if err == nil {
 		w.consumer = consumer
@@ -192,14 +225,14 @@ func (w *worker) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.consumer = nil
-	w.bus.work.forget()
+	w.queue.state.forget()
 }
 
 // handle does an item. Meanwhile it tells the server now and then that it is at it, so that nobody else gets the item.
 func (w *worker) handle(ctx context.Context, msg jetstream.Msg) {
-	id, ok := readWorkItem(msg.Data())
+	id, ok := w.queue.read(msg.Data())
 	if !ok {
-		w.bus.cfg.Logger.Warn("an item of work can't be read")
+		w.bus.cfg.Logger.Warn("an item of work can't be read", "of", w.queue.kind)
 		_ = msg.Term()
 		return
 	}
@@ -248,12 +281,12 @@ func workDelay(msg jetstream.Msg) time.Duration {
 
 // hear takes items that no stream holds, when somebody has time. Those of a stream come to its consumer.
 func (w *worker) hear(m *nats.Msg) {
-	switch w.bus.work.known.Load() {
+	switch w.queue.state.known.Load() {
 	case streamless, streamForeign: // nothing comes out of a stream
 	default:
 		return
 	}
-	id, ok := readWorkItem(m.Data)
+	id, ok := w.queue.read(m.Data)
 	if !ok {
 		return
 	}
@@ -264,22 +297,22 @@ func (w *worker) hear(m *nats.Msg) {
 }
 
 // Signal implements ports.WorkQueue. A signal while the bus is away is lost: who waits for one looks by himself now and then.
-func (b *Bus) Signal(_ context.Context, id string) {
-	data, err := json.Marshal(workItem{id})
-	if err != nil || !b.Connected() {
+func (q *WorkQueue) Signal(_ context.Context, id string) {
+	data, err := q.item(id)
+	if err != nil || !q.bus.Connected() {
 		return
 	}
-	_ = b.enqueue(message{subject: b.subject(domain.SubjectWorkSignal), data: data, hint: true})
+	_ = q.bus.enqueue(message{subject: q.bus.subject(q.signal), data: data, hint: true})
 }
 
 // Watch implements ports.WorkQueue.
-func (b *Bus) Watch(heard func(id string)) (stop func()) {
+func (q *WorkQueue) Watch(heard func(id string)) (stop func()) {
 	var (
 		mu      sync.Mutex
 		stopped bool
 	)
-	sub, err := b.conn.Subscribe(b.subject(domain.SubjectWorkSignal), func(m *nats.Msg) {
-		id, ok := readWorkItem(m.Data)
+	sub, err := q.bus.conn.Subscribe(q.bus.subject(q.signal), func(m *nats.Msg) {
+		id, ok := q.read(m.Data)
 		mu.Lock()
 		defer mu.Unlock()
 		if ok && !stopped {
@@ -287,7 +320,7 @@ func (b *Bus) Watch(heard func(id string)) (stop func()) {
 		}
 	})
 	if err != nil { // the bus is closed
-		b.cfg.Logger.Warn("signals of workflows are not heard", "error", err)
+		q.bus.cfg.Logger.Warn("signals are not heard", "of", q.kind, "error", err)
 		return func() {}
 	}
 	return func() {

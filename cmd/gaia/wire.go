@@ -138,7 +138,7 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 		return nil, err
 	}
 	flows, err := sys.startWorkflows(c, workflowParts{
-		store: db.workflows, queue: bus, chat: chat, personas: personas, keys: keys, relay: relay, onlyOwn: where.visitor,
+		store: db.workflows, queue: bus.Workflows(), chat: chat, personas: personas, keys: keys, relay: relay, onlyOwn: where.visitor,
 	}, log)
 	if err != nil {
 		return nil, err

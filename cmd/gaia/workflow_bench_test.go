@@ -72,7 +72,7 @@ func BenchmarkWorkflowStep(b *testing.B) {
 	const rounds = 10   // and as many calls of tools
 	const steps = 2*rounds + 1
 	flows := app.NewWorkflows(app.WorkflowDeps{
-		Store: store.Workflows(), Queue: openBenchBus(b), Chat: promptChat{rounds}, Tools: promptTools{},
+		Store: store.Workflows(), Queue: openBenchBus(b).Workflows(), Chat: promptChat{rounds}, Tools: promptTools{},
 		Agents: []domain.Agent{{Name: domain.AgentAssistant, Instruction: "Work", Tools: []string{"*"}}}, Now: time.Now, NewID: newID,
 		Troubled: func(id string, err error) { b.Errorf("%s: %v", id, err) },
 	})

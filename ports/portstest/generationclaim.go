@@ -189,7 +189,7 @@ func generationVersionRace(t *testing.T, s GenerationSetup) {
 
 // generationFenceRace lets another claim while a runner writes as fast as it can.
 func generationFenceRace(t *testing.T, s GenerationSetup) {
-	const first, enough = 5, 400
+	const first, enough = 5, 9_000
 	g := claimedWork(t, s)
 	begun := make(chan struct{})
 	var (

@@ -74,6 +74,12 @@ func TestEveryEventIsAsTheContractSays(t *testing.T) {
 		{domain.SubjectWorkflowFailed, stored, workflowEvent(domain.WorkflowEventFailed, at)},
 		{domain.SubjectWorkflowCancelled, stored, workflowEvent(domain.WorkflowEventCancelled, at)},
 		{domain.SubjectWorkflowOutcomeUnknown, stored, workflowEvent(domain.WorkflowEventOutcomeUnknown, at)},
+		{domain.SubjectAssetGenerationStarted, stored, generationEvent(domain.GenerationEventStarted, at)},
+		{domain.SubjectAssetGenerationProgress, stored, generationEvent(domain.GenerationEventProgress, at)},
+		{domain.SubjectAssetGenerationCompleted, stored, generationEvent(domain.GenerationEventCompleted, at)},
+		{domain.SubjectAssetGenerationFailed, stored, generationEvent(domain.GenerationEventFailed, at)},
+		{domain.SubjectAssetGenerationCancelled, stored, generationEvent(domain.GenerationEventCancelled, at)},
+		{domain.SubjectUsageRecorded, nats.Header{nats.MsgIdHdr: []string{generationUsage(at).Recorded().ID}}, generationUsage(at).Event()},
 		{domain.SubjectToolCalled, stored, toolEvent(domain.AuditToolCalled, at, nil)},
 		{domain.SubjectToolReturned, stored, toolEvent(domain.AuditToolReturned, at, map[string]string{
 			domain.DetailKeyID: anID, domain.DetailOutcome: string(domain.ToolOutcomeUnknown), domain.DetailDurationMS: "12",
@@ -119,6 +125,24 @@ func workflowEvent(of domain.WorkflowEventType, at time.Time) any {
 		e.StepID = ""
 	}
 	return e.Event(someoneID, domain.WorkflowOrchestrator).Payload
+}
+
+// generationEvent has every detail that there may be, and some that there may not.
+func generationEvent(of domain.GenerationEventType, at time.Time) any {
+	return domain.GenerationEvent{
+		ID: anID, GenerationID: anID, Sequence: 1, Type: of, Progress: 40, Message: "Making the model", At: at, Details: map[string]any{
+			domain.DetailGenerator: "meshy", domain.DetailStage: "preview", domain.DetailAttempt: 1, domain.DetailProvider: "meshy",
+			domain.DetailModel: "meshy-6", domain.DetailSource: string(domain.AssetFromGenerator), domain.DetailReason: "content_filter",
+			domain.DetailCostUSD: 0.2, domain.DetailDurationMS: int64(12), "description": "a chest",
+		},
+	}.Tidy().Event(someoneID, domain.AssetProp, "").Payload
+}
+
+func generationUsage(at time.Time) domain.UsageRecord {
+	return domain.UsageRecord{
+		RequestID: anID, Attempt: 1, Owner: someoneID, At: at, Provider: "meshy", Outcome: domain.OutcomeCompleted, Models3D: 1, Cost: 1,
+		Usage: domain.Usage{Source: domain.UsageFromProvider},
+	}
 }
 
 func TestEventsThatAreNotAsTheContractSays(t *testing.T) {
