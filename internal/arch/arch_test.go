@@ -66,6 +66,7 @@ var rules = map[string]rule{
 	"adapters/folder":     {own: []string{"domain", "ports", "adapters/internal/blobsource"}, clock: true},
 	"adapters/echo":       outbound(),
 	"adapters/procedural": outbound(),
+	"adapters/mediafile":  outbound("golang.org/x/image"),
 	"adapters/agentfiles": outbound("go.yaml.in/yaml/v3"),
 	"adapters/tiercache": {
 		own: []string{"domain", "ports"}, others: []string{"github.com/maypok86/otter"}, clock: true,
