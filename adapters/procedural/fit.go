@@ -100,7 +100,7 @@ func (l limits) fitBoxes(s *sculptor) (made, error) {
 	}
 	slices.SortStableFunc(pieces, func(a, b piece) int { return cmp.Compare(b.volume(), a.volume()) })
 	for n := min(l.polygons/boxPolygons, len(pieces)); n > 0; n /= 2 {
-		boxes := &sculptor{wish: s.wish, random: s.random, level: 1, frame: still(), soft: s.soft, materials: s.materials}
+		boxes := &sculptor{wish: s.wish, random: s.random, level: 1, frame: still(), soft: s.soft, materials: s.materials, moves: s.moves}
 		for _, b := range s.bones {
 			boxes.bones = append(boxes.bones, bone{name: b.name, parent: b.parent, origin: b.origin})
 		}
@@ -114,8 +114,7 @@ func (l limits) fitBoxes(s *sculptor) (made, error) {
 		}
 	}
 	if l.polygons < boxPolygons {
-		return made{}, domain.NewError(domain.BadRequest,
-			fmt.Sprintf("The smallest model that can be made has %d polygons: allow at least so many.", boxPolygons))
+		return made{}, tooFew(boxPolygons)
 	}
 	return made{}, domain.NewError(domain.BadRequest, "No model fits into so few bytes: allow a larger file.")
 }
@@ -130,6 +129,10 @@ func (b block) volume() float64 {
 
 // block makes the box that stands for a part.
 func (s *sculptor) block(b block) {
+	s.paint = nil
+	if b.tint != (rgb{}) {
+		s.paint = func(vec) rgb { return b.tint }
+	}
 	s.within(b.frame, func() {
 		middle, half := b.low.mix(b.high, 0.5), b.high.sub(b.low).scale(0.5)
 		s.within(at(middle.x, middle.y, middle.z), func() {
@@ -137,4 +140,9 @@ func (s *sculptor) block(b block) {
 			s.plainBox(max(half.x, 0.002), max(half.y, 0.002), max(half.z, 0.002))
 		})
 	})
+}
+
+func tooFew(smallest int) *domain.Error {
+	return domain.NewError(domain.BadRequest,
+		fmt.Sprintf("The smallest model that can be made has %d polygons: allow at least so many.", smallest))
 }

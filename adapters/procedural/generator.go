@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -14,10 +15,12 @@ import (
 const stage = "make"
 
 // Generator makes assets itself, while Begin is called.
-type Generator struct{}
+type Generator struct {
+	slots chan struct{} // each is for one asset: large ones take some hundred megabytes
+}
 
-// New makes the generator.
-func New() *Generator { return &Generator{} }
+// New makes the generator. It makes as many assets at once as there are processors.
+func New() *Generator { return &Generator{slots: make(chan struct{}, runtime.GOMAXPROCS(0))} }
 
 // formats are those of each category, the preferred one first.
 var formats = map[domain.AssetCategory][]string{
@@ -39,8 +42,11 @@ func (g *Generator) Begin(ctx context.Context, o domain.GenerationOrder) (domain
 	if err != nil {
 		return domain.GeneratorTask{}, err
 	}
-	if err := ctx.Err(); err != nil {
-		return domain.GeneratorTask{}, err
+	select {
+	case g.slots <- struct{}{}:
+		defer func() { <-g.slots }()
+	case <-ctx.Done():
+		return domain.GeneratorTask{}, ctx.Err()
 	}
 	files, err := produce(ctx, o, format)
 	if err != nil {
@@ -55,11 +61,22 @@ func (g *Generator) Begin(ctx context.Context, o domain.GenerationOrder) (domain
 // produce makes the files: the asset, and a picture of what is none itself.
 func produce(ctx context.Context, o domain.GenerationOrder, format string) ([]domain.GeneratedFile, error) {
 	w := understand(o.Request, o.Seed)
+	if o.Base != nil {
+		return w.adapt(ctx, o, format)
+	}
 	switch o.Request.Category {
-	case domain.AssetTexture, domain.AssetImage:
+	case domain.AssetImage:
+		return w.image(ctx, o, format)
+	case domain.AssetTexture:
 		return w.texture(ctx, o, format)
 	case domain.AssetAudio:
 		return w.sound(ctx, o)
+	case domain.AssetCharacter:
+		return w.character(ctx, o, limitsOf(o.Request, format))
+	case domain.AssetEnvironment:
+		return w.environment(ctx, o, limitsOf(o.Request, format))
+	case domain.AssetAnimation:
+		return w.animation(ctx, o, limitsOf(o.Request, format))
 	default:
 		return w.prop(ctx, o, limitsOf(o.Request, format))
 	}

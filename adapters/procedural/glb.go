@@ -20,6 +20,11 @@ type gltf struct {
 	Accessors   []gltfAccessor   `json:"accessors"`
 	BufferViews []gltfBufferView `json:"bufferViews"`
 	Buffers     []gltfBuffer     `json:"buffers"`
+
+	// Read alone, to know of what cannot be kept.
+	Textures []json.RawMessage `json:"textures,omitempty"`
+	Skins    []json.RawMessage `json:"skins,omitempty"`
+	Required []string          `json:"extensionsRequired,omitempty"`
 }
 
 type gltfAsset struct {

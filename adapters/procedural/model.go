@@ -57,7 +57,34 @@ func (s *sculptor) finish() *model {
 		}
 		m.nodes = append(m.nodes, n)
 	}
+	m.forget()
+	if s.moves != nil {
+		m.motion = s.moves.perform(s.bones, s.wish)
+	}
 	return m
+}
+
+// forget drops the materials of which nothing is made.
+func (m *model) forget() {
+	places := make([]int, len(m.materials))
+	var used []material
+	for i, one := range m.materials {
+		places[i] = -1
+		for _, n := range m.nodes {
+			for _, p := range n.primitives {
+				if p.material == i && places[i] < 0 {
+					places[i] = len(used)
+					used = append(used, one)
+				}
+			}
+		}
+	}
+	for _, n := range m.nodes {
+		for k := range n.primitives {
+			n.primitives[k].material = places[n.primitives[k].material]
+		}
+	}
+	m.materials = used
 }
 
 // corner says where faces meet that may be rounded.

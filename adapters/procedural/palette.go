@@ -113,6 +113,10 @@ func (w *wish) finished(part role, m material) material {
 		m.colour = m.colour.vivid(1.35)
 		m.metallic = mul(m.metallic, 0.4)
 	}
+	if part == mainRole && w.glowing {
+		m.glow = w.light().scale(0.3)
+		m.colour = m.colour.mix(w.light(), 0.3)
+	}
 	if part == accentRole && (w.glowing || w.look == scifiLook || w.look == fantasyLook && m.alpha < 1) {
 		m.glow = w.light()
 		m.colour = m.colour.mix(m.glow, 0.5)

@@ -75,8 +75,9 @@ func portraitCamera(facets []facet) camera {
 		}
 	}
 	cam := camera{target: low.mix(high, 0.5), zoom: 3}
-	from := vec{sin(0.5), 0.38, cos(0.5)}.unit()
 	size := high.sub(low).length()
+	flat := smooth(0.45, 0.15, (high.y-low.y)/size)
+	from := vec{sin(0.5), mix(0.38, 0.85, flat), cos(0.5)}.unit()
 	cam.eye = cam.target.add(from.scale(size * 2))
 	// The distance at which everything is on the picture, with a margin.
 	const margin = 0.84
@@ -196,13 +197,11 @@ func (f *film) halo(square int) *glare {
 	any := false
 	for y := range g.h * square {
 		for x := range g.w * square {
-			i := 3 * (y*f.w + x)
-			if f.glow[i] == 0 && f.glow[i+1] == 0 && f.glow[i+2] == 0 {
-				continue
+			if n := f.glow[y*f.w+x]; n != 0 {
+				any = true
+				at := y/square*g.w + x/square
+				g.light[at] = g.light[at].add(f.glows[n])
 			}
-			any = true
-			at := y/square*g.w + x/square
-			g.light[at] = g.light[at].add(rgb{float64(f.glow[i]), float64(f.glow[i+1]), float64(f.glow[i+2])})
 		}
 	}
 	if !any {
@@ -213,14 +212,14 @@ func (f *film) halo(square int) *glare {
 	}
 	wide := max(1, g.w/40)
 	for range 3 {
-		g.blur(wide, 1, g.w)
-		g.blur(wide, g.w, 1)
+		g.blur(wide, 1)
+		g.blur(wide, g.w)
 	}
 	return g
 }
 
 // blur takes means of 2n+1 neighbours in steps of so many places.
-func (g *glare) blur(n, step, _ int) {
+func (g *glare) blur(n, step int) {
 	out := make([]rgb, len(g.light))
 	long := g.w
 	if step != 1 {

@@ -18,20 +18,22 @@ type facet struct {
 // facets are the triangles of a model where they stand, moved by a frame.
 func (m *model) facets(f frame) []facet {
 	out := make([]facet, 0, m.polygons())
-	origins := make([]vec, len(m.nodes))
+	frames := make([]frame, len(m.nodes))
 	for i, n := range m.nodes {
-		origins[i] = n.shift
+		parent := f
 		if n.parent >= 0 {
-			origins[i] = n.shift.add(origins[n.parent])
+			parent = frames[n.parent]
 		}
+		frames[i] = parent.then(m.pose(i))
+		g := frames[i]
 		for _, p := range n.primitives {
 			for k := 0; k+2 < len(p.indices); k += 3 {
 				t := facet{material: &m.materials[p.material]}
 				for c := range 3 {
 					index := p.indices[k+c]
 					at, up := p.positions[index], p.normals[index]
-					t.place[c] = f.place(vec{float64(at[0]), float64(at[1]), float64(at[2])}.add(origins[i]))
-					t.normal[c] = f.turn(vec{float64(up[0]), float64(up[1]), float64(up[2])}).unit()
+					t.place[c] = g.place(vec{float64(at[0]), float64(at[1]), float64(at[2])})
+					t.normal[c] = g.turn(vec{float64(up[0]), float64(up[1]), float64(up[2])}).unit()
 					t.tint[c] = rgb{1, 1, 1}
 					if p.tints != nil {
 						c3 := p.tints[index]
@@ -43,6 +45,37 @@ func (m *model) facets(f frame) []facet {
 		}
 	}
 	return out
+}
+
+// pose is where a node is against its parent: of what moves, a quarter into the movement.
+func (m *model) pose(i int) frame {
+	f := at(m.nodes[i].shift.x, m.nodes[i].shift.y, m.nodes[i].shift.z)
+	if m.motion == nil {
+		return f
+	}
+	for _, t := range m.motion.tracks {
+		if t.node != i {
+			continue
+		}
+		switch k := t.keys[len(t.keys)/4]; t.path {
+		case "translation":
+			f.origin = vec{k[0], k[1], k[2]}
+		case "rotation":
+			f = f.then(turned(k[0], k[1], k[2], k[3]))
+		case "scale":
+			f = f.stretch(k[0], k[1], k[2])
+		}
+	}
+	return f
+}
+
+// turned is the frame of a quaternion.
+func turned(x, y, z, w float64) frame {
+	return frame{
+		x: vec{1 - 2*(y*y+z*z), 2 * (x*y + z*w), 2 * (x*z - y*w)},
+		y: vec{2 * (x*y - z*w), 1 - 2*(x*x+z*z), 2 * (y*z + x*w)},
+		z: vec{2 * (x*z + y*w), 2 * (y*z - x*w), 1 - 2*(x*x+y*y)},
+	}
 }
 
 // light is what falls on a scene.
@@ -66,12 +99,13 @@ type film struct {
 	w, h   int
 	colour []float32 // red, green and blue of each pixel
 	cover  []float32
-	glow   []float32
+	glow   []uint16 // of each pixel the light in glows
+	glows  []rgb
 	depth  []float32
 }
 
 func newFilm(w, h int) *film {
-	f := &film{w: w, h: h, colour: make([]float32, 3*w*h), cover: make([]float32, w*h), glow: make([]float32, 3*w*h), depth: make([]float32, w*h)}
+	f := &film{w: w, h: h, colour: make([]float32, 3*w*h), cover: make([]float32, w*h), glow: make([]uint16, w*h), depth: make([]float32, w*h), glows: []rgb{{}}}
 	for i := range f.depth {
 		f.depth[i] = math.MaxFloat32
 	}
@@ -109,6 +143,7 @@ func (v view) ray(x, y float64) vec {
 type projected struct {
 	*facet
 	at   [3]vec
+	glow uint16
 	near float64
 }
 
@@ -116,7 +151,7 @@ type projected struct {
 func (f *film) take(ctx context.Context, facets []facet, v view, l light, shade *shadow) error {
 	var solid, clear []projected
 	for i := range facets {
-		p := projected{facet: &facets[i]}
+		p := projected{facet: &facets[i], glow: f.glowing(facets[i].material.glow)}
 		behind := false
 		for c := range 3 {
 			p.at[c] = v.project(facets[i].place[c])
@@ -143,6 +178,15 @@ func (f *film) take(ctx context.Context, facets []facet, v view, l light, shade 
 			f.draw(p, top, bottom, v, l, shade)
 		}
 	})
+}
+
+// glowing is the number of a light.
+func (f *film) glowing(c rgb) uint16 {
+	if i := slices.Index(f.glows, c); i >= 0 {
+		return uint16(i) //nolint:gosec // a model has a few materials
+	}
+	f.glows = append(f.glows, c)
+	return uint16(len(f.glows) - 1) //nolint:gosec // a model has a few materials
 }
 
 // draw fills a facet between two rows.
@@ -173,12 +217,12 @@ func (f *film) draw(p projected, top, bottom int, v view, l light, shade *shadow
 			if float32(z) >= f.depth[i] {
 				continue
 			}
-			f.put(i, z, p.facet, [3]float64{k0 * z, k1 * z, k2 * z}, v, l, shade)
+			f.put(i, z, p, [3]float64{k0 * z, k1 * z, k2 * z}, v, l, shade)
 		}
 	}
 }
 
-func (f *film) put(i int, z float64, t *facet, k [3]float64, v view, l light, shade *shadow) {
+func (f *film) put(i int, z float64, t projected, k [3]float64, v view, l light, shade *shadow) {
 	blend := func(a [3]vec) vec { return a[0].scale(k[0]).add(a[1].scale(k[1])).add(a[2].scale(k[2])) }
 	place, normal := blend(t.place), blend(t.normal).unit()
 	tint := t.tint[0].scale(k[0]).add(t.tint[1].scale(k[1])).add(t.tint[2].scale(k[2]))
@@ -199,9 +243,9 @@ func (f *film) put(i int, z float64, t *facet, k [3]float64, v view, l light, sh
 	over(&f.colour[3*i+1], c.g)
 	over(&f.colour[3*i+2], c.b)
 	over(&f.cover[i], 1)
-	over(&f.glow[3*i], t.material.glow.r)
-	over(&f.glow[3*i+1], t.material.glow.g)
-	over(&f.glow[3*i+2], t.material.glow.b)
+	if t.glow != 0 || alpha >= 1 {
+		f.glow[i] = t.glow
+	}
 }
 
 // seen is the light that comes from a surface to the eye.

@@ -16,6 +16,7 @@ type block struct {
 	frame     frame
 	low, high vec
 	material  int
+	tint      rgb // of its first corner
 }
 
 // bone is a node that moves: what is made while it is the current one belongs to it.
@@ -41,6 +42,7 @@ type sculptor struct {
 	bones     []bone
 	bone      int
 	part      int
+	moves     *dance          // nil: nothing moves
 	count     int             // triangles, also those not kept
 	paint     func(p vec) rgb // tint of a place in the model; nil: none
 }
@@ -129,6 +131,9 @@ func (s *sculptor) triangle(a, b, c vec) {
 	f := face{a: s.frame.place(a), b: s.frame.place(b), c: s.frame.place(c), material: s.material, part: s.part, hard: s.hard}
 	white := rgb{1, 1, 1}
 	f.tint = [3]rgb{white, white, white}
+	if s.paint != nil && box.tint == (rgb{}) {
+		box.tint = s.paint(f.a)
+	}
 	if s.paint != nil {
 		f.tint = [3]rgb{s.paint(f.a), s.paint(f.b), s.paint(f.c)}
 	}

@@ -155,6 +155,9 @@ func singular(word string) string {
 // borders end the part of a sentence that names the thing itself: "a chest with a key" is a chest.
 var borders = set(", with of in on for by from under at near and that which having inside beside against over to into behind who holding made wearing carrying standing sitting is")
 
+// general words say little where a better one went before: "a viking warrior" is a viking.
+var general = set("warrior soldier hero character person man woman boy girl child player captain building wall room background scene effect sound")
+
 // subject is the thing that a text is about, among those that are known: the last one named before the first border, or else the first one
 // named after it.
 func subject[T any](words []string, known map[string]T) (T, string, bool) {
@@ -163,6 +166,9 @@ func subject[T any](words []string, known map[string]T) (T, string, bool) {
 	for _, word := range words {
 		if borders[word] && name != "" {
 			break
+		}
+		if general[word] && name != "" {
+			continue
 		}
 		for _, form := range []string{word, singular(word)} {
 			if thing, ok := known[form]; ok {
