@@ -271,6 +271,7 @@ func TestDeeplyNestedJSONIsNoFault(t *testing.T) {
 func wantAllUnavailable(t *testing.T, s *postgres.Store, p domain.Persona) {
 	t.Helper()
 	personas, conversations, workflows, ctx := s.Personas(), s.Conversations(), s.Workflows(), t.Context()
+	generations := s.Generations()
 	started := domain.WorkflowEvent{ID: newID(), Type: domain.WorkflowEventStarted, At: time.Now()}
 	var done sync.WaitGroup
 	for name, call := range map[string]func() error{
@@ -293,10 +294,28 @@ func wantAllUnavailable(t *testing.T, s *postgres.Store, p domain.Persona) {
 		"Commit": func() error {
 			return workflows.Commit(ctx, domain.WorkflowChange{Workflow: domain.Workflow{ID: newID()}, Runner: "runner"})
 		},
-		"Cancel":  func() error { _, _, err := workflows.Cancel(ctx, "owner", newID(), started); return err },
-		"Waiting": func() error { _, err := workflows.Waiting(ctx, time.Now(), 10); return err },
-		"Events":  func() error { _, _, err := workflows.Events(ctx, "owner", newID(), 0, 10); return err },
-		"Clear":   func() error { return conversations.Clear(ctx, "owner", newID()) },
+		"Cancel":            func() error { _, _, err := workflows.Cancel(ctx, "owner", newID(), started); return err },
+		"Waiting":           func() error { _, err := workflows.Waiting(ctx, time.Now(), 10); return err },
+		"Events":            func() error { _, _, err := workflows.Events(ctx, "owner", newID(), 0, 10); return err },
+		"Create generation": func() error { _, err := generations.Create(ctx, domain.Generation{ID: newID()}); return err },
+		"Get generation":    func() error { _, err := generations.Get(ctx, "owner", newID()); return err },
+		"ByKey":             func() error { _, err := generations.ByKey(ctx, "owner", "k"); return err },
+		"Open":              func() error { _, err := generations.Open(ctx, "owner"); return err },
+		"Claim generation": func() error {
+			_, err := generations.Claim(ctx, newID(), "runner", time.Now(), time.Now())
+			return err
+		},
+		"Renew generation":   func() error { return generations.Renew(ctx, newID(), "runner", time.Now()) },
+		"Abandon generation": func() error { return generations.Abandon(ctx, newID(), "runner") },
+		"Commit generation": func() error {
+			_, err := generations.Commit(ctx, domain.GenerationChange{Generation: domain.Generation{ID: newID()}})
+			return err
+		},
+		"ByTask":              func() error { _, err := generations.ByTask(ctx, "meshy", "task"); return err },
+		"Waiting generations": func() error { _, err := generations.Waiting(ctx, time.Now(), 10); return err },
+		"Generation events":   func() error { _, _, err := generations.Events(ctx, "owner", newID(), 0, 10); return err },
+		"Expire generations":  func() error { _, err := generations.Expire(ctx, time.Now()); return err },
+		"Clear":               func() error { return conversations.Clear(ctx, "owner", newID()) },
 		"Update": func() error {
 			_, err := personas.Update(ctx, p.ID, func(p *domain.Persona) error { p.Name = "Never"; return nil })
 			return err
