@@ -85,6 +85,7 @@ var rules = map[string]rule{
 	"adapters/openai":       streaming(),
 	"adapters/anthropic":    streaming(),
 	"adapters/meshy":        service(),
+	"adapters/embedding":    service(),
 	"adapters/mubert":       service(),
 	"adapters/freesound":    service(),
 	"adapters/jwtauth":      outbound("github.com/golang-jwt/jwt", "github.com/maypok86/otter"),
