@@ -6,7 +6,22 @@ import (
 
 	"gaia/adapters/postgres"
 	"gaia/domain"
+	"gaia/ports/portstest"
 )
+
+func TestGenerationFaults(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	s, conn := open(t, url), connect(t, url)
+	exec(t, conn, `CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'fault'; END $$`)
+	portstest.GenerationFaults(t, portstest.GenerationSetup{
+		A: s.Generations(), B: s.Generations(), Assets: s.Assets(), Leases: s.FileLeases(), Ledger: s.Ledger(), Budgets: s.Budgets(),
+		Outbox: s.Outbox(),
+	}, func(table string) (undo func()) {
+		exec(t, conn, `CREATE TRIGGER fault BEFORE INSERT OR UPDATE OR DELETE ON `+table+` FOR EACH ROW EXECUTE FUNCTION fault()`)
+		return func() { exec(t, conn, `DROP TRIGGER fault ON `+table) }
+	})
+}
 
 // BenchmarkGeneration is the life of the work on one asset: it is made, claimed, changed three times and completed with its asset, usage and
 // the end of its reservation.

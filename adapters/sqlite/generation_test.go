@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"database/sql"
 	"testing"
 	"time"
 
@@ -8,7 +9,37 @@ import (
 
 	"gaia/adapters/sqlite"
 	"gaia/domain"
+	"gaia/ports/portstest"
 )
+
+func TestGenerationFaults(t *testing.T) {
+	t.Parallel()
+	file := newFile(t)
+	s := open(t, file)
+	pool, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pool.Close() })
+	exec := func(statement string) {
+		if _, err := pool.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	portstest.GenerationFaults(t, portstest.GenerationSetup{
+		A: s.Generations(), B: s.Generations(), Assets: s.Assets(), Leases: s.FileLeases(), Ledger: s.Ledger(), Budgets: s.Budgets(),
+		Outbox: s.Outbox(),
+	}, func(table string) (undo func()) {
+		for _, change := range []string{"INSERT", "UPDATE", "DELETE"} {
+			exec(`CREATE TRIGGER fault_` + change + ` BEFORE ` + change + ` ON ` + table + ` BEGIN SELECT RAISE(ABORT, 'fault'); END`)
+		}
+		return func() {
+			for _, change := range []string{"INSERT", "UPDATE", "DELETE"} {
+				exec(`DROP TRIGGER fault_` + change)
+			}
+		}
+	})
+}
 
 // BenchmarkGeneration is the life of the work on one asset: it is made, claimed, changed three times and completed with its asset, usage and
 // the end of its reservation.
