@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -73,16 +74,7 @@ func (s catalogueStore) measure(ctx context.Context, o options, dir string) ([]s
 	if s.database != "" {
 		database, settings = s.database, []string{"DATABASE_URL=" + s.database}
 	}
-	// A first start makes the tables.
-	server, err := startGaia(ctx, o.gaia, dir, settings...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { server.kill() }()
-	if _, err := server.awaitReady(ctx); err != nil {
-		return nil, err
-	}
-	if err := errors.Join(migrate(ctx, o.gaia, dir, settings), server.stop()); err != nil {
+	if err := migrate(ctx, o.gaia, dir, settings); err != nil {
 		return nil, err
 	}
 	progress("filling %s with %d assets", s.name, manyAssets)
@@ -90,9 +82,11 @@ func (s catalogueStore) measure(ctx context.Context, o options, dir string) ([]s
 	if err := s.fill(ctx, database, words.assets(manyAssets)); err != nil {
 		return nil, err
 	}
-	if server, err = startGaia(ctx, o.gaia, dir, settings...); err != nil {
+	server, err := startGaia(ctx, o.gaia, dir, settings...)
+	if err != nil {
 		return nil, err
 	}
+	defer server.kill()
 	if _, err := server.awaitReady(ctx); err != nil {
 		return nil, err
 	}
@@ -116,8 +110,11 @@ func (s catalogueStore) measure(ctx context.Context, o options, dir string) ([]s
 	return rows, server.stop()
 }
 
-// migrate brings the schema up to date where serving does not do that itself.
+// migrate makes the tables.
 func migrate(ctx context.Context, program, dir string, settings []string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, program, "migrate", "up") //nolint:gosec // the program that is measured
 	cmd.Dir = dir
 	cmd.Env = append(append(cleanEnvironment(), "GAIA_DATA_DIR="+dir), settings...)
