@@ -68,7 +68,7 @@ func (w *wish) recolour(p *image.NRGBA) {
 }
 
 func fromBytes(r, g, b uint8) rgb {
-	part := func(x uint8) float64 { v := float64(x) / 255; return v * v }
+	part := func(x uint8) float64 { v := float64(x) / 255; return float64(v * v) }
 	return rgb{part(r), part(g), part(b)}
 }
 

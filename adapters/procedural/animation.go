@@ -92,10 +92,10 @@ func (w *wish) animation(ctx context.Context, o domain.GenerationOrder, l limits
 func (d *dance) perform(bones []bone, w *wish) *motion {
 	long := d.long
 	if w.has("slow", "slowly") {
-		long *= 1.6
+		long = float64(long * (1.6))
 	}
 	if w.has("fast", "quick", "quickly") {
-		long *= 0.65
+		long = float64(long * (0.65))
 	}
 	c := &choreography{bones: bones, turns: map[string]func(float64) vec{}}
 	d.move(c)
@@ -141,17 +141,17 @@ func quaternion(a vec) []float64 {
 	q := [4]float64{sin(a.x / 2), 0, 0, cos(a.x / 2)}
 	q = chain([4]float64{0, sin(a.y / 2), 0, cos(a.y / 2)}, q)
 	q = chain([4]float64{0, 0, sin(a.z / 2), cos(a.z / 2)}, q)
-	n := math.Sqrt(q[0]*q[0] + q[1]*q[1] + q[2]*q[2] + q[3]*q[3])
+	n := math.Sqrt(float64(q[0]*q[0]) + float64(q[1]*q[1]) + float64(q[2]*q[2]) + float64(q[3]*q[3]))
 	return []float64{q[0] / n, q[1] / n, q[2] / n, q[3] / n}
 }
 
 // chain is the quaternion of b and then a.
 func chain(a, b [4]float64) [4]float64 {
 	return [4]float64{
-		a[3]*b[0] + a[0]*b[3] + a[1]*b[2] - a[2]*b[1],
-		a[3]*b[1] - a[0]*b[2] + a[1]*b[3] + a[2]*b[0],
-		a[3]*b[2] + a[0]*b[1] - a[1]*b[0] + a[2]*b[3],
-		a[3]*b[3] - a[0]*b[0] - a[1]*b[1] - a[2]*b[2],
+		float64(a[3]*b[0]) + float64(a[0]*b[3]) + float64(a[1]*b[2]) - float64(a[2]*b[1]),
+		float64(a[3]*b[1]) - float64(a[0]*b[2]) + float64(a[1]*b[3]) + float64(a[2]*b[0]),
+		float64(a[3]*b[2]) + float64(a[0]*b[1]) - float64(a[1]*b[0]) + float64(a[2]*b[3]),
+		float64(a[3]*b[3]) - float64(a[0]*b[0]) - float64(a[1]*b[1]) - float64(a[2]*b[2]),
 	}
 }
 
@@ -161,103 +161,127 @@ func run(c *choreography)  { stride(c, 0.85, 1.15, 0.07) }
 // stride swings legs and arms against each other; t goes from 0 to 1.
 func stride(c *choreography, reach, bend, lift float64) {
 	for _, side := range []float64{-1, 1} {
-		c.turns[sided("leg", side)] = func(t float64) vec { return vec{x: -side * reach * sin(tau*t)} }
-		c.turns[sided("shin", side)] = func(t float64) vec { return vec{x: bend * max(0, -side*cos(tau*t))} }
-		c.turns[sided("arm", side)] = func(t float64) vec { return vec{x: side * reach * 0.8 * sin(tau*t)} }
-		c.turns[sided("forearm", side)] = func(t float64) vec { return vec{x: -bend * (0.5 + 0.3*side*sin(tau*t))} }
+		c.turns[sided("leg", side)] = func(t float64) vec { return vec{x: float64(-side * reach * sin(float64(tau*t)))} }
+		c.turns[sided("shin", side)] = func(t float64) vec { return vec{x: float64(bend * max(0, float64(-side*cos(float64(tau*t)))))} }
+		c.turns[sided("arm", side)] = func(t float64) vec { return vec{x: float64(side * reach * 0.8 * sin(float64(tau*t)))} }
+		c.turns[sided("forearm", side)] = func(t float64) vec { return vec{x: float64(-bend * (0.5 + float64(0.3*side*sin(float64(tau*t)))))} }
 	}
-	c.turns["torso"] = func(t float64) vec { return vec{x: reach * 0.14, y: 0.12 * sin(tau*t)} }
-	c.turns["head"] = func(t float64) vec { return vec{x: -reach * 0.1, y: -0.1 * sin(tau*t)} }
-	c.shift = func(t float64) vec { return vec{y: lift * abs(sin(tau*t))} }
+	c.turns["torso"] = func(t float64) vec { return vec{x: float64(reach * 0.14), y: float64(0.12 * sin(float64(tau*t)))} }
+	c.turns["head"] = func(t float64) vec { return vec{x: float64(-reach * 0.1), y: float64(-0.1 * sin(float64(tau*t)))} }
+	c.shift = func(t float64) vec { return vec{y: float64(lift * abs(sin(float64(tau*t))))} }
 }
 
 func jumping(c *choreography) {
-	high := func(t float64) float64 { return max(0, sin(tau*(t-0.25)*0.8)) }
-	crouch := func(t float64) float64 { return max(0, 1-abs(t-0.15)/0.15) + max(0, 1-abs(t-0.92)/0.08)*0.7 }
+	high := func(t float64) float64 { return max(0, sin(float64(tau*(t-0.25)*0.8))) }
+	crouch := func(t float64) float64 { return max(0, 1-abs(t-0.15)/0.15) + float64(max(0, 1-abs(t-0.92)/0.08)*0.7) }
 	for _, side := range []float64{-1, 1} {
-		c.turns[sided("leg", side)] = func(t float64) vec { return vec{x: -0.8 * crouch(t)} }
-		c.turns[sided("shin", side)] = func(t float64) vec { return vec{x: 1.4 * crouch(t)} }
-		c.turns[sided("arm", side)] = func(t float64) vec { return vec{x: 0.6*crouch(t) - 2.4*high(t)} }
+		c.turns[sided("leg", side)] = func(t float64) vec { return vec{x: float64(-0.8 * crouch(t))} }
+		c.turns[sided("shin", side)] = func(t float64) vec { return vec{x: float64(1.4 * crouch(t))} }
+		c.turns[sided("arm", side)] = func(t float64) vec { return vec{x: float64(0.6*crouch(t)) - float64(2.4*high(t))} }
 	}
-	c.turns["torso"] = func(t float64) vec { return vec{x: 0.35 * crouch(t)} }
-	c.shift = func(t float64) vec { return vec{y: 0.75*high(t) - 0.18*crouch(t)} }
+	c.turns["torso"] = func(t float64) vec { return vec{x: float64(0.35 * crouch(t))} }
+	c.shift = func(t float64) vec { return vec{y: float64(0.75*high(t)) - float64(0.18*crouch(t))} }
 }
 
 func waving(c *choreography) {
-	c.turns["left arm"] = func(t float64) vec { return vec{z: 2.4 + 0.1*sin(tau*t)} }
-	c.turns["left forearm"] = func(t float64) vec { return vec{z: 0.3 + 0.5*sin(2*tau*t)} }
-	c.turns["head"] = func(t float64) vec { return vec{z: 0.08 * sin(tau*t), y: 0.15} }
-	c.turns["torso"] = func(t float64) vec { return vec{z: 0.03 * sin(tau*t)} }
+	c.turns["left arm"] = func(t float64) vec { return vec{z: 2.4 + float64(0.1*sin(float64(tau*t)))} }
+	c.turns["left forearm"] = func(t float64) vec { return vec{z: 0.3 + 0.5*sin(float64(2*tau*t))} }
+	c.turns["head"] = func(t float64) vec { return vec{z: float64(0.08 * sin(float64(tau*t))), y: 0.15} }
+	c.turns["torso"] = func(t float64) vec { return vec{z: float64(0.03 * sin(float64(tau*t)))} }
 }
 
 func dancing(c *choreography) {
 	for _, side := range []float64{-1, 1} {
-		c.turns[sided("leg", side)] = func(t float64) vec { return vec{x: -0.5 * max(0, side*sin(tau*t)), z: side * 0.1} }
-		c.turns[sided("shin", side)] = func(t float64) vec { return vec{x: 0.8 * max(0, side*sin(tau*t))} }
-		c.turns[sided("arm", side)] = func(t float64) vec { return vec{x: -0.6, z: side * (1.2 + 0.7*sin(2*tau*t+side))} }
-		c.turns[sided("forearm", side)] = func(t float64) vec { return vec{x: -0.9 - 0.4*sin(2*tau*t)} }
+		c.turns[sided("leg", side)] = func(t float64) vec {
+			return vec{x: float64(-0.5 * max(0, float64(side*sin(float64(tau*t))))), z: float64(side * 0.1)}
+		}
+		c.turns[sided("shin", side)] = func(t float64) vec { return vec{x: float64(0.8 * max(0, float64(side*sin(float64(tau*t)))))} }
+		c.turns[sided("arm", side)] = func(t float64) vec {
+			return vec{x: -0.6, z: float64(side * (1.2 + float64(0.7*sin(float64(2*tau*t)+side))))}
+		}
+		c.turns[sided("forearm", side)] = func(t float64) vec { return vec{x: -0.9 - float64(0.4*sin(float64(2*tau*t)))} }
 	}
-	c.turns["torso"] = func(t float64) vec { return vec{y: 0.35 * sin(tau*t), z: 0.12 * sin(tau*t)} }
-	c.turns["head"] = func(t float64) vec { return vec{z: -0.15 * sin(tau*t), x: 0.1 * sin(2*tau*t)} }
-	c.turns["root"] = func(t float64) vec { return vec{y: 0.3 * sin(tau*t)} }
-	c.shift = func(t float64) vec { return vec{y: 0.06 * abs(sin(2*tau*t)), x: 0.12 * sin(tau*t)} }
+	c.turns["torso"] = func(t float64) vec {
+		return vec{y: float64(0.35 * sin(float64(tau*t))), z: float64(0.12 * sin(float64(tau*t)))}
+	}
+	c.turns["head"] = func(t float64) vec {
+		return vec{z: float64(-0.15 * sin(float64(tau*t))), x: float64(0.1 * sin(float64(2*tau*t)))}
+	}
+	c.turns["root"] = func(t float64) vec { return vec{y: float64(0.3 * sin(float64(tau*t)))} }
+	c.shift = func(t float64) vec {
+		return vec{y: float64(0.06 * abs(sin(float64(2*tau*t)))), x: float64(0.12 * sin(float64(tau*t)))}
+	}
 }
 
 func attack(c *choreography) {
 	blow := func(t float64) float64 { return smooth(0.25, 0.45, t) - smooth(0.6, 1, t) }
 	raise := func(t float64) float64 { return smooth(0, 0.25, t) - smooth(0.3, 0.45, t) }
-	c.turns["right arm"] = func(t float64) vec { return vec{x: -2.2*raise(t) - 0.9*blow(t), z: 0.3 * blow(t)} }
-	c.turns["right forearm"] = func(t float64) vec { return vec{x: -0.8*raise(t) - 0.2*blow(t)} }
+	c.turns["right arm"] = func(t float64) vec {
+		return vec{x: float64(-2.2*raise(t)) - float64(0.9*blow(t)), z: float64(0.3 * blow(t))}
+	}
+	c.turns["right forearm"] = func(t float64) vec { return vec{x: float64(-0.8*raise(t)) - float64(0.2*blow(t))} }
 	c.turns["left arm"] = func(t float64) vec { return vec{x: -0.5 + 0.5*blow(t)} }
-	c.turns["torso"] = func(t float64) vec { return vec{y: -0.45*raise(t) + 0.5*blow(t), x: 0.2 * blow(t)} }
-	c.turns["right leg"] = func(t float64) vec { return vec{x: 0.3 * blow(t)} }
-	c.turns["left leg"] = func(t float64) vec { return vec{x: -0.45 * blow(t)} }
-	c.turns["left shin"] = func(t float64) vec { return vec{x: 0.4 * blow(t)} }
+	c.turns["torso"] = func(t float64) vec { return vec{y: float64(-0.45*raise(t)) + 0.5*blow(t), x: float64(0.2 * blow(t))} }
+	c.turns["right leg"] = func(t float64) vec { return vec{x: float64(0.3 * blow(t))} }
+	c.turns["left leg"] = func(t float64) vec { return vec{x: float64(-0.45 * blow(t))} }
+	c.turns["left shin"] = func(t float64) vec { return vec{x: float64(0.4 * blow(t))} }
 }
 
 func flying(c *choreography) {
-	c.shift = func(t float64) vec { return vec{y: 0.35 + 0.12*sin(tau*t)} }
-	c.turns["root"] = func(t float64) vec { return vec{x: 0.12 + 0.05*sin(tau*t), z: 0.06 * sin(tau*t+1)} }
+	c.shift = func(t float64) vec { return vec{y: 0.35 + float64(0.12*sin(float64(tau*t)))} }
+	c.turns["root"] = func(t float64) vec {
+		return vec{x: 0.12 + float64(0.05*sin(float64(tau*t))), z: float64(0.06 * sin(float64(tau*t)+1))}
+	}
 	for _, side := range []float64{-1, 1} {
-		c.turns[sided("arm", side)] = func(t float64) vec { return vec{z: side * (1.1 + 0.3*sin(tau*t))} }
-		c.turns[sided("leg", side)] = func(t float64) vec { return vec{x: 0.25 + 0.1*sin(tau*t+side)} }
-		c.turns[sided("shin", side)] = func(t float64) vec { return vec{x: 0.4 + 0.15*sin(tau*t+side)} }
+		c.turns[sided("arm", side)] = func(t float64) vec { return vec{z: float64(side * (1.1 + float64(0.3*sin(float64(tau*t)))))} }
+		c.turns[sided("leg", side)] = func(t float64) vec { return vec{x: 0.25 + float64(0.1*sin(float64(tau*t)+side))} }
+		c.turns[sided("shin", side)] = func(t float64) vec { return vec{x: 0.4 + float64(0.15*sin(float64(tau*t)+side))} }
 	}
 }
 
 func idle(c *choreography) {
-	c.turns["torso"] = func(t float64) vec { return vec{x: 0.025 * sin(tau*t), z: 0.015 * sin(tau*t+1)} }
-	c.turns["head"] = func(t float64) vec { return vec{y: 0.18 * sin(tau*t), x: 0.03 * sin(tau*t)} }
-	for _, side := range []float64{-1, 1} {
-		c.turns[sided("arm", side)] = func(t float64) vec { return vec{z: side * (0.05 + 0.03*sin(tau*t)), x: 0.05 * sin(tau*t)} }
-		c.turns[sided("forearm", side)] = func(t float64) vec { return vec{x: -0.15 - 0.05*sin(tau*t)} }
+	c.turns["torso"] = func(t float64) vec {
+		return vec{x: float64(0.025 * sin(float64(tau*t))), z: float64(0.015 * sin(float64(tau*t)+1))}
 	}
-	c.shift = func(t float64) vec { return vec{y: -0.008 + 0.008*sin(tau*t)} }
+	c.turns["head"] = func(t float64) vec {
+		return vec{y: float64(0.18 * sin(float64(tau*t))), x: float64(0.03 * sin(float64(tau*t)))}
+	}
+	for _, side := range []float64{-1, 1} {
+		c.turns[sided("arm", side)] = func(t float64) vec {
+			return vec{z: float64(side * (0.05 + float64(0.03*sin(float64(tau*t))))), x: float64(0.05 * sin(float64(tau*t)))}
+		}
+		c.turns[sided("forearm", side)] = func(t float64) vec { return vec{x: -0.15 - float64(0.05*sin(float64(tau*t)))} }
+	}
+	c.shift = func(t float64) vec { return vec{y: -0.008 + float64(0.008*sin(float64(tau*t)))} }
 }
 
-func spinning(c *choreography) { c.turns["root"] = func(t float64) vec { return vec{y: tau * t} } }
+func spinning(c *choreography) {
+	c.turns["root"] = func(t float64) vec { return vec{y: float64(tau * t)} }
+}
 
 func bouncing(c *choreography) {
 	c.shift = func(t float64) vec { return vec{y: 4 * t * (1 - t) * 0.5} }
 	c.scale = func(t float64) vec {
-		flat := max(0, 1-abs(t-0.5)*2.3)
-		k := 1 - 0.18*max(0, 1-min(t, 1-t)*12) + 0.05*(1-flat)
+		flat := max(0, 1-float64(abs(t-0.5)*2.3))
+		k := 1 - float64(0.18*max(0, 1-float64(min(t, 1-t)*12))) + float64(0.05*(1-flat))
 		return vec{1 / math.Sqrt(k), k, 1 / math.Sqrt(k)}
 	}
 }
 
 func swaying(c *choreography) {
-	c.turns["root"] = func(t float64) vec { return vec{z: 0.35 * sin(tau*t)} }
+	c.turns["root"] = func(t float64) vec { return vec{z: float64(0.35 * sin(float64(tau*t)))} }
 }
 
 func pulsing(c *choreography) {
 	c.scale = func(t float64) vec {
-		k := 1 + 0.16*max(0, sin(tau*t)) + 0.08*max(0, sin(tau*(t+0.7)))
+		k := 1 + float64(0.16*max(0, sin(float64(tau*t)))) + float64(0.08*max(0, sin(float64(tau*(t+0.7)))))
 		return vec{k, k, k}
 	}
 }
 
 func shaking(c *choreography) {
-	c.turns["root"] = func(t float64) vec { return vec{z: 0.06 * sin(4*tau*t), x: 0.05 * sin(3*tau*t)} }
-	c.shift = func(t float64) vec { return vec{x: 0.02 * sin(3*tau*t)} }
+	c.turns["root"] = func(t float64) vec {
+		return vec{z: float64(0.06 * sin(float64(4*tau*t))), x: float64(0.05 * sin(float64(3*tau*t)))}
+	}
+	c.shift = func(t float64) vec { return vec{x: float64(0.02 * sin(float64(3*tau*t)))} }
 }

@@ -62,11 +62,14 @@ type entry[T any] struct {
 	thing T
 }
 
-// named makes a table of words.
+// named makes a table of words, each with one meaning.
 func named[T any](rows []entry[T]) map[string]T {
 	table := map[string]T{}
 	for _, row := range rows {
 		for _, word := range strings.Fields(row.words) {
+			if _, known := table[word]; known {
+				panic("two meanings: " + word)
+			}
 			table[word] = row.thing
 		}
 	}

@@ -24,7 +24,7 @@ func forest(e *land) {
 	small := e.wish.random.fork("undergrowth")
 	e.rocks(5, small)
 	for range e.many(9) {
-		x, z := small.between(-0.9, 0.9)*e.half, small.between(-0.9, 0.9)*e.half
+		x, z := float64(small.between(-0.9, 0.9)*e.half), float64(small.between(-0.9, 0.9)*e.half)
 		if e.count > e.most {
 			return
 		}
@@ -45,7 +45,7 @@ func (e *land) rocks(count int, r *random) {
 		if e.count > e.most {
 			return
 		}
-		x, z, k := r.between(-0.9, 0.9)*e.half, r.between(-0.9, 0.9)*e.half, r.between(0.4, 1.3)
+		x, z, k := float64(r.between(-0.9, 0.9)*e.half), float64(r.between(-0.9, 0.9)*e.half), r.between(0.4, 1.3)
 		e.within(at(x, e.at(x, z)-0.1, z).turnY(r.between(0, tau)), func() { e.coarse(0.6, func() { e.scaled(k, rock) }) })
 	}
 }
@@ -59,7 +59,7 @@ func desert(e *land) {
 	e.rocks(6, r)
 	if e.wish.has("pyramid", "egypt", "temple", "ancient") || r.chance(0.5) {
 		e.use(dull("sandstone", 0xd2ab6e, 0.95))
-		x, z := -0.35*e.half, -0.35*e.half
+		x, z := float64(-0.35*e.half), float64(-0.35*e.half)
 		e.within(at(x, e.at(x, z)-0.6, z).turnY(tau/8), func() {
 			e.crisp(func() {
 				const steps = 9
@@ -75,7 +75,7 @@ func desert(e *land) {
 		e.within(at(4, e.at(4, 4)+0.1, 4), func() { e.cylinder(e.segments(18), 2.6, 2.6, 0.1) })
 		for i := range 4 {
 			a := tau * float64(i) / 4
-			x, z := 4+3*cos(a), 4+3*sin(a)
+			x, z := 4+float64(3*cos(a)), 4+float64(3*sin(a))
 			e.within(at(x, e.at(x, z), z).turnY(a), func() { e.coarse(0.7, func() { palm(e.sculptor) }) })
 		}
 	}
@@ -87,12 +87,12 @@ func city(e *land) {
 	step := 2 * e.half / float64(blocks)
 	for i := range blocks {
 		for j := range blocks {
-			x, z := -e.half+step*(float64(i)+0.5), -e.half+step*(float64(j)+0.5)
+			x, z := -e.half+float64(step*(float64(i)+0.5)), -e.half+float64(step*(float64(j)+0.5))
 			e.use(dull("pavement", 0x8d8f92, 0.95))
 			e.boxAt(x, 0, z, step*0.78, 0.12, step*0.78)
 			for k := range 4 {
-				dx, dz := (float64(k%2)-0.5)*step*0.36, (float64(k/2)-0.5)*step*0.36
-				center := 1.6 - (abs(x)+abs(z))/e.half*0.6
+				dx, dz := float64((float64(k%2)-0.5)*step*0.36), float64((float64(k/2)-0.5)*step*0.36)
+				center := 1.6 - float64((abs(x)+abs(z))/e.half*0.6)
 				e.within(at(x+dx, 0.12, z+dz), func() { e.highrise(r, step*0.3, r.between(1.5, 5.5)*center) })
 			}
 		}
@@ -100,14 +100,14 @@ func city(e *land) {
 	e.use(dull("lines", 0xe6e2d0, 0.9))
 	for i := 1; i < blocks; i++ {
 		for k := range 12 {
-			t := -e.half + step*float64(i)
+			t := -e.half + float64(step*float64(i))
 			u := -e.half + 2*e.half*(float64(k)+0.5)/12
 			e.boxAt(t, 0, u, 0.08, 0.02, 0.9)
 			e.boxAt(u, 0, t, 0.9, 0.02, 0.08)
 		}
 	}
 	for i := 1; i < blocks; i++ {
-		x := -e.half + step*float64(i)
+		x := -e.half + float64(step*float64(i))
 		for range 3 {
 			e.within(at(x+0.4, 0, e.half*r.between(-0.9, 0.9)).turnY(tau/4), func() {
 				e.coarse(0.5, func() { e.scaled(0.3, car) })
@@ -133,7 +133,7 @@ func (e *land) highrise(r *random, wide, height float64) {
 	e.use(lit)
 	rows := max(1, int(height/0.42))
 	for i := range rows {
-		y := 0.2 + 0.42*float64(i)
+		y := 0.2 + float64(0.42*float64(i))
 		if y+0.25 > height {
 			break
 		}
@@ -175,7 +175,7 @@ func village(e *land) {
 	e.within(at(0, e.at(0, 0), 0), func() { e.coarse(0.7, func() { well(e.sculptor) }) })
 	r := e.wish.random.fork("village")
 	for range e.many(8) {
-		x, z := r.between(-0.9, 0.9)*e.half, r.between(-0.9, 0.9)*e.half
+		x, z := float64(r.between(-0.9, 0.9)*e.half), float64(r.between(-0.9, 0.9)*e.half)
 		k := r.between(0.6, 1)
 		if abs(x)+abs(z) < e.half*0.4 || e.count > e.most {
 			continue
@@ -187,12 +187,12 @@ func village(e *land) {
 func dungeon(e *land) {
 	r := e.wish.random.fork("dungeon")
 	stone := e.wish.tone(mainRole, materials["stone"]).shaded(0.75)
-	h, tall := e.half*0.96, 4.2
+	h, tall := float64(e.half*0.96), 4.2
 	for i := range 7 { // flags
 		for j := range 7 {
 			e.use(stone.shaded(r.between(0.75, 1.1)).named("flag"))
 			step := 2 * h / 7
-			e.boxAt(-h+step*(float64(i)+0.5), -0.05, -h+step*(float64(j)+0.5), step*0.96, r.between(0.06, 0.12), step*0.96)
+			e.boxAt(-h+float64(step*(float64(i)+0.5)), -0.05, -h+float64(step*(float64(j)+0.5)), step*0.96, r.between(0.06, 0.12), step*0.96)
 		}
 	}
 	for _, wall := range []frame{at(0, 0, -h), at(-h, 0, 0).turnY(tau / 4)} {
@@ -207,7 +207,7 @@ func dungeon(e *land) {
 		})
 	}
 	for i := range 3 {
-		x := h * (float64(i) - 1) * 0.62
+		x := float64(h * (float64(i) - 1) * 0.62)
 		e.within(at(x, 0, -h*0.55), func() { e.coarse(0.6, func() { e.scaled(1.3, pillar) }) })
 		e.within(at(x, 2, -h+0.55).turnX(0.35), func() { e.coarse(0.6, func() { e.scaled(1.4, torch) }) })
 		e.within(at(-h*0.55, 0, x), func() { e.coarse(0.6, func() { e.scaled(1.3, pillar) }) })
@@ -216,7 +216,7 @@ func dungeon(e *land) {
 	things := []func(*sculptor){chest, barrel, crate, skull, cauldron, barrel, crystal, table}
 	for i, build := range things {
 		a := tau * float64(i) / float64(len(things))
-		x, z := h*0.45*cos(a)+h*0.2, h*0.45*sin(a)+h*0.2
+		x, z := float64(h*0.45*cos(a))+float64(h*0.2), float64(h*0.45*sin(a))+float64(h*0.2)
 		k := 1.5
 		if i == 3 {
 			k = 3
@@ -228,11 +228,11 @@ func dungeon(e *land) {
 func moonBase(e *land) {
 	r := e.wish.random.fork("base")
 	e.rocks(8, r)
-	x, z := -0.2*e.half, -0.25*e.half
+	x, z := float64(-0.2*e.half), float64(-0.25*e.half)
 	e.within(at(x, e.at(x, z)-0.1, z), func() {
 		shell := material{name: "shell", colour: rgb{0.75, 0.77, 0.8}, metallic: 0.3, roughness: 0.4, alpha: 1}
 		for i, p := range []vec{{0, 2.2, 0}, {4.2, 1.5, 1}, {-3.6, 1.4, 1.6}} {
-			e.use(shell.shaded(1 - 0.1*float64(i)))
+			e.use(shell.shaded(1 - float64(0.1*float64(i))))
 			e.within(at(p.x, 0, p.z), func() {
 				e.dome(e.segments(16), p.y, 0, tau/4)
 				e.use(e.wish.beam())
@@ -246,10 +246,10 @@ func moonBase(e *land) {
 			}
 		}
 	})
-	x, z = 0.5*e.half, 0.45*e.half
+	x, z = 0.5*e.half, float64(0.45*e.half)
 	e.within(at(x, e.at(x, z), z), func() { e.coarse(0.8, func() { e.scaled(1.2, rocket) }) })
 	for i := range 4 {
-		x, z := 0.55*e.half, -0.75*e.half+float64(i)*1.5
+		x, z := float64(0.55*e.half), float64(-0.75*e.half)+float64(float64(i)*1.5)
 		e.within(at(x, e.at(x, z), z), func() {
 			e.use(materials["titanium"])
 			e.cylinder(e.segments(6), 0.06, 0.06, 0.9)

@@ -136,7 +136,7 @@ func (w *wish) sculptFigure(kind calling, level int) (*sculptor, *figure) {
 	f.dress()
 	size := w.size
 	if kind.small > 0 {
-		size *= kind.small
+		size = float64(size * (kind.small))
 	}
 	slender := w.random.fork("figure").around(w.slender, 0.05)
 	s.within(still().stretch(size/slender, size*min(slender, 1.25), size/slender), f.stand)
@@ -233,12 +233,12 @@ func (f *figure) skirts() {
 
 // limb is a rounded length downwards from the origin.
 func (f *figure) limb(length, above, below float64) {
-	f.turned(f.segments(10), [2]float64{0, -length - below*0.6}, [2]float64{below * 0.8, -length - below*0.3}, [2]float64{below, -length + below*0.2},
+	f.turned(f.segments(10), [2]float64{0, -length - float64(below*0.6)}, [2]float64{below * 0.8, -length - float64(below*0.3)}, [2]float64{below, -length + float64(below*0.2)},
 		[2]float64{above, -above * 0.2}, [2]float64{above * 0.8, above * 0.4}, [2]float64{0, above * 0.75})
 }
 
 func (f *figure) leg(side float64) {
-	thick := 0.085 * (0.6 + 0.4*f.broad)
+	thick := float64(0.085 * (0.6 + float64(0.4*f.broad)))
 	f.use(f.legTone())
 	f.limb(0.38, thick, thick*0.75)
 	f.joint(sided("shin", side), at(0, -0.4, 0), func() {
@@ -287,7 +287,7 @@ func (f *figure) torso() {
 	})
 	f.joint("head", at(0, 0.53, 0), f.headpiece)
 	for _, side := range []float64{-1, 1} {
-		f.joint(sided("arm", side), at(side*(0.19*b+0.03), 0.4, 0).turnZ(side*0.16), func() { f.arm(side) })
+		f.joint(sided("arm", side), at(side*(float64(0.19*b)+0.03), 0.4, 0).turnZ(side*0.16), func() { f.arm(side) })
 	}
 	if f.cape {
 		f.capePiece()
@@ -319,7 +319,7 @@ func (f *figure) chestPiece() {
 		f.use(f.secondTone)
 		f.within(at(0, 0.28, 0.13), func() { f.box(0.2, 0.14, 0.05) })
 		for i := range 3 {
-			f.use(material{name: "lamp", colour: wheel(float64(i)*0.3, 0.8, 1), roughness: 0.4, alpha: 1, glow: wheel(float64(i)*0.3, 0.8, 0.8)})
+			f.use(material{name: "lamp", colour: wheel(float64(float64(i)*0.3), 0.8, 1), roughness: 0.4, alpha: 1, glow: wheel(float64(float64(i)*0.3), 0.8, 0.8)})
 			f.within(at((float64(i)-1)*0.055, 0.29, 0.155), func() { f.ball(f.segments(8), 0.016) })
 		}
 	case tunic:
@@ -336,7 +336,7 @@ func (f *figure) emblemSmall() {
 }
 
 func (f *figure) arm(side float64) {
-	thick := 0.062 * (0.5 + 0.5*f.broad)
+	thick := float64(0.062 * (0.5 + 0.5*f.broad))
 	sleeve := f.clothTone
 	if f.garment == bare {
 		sleeve = f.skinTone
@@ -391,8 +391,8 @@ func (f *figure) capePiece() {
 	rings := make([][]vec, n+1)
 	for i := range rings {
 		t := float64(i) / float64(n)
-		y, z, wide := 0.46-1.15*t, -0.13-0.22*t*t, (0.17+0.15*t)*f.broad
-		rings[n-i] = []vec{{wide, y, z + 0.03}, {0, y, z - 0.05*t - 0.02}, {-wide, y, z + 0.03}, {0, y, z - 0.05*t + 0.01}}
+		y, z, wide := 0.46-float64(1.15*t), -0.13-float64(0.22*t*t), float64((0.17+float64(0.15*t))*f.broad)
+		rings[n-i] = []vec{{wide, y, z + 0.03}, {0, y, z - float64(0.05*t) - 0.02}, {-wide, y, z + 0.03}, {0, y, z - float64(0.05*t) + 0.01}}
 	}
 	f.loft(false, rings...)
 }
@@ -542,7 +542,7 @@ func (f *figure) hat() {
 		f.locks(dull("hair", 0x8a4a24, 0.9), true)
 		s.use(materials["ivory"].named("horns"))
 		for _, x := range []float64{-1, 1} {
-			s.tube(s.segments(8), false, []vec{{x * 0.085, 0.2, 0}, {x * 0.14, 0.23, 0}, {x * 0.175, 0.29, 0.01}, {x * 0.165, 0.36, 0.03}}, func(i int) float64 { return 0.027 - 0.0083*float64(i) })
+			s.tube(s.segments(8), false, []vec{{x * 0.085, 0.2, 0}, {x * 0.14, 0.23, 0}, {x * 0.175, 0.29, 0.01}, {x * 0.165, 0.36, 0.03}}, func(i int) float64 { return 0.027 - float64(0.0083*float64(i)) })
 		}
 	case hair:
 		colour := pick(f.wish.random.fork("hair"), 0x2b1d14, 0x5b3a1e, 0xa8672a, 0xd9b45c, 0x8c2f1c, 0x1d1d22)

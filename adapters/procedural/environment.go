@@ -70,8 +70,8 @@ func (w *wish) sculptLand(kind biome, level, polygons int) *sculptor {
 	s := newSculptor(w, level)
 	s.level = level // also where the look wants few triangles there have to be enough hills
 	s.bones[0].name = kind.name
-	e := &land{sculptor: s, biome: kind, half: 9 * w.size, seed: w.random.fork("land").state, most: mostFaces}
-	e.cells = max(1, min(70, int(math.Sqrt(float64(polygons)*0.15)))) // a third of what is allowed is for the ground
+	e := &land{sculptor: s, biome: kind, half: float64(9 * w.size), seed: w.random.fork("land").state, most: mostFaces}
+	e.cells = max(1, min(70, int(math.Sqrt(float64(float64(polygons)*0.15))))) // a third of what is allowed is for the ground
 	if level == 1 {
 		e.most = polygons * 9 / 10
 	}
@@ -88,7 +88,7 @@ func (w *wish) sculptLand(kind biome, level, polygons int) *sculptor {
 func (e *land) at(x, z float64) float64 { return e.height(e, x/e.half, z/e.half) }
 
 func (e *land) fractal(x, z, scale float64, octaves int) float64 {
-	return clouds(e.seed, (x+8)*scale, (z+8)*scale, 1<<20, 1<<20, octaves)
+	return clouds(e.seed, float64((x+8)*scale), float64((z+8)*scale), 1<<20, 1<<20, octaves)
 }
 
 // ground is the surface, and below it a block as of earth that was cut out.
@@ -99,7 +99,7 @@ func (e *land) ground() {
 		return vec{x, e.at(x, z), z}
 	}
 	e.paint = func(p vec) rgb {
-		d := e.half * 0.02
+		d := float64(e.half * 0.02)
 		slope := math.Sqrt(pow(abs(e.at(p.x+d, p.z)-e.at(p.x-d, p.z))/(2*d), 2) + pow(abs(e.at(p.x, p.z+d)-e.at(p.x, p.z-d))/(2*d), 2))
 		return e.tint(e, p.y, slope, e.fractal(p.x/e.half, p.z/e.half, 9, 3))
 	}
@@ -145,7 +145,7 @@ func (e *land) scatter(count int, apart float64, suits func(p vec) bool, do func
 	var taken []vec
 	r := e.wish.random.fork("scatter").fork(e.name)
 	for range count * 8 {
-		x, z := r.between(-0.92, 0.92)*e.half, r.between(-0.92, 0.92)*e.half
+		x, z := float64(r.between(-0.92, 0.92)*e.half), float64(r.between(-0.92, 0.92)*e.half)
 		p := vec{x, e.at(x, z), z}
 		good := e.count < e.most && (suits == nil || suits(p))
 		for _, t := range taken {
@@ -178,45 +178,45 @@ func (e *land) scaled(k float64, build func(s *sculptor)) {
 // many is a number of things that grows with the detail.
 func (e *land) many(usual int) int { return max(3, min(usual*2, usual*(2+e.sculptor.level)/6)) }
 
-func hills(e *land, x, z float64) float64 { return 2.6 * (e.fractal(x, z, 1.6, 4) - 0.45) }
+func hills(e *land, x, z float64) float64 { return float64(2.6 * (e.fractal(x, z, 1.6, 4) - 0.45)) }
 
 func flat(*land, float64, float64) float64 { return 0 }
 
 func dunes(e *land, x, z float64) float64 {
 	bend := e.fractal(x, z, 1.2, 3)
-	w := fraction(x*1.6 + bend*2.2)
-	return 1.5*smooth(0, 0.72, w)*smooth(1, 0.72, w) + 1.2*bend
+	w := fraction(float64(x*1.6) + float64(bend*2.2))
+	return float64(1.5*smooth(0, 0.72, w)*smooth(1, 0.72, w)) + float64(1.2*bend)
 }
 
 func craters(e *land, x, z float64) float64 {
-	h := 0.8 * e.fractal(x, z, 2.5, 4)
+	h := float64(0.8 * e.fractal(x, z, 2.5, 4))
 	for i, n := range []float64{2.2, 5} {
-		near, _, id := cell(e.seed+uint64(i), (x+8)*n, (z+8)*n, 1<<20, 1<<20) //nolint:gosec // small
-		size := 0.2 + 0.2*id
+		near, _, id := cell(e.seed+uint64(i), float64((x+8)*n), float64((z+8)*n), 1<<20, 1<<20) //nolint:gosec // small
+		size := 0.2 + float64(0.2*id)
 		depth := 1.7 / n
-		h += depth * (smooth(size*1.7, size, near)*0.5 - smooth(size, size*0.3, near)*1.3)
+		h += float64(depth * (smooth(float64(size*1.7), size, near)*0.5 - float64(smooth(size, float64(size*0.3), near)*1.3)))
 	}
 	return h
 }
 
 func peaks(e *land, x, z float64) float64 {
 	ridge := 1 - abs(2*e.fractal(x, z, 1.7, 5)-1)
-	away := smooth(0.05, 0.8, math.Sqrt(x*x*0.6+(z-0.5)*(z-0.5)))
-	return 8.5*ridge*ridge*ridge*away - 0.9 + 0.5*e.fractal(x, z, 4, 3)
+	away := smooth(0.05, 0.8, math.Sqrt(float64(x*x*0.6)+float64((z-0.5)*(z-0.5))))
+	return float64(8.5*ridge*ridge*ridge*away) - 0.9 + 0.5*e.fractal(x, z, 4, 3)
 }
 
 func isle(e *land, x, z float64) float64 {
-	d := math.Sqrt(x*x+z*z) + 0.35*(e.fractal(x, z, 2, 4)-0.5)
-	return 2.6*smooth(0.85, 0.1, d) - 0.75 + 0.7*(e.fractal(x, z, 3, 4)-0.4)*smooth(0.9, 0.4, d)
+	d := math.Sqrt(float64(x*x)+float64(z*z)) + float64(0.35*(e.fractal(x, z, 2, 4)-0.5))
+	return float64(2.6*smooth(0.85, 0.1, d)) - 0.75 + float64(0.7*(e.fractal(x, z, 3, 4)-0.4)*smooth(0.9, 0.4, d))
 }
 
 func volcano(e *land, x, z float64) float64 {
-	d := math.Sqrt(x*x + z*z)
-	cone := 6.5 * pow(max(0, 1-d*1.15), 1.4)
+	d := math.Sqrt(float64(x*x) + float64(z*z))
+	cone := float64(6.5 * pow(max(0, 1-float64(d*1.15)), 1.4))
 	if d < 0.16 {
-		cone = min(cone, 3.7+d*6)
+		cone = min(cone, 3.7+float64(d*6))
 	}
-	return cone + 1.3*(e.fractal(x, z, 3, 4)-0.5) - 0.15
+	return cone + float64(1.3*(e.fractal(x, z, 3, 4)-0.5)) - 0.15
 }
 
 func greenTint(e *land, y, steep, n float64) rgb {
@@ -227,15 +227,15 @@ func greenTint(e *land, y, steep, n float64) rgb {
 	if e.wish.has("swamp") {
 		c = hex(0x4c5a2e).mix(hex(0x6a6a3a), n)
 	}
-	return c.mix(hex(0x7d6a4c), smooth(0.5, 0.9, steep)).shade(0.9 + 0.1*y)
+	return c.mix(hex(0x7d6a4c), smooth(0.5, 0.9, steep)).shade(0.9 + float64(0.1*y))
 }
 
 func sandTint(_ *land, y, _, n float64) rgb {
-	return hex(0xd9b06c).mix(hex(0xecd19a), n).shade(0.9 + 0.06*y)
+	return hex(0xd9b06c).mix(hex(0xecd19a), n).shade(0.9 + float64(0.06*y))
 }
 
-func streetTint(_ *land, _, _, n float64) rgb { return hex(0x4a4c50).shade(0.85 + 0.3*n) }
-func floorTint(_ *land, _, _, n float64) rgb  { return hex(0x55524e).shade(0.7 + 0.6*n) }
+func streetTint(_ *land, _, _, n float64) rgb { return hex(0x4a4c50).shade(0.85 + float64(0.3*n)) }
+func floorTint(_ *land, _, _, n float64) rgb  { return hex(0x55524e).shade(0.7 + float64(0.6*n)) }
 
 func moonTint(e *land, y, _, n float64) rgb {
 	c := hex(0x9b9a98)
@@ -245,21 +245,21 @@ func moonTint(e *land, y, _, n float64) rgb {
 	if e.wish.has("alien") {
 		c = wheel(e.wish.random.fork("alien").unit(), 0.5, 0.5)
 	}
-	return c.shade(0.7 + 0.3*n + 0.15*y)
+	return c.shade(0.7 + float64(0.3*n) + float64(0.15*y))
 }
 
 func mountainTint(_ *land, y, steep, n float64) rgb {
-	c := hex(0x5d8a3f).mix(hex(0x7d7568), smooth(0.55, 1.1, steep+y*0.12))
-	return c.mix(hex(0xf4f7fa), smooth(3.1, 3.9, y+1.2*n-0.35*steep)).shade(0.85 + 0.25*n)
+	c := hex(0x5d8a3f).mix(hex(0x7d7568), smooth(0.55, 1.1, steep+float64(y*0.12)))
+	return c.mix(hex(0xf4f7fa), smooth(3.1, 3.9, y+float64(1.2*n)-float64(0.35*steep))).shade(0.85 + 0.25*n)
 }
 
 func islandTint(_ *land, y, steep, n float64) rgb {
-	c := hex(0xe8d5a0).mix(hex(0x5f9a45), smooth(0.3, 0.6, y+0.3*n))
+	c := hex(0xe8d5a0).mix(hex(0x5f9a45), smooth(0.3, 0.6, y+float64(0.3*n)))
 	return c.mix(hex(0x80705a), smooth(0.8, 1.3, steep))
 }
 
 func snowTint(_ *land, y, steep, n float64) rgb {
-	return hex(0xeef3f8).mix(hex(0xb9cfe2), n*0.7).mix(hex(0x8a8f98), smooth(0.7, 1.1, steep)).shade(0.95 + 0.05*y)
+	return hex(0xeef3f8).mix(hex(0xb9cfe2), float64(n*0.7)).mix(hex(0x8a8f98), smooth(0.7, 1.1, steep)).shade(0.95 + float64(0.05*y))
 }
 
 func ashTint(_ *land, y, _, n float64) rgb {

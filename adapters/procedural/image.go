@@ -237,7 +237,7 @@ func (s *scene) cast(a actor, i, n int) {
 	m := sculpture.finish()
 	low, high := sculpture.bounds()
 	size := high.sub(low)
-	k := 2.35 * a.tall / max(size.y, size.x*0.8, size.z*0.7, 0.01)
+	k := 2.35 * a.tall / max(size.y, float64(size.x*0.8), float64(size.z*0.7), 0.01)
 	x, z := 0.0, 0.0
 	if n > 1 {
 		x, z = 1.15, 0.5
@@ -245,8 +245,8 @@ func (s *scene) cast(a actor, i, n int) {
 			x, z = -0.75, -0.2
 		}
 	}
-	z -= (a.tall - 1) * 3.2
-	x *= 1 + (a.tall-1)*0.8
+	z -= float64((a.tall - 1) * 3.2)
+	x = float64(x * (1 + float64((a.tall-1)*0.8)))
 	middle := low.mix(high, 0.5)
 	s.facets = append(s.facets, m.facets(at(x, a.above, z).turnY(-0.45).stretch(k, k, k).shift(-middle.x, -low.y, -middle.z))...)
 }
@@ -269,11 +269,11 @@ func (s *scene) crowd(near bool) {
 		from = 2.5
 	}
 	for range s.place.crowd {
-		distance := from + r.between(0, 1)*r.between(0, 1)*34
-		x := r.between(-0.62, 0.62) * (distance + 6.2)
-		size, turn, kind := r.between(0.75, 1.35)*s.place.size, r.between(0, tau), kinds[r.below(len(kinds))]
-		if abs(x) < 1.6+distance*0.06 {
-			x += math.Copysign(1.6+distance*0.06, x)
+		distance := from + float64(r.between(0, 1)*r.between(0, 1)*34)
+		x := float64(r.between(-0.62, 0.62) * (distance + 6.2))
+		size, turn, kind := float64(r.between(0.75, 1.35)*s.place.size), r.between(0, tau), kinds[r.below(len(kinds))]
+		if abs(x) < 1.6+float64(distance*0.06) {
+			x += math.Copysign(1.6+float64(distance*0.06), x)
 		}
 		if s.place.shoreline && distance > 9 {
 			continue
@@ -291,26 +291,26 @@ func (s *scene) behind(x, y float64) rgb {
 	k := -s.view.eye.y / d.y
 	p := s.view.eye.add(d.scale(k))
 	haze := k / (k + s.hour.light.distance)
-	if s.place.shoreline && p.z < -9+2.5*(clouds(s.seed, p.x*0.12+90, 5, 1<<20, 1<<20, 3)-0.5) {
-		return s.sea(d, p, k).mix(s.hour.horizon, haze*haze)
+	if s.place.shoreline && p.z < -9+float64(2.5*(clouds(s.seed, float64(p.x*0.12)+90, 5, 1<<20, 1<<20, 3)-0.5)) {
+		return s.sea(d, p, k).mix(s.hour.horizon, float64(haze*haze))
 	}
 	return s.ground(p, k).mix(s.hour.horizon, haze)
 }
 
 func (s *scene) ground(p vec, distance float64) rgb {
-	n := clouds(s.seed+1, p.x*0.55+900, p.z*0.55+900, 1<<20, 1<<20, 5)
+	n := clouds(s.seed+1, float64(p.x*0.55)+900, float64(p.z*0.55)+900, 1<<20, 1<<20, 5)
 	detail := smooth(40, 4, distance)
-	fine := mix(0.5, clouds(s.seed+2, p.x*7+9000, p.z*2.6+9000, 1<<20, 1<<20, 3), detail)
-	c := hex(s.place.ground).mix(hex(s.place.rough), n).shade(0.55 + 0.75*fine)
+	fine := mix(0.5, clouds(s.seed+2, float64(p.x*7)+9000, float64(p.z*2.6)+9000, 1<<20, 1<<20, 3), detail)
+	c := hex(s.place.ground).mix(hex(s.place.rough), n).shade(0.55 + float64(0.75*fine))
 	if s.place.name == "city" {
 		line := abs(fraction(p.x/3.2+0.5) - 0.5)
-		if line < 0.02 && fraction(p.z*0.35) < 0.55 {
+		if line < 0.02 && fraction(float64(p.z*0.35)) < 0.55 {
 			c = hex(0xd9d2b5)
 		}
 	}
 	l := s.hour.light
 	sun := 1 - s.shade.onGround(p)
-	return c.times(l.sky.scale(0.9).add(l.key.scale(max(0.15, l.sun.y) * sun)))
+	return c.times(l.sky.scale(0.9).add(l.key.scale(float64(max(0.15, l.sun.y) * sun))))
 }
 
 // onGround is how much shadow lies on a place of the ground.
@@ -322,7 +322,7 @@ func (s *shadow) onGround(p vec) float64 {
 	dark := 0.0
 	for dy := -1.0; dy <= 1; dy++ {
 		for dx := -1.0; dx <= 1; dx++ {
-			px, py := int(q.x+dx*2.5), int(q.y+dy*2.5)
+			px, py := int(q.x+float64(dx*2.5)), int(q.y+float64(dy*2.5))
 			if px >= 0 && py >= 0 && px < s.side && py < s.side && float64(s.depth[py*s.side+px]) < q.z {
 				dark++
 			}
@@ -333,11 +333,11 @@ func (s *shadow) onGround(p vec) float64 {
 
 // sea mirrors the sky in waves.
 func (s *scene) sea(d, p vec, distance float64) rgb {
-	wave := clouds(s.seed+3, p.x*0.8+900, p.z*2.2+900, 1<<20, 1<<20, 3) - 0.5
-	mirrored := s.above(vec{d.x + wave*0.05, abs(d.y) + 0.02 + abs(wave)*0.22, d.z}.unit())
+	wave := clouds(s.seed+3, float64(p.x*0.8)+900, float64(p.z*2.2)+900, 1<<20, 1<<20, 3) - 0.5
+	mirrored := s.above(vec{d.x + float64(wave*0.05), abs(d.y) + 0.02 + float64(abs(wave)*0.22), d.z}.unit())
 	deep := hex(0x0f4f6f).times(s.hour.light.sky.scale(1.6))
 	c := deep.mix(mirrored, 0.45+0.5*smooth(4, 40, distance))
-	return c.shade(1 + wave*0.35)
+	return c.shade(1 + float64(wave*0.35))
 }
 
 // above is the sky, with mountains before it.
@@ -347,24 +347,24 @@ func (s *scene) above(d vec) rgb {
 	h := s.hour
 	for i := 2; i >= 0; i-- { // the nearest is asked first
 		k := float64(2 - i)
-		ridge := s.ridge(angle, i) * s.place.ridges * (0.06 + 0.06*k)
+		ridge := float64(s.ridge(angle, i) * s.place.ridges * (0.06 + float64(0.06*k)))
 		if up < ridge {
 			shade := hex(s.place.ground).mix(hex(0x51606e), 0.5).times(h.light.sky.add(h.light.key.scale(0.4)))
-			snow := smooth(0.75, 1, up/(ridge+1e-9)) * smooth(0.9, 1.4, s.place.ridges) * smooth(0.02, 0.08, up)
-			return shade.mix(h.light.sky.add(h.light.key.scale(0.6)), snow*0.8).mix(h.horizon, 0.35+0.22*k)
+			snow := float64(smooth(0.75, 1, up/(ridge+1e-9)) * smooth(0.9, 1.4, s.place.ridges) * smooth(0.02, 0.08, up))
+			return shade.mix(h.light.sky.add(h.light.key.scale(0.6)), float64(snow*0.8)).mix(h.horizon, 0.35+float64(0.22*k))
 		}
 	}
 	c := h.horizon.mix(h.zenith, smooth(-0.05, 0.6, up))
 	if h.stars > 0 {
-		near, _, id := cell(s.seed+7, angle*60+400, up*60+400, 1<<20, 1<<20)
-		c = c.add(rgb{1, 0.97, 0.9}.scale(smooth(0.12*id+0.02, 0, near) * smooth(0.35, 1, id) * smooth(0, 0.2, up)))
+		near, _, id := cell(s.seed+7, float64(angle*60)+400, float64(up*60)+400, 1<<20, 1<<20)
+		c = c.add(rgb{1, 0.97, 0.9}.scale(float64(smooth(float64(0.12*id)+0.02, 0, near) * smooth(0.35, 1, id) * smooth(0, 0.2, up))))
 	}
 	c = s.sunOn(c, d)
 	if up > 0 {
-		x, y := d.x/(up+0.25)*1.1, d.z/(up+0.25)*1.1
-		n := clouds(s.seed+8, x*1.3+500, y*1.3+500, 1<<20, 1<<20, 5)
-		cover := smooth(0.78-h.clouds*0.5, 0.95-h.clouds*0.4, n) * smooth(0, 0.12, up)
-		c = c.mix(h.cloud.shade(0.65+0.5*n).scale(0.9), cover*0.85)
+		x, y := float64(d.x/(up+0.25)*1.1), float64(d.z/(up+0.25)*1.1)
+		n := clouds(s.seed+8, float64(x*1.3)+500, float64(y*1.3)+500, 1<<20, 1<<20, 5)
+		cover := float64(smooth(0.78-h.clouds*0.5, 0.95-float64(h.clouds*0.4), n) * smooth(0, 0.12, up))
+		c = c.mix(h.cloud.shade(0.65+0.5*n).scale(0.9), float64(cover*0.85))
 	}
 	return c
 }
@@ -376,18 +376,18 @@ func (s *scene) sunOn(c rgb, d vec) rgb {
 		return c
 	}
 	near := d.dot(h.sun)
-	c = c.add(h.disc.scale(0.35 * pow(max(0, near), 60)))
+	c = c.add(h.disc.scale(float64(0.35 * pow(max(0, near), 60))))
 	c = c.add(h.disc.scale(0.25 * pow(max(0, near), 9)))
 	disc := smooth(0.9974, 0.9979, near)
 	if h.stars > 0 {
-		disc *= 0.82 + 0.3*clouds(s.seed+9, d.x*40+90, d.y*40+90, 1<<20, 1<<20, 3)
+		disc = float64(disc * (0.82 + float64(0.3*clouds(s.seed+9, float64(d.x*40)+90, float64(d.y*40)+90, 1<<20, 1<<20, 3))))
 	}
 	return c.mix(h.disc.scale(1.6), disc)
 }
 
 // ridge is the height of a chain of mountains in a direction, from 0 to 1.
 func (s *scene) ridge(angle float64, i int) float64 {
-	n := clouds(s.seed+uint64(20+i), angle*(2.2+float64(i))+200, 3, 1<<20, 1<<20, 6) //nolint:gosec // small
+	n := clouds(s.seed+uint64(20+i), float64(angle*(2.2+float64(i)))+200, 3, 1<<20, 1<<20, 6) //nolint:gosec // small
 	sharp := 1 - abs(2*n-1)
-	return mix(n, sharp, 0.5) * 1.1
+	return float64(mix(n, sharp, 0.5) * 1.1)
 }

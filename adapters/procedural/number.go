@@ -10,6 +10,7 @@ func mul(a, b float64) float64 { return float64(a * b) }
 // The functions of math are written for each processor; these are the same everywhere. They are exact to some eight digits.
 
 func sin(x float64) float64 {
+	x = float64(x)
 	x -= mul(math.Floor(x/tau+0.5), tau)
 	switch {
 	case x > math.Pi/2:
@@ -26,7 +27,7 @@ func sin(x float64) float64 {
 	return mul(x, mul(s, p)+1)
 }
 
-func cos(x float64) float64 { return sin(x + math.Pi/2) }
+func cos(x float64) float64 { return sin(float64(x) + math.Pi/2) } // whoever calls it need not round x
 
 func exp(x float64) float64 {
 	if x < -700 {

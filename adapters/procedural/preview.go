@@ -43,7 +43,7 @@ func (w *wish) portrait(ctx context.Context, m *model) ([]byte, error) {
 	backdrop := w.backdrop()
 	small := cam.view(previewSide, previewSide)
 	picture, err := f.develop(ctx, fine, func(x, y int) rgb {
-		return backdrop(x, y).scale(1 - 0.62*shade.onFloor(small, float64(x)+0.5, float64(y)+0.5, floor))
+		return backdrop(x, y).scale(1 - float64(0.62*shade.onFloor(small, float64(x)+0.5, float64(y)+0.5, floor)))
 	})
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func portraitCamera(facets []facet) camera {
 		reach = max(most.x-least.x, most.y-least.y) / 2
 		away := cam.eye.sub(cam.target).length()
 		unit := away / cam.zoom
-		cam.target = cam.target.add(v.right.scale(((least.x+most.x)/2 - 1) * unit)).add(v.up.scale((1 - (least.y+most.y)/2) * unit))
+		cam.target = cam.target.add(v.right.scale(float64(((least.x+most.x)/2 - 1) * unit))).add(v.up.scale(float64((1 - (least.y+most.y)/2) * unit)))
 		cam.eye = cam.target.add(from.scale(away * reach / margin))
 	}
 	return cam
@@ -116,7 +116,7 @@ func (w *wish) backdrop() func(x, y int) rgb {
 	}
 	return func(x, y int) rgb {
 		dx, dy := (float64(x)/previewSide - 0.5), (float64(y)/previewSide - 0.46)
-		return middle.mix(edge, smooth(0.05, 0.75, math.Sqrt(dx*dx+dy*dy)))
+		return middle.mix(edge, smooth(0.05, 0.75, math.Sqrt(float64(dx*dx)+float64(dy*dy))))
 	}
 }
 
@@ -136,7 +136,7 @@ func (s *shadow) onFloor(v view, x, y, floor float64) float64 {
 	dark := 0.0
 	for dy := -2.0; dy <= 2; dy++ {
 		for dx := -2.0; dx <= 2; dx++ {
-			px, py := int(q.x+dx*reach), int(q.y+dy*reach)
+			px, py := int(q.x+float64(dx*reach)), int(q.y+float64(dy*reach))
 			if px >= 0 && py >= 0 && px < s.side && py < s.side && float64(s.depth[py*s.side+px]) < q.z {
 				dark++
 			}
@@ -162,7 +162,7 @@ func (f *film) develop(ctx context.Context, fine int, behind func(x, y int) rgb)
 					if k == 0 {
 						continue
 					}
-					cover += k * weight
+					cover += float64(k * weight)
 					one := toned(rgb{float64(f.colour[3*i]), float64(f.colour[3*i+1]), float64(f.colour[3*i+2])})
 					c = c.add(one.scale(weight))
 				}
@@ -180,7 +180,7 @@ func (f *film) develop(ctx context.Context, fine int, behind func(x, y int) rgb)
 
 // toned brings any light into what a screen can show.
 func toned(c rgb) rgb {
-	part := func(x float64) float64 { return x * (1 + x*0.12) / (1 + x*0.55) * 1.15 }
+	part := func(x float64) float64 { return float64(x * (1 + float64(x*0.12)) / (1 + float64(x*0.55)) * 1.15) }
 	return rgb{part(c.r), part(c.g), part(c.b)}
 }
 

@@ -6,7 +6,7 @@ func (s *sculptor) gable(w, d, h, over float64) {
 		s.begin()
 		x, z := w/2+over, d/2+over
 		drop := over * h / (d / 2)
-		left := []vec{{-x, -drop, z}, {-x, h, 0}, {-x, -drop, -z}, {-x, h - 0.16*h, 0}}
+		left := []vec{{-x, -drop, z}, {-x, h, 0}, {-x, -drop, -z}, {-x, h - float64(0.16*h), 0}}
 		right := make([]vec, 4)
 		for i, p := range left {
 			right[i] = vec{x, p.y, p.z}
@@ -48,14 +48,14 @@ func house(s *sculptor) {
 	s.use(s.wish.finished(mainRole, materials["oak"].named("door")))
 	s.boxAt(-w*0.17, 0.3, d/2+0.03, 0.8, 1.65, 0.1)
 	for _, x := range []float64{-0.4, 0.17, 0.4} {
-		s.within(at(x*w, 0.3+h*0.58, d/2), s.window)
+		s.within(at(x*w, 0.3+float64(h*0.58), d/2), s.window)
 	}
 	for _, side := range []float64{-1, 1} {
-		s.within(at(side*w/2, 0.3+h*0.58, 0).turnY(side*tau/4), s.window)
+		s.within(at(side*w/2, 0.3+float64(h*0.58), 0).turnY(side*tau/4), s.window)
 	}
 	s.tone(secondRole, materials["brick"])
 	s.boxAt(w*0.28, h+0.3, -d*0.18, 0.5, roof*1.15, 0.5)
-	s.boxAt(w*0.28, h+0.3+roof*1.15, -d*0.18, 0.6, 0.12, 0.6)
+	s.boxAt(w*0.28, h+0.3+float64(roof*1.15), -d*0.18, 0.6, 0.12, 0.6)
 }
 
 // wedge fills the gable below a roof.
@@ -96,13 +96,13 @@ func (s *sculptor) keep(radius, height float64, roof bool) {
 		[2]float64{radius * 1.18, height * 0.88}, [2]float64{radius * 1.18, height})
 	s.use(stone.shaded(0.8).named("courses"))
 	for _, y := range []float64{0.32, 0.57, 0.83} {
-		s.within(at(0, height*y, 0), func() { s.hoop(radius*(1-0.06*y), radius*0.045) })
+		s.within(at(0, height*y, 0), func() { s.hoop(radius*(1-float64(0.06*y)), radius*0.045) })
 	}
 	if s.fine(3) {
 		for range 26 {
 			a, y := r.between(0, tau), r.between(0.12, 0.78)
 			s.use(stone.shaded(r.between(0.75, 1.15)).named("block"))
-			s.within(at(0, height*y, 0).turnY(a).shift(0, 0, radius*(1.01-0.07*y)), func() { s.box(radius*0.32, radius*0.16, radius*0.1) })
+			s.within(at(0, height*y, 0).turnY(a).shift(0, 0, radius*(1.01-float64(0.07*y))), func() { s.box(radius*0.32, radius*0.16, radius*0.1) })
 		}
 	}
 	s.battlements(radius, height)
@@ -120,7 +120,7 @@ func (s *sculptor) keep(radius, height float64, roof bool) {
 	}
 	s.use(lit)
 	for i := range 5 {
-		a, y := float64(i)*1.3-0.3, 0.3+0.12*float64(i)
+		a, y := float64(float64(i)*1.3)-0.3, 0.3+float64(0.12*float64(i))
 		s.within(at(0, height*y, 0).turnY(a).shift(0, 0, radius*0.98), func() { s.box(radius*0.2, radius*0.5, radius*0.12) })
 	}
 	s.use(materials["oak"])
@@ -206,18 +206,18 @@ func pillar(s *sculptor) {
 	r := s.random
 	height := r.between(2.4, 3.2)
 	if s.wish.broken {
-		height *= 0.6
+		height = float64(height * (0.6))
 	}
 	s.tone(mainRole, materials["marble"])
 	s.boxAt(0, 0, 0, 0.9, 0.16, 0.9)
 	n := 2 * max(6, s.segments(12))
 	s.begin()
 	rings := make([][]vec, 0, 4)
-	for _, p := range [][2]float64{{0.36, 0.16}, {0.3, 0.3}, {0.3, height * 0.4}, {0.26, height}} {
+	for _, p := range [][2]float64{{0.36, 0.16}, {0.3, 0.3}, {0.3, float64(height * 0.4)}, {0.26, height}} {
 		ring := circle(n, p[0], p[1])
 		for i := range ring {
 			if i%2 == 1 {
-				ring[i] = vec{ring[i].x * 0.9, ring[i].y, ring[i].z * 0.9}
+				ring[i] = vec{float64(ring[i].x * 0.9), ring[i].y, float64(ring[i].z * 0.9)}
 			}
 		}
 		rings = append(rings, ring)

@@ -46,7 +46,7 @@ func chair(s *sculptor) {
 	back := r.between(0.42, 0.6)
 	throne := s.wish.has("throne") || s.wish.rich > 1
 	if throne {
-		w, back = w*1.35, back*1.6
+		w, back = float64(w*1.35), float64(back*1.6)
 	}
 	wood := s.wish.tone(mainRole, materials["oak"])
 	s.use(wood)
@@ -78,7 +78,7 @@ func chair(s *sculptor) {
 		s.within(at(0, seat+back+0.06, 0.04-d/2), func() { s.gem(0.06, 0.18) })
 	case r.chance(0.5):
 		for i := range 3 {
-			s.boxAt(0, seat+back*(0.3+0.25*float64(i)), 0.035-d/2, w*0.86, back*0.14, 0.025)
+			s.boxAt(0, seat+float64(back*(0.3+0.25*float64(i))), 0.035-d/2, w*0.86, back*0.14, 0.025)
 		}
 	default:
 		s.boxAt(0, seat+back-0.09, 0.035-d/2, w*0.86, 0.09, 0.03)
@@ -174,7 +174,7 @@ func door(s *sculptor) {
 	s.tone(secondRole, materials["stone"])
 	for _, x := range []float64{-1, 1} {
 		for i := range 6 {
-			s.boxAt(x*(w/2+0.1), h*float64(i)/6, 0, 0.2+0.04*float64(i%2), h/6-0.01, 0.3)
+			s.boxAt(x*(w/2+0.1), h*float64(i)/6, 0, 0.2+float64(0.04*float64(i%2)), h/6-0.01, 0.3)
 		}
 	}
 	s.boxAt(0, h, 0, w+0.5, 0.22, 0.32)

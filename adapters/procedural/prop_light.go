@@ -7,10 +7,10 @@ func (s *sculptor) flame(size float64) {
 		fire = hex(0xff7a1c)
 	}
 	for i, k := range []float64{1, 0.7, 0.42} {
-		c := fire.mix(rgb{1, 0.9, 0.5}, float64(i)*0.4)
+		c := fire.mix(rgb{1, 0.9, 0.5}, float64(float64(i)*0.4))
 		s.use(material{name: "flame", colour: c, roughness: 1, alpha: []float64{0.45, 0.75, 1}[i], glow: c})
-		b := size * k
-		lean := s.random.between(-0.1, 0.1) * size
+		b := float64(size * k)
+		lean := float64(s.random.between(-0.1, 0.1) * size)
 		s.within(at(lean*0.3, float64(i)*size*0.06, 0), func() {
 			s.turned(s.segments(10), [2]float64{0, 0}, [2]float64{b * 0.34, b * 0.25}, [2]float64{b * 0.4, b * 0.5}, [2]float64{b * 0.24, b * 0.95}, [2]float64{b * 0.08, b * 1.35}, [2]float64{0, b * 1.6})
 		})
@@ -74,7 +74,7 @@ func lantern(s *sculptor) {
 	} else {
 		s.tone(secondRole, materials["wax"])
 		s.within(at(0, 0.04, 0), func() { s.cylinder(s.segments(10), 0.03, 0.028, height*0.3) })
-		s.within(at(0, 0.045+height*0.3, 0), func() { s.flame(0.07) })
+		s.within(at(0, 0.045+float64(height*0.3), 0), func() { s.flame(0.07) })
 	}
 	s.use(clear("pane", 0xffe3a8, 0.25))
 	s.crisp(func() {
@@ -90,7 +90,7 @@ func lamp(s *sculptor) {
 	}
 	height := r.between(0.3, 0.42)
 	if s.wish.has("floor", "standing") {
-		height *= 3
+		height = float64(height * (3))
 	}
 	n := s.segments(20)
 	s.tone(secondRole, materials["brass"])

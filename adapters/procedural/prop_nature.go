@@ -37,35 +37,35 @@ func leafy(s *sculptor, height float64, leaves bool) {
 	path := make([]vec, n+1)
 	for i := range path {
 		t := float64(i) / float64(n)
-		path[i] = vec{lean.x*t*t*height + 0.03*sin(t*7), trunk * t, lean.z * t * t * height}
+		path[i] = vec{float64(lean.x*t*t*height) + float64(0.03*sin(float64(t*7))), float64(trunk * t), float64(lean.z * t * t * height)}
 	}
-	wide := height * 0.06
+	wide := float64(height * 0.06)
 	s.tube(s.segments(9), false, path, func(i int) float64 {
 		t := float64(i) / float64(n)
-		return wide * (1.25 - 0.7*t + 0.5*(1-min(1, t*5)))
+		return float64(wide * (1.25 - float64(0.7*t) + 0.5*(1-min(1, float64(t*5)))))
 	})
 	top := path[n]
 	branches := 4 + r.below(3)
 	var tips []vec
 	for i := range branches {
 		a := tau*float64(i)/float64(branches) + r.between(-0.3, 0.3)
-		reach := height * r.between(0.16, 0.26)
-		tip := top.add(vec{reach * cos(a), height * r.between(0.08, 0.22), reach * sin(a)})
+		reach := float64(height * r.between(0.16, 0.26))
+		tip := top.add(vec{float64(reach * cos(a)), float64(height * r.between(0.08, 0.22)), float64(reach * sin(a))})
 		start := path[n].mix(path[max(0, n-1)], r.unit()*0.5)
 		middle := start.mix(tip, 0.5).add(vec{0, -0.05, 0})
-		s.tube(s.segments(6), false, []vec{start, middle, tip}, func(i int) float64 { return wide * (0.5 - 0.17*float64(i)) })
+		s.tube(s.segments(6), false, []vec{start, middle, tip}, func(i int) float64 { return float64(wide * (0.5 - float64(0.17*float64(i)))) })
 		tips = append(tips, tip)
 	}
 	if !leaves {
 		for _, tip := range tips {
 			for range 3 {
 				end := tip.add(vec{r.between(-0.3, 0.3), r.between(0.1, 0.45), r.between(-0.3, 0.3)})
-				s.tube(s.segments(4), false, []vec{tip, end}, func(i int) float64 { return wide * (0.16 - 0.12*float64(i)) })
+				s.tube(s.segments(4), false, []vec{tip, end}, func(i int) float64 { return float64(wide * (0.16 - float64(0.12*float64(i)))) })
 			}
 		}
 		return
 	}
-	s.crown(top.add(vec{y: height * 0.26}), tips, height)
+	s.crown(top.add(vec{y: float64(height * 0.26)}), tips, height)
 }
 
 // crown is a cloud of leaves.
@@ -83,9 +83,9 @@ func (s *sculptor) crown(middle vec, tips []vec, height float64) {
 		squash := r.between(0.75, 0.9)
 		s.within(at(p.x, p.y, p.z), func() { s.lump(s.segments(10), vec{size, size * squash, size}, 0.22, r) })
 	}
-	clump(middle, height*0.24)
+	clump(middle, float64(height*0.24))
 	for _, tip := range tips {
-		clump(tip.add(vec{y: height * 0.03}), height*r.between(0.13, 0.19))
+		clump(tip.add(vec{y: float64(height * 0.03)}), float64(height*r.between(0.13, 0.19)))
 	}
 }
 
@@ -103,14 +103,14 @@ func pine(s *sculptor, height float64) {
 	rows := 4 + r.below(2)
 	for i := range rows {
 		t := float64(i) / float64(rows)
-		radius, y := height*0.27*(1-t*0.8), height*(0.16+0.66*t)
-		tall := height * 0.3 * (1 - 0.25*t)
+		radius, y := float64(height*0.27*(1-float64(t*0.8))), float64(height*(0.16+float64(0.66*t)))
+		tall := float64(height * 0.3 * (1 - 0.25*t))
 		s.use(green.shaded(r.between(0.85, 1.1)).named("needles"))
 		n := max(6, s.segments(12))
 		s.within(at(0, y, 0).turnY(r.between(0, tau)), func() { s.skirt(n, radius, tall) })
 		if snow {
 			s.use(dull("snow", 0xf4f8fb, 0.8))
-			s.within(at(0, y+tall*0.45, 0), func() { s.skirt(n, radius*0.56, tall*0.58) })
+			s.within(at(0, y+float64(tall*0.45), 0), func() { s.skirt(n, radius*0.56, tall*0.58) })
 		}
 	}
 }
@@ -124,10 +124,10 @@ func (s *sculptor) skirt(n int, radius, height float64) {
 		if i%2 == 1 {
 			k = 0.82
 		}
-		rim[i] = vec{p.x * k, (1 - k) * height * 0.4, p.z * k}
-		under[i] = vec{p.x * 0.3, height * 0.12, p.z * 0.3}
+		rim[i] = vec{float64(p.x * k), float64((1 - k) * height * 0.4), float64(p.z * k)}
+		under[i] = vec{float64(p.x * 0.3), float64(height * 0.12), float64(p.z * 0.3)}
 	}
-	s.loft(false, under, rim, circle(n, radius*0.45, height*0.52), circle(n, 0, height))
+	s.loft(false, under, rim, circle(n, float64(radius*0.45), float64(height*0.52)), circle(n, 0, height))
 }
 
 func palm(s *sculptor) {
@@ -137,10 +137,10 @@ func palm(s *sculptor) {
 	path := make([]vec, n+1)
 	for i := range path {
 		t := float64(i) / float64(n)
-		path[i] = vec{bend * t * t, height * t, 0}
+		path[i] = vec{float64(bend * t * t), float64(height * t), 0}
 	}
 	s.use(s.wish.finished(mainRole, dull("bark", 0x8d6b45, 0.95)))
-	s.tube(s.segments(8), false, path, func(i int) float64 { return 0.13 - 0.05*float64(i)/float64(n) + 0.012*float64(i%2) })
+	s.tube(s.segments(8), false, path, func(i int) float64 { return 0.13 - 0.05*float64(i)/float64(n) + float64(0.012*float64(i%2)) })
 	leaf := s.wish.leaf()
 	top := path[n]
 	for i := range 8 {
@@ -150,7 +150,7 @@ func palm(s *sculptor) {
 	s.use(dull("coconut", 0x5b3c22, 0.8))
 	for i := range 3 {
 		a := tau * float64(i) / 3
-		s.within(at(top.x+0.13*cos(a), top.y-0.1, top.z+0.13*sin(a)), func() { s.ball(s.segments(10), 0.1) })
+		s.within(at(top.x+float64(0.13*cos(a)), top.y-0.1, top.z+float64(0.13*sin(a))), func() { s.ball(s.segments(10), 0.1) })
 	}
 }
 
@@ -161,9 +161,9 @@ func (s *sculptor) frond(length, hang float64) {
 	rings := make([][]vec, n+1)
 	for i := range rings {
 		t := float64(i) / float64(n)
-		x, y := length*t, 0.35*t-(0.35+hang)*t*t*1.3
-		w := 0.17*length*(1-t)*min(1, t*4+0.15) + 0.004
-		rings[i] = []vec{{x, y - 0.06*w/0.1, w}, {x, y + 0.02, 0}, {x, y - 0.06*w/0.1, -w}, {x, y - 0.015, 0}}
+		x, y := float64(length*t), float64(0.35*t)-float64((0.35+hang)*t*t*1.3)
+		w := float64(0.17*length*(1-t)*min(1, t*4+0.15)) + 0.004
+		rings[i] = []vec{{x, y - 0.015, 0}, {x, y - 0.06*w/0.1, -w}, {x, y + 0.02, 0}, {x, y - 0.06*w/0.1, w}}
 	}
 	s.loft(false, rings...)
 }
@@ -184,7 +184,7 @@ func rock(s *sculptor) {
 				a := r.between(0, tau)
 				x, z = 0.5*cos(a), 0.5*sin(a)
 			}
-			high := size * r.between(0.6, 1)
+			high := float64(size * r.between(0.6, 1))
 			s.within(at(x, high*0.7, z), func() { s.lump(s.segments(10), vec{size, high, size * r.between(0.7, 1)}, 0.5, r) })
 		}
 	})
@@ -214,7 +214,7 @@ func crystal(s *sculptor) {
 			if i == 0 {
 				lean, high = 0.05, r.between(0.75, 1)
 			}
-			wide, away := high*r.between(0.12, 0.17), lean*0.25
+			wide, away := float64(high*r.between(0.12, 0.17)), lean*0.25
 			s.within(at(away*cos(a), 0.03, -away*sin(a)).turnY(a).turnZ(-lean), func() {
 				s.turned(6, [2]float64{wide * 0.7, 0}, [2]float64{wide, high * 0.15}, [2]float64{wide * 0.85, high * 0.75}, [2]float64{0, high})
 			})
@@ -235,10 +235,10 @@ func mushroom(s *sculptor) {
 		s.use(hat.named("cap"))
 		flat := r.between(0.65, 1)
 		s.within(at(0, 0.33*size, 0).stretch(1, flat, 1), func() {
-			p := [][2]float64{{0.07 * size, 0.02 * size}, {0.24 * size, -0.02 * size}}
+			p := [][2]float64{{float64(0.07 * size), float64(0.02 * size)}, {float64(0.24 * size), float64(-0.02 * size)}}
 			for i := range 6 {
 				a := tau / 4 * float64(i) / 5
-				p = append(p, [2]float64{0.26 * size * cos(a), 0.24 * size * sin(a)})
+				p = append(p, [2]float64{float64(0.26 * size * cos(a)), float64(0.24 * size * sin(a))})
 			}
 			p[len(p)-1][0] = 0
 			s.turned(n, p...)
@@ -246,8 +246,8 @@ func mushroom(s *sculptor) {
 		s.use(s.wish.tone(accentRole, dull("spots", 0xfaf3e6, 0.7)))
 		for range 7 {
 			a, up := r.between(0, tau), r.between(0.3, 1.3)
-			p := vec{0.26 * size * cos(up) * cos(a), 0.24 * size * sin(up) * flat, 0.26 * size * cos(up) * sin(a)}
-			s.within(at(p.x, p.y+0.33*size, p.z).stretch(1, 0.6, 1), func() { s.ball(s.segments(8), r.between(0.02, 0.042)*size) })
+			p := vec{float64(0.26 * size * cos(up) * cos(a)), float64(0.24 * size * sin(up) * flat), float64(0.26 * size * cos(up) * sin(a))}
+			s.within(at(p.x, p.y+float64(0.33*size), p.z).stretch(1, 0.6, 1), func() { s.ball(s.segments(8), r.between(0.02, 0.042)*size) })
 		}
 	}
 	one(1)
@@ -284,15 +284,15 @@ func cactus(s *sculptor) {
 	round := func(path []vec, radius float64) {
 		s.tube(n, false, path, func(i int) float64 {
 			if i == len(path)-1 {
-				return radius * 0.45
+				return float64(radius * 0.45)
 			}
 			return radius
 		})
 	}
-	round([]vec{{0, 0, 0}, {0, height * 0.5, 0}, {0, height * 0.93, 0}, {0, height, 0}}, 0.15)
+	round([]vec{{0, 0, 0}, {0, height * 0.5, 0}, {0, float64(height * 0.93), 0}, {0, height, 0}}, 0.15)
 	for _, side := range []float64{-1, 1} {
-		y, reach, up := height*r.between(0.3, 0.5), r.between(0.28, 0.38)*side, r.between(0.3, 0.5)
-		round([]vec{{0, y, 0}, {reach * 0.7, y, 0}, {reach, y + 0.09, 0}, {reach, y + up, 0}, {reach, y + up + 0.06, 0}}, 0.085)
+		y, reach, up := float64(height*r.between(0.3, 0.5)), float64(r.between(0.28, 0.38)*side), r.between(0.3, 0.5)
+		round([]vec{{0, y, 0}, {float64(reach * 0.7), y, 0}, {reach, y + 0.09, 0}, {reach, y + up, 0}, {reach, y + up + 0.06, 0}}, 0.085)
 	}
 	s.tone(accentRole, dull("blossom", 0xe8548c, 0.6))
 	s.within(at(0, height+0.02, 0), func() { s.lump(s.segments(8), vec{0.08, 0.06, 0.08}, 0.4, r) })

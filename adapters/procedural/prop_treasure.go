@@ -33,7 +33,7 @@ func ring(s *sculptor) {
 		n := s.segments(28)
 		s.within(still().turnX(tau/4), func() {
 			s.tube(s.segments(10), true, circle(n, radius, 0), func(i int) float64 {
-				return 0.011 + 0.007*max(0, cos(tau*float64(i)/float64(n)-tau/4))
+				return 0.011 + float64(0.007*max(0, cos(tau*float64(i)/float64(n)-tau/4)))
 			})
 		})
 		s.tone(trimRole, materials["gold"])
@@ -53,7 +53,7 @@ func ring(s *sculptor) {
 			}
 		})
 		for i := range 5 {
-			a := tau/4 + (float64(i)-2)*0.55
+			a := tau/4 + float64((float64(i)-2)*0.55)
 			s.within(at(radius*cos(a), radius*sin(a), 0.014).turnX(tau/4), func() { s.mark(0.02, 0.025) })
 		}
 	})
@@ -93,11 +93,11 @@ func crown(s *sculptor) {
 		per := n / points
 		for i, p := range out {
 			t := abs(2*float64(i%per)/float64(per) - 1)
-			out[i] = vec{p.x * 1.12, 0.055 + 0.075*t*t, p.z * 1.12}
+			out[i] = vec{float64(p.x * 1.12), 0.055 + float64(0.075*t*t), float64(p.z * 1.12)}
 		}
 		return out
 	}
-	s.loft(true, band(radius, true), band(radius, false), band(radius*0.93, false), band(radius*0.93, true))
+	s.loft(true, band(radius, true), band(radius, false), band(float64(radius*0.93), false), band(float64(radius*0.93), true))
 	s.tone(secondRole, dull("velvet", 0x6d1f3c, 0.95))
 	s.within(at(0, 0.02, 0).stretch(1, 0.75, 1), func() { s.dome(s.segments(16), radius*0.92, 0, tau/4) })
 	s.tone(trimRole, materials["gold"])
@@ -139,7 +139,7 @@ func helmet(s *sculptor) {
 			rows := s.segments(6)
 			for i := range rows {
 				a := tau / 4 * float64(i+1) / float64(rows)
-				profile = append(profile, [2]float64{0.152 * cos(a), 0.165 * sin(a)})
+				profile = append(profile, [2]float64{float64(0.152 * cos(a)), float64(0.165 * sin(a))})
 			}
 			profile[len(profile)-1][0] = 0
 			s.turned(n, profile...)
@@ -156,7 +156,7 @@ func helmet(s *sculptor) {
 		if s.wish.has("viking", "horned", "demon") || r.chance(0.35) {
 			s.tone(accentRole, materials["ivory"])
 			for _, x := range []float64{-1, 1} {
-				s.tube(s.segments(8), false, []vec{{x * 0.13, 0.06, 0}, {x * 0.2, 0.08, 0}, {x * 0.25, 0.16, 0}, {x * 0.24, 0.25, 0.02}}, func(i int) float64 { return 0.034 - 0.0105*float64(i) })
+				s.tube(s.segments(8), false, []vec{{x * 0.13, 0.06, 0}, {x * 0.2, 0.08, 0}, {x * 0.25, 0.16, 0}, {x * 0.24, 0.25, 0.02}}, func(i int) float64 { return 0.034 - float64(0.0105*float64(i)) })
 			}
 			return
 		}

@@ -7,10 +7,10 @@ func car(s *sculptor) {
 	paint := s.wish.tone(mainRole, material{name: "paint", colour: hex(0xb02a30), metallic: 0.4, roughness: 0.25, alpha: 1})
 	s.use(paint)
 	s.within(at(0, 0.62, 0), func() { s.hull(long, 0.55, wide, 0.16) })
-	cabin, x := long*0.48, -long*0.06
+	cabin, x := float64(long*0.48), float64(-long*0.06)
 	tall := 0.55
 	if truck {
-		cabin, x, tall = long*0.72, -long*0.1, 0.9
+		cabin, x, tall = float64(long*0.72), float64(-long*0.1), 0.9
 	}
 	s.use(clear("glass", 0x2b3b48, 0.92))
 	s.within(at(x, 0.88+tall/2, 0), func() { s.hull(cabin, tall, wide*0.86, 0.32) })
@@ -41,10 +41,10 @@ func car(s *sculptor) {
 func (s *sculptor) hull(w, h, d, taper float64) {
 	s.begin()
 	ring := func(k, y float64) []vec {
-		x, z, c := w/2*k, d/2*(1-(1-k)*0.6), min(w, d)*0.09
+		x, z, c := float64(w/2*k), float64(d/2*(1-float64((1-k)*0.6))), float64(min(w, d)*0.09)
 		return []vec{{x, y, c - z}, {x - c, y, -z}, {c - x, y, -z}, {-x, y, c - z}, {-x, y, z - c}, {c - x, y, z}, {x - c, y, z}, {x, y, z - c}}
 	}
-	s.loft(false, ring(0.95, -h/2), ring(1, -h/4), ring(1-taper*0.35, h/4), ring(1-taper, h/2))
+	s.loft(false, ring(0.95, -h/2), ring(1, -h/4), ring(1-float64(taper*0.35), h/4), ring(1-taper, h/2))
 }
 
 func (s *sculptor) wheels(long, wide float64) {
@@ -70,8 +70,8 @@ func cart(s *sculptor) {
 	s.boxAt(0, 0.62, 0, 1.7, 0.08, 1)
 	for _, z := range []float64{-1, 1} {
 		for i := range 2 {
-			s.use(wood.shaded(0.85 + 0.1*float64(i)).named("plank"))
-			s.boxAt(0, 0.72+0.2*float64(i), z*0.5, 1.7, 0.16, 0.05)
+			s.use(wood.shaded(0.85 + float64(0.1*float64(i))).named("plank"))
+			s.boxAt(0, 0.72+float64(0.2*float64(i)), z*0.5, 1.7, 0.16, 0.05)
 		}
 		s.within(at(1.35, 0.66, z*0.3).turnZ(tau/4), func() { s.cylinder(s.segments(8), 0.04, 0.04, 1.2) })
 		s.within(at(-0.1, 0.5, z*0.62).turnX(z*tau/4), s.spokedWheel)
@@ -116,17 +116,17 @@ func ship(s *sculptor) {
 		s.within(at(x*long, high*0.5, 0), func() { s.cylinder(s.segments(8), 0.08, 0.05, mast) })
 		s.tone(trimRole, dull("sail", 0xf0e8d4, 0.95))
 		for k, size := range []float64{1, 0.7} {
-			y := high + mast*(0.3+0.38*float64(k))
-			s.within(at(x*long+0.05, y, 0), func() { s.sail(wide*1.25*size, mast*0.32) })
+			y := high + float64(mast*(0.3+float64(0.38*float64(k))))
+			s.within(at(float64(x*long)+0.05, y, 0), func() { s.sail(wide*1.25*size, mast*0.32) })
 			s.tone(secondRole, materials["wood"])
-			s.within(at(x*long+0.03, y+mast*0.16, -wide*0.72*size).turnX(tau/4), func() { s.cylinder(s.segments(6), 0.035, 0.035, wide*1.44*size) })
+			s.within(at(float64(x*long)+0.03, y+float64(mast*0.16), -wide*0.72*size).turnX(tau/4), func() { s.cylinder(s.segments(6), 0.035, 0.035, wide*1.44*size) })
 			s.tone(trimRole, dull("sail", 0xf0e8d4, 0.95))
 		}
 	}
 	s.tone(secondRole, materials["wood"])
 	s.within(at(long*0.46, high*0.95, 0).turnZ(-1.1), func() { s.cylinder(s.segments(6), 0.06, 0.03, 1.3) })
 	s.tone(accentRole, dull("flag", 0x26272b, 0.9))
-	s.boxAt(long*0.16-0.25, high*0.5+3.75, 0, 0.5, 0.3, 0.02)
+	s.boxAt(float64(long*0.16)-0.25, high*0.5+3.75, 0, 0.5, 0.3, 0.02)
 }
 
 // shipHull points to the right.
@@ -136,13 +136,13 @@ func (s *sculptor) shipHull(long, wide, high, keel float64) {
 	rings := make([][]vec, n+1)
 	for i := range rings {
 		t := float64(i) / float64(n)
-		x := long * (t - 0.5)
-		w := wide / 2 * min(1, 0.62+t*1.4) * (1 - pow(max(0, t-0.45)/0.55, 2.2))
-		rise := high * (0.25*(2*t-1)*(2*t-1) + 0.02)
-		low := high * 0.75 * pow(max(0, t-0.6)/0.4, 2) * keel
-		top := high*0.8 + rise
+		x := float64(long * (t - 0.5))
+		w := float64(wide / 2 * min(1, 0.62+float64(t*1.4)) * (1 - pow(max(0, t-0.45)/0.55, 2.2)))
+		rise := float64(high * (float64(0.25*(2*t-1)*(2*t-1)) + 0.02))
+		low := float64(high * 0.75 * pow(max(0, t-0.6)/0.4, 2) * keel)
+		top := float64(high*0.8) + rise
 		w = max(w, 0.02)
-		rings[i] = []vec{{x, low, w * 0.12}, {x, low, -w * 0.12}, {x, mix(low, top, 0.35), -w * 0.82}, {x, top, -w}, {x, top - 0.02, -w * 0.9}, {x, top - 0.02, w * 0.9}, {x, top, w}, {x, mix(low, top, 0.35), w * 0.82}}
+		rings[i] = []vec{{x, low, float64(w * 0.12)}, {x, low, float64(-w * 0.12)}, {x, mix(low, top, 0.35), float64(-w * 0.82)}, {x, top, -w}, {x, top - 0.02, float64(-w * 0.9)}, {x, top - 0.02, float64(w * 0.9)}, {x, top, w}, {x, mix(low, top, 0.35), float64(w * 0.82)}}
 	}
 	s.loft(false, rings...)
 }
@@ -155,8 +155,8 @@ func (s *sculptor) sail(wide, high float64) {
 	for i := range n + 1 {
 		for j := range n + 1 {
 			u, v := 2*float64(i)/float64(n)-1, 2*float64(j)/float64(n)-1
-			x := 0.35 * wide * (1 - u*u) * (1 - v*v*0.7)
-			p := vec{x, v * high / 2, u * wide / 2 * (1 - 0.12*v)}
+			x := float64(0.35 * wide * (1 - float64(u*u)) * (1 - float64(v*v*0.7)))
+			p := vec{x, v * high / 2, float64(u * wide / 2 * (1 - float64(0.12*v)))}
 			front[i], back[i] = append(front[i], p), append(back[i], p.sub(vec{0.02, 0, 0}))
 		}
 	}
@@ -191,7 +191,7 @@ func spaceship(s *sculptor) {
 				s.turned(n, [2]float64{0.2, -0.9}, [2]float64{0.26, -0.6}, [2]float64{0.26, 0.4}, [2]float64{0.2, 0.7}, [2]float64{0.15, 0.7}, [2]float64{0.12, 0.5})
 			})
 			s.use(s.wish.beam())
-			s.within(at(-long*0.3-0.55, 0.05, z*0.62).turnZ(tau/4), func() { s.cylinder(n, 0.15, 0.12, 0.12) })
+			s.within(at(float64(-long*0.3)-0.55, 0.05, z*0.62).turnZ(tau/4), func() { s.cylinder(n, 0.15, 0.12, 0.12) })
 		}
 		s.use(s.wish.beam())
 		s.within(at(0, 0.0, 0).stretch(1, 1, 1), func() { s.box(long*0.5, 0.04, 1.06) })
@@ -203,7 +203,7 @@ func (s *sculptor) wing(span, sweep float64) {
 	s.begin()
 	rings := [][]vec{}
 	for _, t := range []float64{0, 0.5, 1} {
-		z, x := span*t+0.2, -sweep*t
+		z, x := float64(span*t)+0.2, float64(-sweep*t)
 		chord, thick := mix(0.9, 0.3, t), mix(0.09, 0.02, t)
 		rings = append(rings, []vec{{x + chord, 0, z}, {x, thick, z}, {x - chord, 0, z}, {x, -thick, z}})
 	}

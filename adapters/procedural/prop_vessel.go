@@ -9,25 +9,25 @@ func potion(s *sculptor) {
 	s.use(s.wish.tone(secondRole, clear("glass", 0xcfe6ea, 0.35)))
 	n := s.segments(18)
 	body := func(k float64) [][2]float64 {
-		b := belly * k
+		b := float64(belly * k)
 		switch form {
 		case 0: // a ball
 			p := [][2]float64{{b * 0.5, 0}}
 			for i := range s.segments(7) {
 				a := mix(-0.95, 1.2, float64(i)/float64(s.segments(7)-1))
-				p = append(p, [2]float64{b * cos(a), b + b*sin(a)*1.02})
+				p = append(p, [2]float64{float64(b * cos(a)), b + float64(b*sin(a)*1.02)})
 			}
 			return p
 		case 1: // a cone
-			return [][2]float64{{b * 0.95, 0}, {b * 1.05, b * 0.12}, {b, b * 0.3}, {b * 0.35, b * 1.8}}
+			return [][2]float64{{float64(b * 0.95), 0}, {float64(b * 1.05), float64(b * 0.12)}, {b, float64(b * 0.3)}, {float64(b * 0.35), float64(b * 1.8)}}
 		default: // a bottle with shoulders
-			return [][2]float64{{b * 0.72, 0}, {b * 0.78, b * 0.1}, {b * 0.78, b * 1.3}, {b * 0.62, b * 1.65}, {b * 0.34, b * 1.9}}
+			return [][2]float64{{float64(b * 0.72), 0}, {float64(b * 0.78), float64(b * 0.1)}, {float64(b * 0.78), float64(b * 1.3)}, {float64(b * 0.62), float64(b * 1.65)}, {float64(b * 0.34), float64(b * 1.9)}}
 		}
 	}
 	glass := body(1)
 	top := glass[len(glass)-1]
-	mouth := [2]float64{belly * 0.3, top[1] + neck}
-	s.turned(n, append(glass, [2]float64{mouth[0], top[1] + neck*0.2}, mouth, [2]float64{mouth[0] * 1.35, mouth[1] + 0.005}, [2]float64{mouth[0] * 1.35, mouth[1] + 0.02})...)
+	mouth := [2]float64{float64(belly * 0.3), top[1] + neck}
+	s.turned(n, append(glass, [2]float64{mouth[0], top[1] + float64(neck*0.2)}, mouth, [2]float64{float64(mouth[0] * 1.35), mouth[1] + 0.005}, [2]float64{float64(mouth[0] * 1.35), mouth[1] + 0.02})...)
 	liquid := s.wish.tone(accentRole, clear("liquid", 0xc2273d, 0.95))
 	liquid.name = "liquid"
 	if len(s.wish.colours) > 0 {
@@ -38,7 +38,7 @@ func potion(s *sculptor) {
 	}
 	s.use(liquid)
 	inner := body(0.9)
-	level := top[1] * r.between(0.55, 0.85)
+	level := float64(top[1] * r.between(0.55, 0.85))
 	var filled [][2]float64
 	for _, p := range inner {
 		if p[1] < level {
@@ -46,7 +46,7 @@ func potion(s *sculptor) {
 		}
 	}
 	last := filled[len(filled)-1]
-	filled = append(filled, [2]float64{last[0] * 0.97, level})
+	filled = append(filled, [2]float64{float64(last[0] * 0.97), level})
 	s.within(at(0, belly*0.06, 0), func() { s.turned(n, filled...) })
 	s.tone(mainRole, materials["cork"])
 	s.within(at(0, mouth[1]-0.01, 0), func() { s.cylinder(s.segments(12), mouth[0]*0.85, mouth[0]*1.05, 0.055) })
@@ -61,24 +61,24 @@ func mug(s *sculptor) {
 	bulge := r.between(-0.15, 0.2)
 	n := s.segments(20)
 	s.tone(mainRole, materials["ceramic"])
-	profile := [][2]float64{{radius * 0.88, 0}, {radius * 0.95, 0.006}}
+	profile := [][2]float64{{float64(radius * 0.88), 0}, {float64(radius * 0.95), 0.006}}
 	for i := range 5 {
 		t := float64(i+1) / 5
-		profile = append(profile, [2]float64{radius * (1 + bulge*sin(t*math.Pi)), height * t})
+		profile = append(profile, [2]float64{float64(radius * (1 + float64(bulge*sin(float64(t*math.Pi))))), float64(height * t)})
 	}
 	rim := profile[len(profile)-1]
-	profile = append(profile, [2]float64{rim[0] * 0.9, height}, [2]float64{radius * 0.84, height * 0.15}, [2]float64{0, height * 0.12})
+	profile = append(profile, [2]float64{float64(rim[0] * 0.9), height}, [2]float64{float64(radius * 0.84), float64(height * 0.15)}, [2]float64{0, float64(height * 0.12)})
 	s.turned(n, profile...)
-	path := arc(s.segments(10), height*0.33, -tau/4, tau/4)
+	path := arc(s.segments(10), float64(height*0.33), -tau/4, tau/4)
 	for i := range path {
-		path[i] = path[i].add(vec{radius * (1 + bulge*0.7) * 0.97, height * 0.5, 0})
+		path[i] = path[i].add(vec{float64(radius * (1 + float64(bulge*0.7)) * 0.97), height * 0.5, 0})
 	}
 	s.tube(s.segments(8), false, path, func(int) float64 { return 0.0075 })
 	s.tone(accentRole, dull("drink", 0x4b2a17, 0.15))
 	s.within(at(0, height*0.78, 0), func() { s.cylinder(n, radius*0.86, radius*0.86, 0.004) })
 	s.tone(secondRole, materials["bronze"])
 	for _, y := range []float64{0.14, 0.86} {
-		s.within(at(0, height*y, 0), func() { s.hoop(radius*(1+bulge*sin(y*math.Pi))*1.0, 0.004) })
+		s.within(at(0, height*y, 0), func() { s.hoop(radius*(1+float64(bulge*sin(float64(y*math.Pi))))*1.0, 0.004) })
 	}
 	s.within(at(0, height*0.5, radius*(1+bulge)), func() { s.mark(radius*0.6, height*0.4) })
 }
@@ -91,10 +91,10 @@ func vase(s *sculptor) {
 	rows := s.segments(10)
 	for i := range rows {
 		t := float64(i) / float64(rows-1)
-		profile = append(profile, [2]float64{0.07 + 0.09*max(0, sin(t*math.Pi*phase+0.35))*(1-t*waist), 0.01 + height*t})
+		profile = append(profile, [2]float64{0.07 + float64(0.09*max(0, sin(float64(t*math.Pi*phase)+0.35))*(1-float64(t*waist))), 0.01 + float64(height*t)})
 	}
 	rim := profile[len(profile)-1]
-	profile = append(profile, [2]float64{rim[0] + 0.02, rim[1] + 0.02}, [2]float64{rim[0] + 0.005, rim[1] + 0.02}, [2]float64{rim[0] * 0.7, rim[1] - 0.05}, [2]float64{0, rim[1] - 0.06})
+	profile = append(profile, [2]float64{rim[0] + 0.02, rim[1] + 0.02}, [2]float64{rim[0] + 0.005, rim[1] + 0.02}, [2]float64{float64(rim[0] * 0.7), rim[1] - 0.05}, [2]float64{0, rim[1] - 0.06})
 	s.tone(mainRole, materials["porcelain"])
 	s.turned(s.segments(22), profile...)
 	s.tone(secondRole, dull("glaze", 0x2d5fa8, 0.3))
@@ -109,7 +109,9 @@ func barrel(s *sculptor) {
 	radius, height := r.between(0.26, 0.32), r.between(0.75, 0.9)
 	staves := max(6, s.segments(14))
 	s.tone(mainRole, materials["oak"])
-	shape := func(t, k float64) float64 { return radius * k * (0.84 + 0.16*sin(t*math.Pi)) }
+	shape := func(t, k float64) float64 {
+		return float64(radius * k * (0.84 + float64(0.16*sin(float64(t*math.Pi)))))
+	}
 	s.turned(staves, [2]float64{shape(0, 1), 0.02}, [2]float64{shape(0.5, 1), height / 2}, [2]float64{shape(1, 1), height - 0.02},
 		[2]float64{shape(1, 0.9), height - 0.02}, [2]float64{shape(1, 0.9), height - 0.05}, [2]float64{0, height - 0.05})
 	if s.fine(3) {
@@ -118,7 +120,7 @@ func barrel(s *sculptor) {
 			s.use(wood.shaded(r.between(0.8, 1.12)).named("stave"))
 			a := tau * (float64(i) + 0.5) / float64(staves)
 			s.within(still().turnY(a), func() {
-				path := []vec{{0, 0, shape(0, 1)}, {0, height * 0.25, shape(0.25, 1)}, {0, height / 2, shape(0.5, 1)}, {0, height * 0.75, shape(0.75, 1)}, {0, height, shape(1, 1)}}
+				path := []vec{{0, 0, shape(0, 1)}, {0, height * 0.25, shape(0.25, 1)}, {0, height / 2, shape(0.5, 1)}, {0, float64(height * 0.75), shape(0.75, 1)}, {0, height, shape(1, 1)}}
 				s.slats(path, radius*3.0/float64(staves), 0.02)
 			})
 		}
@@ -126,7 +128,7 @@ func barrel(s *sculptor) {
 	s.tone(secondRole, materials["iron"])
 	for _, t := range []float64{0.1, 0.3, 0.7, 0.9} {
 		w := shape(t, 1) + 0.012
-		s.within(at(0, height*t-0.025, 0), func() {
+		s.within(at(0, float64(height*t)-0.025, 0), func() {
 			s.turned(max(6, s.segments(18)), [2]float64{w, 0}, [2]float64{w + 0.012, 0.008}, [2]float64{w + 0.012, 0.042}, [2]float64{w, 0.05})
 		})
 	}
@@ -163,7 +165,7 @@ func crate(s *sculptor) {
 }
 
 func (s *sculptor) crateSide(size float64, side int) {
-	h, w := size/2, size*0.11
+	h, w := size/2, float64(size*0.11)
 	plank := func(x, y, w, h, turn float64) {
 		s.within(at(x, y, size/2-0.01).turnZ(turn), func() { s.box(w, h, 0.035) })
 	}
@@ -172,7 +174,7 @@ func (s *sculptor) crateSide(size float64, side int) {
 	plank(h-w/2, 0, w, size-2*w, 0)
 	plank(w/2-h, 0, w, size-2*w, 0)
 	if side < 4 && s.fine(2) {
-		plank(0, 0, w, size*1.1, 0.785)
+		plank(0, 0, w, float64(size*1.1), 0.785)
 	}
 }
 
@@ -214,16 +216,16 @@ func (s *sculptor) chestLid(w, d float64, wood material) {
 		left, right := make([]vec, 0, n+1), make([]vec, 0, n+1)
 		for i := range n + 1 {
 			a := math.Pi * float64(i) / float64(n)
-			y, z := radius*sin(a)*0.75, d/2+radius*cos(a)
+			y, z := float64(radius*sin(a)*0.75), d/2+float64(radius*cos(a))
 			left, right = append(left, vec{from, y, z}), append(right, vec{to, y, z})
 		}
-		s.loft(false, left, right)
+		s.loft(false, right, left)
 	}
 	s.use(wood.shaded(1.05).named("lid"))
 	half(d/2, -w/2, w/2)
 	s.tone(secondRole, materials["iron"])
 	for _, x := range []float64{-1, 1} {
-		half(d/2+0.015, x*w*0.46-w*0.045, x*w*0.46+w*0.045)
+		half(d/2+0.015, float64(x*w*0.46)-float64(w*0.045), float64(x*w*0.46)+float64(w*0.045))
 	}
 	half(d/2+0.012, -0.05, 0.05)
 }
@@ -236,7 +238,7 @@ func (s *sculptor) treasure(w, d, h float64) {
 		return
 	}
 	for range 14 {
-		x, z := s.random.between(-0.36, 0.36)*w, s.random.between(-0.3, 0.3)*d
+		x, z := float64(s.random.between(-0.36, 0.36)*w), float64(s.random.between(-0.3, 0.3)*d)
 		s.within(at(x, h+0.06, z).turnX(s.random.between(-0.9, 0.9)).turnZ(s.random.between(-0.9, 0.9)), func() {
 			s.cylinder(s.segments(10), 0.035, 0.035, 0.01)
 		})
@@ -255,10 +257,10 @@ func cauldron(s *sculptor) {
 	rows := s.segments(8)
 	for i := range rows + 1 {
 		a := mix(-1.35, 0.65, float64(i)/float64(rows))
-		profile = append(profile, [2]float64{radius * cos(a), radius*1.1 + radius*sin(a)})
+		profile = append(profile, [2]float64{float64(radius * cos(a)), float64(radius*1.1) + float64(radius*sin(a))})
 	}
 	top := profile[len(profile)-1]
-	profile = append(profile, [2]float64{top[0] * 1.1, top[1] + 0.03}, [2]float64{top[0] * 1.1, top[1] + 0.06}, [2]float64{top[0] * 0.92, top[1] + 0.06}, [2]float64{top[0] * 0.85, top[1] - 0.08}, [2]float64{0, top[1] - 0.08})
+	profile = append(profile, [2]float64{float64(top[0] * 1.1), top[1] + 0.03}, [2]float64{float64(top[0] * 1.1), top[1] + 0.06}, [2]float64{float64(top[0] * 0.92), top[1] + 0.06}, [2]float64{float64(top[0] * 0.85), top[1] - 0.08}, [2]float64{0, top[1] - 0.08})
 	s.turned(n, profile...)
 	for i := range 3 {
 		s.within(still().turnY(tau*float64(i)/3+0.5).shift(radius*0.62, 0, 0), func() { s.cylinder(s.segments(8), 0.03, 0.06, radius*0.5) })
@@ -271,7 +273,7 @@ func cauldron(s *sculptor) {
 	s.use(brew.shining(brew.colour.scale(0.6)).named("brew"))
 	s.within(at(0, top[1]-0.02, 0), func() { s.cylinder(n, top[0]*0.88, top[0]*0.88, 0.02) })
 	for range 5 {
-		a, d := s.random.between(0, tau), s.random.between(0.1, 0.6)*radius
+		a, d := s.random.between(0, tau), float64(s.random.between(0.1, 0.6)*radius)
 		s.within(at(d*cos(a), top[1], d*sin(a)), func() { s.dome(s.segments(10), s.random.between(0.03, 0.07), 0, tau/4) })
 	}
 }

@@ -9,7 +9,7 @@ func (s *sculptor) blade(length, thick float64, widths ...float64) {
 			y := mul(length, float64(i)/float64(len(widths)-1))
 			t := thick
 			if i == len(widths)-1 {
-				t = mul(thick, min(1, w*20))
+				t = mul(thick, min(1, float64(w*20)))
 			}
 			rings[i] = []vec{{w, y, 0}, {0, y, -t}, {-w, y, 0}, {0, y, t}}
 		}
@@ -98,7 +98,7 @@ func axe(s *sculptor) {
 		outline := [][2]float64{{0, 0.05}, {0, -0.05}}
 		for i := range n + 1 {
 			a := mix(-1.05, 1.05, float64(i)/float64(n))
-			outline = append(outline, [2]float64{mul(span, cos(a*0.55)), mul(mul(span, 0.95), sin(a))})
+			outline = append(outline, [2]float64{mul(span, cos(float64(a*0.55))), mul(mul(span, 0.95), sin(a))})
 		}
 		s.plate(outline, 0.035, 0.12)
 	}
@@ -136,7 +136,7 @@ func staff(s *sculptor) {
 	path := make([]vec, n+1)
 	for i := range path {
 		t := float64(i) / float64(n)
-		path[i] = vec{mul(twist, sin(t*9)), mul(length, t), mul(twist, sin(t*7)-t)}
+		path[i] = vec{mul(twist, sin(float64(t*9))), mul(length, t), mul(twist, sin(float64(t*7))-t)}
 	}
 	s.tube(s.segments(8), false, path, func(i int) float64 { return 0.018 + mul(0.01, float64(i)/float64(n)) })
 	top := path[n]
@@ -227,21 +227,21 @@ func shieldOutline(form, n int) [][2]float64 {
 		c, d := cos(a), sin(a)
 		switch form {
 		case 0:
-			outline = append(outline, [2]float64{0.4 * c, 0.4 * d})
+			outline = append(outline, [2]float64{float64(0.4 * c), float64(0.4 * d)})
 		case 1: // broad above, a point below
-			x := 0.33 * c
+			x := float64(0.33 * c)
 			if d < 0 {
-				x = mul(x, 1+0.35*mul(d, 1+d))
+				x = mul(x, 1+float64(0.35*mul(d, 1+d)))
 			}
-			y := 0.34 * d
+			y := float64(0.34 * d)
 			if d < 0 {
-				y = 0.45 * d
+				y = float64(0.45 * d)
 			}
 			outline = append(outline, [2]float64{x, y})
 		default: // a square with round corners
 			k := 1 / max(abs(c), abs(d))
 			k = mix(1, k, 0.7)
-			outline = append(outline, [2]float64{mul(0.3*c, k), mul(0.42*d, k)})
+			outline = append(outline, [2]float64{mul(float64(0.3*c), k), mul(float64(0.42*d), k)})
 		}
 	}
 	return outline
@@ -282,7 +282,7 @@ func gun(s *sculptor) {
 	r := s.random
 	long := r.between(0.3, 0.45)
 	if s.wish.has("rifle", "cannon", "shotgun") {
-		long *= 1.8
+		long = float64(long * (1.8))
 	}
 	s.within(at(0, 0.3, 0), func() {
 		s.tone(mainRole, metal("body", 0x60656e, 0.4))
@@ -297,7 +297,7 @@ func gun(s *sculptor) {
 		s.within(at(-long*0.05, 0.07, 0), func() { s.box(long*0.5, 0.025, 0.025) })
 		s.tone(accentRole, clear("cell", 0x4de0ff, 0.9))
 		for i := range 3 {
-			s.within(at(mul(long, float64(i)*0.16-0.1), 0, 0), func() { s.box(long*0.08, 0.05, 0.065) })
+			s.within(at(mul(long, float64(float64(i)*0.16)-0.1), 0, 0), func() { s.box(long*0.08, 0.05, 0.065) })
 		}
 		s.within(at(-long*0.18, -0.07, 0).turnX(tau/4), func() { s.hoop(0.035, 0.007) })
 	})

@@ -72,9 +72,9 @@ func (m *model) pose(i int) frame {
 // turned is the frame of a quaternion.
 func turned(x, y, z, w float64) frame {
 	return frame{
-		x: vec{1 - 2*(y*y+z*z), 2 * (x*y + z*w), 2 * (x*z - y*w)},
-		y: vec{2 * (x*y - z*w), 1 - 2*(x*x+z*z), 2 * (y*z + x*w)},
-		z: vec{2 * (x*z + y*w), 2 * (y*z - x*w), 1 - 2*(x*x+y*y)},
+		x: vec{1 - 2*(float64(y*y)+float64(z*z)), 2 * (float64(x*y) + float64(z*w)), 2 * (float64(x*z) - float64(y*w))},
+		y: vec{2 * (float64(x*y) - float64(z*w)), 1 - 2*(float64(x*x)+float64(z*z)), 2 * (float64(y*z) + float64(x*w))},
+		z: vec{2 * (float64(x*z) + float64(y*w)), 2 * (float64(y*z) - float64(x*w)), 1 - 2*(float64(x*x)+float64(y*y))},
 	}
 }
 
@@ -130,13 +130,13 @@ func (v view) project(p vec) vec {
 	d := p.sub(v.eye)
 	z := d.dot(v.ahead)
 	k := v.zoom * v.h / 2 / max(z, 1e-6)
-	return vec{v.w/2 + d.dot(v.right)*k, v.h/2 - d.dot(v.up)*k, z}
+	return vec{v.w/2 + float64(d.dot(v.right)*k), v.h/2 - float64(d.dot(v.up)*k), z}
 }
 
 // ray is the direction of a pixel.
 func (v view) ray(x, y float64) vec {
 	k := 2 / (v.zoom * v.h)
-	return v.ahead.add(v.right.scale((x - v.w/2) * k)).add(v.up.scale((v.h/2 - y) * k)).unit()
+	return v.ahead.add(v.right.scale(float64((x - v.w/2) * k))).add(v.up.scale(float64((v.h/2 - y) * k))).unit()
 }
 
 // projected is a facet on the film.
@@ -158,7 +158,7 @@ func (f *film) take(ctx context.Context, facets []facet, v view, l light, shade 
 			behind = behind || p.at[c].z < 0.02
 		}
 		p.near = p.at[0].z + p.at[1].z + p.at[2].z
-		away := (p.at[1].x-p.at[0].x)*(p.at[2].y-p.at[0].y) - (p.at[2].x-p.at[0].x)*(p.at[1].y-p.at[0].y)
+		away := float64((p.at[1].x-p.at[0].x)*(p.at[2].y-p.at[0].y)) - float64((p.at[2].x-p.at[0].x)*(p.at[1].y-p.at[0].y))
 		switch {
 		case behind || away >= 0:
 		case p.material.alpha < 1:
@@ -196,7 +196,7 @@ func (f *film) draw(p projected, top, bottom int, v view, l light, shade *shadow
 	y1 := min(bottom-1, int(math.Floor(max(a.y, b.y, c.y)-0.5)))
 	x0 := max(0, int(math.Ceil(min(a.x, b.x, c.x)-0.5)))
 	x1 := min(f.w-1, int(math.Floor(max(a.x, b.x, c.x)-0.5)))
-	area := (b.x-a.x)*(c.y-a.y) - (c.x-a.x)*(b.y-a.y)
+	area := float64((b.x-a.x)*(c.y-a.y)) - float64((c.x-a.x)*(b.y-a.y))
 	if area == 0 {
 		return
 	}
@@ -204,8 +204,8 @@ func (f *film) draw(p projected, top, bottom int, v view, l light, shade *shadow
 		py := float64(y) + 0.5
 		for x := x0; x <= x1; x++ {
 			px := float64(x) + 0.5
-			k1 := ((px-a.x)*(c.y-a.y) - (c.x-a.x)*(py-a.y)) / area
-			k2 := ((b.x-a.x)*(py-a.y) - (px-a.x)*(b.y-a.y)) / area
+			k1 := (float64((px-a.x)*(c.y-a.y)) - float64((c.x-a.x)*(py-a.y))) / area
+			k2 := (float64((b.x-a.x)*(py-a.y)) - float64((px-a.x)*(b.y-a.y))) / area
 			k0 := 1 - k1 - k2
 			if k0 < 0 || k1 < 0 || k2 < 0 {
 				continue
@@ -217,7 +217,7 @@ func (f *film) draw(p projected, top, bottom int, v view, l light, shade *shadow
 			if float32(z) >= f.depth[i] {
 				continue
 			}
-			f.put(i, z, p, [3]float64{k0 * z, k1 * z, k2 * z}, v, l, shade)
+			f.put(i, z, p, [3]float64{float64(k0 * z), float64(k1 * z), float64(k2 * z)}, v, l, shade)
 		}
 	}
 }
@@ -252,14 +252,14 @@ func (f *film) put(i int, z float64, t projected, k [3]float64, v view, l light,
 func (m *material) seen(tint rgb, normal, eye vec, l light, sun float64) rgb {
 	base := m.colour.times(tint)
 	facing := normal.dot(l.sun)
-	direct := max(0, facing) * sun
+	direct := float64(max(0, facing) * sun)
 	around := l.ground.mix(l.sky, 0.5+0.5*normal.y)
-	out := base.scale(1 - m.metallic*0.85).times(around.add(l.key.scale(direct)))
+	out := base.scale(1 - float64(m.metallic*0.85)).times(around.add(l.key.scale(direct)))
 	mirror := rgb{0.04, 0.04, 0.04}.mix(base, m.metallic)
 	reflected := normal.scale(2 * normal.dot(eye)).sub(eye)
 	edge := 1 - clamp(normal.dot(eye), 0, 1)
-	edge *= edge * edge
-	mirror = mirror.add(rgb{1, 1, 1}.scale(edge * 0.25 * (1 - m.roughness)))
+	edge = float64(edge * (float64(edge * edge)))
+	mirror = mirror.add(rgb{1, 1, 1}.scale(float64(edge * 0.25 * (1 - m.roughness))))
 	out = out.add(mirror.times(l.mirrored(reflected, m.roughness, sun)))
 	return out.add(m.glow)
 }
@@ -270,9 +270,9 @@ func (l light) mirrored(r vec, rough, sun float64) rgb {
 	around := l.ground.scale(0.7).mix(sky, smooth(-0.15-rough, 0.1+rough, r.y))
 	spot := max(0, r.dot(l.sun))
 	for range 5 - int(rough*5) { // the smoother, the smaller the spot
-		spot *= spot
+		spot = float64(spot * (spot))
 	}
-	return around.add(l.key.scale(spot * sun * (2.2 - 1.9*rough)))
+	return around.add(l.key.scale(float64(spot * sun * (2.2 - float64(1.9*rough)))))
 }
 
 // shadow is the scene as the sun sees it.
@@ -318,25 +318,25 @@ func newShadow(ctx context.Context, facets []facet, sun vec, side int) (*shadow,
 func (s *shadow) project(p vec) vec {
 	d := p.sub(s.origin)
 	half := float64(s.side) / 2
-	return vec{half + d.dot(s.right)*s.scale, half - d.dot(s.up)*s.scale, d.dot(s.ahead)}
+	return vec{half + float64(d.dot(s.right)*s.scale), half - float64(d.dot(s.up)*s.scale), d.dot(s.ahead)}
 }
 
 func (s *shadow) fill(a, b, c vec) {
 	y0, y1 := max(0, int(min(a.y, b.y, c.y))), min(s.side-1, int(max(a.y, b.y, c.y)))
 	x0, x1 := max(0, int(min(a.x, b.x, c.x))), min(s.side-1, int(max(a.x, b.x, c.x)))
-	area := (b.x-a.x)*(c.y-a.y) - (c.x-a.x)*(b.y-a.y)
+	area := float64((b.x-a.x)*(c.y-a.y)) - float64((c.x-a.x)*(b.y-a.y))
 	if area == 0 {
 		return
 	}
 	for y := y0; y <= y1; y++ {
 		for x := x0; x <= x1; x++ {
 			px, py := float64(x)+0.5, float64(y)+0.5
-			k1 := ((px-a.x)*(c.y-a.y) - (c.x-a.x)*(py-a.y)) / area
-			k2 := ((b.x-a.x)*(py-a.y) - (px-a.x)*(b.y-a.y)) / area
+			k1 := (float64((px-a.x)*(c.y-a.y)) - float64((c.x-a.x)*(py-a.y))) / area
+			k2 := (float64((b.x-a.x)*(py-a.y)) - float64((px-a.x)*(b.y-a.y))) / area
 			if k1 < 0 || k2 < 0 || k1+k2 > 1 {
 				continue
 			}
-			z := float32(a.z*(1-k1-k2) + b.z*k1 + c.z*k2)
+			z := float32(float64(a.z*(1-k1-k2)) + float64(b.z*k1) + float64(c.z*k2))
 			if i := y*s.side + x; z < s.depth[i] {
 				s.depth[i] = z
 			}

@@ -18,7 +18,7 @@ func (s *sculptor) box(w, h, d float64) {
 
 // boxAt is a box that stands on a place.
 func (s *sculptor) boxAt(x, y, z, w, h, d float64) {
-	s.within(at(x, y+h/2, z), func() { s.box(w, h, d) })
+	s.within(at(x, float64(y)+h/2, z), func() { s.box(w, h, d) }) // whoever calls it need not round y
 }
 
 func (s *sculptor) plainBox(x, y, z float64) {

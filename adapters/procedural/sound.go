@@ -89,7 +89,7 @@ func (w *wish) room(kind tune, r domain.AssetRequest) (rate int, long float64, e
 	if r.MaxBytes == 0 {
 		return rate, long, nil
 	}
-	for rate > quarterRate && int64(long*float64(rate))*2+wavHeader > r.MaxBytes {
+	for rate > quarterRate && int64(float64(long*float64(rate)))*2+wavHeader > r.MaxBytes {
 		rate /= 2
 	}
 	long = min(long, float64(r.MaxBytes-wavHeader-2)/2/float64(rate))
@@ -119,7 +119,7 @@ func (w *wish) duration(usual float64) float64 {
 		case "ms", "milliseconds", "millisecond":
 			return clamp(n/1000, shortest, longest)
 		case "m", "min", "mins", "minute", "minutes":
-			return clamp(n*60, shortest, longest)
+			return clamp(float64(n*60), shortest, longest)
 		}
 	}
 	return usual
@@ -139,7 +139,7 @@ func (w *wish) record(kind tune, rate int, long float64, loop bool) *tape {
 	}
 	t.level(0.89)
 	if !loop {
-		t.fade(0.004, min(0.4, long*0.15))
+		t.fade(0.004, min(0.4, float64(long*0.15)))
 	}
 	return t
 }
@@ -150,7 +150,7 @@ func (t *tape) close(n int) {
 	t.samples = t.samples[:n]
 	for i, x := range tail {
 		k := float64(i) / float64(len(tail))
-		t.samples[i] = t.samples[i]*sin(k*tau/4) + x*cos(k*tau/4)
+		t.samples[i] = float64(t.samples[i]*sin(k*tau/4)) + float64(x*cos(k*tau/4))
 	}
 }
 
@@ -164,7 +164,7 @@ func (t *tape) level(peak float64) {
 		return
 	}
 	for i, x := range t.samples {
-		t.samples[i] = x / most * peak
+		t.samples[i] = float64(x / most * peak)
 	}
 }
 
@@ -172,10 +172,10 @@ func (t *tape) fade(in, out float64) {
 	first, last := t.index(in), t.index(out)
 	n := len(t.samples)
 	for i := range min(first, n) {
-		t.samples[i] *= float64(i) / float64(first)
+		t.samples[i] = float64(t.samples[i] * (float64(i) / float64(first)))
 	}
 	for i := range min(last, n) {
-		t.samples[n-1-i] *= float64(i) / float64(last)
+		t.samples[n-1-i] = float64(t.samples[n-1-i] * (float64(i) / float64(last)))
 	}
 }
 
@@ -198,7 +198,7 @@ func (t *tape) wav() []byte {
 	b = append(b, "data"...)
 	four(size)
 	for _, x := range t.samples {
-		b = binary.LittleEndian.AppendUint16(b, uint16(int16(math.Floor(clamp(x, -1, 1)*32767+0.5)))) //nolint:gosec // the bits are meant
+		b = binary.LittleEndian.AppendUint16(b, uint16(int16(math.Floor(float64(clamp(x, -1, 1)*32767)+0.5)))) //nolint:gosec // the bits are meant
 	}
 	return b
 }

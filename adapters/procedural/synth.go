@@ -16,7 +16,7 @@ var wave = func() (table [waveSize + 1]float64) {
 
 // sine is a sine of a number of turns.
 func sine(turns float64) float64 {
-	x := (turns - math.Floor(turns)) * waveSize
+	x := float64((turns - math.Floor(turns)) * waveSize)
 	i := int(x)
 	return mix(wave[i], wave[min(i+1, waveSize)], x-float64(i))
 }
@@ -28,9 +28,9 @@ func triangle(turns float64) float64 { return 4*abs(fraction(turns)-0.5) - 1 }
 func saw(turns float64, partials int) float64 {
 	sum := 0.0
 	for k := 1; k <= partials; k++ {
-		sum += sine(turns*float64(k)) / float64(k)
+		sum += sine(float64(turns*float64(k))) / float64(k)
 	}
-	return sum * 0.6
+	return float64(sum * 0.6)
 }
 
 // decay goes from 1 to a thousandth in a number of seconds.
@@ -44,7 +44,7 @@ type lowpass struct{ value float64 }
 
 func (f *lowpass) pass(x, frequency, rate float64) float64 {
 	k := min(1, tau*frequency/rate)
-	f.value += (x - f.value) * min(1, k)
+	f.value += float64((x - f.value) * min(1, k))
 	return f.value
 }
 
@@ -53,9 +53,9 @@ type band struct{ low, mid float64 }
 
 func (f *band) pass(x, frequency, width, rate float64) float64 {
 	k := min(1.2, tau*frequency/rate)
-	f.low += k * f.mid
-	high := x - f.low - width*f.mid
-	f.mid += k * high
+	f.low += float64(k * f.mid)
+	high := x - f.low - float64(width*f.mid)
+	f.mid += float64(k * high)
 	return f.mid
 }
 
@@ -67,8 +67,8 @@ func (t *tape) echo(amount, size float64) {
 		tone := 0.0
 		for i, x := range t.samples {
 			k := i % len(line)
-			tone += (line[k] - tone) * 0.6
-			line[k] = x + tone*0.8
+			tone += float64((line[k] - tone) * 0.6)
+			line[k] = x + float64(tone*0.8)
 			wet[i] += tone * 0.25
 		}
 	}
@@ -77,12 +77,12 @@ func (t *tape) echo(amount, size float64) {
 		for i, x := range wet {
 			k := i % len(line)
 			old := line[k]
-			line[k] = x + old*0.6
-			wet[i] = old - line[k]*0.6
+			line[k] = x + float64(old*0.6)
+			wet[i] = old - float64(line[k]*0.6)
 		}
 	}
 	for i := range t.samples {
-		t.samples[i] = t.samples[i]*(1-amount*0.4) + wet[i]*amount
+		t.samples[i] = float64(t.samples[i]*(1-float64(amount*0.4))) + float64(wet[i]*amount)
 	}
 }
 
@@ -90,12 +90,12 @@ func (t *tape) echo(amount, size float64) {
 func pitch(halves int) float64 {
 	f := 220.0
 	for ; halves >= 12; halves -= 12 {
-		f *= 2
+		f = float64(f * (2))
 	}
 	for ; halves < 0; halves += 12 {
 		f /= 2
 	}
-	return f * halfTones[halves]
+	return float64(f * halfTones[halves])
 }
 
 // halfTones are the twelfth roots of two.

@@ -86,17 +86,17 @@ func (k weave) paint(ctx context.Context, side int, at surface) (*image.NRGBA, e
 			}
 			dx := float64(heights[y*side+(x+1)%side]) - float64(heights[y*side+(x+side-1)%side])
 			dy := float64(heights[down+x]) - float64(heights[up+x])
-			lit(picture.Pix[4*i:4*i+3], clamp((dx+dy)*strength, -0.75, 1), float64(shines[i])/255)
+			lit(picture.Pix[4*i:4*i+3], clamp(float64((dx+dy)*strength), -0.75, 1), float64(shines[i])/255)
 		}
 	})
 }
 
 // lit changes the light of a pixel: by the slope towards the light, and by what it mirrors of it.
 func lit(pixel []uint8, slope, shine float64) {
-	light := math.Sqrt(1 + slope*0.8)
-	gloss := shine * max(0, slope-0.1) * 150
+	light := math.Sqrt(1 + float64(slope*0.8))
+	gloss := float64(shine * max(0, slope-0.1) * 150)
 	for c := range pixel {
-		pixel[c] = uint8(clamp(float64(pixel[c])*light+gloss+0.5, 0, 255))
+		pixel[c] = uint8(clamp(float64(float64(pixel[c])*light)+gloss+0.5, 0, 255))
 	}
 }
 

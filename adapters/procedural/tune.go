@@ -36,12 +36,12 @@ func rain(w *wish, r *random, t *tape) {
 		x := hiss(r)
 		soft := low.pass(x, 900, t.rate)
 		sharp := x - high.pass(x, 3500, t.rate)
-		slow := 1 + 0.2*sine(t.seconds(i)*0.23)
-		t.samples[i] = (soft*0.9*heavy + sharp*0.16) * slow
+		slow := 1 + float64(0.2*sine(float64(t.seconds(i)*0.23)))
+		t.samples[i] = float64((float64(soft*0.9*heavy) + float64(sharp*0.16)) * slow)
 	}
-	for range int(t.length() * (60 + 90*heavy)) { // drops near by
+	for range int(t.length() * (60 + float64(90*heavy))) { // drops near by
 		f, at, loud := r.between(1200, 5200), r.between(0, t.length()), r.between(0.02, 0.16)
-		t.play(at, 0.03, func(s float64) float64 { return sine(s*f*(1+s*4)) * decay(s, 0.025) * loud })
+		t.play(at, 0.03, func(s float64) float64 { return float64(sine(float64(s*f*(1+s*4))) * decay(s, 0.025) * loud) })
 	}
 }
 
@@ -52,10 +52,10 @@ func wind(_ *wish, r *random, t *tape) {
 	phase := r.unit()
 	for i := range t.samples {
 		s := t.seconds(i)
-		gust := 0.5 + 0.3*sine(s*0.17+phase) + 0.2*sine(s*0.41+phase*3)
+		gust := 0.5 + float64(0.3*sine(float64(s*0.17)+phase)) + float64(0.2*sine(float64(s*0.41)+float64(phase*3)))
 		gust = smoothed.pass(gust, 3, t.rate)
 		x := hiss(r)
-		t.samples[i] = body.pass(x, 220+520*gust, 0.55, t.rate)*gust*0.5 + whistle.pass(x, 700+900*gust, 0.06, t.rate)*gust*gust*0.06
+		t.samples[i] = body.pass(x, 220+float64(520*gust), 0.55, t.rate)*gust*0.5 + float64(whistle.pass(x, 700+float64(900*gust), 0.06, t.rate)*gust*gust*0.06)
 	}
 }
 
@@ -65,45 +65,47 @@ func waves(_ *wish, r *random, t *tape) {
 	phase := r.unit()
 	for i := range t.samples {
 		s := t.seconds(i)
-		swell := 0.5 - 0.5*sine(s*0.16+phase)
-		other := 0.5 - 0.5*sine(s*0.11+phase*2)
+		swell := 0.5 - 0.5*sine(float64(s*0.16)+phase)
+		other := 0.5 - 0.5*sine(float64(s*0.11)+phase*2)
 		x := hiss(r)
-		rumble := low.pass(x, 260+700*swell, t.rate)
+		rumble := low.pass(x, 260+float64(700*swell), t.rate)
 		spray := x - foam.pass(x, 2600, t.rate)
-		t.samples[i] = rumble*(0.4+1.4*swell*swell) + spray*0.22*swell*swell*swell + rumble*0.4*other
+		t.samples[i] = float64(rumble*(0.4+float64(1.4*swell*swell))) + float64(spray*0.22*swell*swell*swell) + float64(rumble*0.4*other)
 	}
 }
 
 func crackle(_ *wish, r *random, t *tape) {
 	var low lowpass
 	for i := range t.samples {
-		t.samples[i] = low.pass(hiss(r), 180, t.rate) * (0.8 + 0.3*sine(t.seconds(i)*0.7))
+		t.samples[i] = float64(low.pass(hiss(r), 180, t.rate) * (0.8 + float64(0.3*sine(float64(t.seconds(i)*0.7)))))
 	}
 	for range int(t.length() * 26) {
 		at, loud, long := r.between(0, t.length()), r.between(0.05, 0.5), r.between(0.004, 0.03)
-		loud *= loud * 2
+		loud = float64(loud * (loud * 2))
 		noise := r.fork("crack")
 		r.next()
 		var f band
 		center := r.between(1200, 5000)
-		t.play(at, long, func(s float64) float64 { return f.pass(hiss(noise), center, 0.5, t.rate) * decay(s, long) * loud })
+		t.play(at, long, func(s float64) float64 {
+			return float64(f.pass(hiss(noise), center, 0.5, t.rate) * decay(s, long) * loud)
+		})
 	}
 }
 
 func thunder(w *wish, r *random, t *tape) {
 	rain(w, r.fork("rain"), t)
 	for i := range t.samples {
-		t.samples[i] *= 0.25
+		t.samples[i] = float64(t.samples[i] * (0.25))
 	}
 	for k := range 2 + r.below(2) {
-		at := r.between(0.1, 0.5) + float64(k)*r.between(1.2, 2.2)
+		at := r.between(0.1, 0.5) + float64(float64(k)*r.between(1.2, 2.2))
 		var low, lower lowpass
 		long := r.between(2, 3.5)
 		t.play(at, long, func(s float64) float64 {
-			roll := 0.6 + 0.4*sine(s*2.3+float64(k))*sine(s*5.1)
+			roll := 0.6 + float64(0.4*sine(float64(s*2.3)+float64(k))*sine(float64(s*5.1)))
 			x := hiss(r)
-			crack := low.pass(x, 2600, t.rate) * decay(s, 0.35)
-			return (lower.pass(x, 110, t.rate)*6*roll*decay(s, long) + crack) * min(1, s*60)
+			crack := float64(low.pass(x, 2600, t.rate) * decay(s, 0.35))
+			return float64((float64(lower.pass(x, 110, t.rate)*6*roll*decay(s, long)) + crack) * min(1, float64(s*60)))
 		})
 	}
 }
@@ -113,12 +115,12 @@ func explosion(_ *wish, r *random, t *tape) {
 	depth, long := r.between(38, 60), min(t.length(), r.between(1.6, 2.6))
 	t.play(0.02, t.length(), func(s float64) float64 {
 		x := hiss(r)
-		crack := x * decay(s, 0.09) * 0.9
-		rumble := low.pass(x, 120+2400*decay(s, 0.5), t.rate) * decay(s, long) * 2.2
-		deep := sine(depth*(s+0.25*(1-decay(s, 0.4)))) * decay(s, long*0.7) * 0.9
+		crack := float64(x * decay(s, 0.09) * 0.9)
+		rumble := float64(low.pass(x, 120+float64(2400*decay(s, 0.5)), t.rate) * decay(s, long) * 2.2)
+		deep := float64(sine(float64(depth*(s+0.25*(1-decay(s, 0.4))))) * decay(s, float64(long*0.7)) * 0.9)
 		debris := 0.0
 		if r.chance(0.0012) {
-			debris = r.between(-0.5, 0.5) * decay(s, long)
+			debris = float64(r.between(-0.5, 0.5) * decay(s, long))
 		}
 		return crack + rumble + deep + body.pass(debris, 2000, t.rate)*2
 	})
@@ -136,10 +138,10 @@ func laser(_ *wish, r *random, t *tape) {
 	high, low, long := r.between(1800, 3200), r.between(120, 400), r.between(0.18, 0.4)
 	for k := range shots {
 		phase := 0.0
-		t.play(0.02+float64(k)*0.42, long*1.6, func(s float64) float64 {
-			f := low + (high-low)*decay(s, long*1.2)
+		t.play(0.02+float64(float64(k)*0.42), float64(long*1.6), func(s float64) float64 {
+			f := low + float64((high-low)*decay(s, float64(long*1.2)))
 			phase += f / t.rate
-			return (saw(phase, 4)*0.6 + sine(phase*0.5)*0.5) * decay(s, long*1.4) * min(1, s*400)
+			return float64((float64(saw(phase, 4)*0.6) + sine(phase*0.5)*0.5) * decay(s, float64(long*1.4)) * min(1, float64(s*400)))
 		})
 	}
 	t.echo(0.3, 1.2)
@@ -153,9 +155,9 @@ func bell(w *wish, r *random, t *tape) {
 	strokes := max(1, int(t.length()/1.6))
 	for k := range strokes {
 		for i, ratio := range []float64{0.5, 1, 1.19, 1.5, 2, 2.51, 3.01, 4.17, 5.43} {
-			f, loud, long := base*ratio*r.around(1, 0.002), 1/(1+float64(i)*0.7), 4.5/(1+float64(i)*0.55)
-			t.play(0.02+float64(k)*1.6, t.length(), func(s float64) float64 {
-				return sine(f*s) * decay(s, long) * loud * min(1, s*900)
+			f, loud, long := float64(base*ratio*r.around(1, 0.002)), 1/(1+float64(float64(i)*0.7)), 4.5/(1+float64(float64(i)*0.55))
+			t.play(0.02+float64(float64(k)*1.6), t.length(), func(s float64) float64 {
+				return float64(sine(float64(f*s)) * decay(s, long) * loud * min(1, float64(s*900)))
 			})
 		}
 	}
@@ -177,18 +179,18 @@ func footsteps(w *wish, r *random, t *tape) {
 		bright, grit = 500, 0.1
 	}
 	for k := 0; float64(k)*pace < t.length()-0.2; k++ {
-		at := float64(k)*pace + r.between(0, 0.03)
+		at := float64(float64(k)*pace) + r.between(0, 0.03)
 		f, loud := r.around(78, 0.15), r.between(0.8, 1)
 		var body, edge lowpass
 		t.play(at+0.02, 0.3, func(s float64) float64 {
 			x := hiss(r)
-			heel := sine(f*s*(1+decay(s, 0.05))) * decay(s, 0.12)
-			scuff := body.pass(x, bright, t.rate) * decay(s, 0.09)
+			heel := float64(sine(float64(f*s*(1+decay(s, 0.05)))) * decay(s, 0.12))
+			scuff := float64(body.pass(x, bright, t.rate) * decay(s, 0.09))
 			crunch := 0.0
 			if r.chance(0.25) {
-				crunch = edge.pass(x, 4200, t.rate) * decay(abs(s-0.08), 0.12) * grit
+				crunch = float64(edge.pass(x, 4200, t.rate) * decay(abs(s-0.08), 0.12) * grit)
 			}
-			return (heel + scuff*0.7 + crunch) * loud
+			return float64((heel + float64(scuff*0.7) + crunch) * loud)
 		})
 	}
 	t.echo(0.12, 0.6)
@@ -199,8 +201,8 @@ func pickUp(_ *wish, r *random, t *tape) {
 	steps := pick(r, []int{0, 5}, []int{0, 4, 7, 12}, []int{0, 7, 12}, []int{0, 3, 7, 10})
 	for k, step := range steps {
 		f := pitch(root + 12 + step)
-		t.play(0.02+float64(k)*0.075, 1.4, func(s float64) float64 {
-			return (sine(f*s) + 0.35*sine(2*f*s) + 0.12*triangle(3*f*s)) * decay(s, 0.9) * min(1, s*500)
+		t.play(0.02+float64(float64(k)*0.075), 1.4, func(s float64) float64 {
+			return float64((sine(float64(f*s)) + float64(0.35*sine(float64(2*f*s))) + float64(0.12*triangle(float64(3*f*s)))) * decay(s, 0.9) * min(1, float64(s*500)))
 		})
 	}
 	t.echo(0.3, 1)
@@ -212,12 +214,12 @@ func alarm(_ *wish, r *random, t *tape) {
 	phase := 0.0
 	for i := range t.samples {
 		s := t.seconds(i)
-		k := 0.5 + 0.5*sine(s*speed)
+		k := 0.5 + 0.5*sine(float64(s*speed))
 		if steps {
 			k = float64(int(s*speed*2) % 2)
 		}
 		phase += mix(low, high, k) / t.rate
-		t.samples[i] = saw(phase, 7)*0.7 + sine(phase)*0.4
+		t.samples[i] = float64(saw(phase, 7)*0.7) + float64(sine(phase)*0.4)
 	}
 	t.echo(0.2, 1)
 }
@@ -247,16 +249,16 @@ func (w *wish) scale() []int {
 func ambient(w *wish, r *random, t *tape) {
 	scale, root := w.scale(), r.below(8)-12
 	for i, step := range []int{0, scale[min(2, len(scale)-1)], scale[len(scale)-1], 12, 12 + scale[1], 7} {
-		f, drift, loud := pitch(root+step), r.between(0.03, 0.12), 0.9/(1+float64(i)*0.6)
+		f, drift, loud := pitch(root+step), r.between(0.03, 0.12), 0.9/(1+float64(float64(i)*0.6))
 		phase, detune := r.unit(), r.between(0.15, 0.6)
 		t.play(0, t.length()+1, func(s float64) float64 {
-			swell := 0.55 + 0.45*sine(s*drift+phase)
-			return (sine(f*s+phase) + sine((f+detune)*s) + 0.3*sine(2*f*s+0.2*sine(s*0.3))) * swell * loud
+			swell := 0.55 + float64(0.45*sine(float64(s*drift)+phase))
+			return float64((sine(float64(f*s)+phase) + sine(float64((f+detune)*s)) + float64(0.3*sine(float64(2*f*s)+float64(0.2*sine(float64(s*0.3)))))) * swell * loud)
 		})
 	}
 	var air lowpass
 	for i := range t.samples {
-		t.samples[i] += air.pass(hiss(r), 500, t.rate) * (0.35 + 0.25*sine(t.seconds(i)*0.09))
+		t.samples[i] += float64(air.pass(hiss(r), 500, t.rate) * (0.35 + 0.25*sine(float64(t.seconds(i)*0.09))))
 	}
 	t.echo(0.5, 2)
 }
@@ -281,18 +283,18 @@ func melody(w *wish, r *random, t *tape) {
 	}
 	rests := uint64(r.next())
 	for k := 0; float64(k)*beat < t.length(); k++ {
-		at := float64(k) * beat
+		at := float64(float64(k) * beat)
 		degree := phrase[k%8]
 		if k/8%2 == 1 {
 			degree = phrase[(k+3)%8] + k/16%2
 		}
 		if rests>>(k%16)&3 != 0 || k%8 == 0 {
-			pluck(t, at+0.01, pitch(tone(degree)+12), beat*3.2, 0.55)
+			pluck(t, at+0.01, pitch(tone(degree)+12), float64(beat*3.2), 0.55)
 		}
 		if k%4 == 0 {
 			chord := pick(r, 0, 3, 4, 0)
 			for _, d := range []int{chord, chord + 2, chord + 4} {
-				pad(t, at, pitch(tone(d)), beat*4.3, 0.14)
+				pad(t, at, pitch(tone(d)), float64(beat*4.3), 0.14)
 			}
 			pluck(t, at+0.01, pitch(tone(chord)-12), beat*4, 0.5)
 		}
@@ -302,15 +304,15 @@ func melody(w *wish, r *random, t *tape) {
 
 func pluck(t *tape, at, f, long, loud float64) {
 	t.play(at, long, func(s float64) float64 {
-		body := sine(f*s) + 0.45*sine(2*f*s)*decay(s, long*0.5) + 0.22*sine(3*f*s)*decay(s, long*0.3) + 0.1*sine(5.02*f*s)*decay(s, 0.15)
-		return body * decay(s, long) * min(1, s*300) * loud
+		body := sine(float64(f*s)) + float64(0.45*sine(float64(2*f*s))*decay(s, long*0.5)) + float64(0.22*sine(float64(3*f*s))*decay(s, float64(long*0.3))) + float64(0.1*sine(float64(5.02*f*s))*decay(s, 0.15))
+		return float64(body * decay(s, long) * min(1, float64(s*300)) * loud)
 	})
 }
 
 func pad(t *tape, at, f, long, loud float64) {
 	t.play(at, long, func(s float64) float64 {
-		edge := min(1, s*5) * min(1, (long-s)*4)
-		return (sine(f*s) + sine(f*1.004*s) + 0.3*triangle(f*s)) * edge * loud
+		edge := float64(min(1, float64(s*5)) * min(1, (long-s)*4))
+		return float64((sine(float64(f*s)) + sine(float64(f*1.004*s)) + float64(0.3*triangle(float64(f*s)))) * edge * loud)
 	})
 }
 
@@ -321,34 +323,34 @@ func heartbeat(w *wish, _ *random, t *tape) {
 	}
 	thump := func(at, loud float64) {
 		t.play(at, 0.3, func(s float64) float64 {
-			return sine(52*s*(1+0.8*decay(s, 0.08))) * decay(s, 0.26) * loud * min(1, s*200)
+			return float64(sine(float64(52*s*(1+float64(0.8*decay(s, 0.08))))) * decay(s, 0.26) * loud * min(1, float64(s*200)))
 		})
 	}
 	for k := 0; float64(k)*pace < t.length(); k++ {
-		thump(float64(k)*pace+0.03, 1)
-		thump(float64(k)*pace+0.03+min(0.28, pace*0.35), 0.7)
+		thump(float64(float64(k)*pace)+0.03, 1)
+		thump(float64(float64(k)*pace)+0.03+min(0.28, float64(pace*0.35)), 0.7)
 	}
 }
 
 func engine(w *wish, r *random, t *tape) {
 	base := r.between(32, 60)
 	if w.look == scifiLook || w.has("spaceship", "electric") {
-		base *= 2.4
+		base = float64(base * (2.4))
 	}
 	var noise lowpass
 	phase := 0.0
 	for i := range t.samples {
 		s := t.seconds(i)
-		phase += base * (1 + 0.08*sine(s*0.21) + 0.015*sine(s*3.1)) / t.rate
-		fire := saw(phase, 8) + 0.6*saw(phase*0.5, 5)
-		t.samples[i] = fire*(0.8+0.2*sine(phase*0.25)) + noise.pass(hiss(r), 420, t.rate)*1.6
+		phase += base * (1 + float64(0.08*sine(float64(s*0.21))) + float64(0.015*sine(float64(s*3.1)))) / t.rate
+		fire := saw(phase, 8) + float64(0.6*saw(phase*0.5, 5))
+		t.samples[i] = float64(fire*(0.8+float64(0.2*sine(phase*0.25)))) + float64(noise.pass(hiss(r), 420, t.rate)*1.6)
 	}
 }
 
 func birds(_ *wish, r *random, t *tape) {
 	var leaves lowpass
 	for i := range t.samples {
-		t.samples[i] = leaves.pass(hiss(r), 700, t.rate) * (0.14 + 0.08*sine(t.seconds(i)*0.2))
+		t.samples[i] = float64(leaves.pass(hiss(r), 700, t.rate) * (0.14 + float64(0.08*sine(float64(t.seconds(i)*0.2)))))
 	}
 	for range 3 + r.below(3) { // as many birds, each with its own call
 		base, sweep, notes, gap := r.between(2000, 4200), r.between(-0.4, 0.5), 2+r.below(5), r.between(0.09, 0.2)
@@ -356,11 +358,11 @@ func birds(_ *wish, r *random, t *tape) {
 		for at := r.between(0.1, 1.5); at < t.length(); at += r.between(1.3, 3) {
 			loud := r.between(0.2, 0.7)
 			for k := range notes {
-				f, phase := base*r.around(1, 0.08), 0.0
-				t.play(at+float64(k)*gap, gap*0.8, func(s float64) float64 {
+				f, phase := float64(base*r.around(1, 0.08)), 0.0
+				t.play(at+float64(float64(k)*gap), float64(gap*0.8), func(s float64) float64 {
 					x := s / (gap * 0.8)
-					phase += f * (1 + sweep*x + 0.04*sine(s*trill)) / t.rate
-					return sine(phase) * sine(x*0.5) * loud
+					phase += f * (1 + float64(sweep*x) + float64(0.04*sine(float64(s*trill)))) / t.rate
+					return float64(sine(phase) * sine(x*0.5) * loud)
 				})
 			}
 		}
@@ -378,16 +380,16 @@ func magic(w *wish, r *random, t *tape) {
 			degree = n - k
 		}
 		f := pitch(root + scale[degree%len(scale)] + 12*(degree/len(scale)%3))
-		at := 0.03 + float64(k)*0.055*r.around(1, 0.2)
+		at := 0.03 + float64(float64(k)*0.055*r.around(1, 0.2))
 		t.play(at, 1.2, func(s float64) float64 {
-			return (sine(f*s) + 0.4*sine(2.01*f*s) + 0.2*sine(4.03*f*s)) * decay(s, 0.8) * min(1, s*300) * 0.4
+			return float64((sine(float64(f*s)) + float64(0.4*sine(float64(2.01*f*s))) + float64(0.2*sine(float64(4.03*f*s)))) * decay(s, 0.8) * min(1, float64(s*300)) * 0.4)
 		})
 	}
 	var air band
 	long := min(2.2, t.length())
 	t.play(0, long, func(s float64) float64 {
 		k := s / long
-		return air.pass(hiss(r), 1500+4500*k, 0.4, t.rate) * sine(k*0.5) * 0.12
+		return float64(air.pass(hiss(r), 1500+float64(4500*k), 0.4, t.rate) * sine(k*0.5) * 0.12)
 	})
 	t.echo(0.55, 1.8)
 }
@@ -402,21 +404,23 @@ func drums(w *wish, r *random, t *tape) {
 		at, step := float64(k)*beat/2, k%16
 		for _, on := range kick {
 			if step == on {
-				t.play(at, 0.4, func(s float64) float64 { return sine(48*s+1.6*(1-decay(s, 0.12))) * decay(s, 0.35) * 1.3 })
+				t.play(at, 0.4, func(s float64) float64 {
+					return float64(sine(float64(48*s)+float64(1.6*(1-decay(s, 0.12)))) * decay(s, 0.35) * 1.3)
+				})
 			}
 		}
 		if step == 4 || step == 12 {
 			var f band
 			t.play(at, 0.25, func(s float64) float64 {
-				return (f.pass(hiss(r), 1900, 0.8, t.rate)*0.8 + sine(190*s)*0.5*decay(s, 0.1)) * decay(s, 0.2)
+				return float64((float64(f.pass(hiss(r), 1900, 0.8, t.rate)*0.8) + float64(sine(float64(190*s))*0.5*decay(s, 0.1))) * decay(s, 0.2))
 			})
 		}
 		if step%2 == 0 || r.chance(0.25) {
 			var low lowpass
-			loud := 0.25 + 0.15*float64(step%4/2)
+			loud := 0.25 + float64(0.15*float64(step%4/2))
 			t.play(at, 0.08, func(s float64) float64 {
 				x := hiss(r)
-				return (x - low.pass(x, 7000, t.rate)) * decay(s, 0.06) * loud
+				return float64((x - low.pass(x, 7000, t.rate)) * decay(s, 0.06) * loud)
 			})
 		}
 	}
@@ -427,12 +431,12 @@ func click(_ *wish, r *random, t *tape) {
 	f, double := r.between(600, 1600), r.chance(0.5)
 	blip := func(at, f float64) {
 		t.play(at, 0.25, func(s float64) float64 {
-			return (sine(f*s) + 0.3*sine(2.7*f*s)*decay(s, 0.03)) * decay(s, 0.14) * min(1, s*900)
+			return float64((sine(float64(f*s)) + float64(0.3*sine(float64(2.7*f*s))*decay(s, 0.03))) * decay(s, 0.14) * min(1, float64(s*900)))
 		})
 	}
 	blip(0.02, f)
 	if double {
-		blip(0.11, f*pick(r, 1.5, 1.335, 0.75))
+		blip(0.11, float64(f*pick(r, 1.5, 1.335, 0.75)))
 	}
 	t.echo(0.15, 0.5)
 }
@@ -442,8 +446,8 @@ func jump(_ *wish, r *random, t *tape) {
 	phase := 0.0
 	t.play(0.02, long, func(s float64) float64 {
 		x := s / long
-		phase += mix(low, high, x*x) / t.rate
-		return (triangle(phase) + 0.4*sine(phase*2)) * (1 - x) * min(1, s*300)
+		phase += mix(low, high, float64(x*x)) / t.rate
+		return float64((triangle(phase) + float64(0.4*sine(phase*2))) * (1 - x) * min(1, float64(s*300)))
 	})
 	t.echo(0.2, 0.8)
 }
@@ -453,12 +457,14 @@ func swing(w *wish, r *random, t *tape) {
 	long := r.between(0.3, 0.5)
 	t.play(0.03, long, func(s float64) float64 {
 		x := s / long
-		return f.pass(hiss(r), 400+2600*sine(x*0.5), 0.35, t.rate) * sine(x*0.5) * sine(x*0.5)
+		return float64(f.pass(hiss(r), 400+float64(2600*sine(x*0.5)), 0.35, t.rate) * sine(x*0.5) * sine(x*0.5))
 	})
 	if w.has("hit", "punch", "impact", "sword", "slash") {
 		for _, ratio := range []float64{1, 2.76, 5.4, 8.9} {
-			base := r.between(600, 900) * ratio
-			t.play(0.03+long*0.75, 1.6, func(s float64) float64 { return sine(base*s) * decay(s, 1.6/ratio) * 0.3 * min(1, s*900) })
+			base := float64(r.between(600, 900) * ratio)
+			t.play(0.03+float64(long*0.75), 1.6, func(s float64) float64 {
+				return float64(sine(float64(base*s)) * decay(s, 1.6/ratio) * 0.3 * min(1, float64(s*900)))
+			})
 		}
 	}
 	t.echo(0.25, 0.9)
@@ -470,11 +476,11 @@ func growl(_ *wish, r *random, t *tape) {
 	phase := 0.0
 	t.play(0.03, long, func(s float64) float64 {
 		x := s / long
-		f := base * (1 + 0.5*sine(x*0.5) + 0.12*sine(s*23) + 0.1*hiss(r))
+		f := float64(base * (1 + 0.5*sine(x*0.5) + float64(0.12*sine(float64(s*23))) + float64(0.1*hiss(r))))
 		phase += f / t.rate
 		raw := saw(phase, 14) + 0.5*hiss(r)
 		open := sine(x * 0.5)
-		return (throat.pass(raw, 350+700*open, 0.25, t.rate) + chest.pass(raw, 160, 0.4, t.rate)) * open
+		return float64((throat.pass(raw, 350+float64(700*open), 0.25, t.rate) + chest.pass(raw, 160, 0.4, t.rate)) * open)
 	})
 	for i, x := range t.samples {
 		t.samples[i] = x / (1 + abs(x))

@@ -55,34 +55,34 @@ func planks(w *wish, r *random) surface {
 	count := pick(r, 4, 5, 6)
 	seed, rings := r.next(), pick(r, 6, 9, 12)
 	return func(u, v float64) sample {
-		row := math.Floor(v * float64(count))
+		row := math.Floor(float64(v * float64(count)))
 		id := lattice(seed, int(row), 1, 0)
-		in := fraction(v * float64(count))
+		in := fraction(float64(v * float64(count)))
 		joint := fraction(u + id)
-		end := min(joint, 1-joint) * 14
-		gap := smooth(0, 0.035, min(in, 1-in)) * smooth(0, 0.05, end)
+		end := float64(min(joint, 1-joint) * 14)
+		gap := float64(smooth(0, 0.035, min(in, 1-in)) * smooth(0, 0.05, end))
 		s := seed + uint64(row)*7919 //nolint:gosec // a few rows
-		bend := clouds(s, u*3, v*6, 3, 6, 3)
-		grain := fraction((v+bend*0.22+id)*float64(rings)) - 0.5
+		bend := clouds(s, float64(u*3), float64(v*6), 3, 6, 3)
+		grain := fraction(float64((v+float64(bend*0.22)+id)*float64(rings))) - 0.5
 		line := 1 - smooth(0.02, 0.5, abs(grain))
-		fibre := clouds(s+5, u*8, v*160, 8, 160, 2)
-		knot, _, _ := cell(s+9, u*3, v*float64(count), 3, count)
+		fibre := clouds(s+5, u*8, float64(v*160), 8, 160, 2)
+		knot, _, _ := cell(s+9, float64(u*3), float64(v*float64(count)), 3, count)
 		eye := 1 - smooth(0.05, 0.16, knot)
-		tone := 0.72 + 0.4*id*0.6 + 0.22*line - 0.3*(fibre-0.5) - 0.5*eye
-		c := base.shade(tone).mix(base.scale(0.45), line*0.3)
-		return sample{colour: c.scale(0.25 + 0.75*gap), height: gap*0.5 + fibre*0.12 - line*0.05, shine: 0.15}
+		tone := 0.72 + float64(0.4*id*0.6) + float64(0.22*line) - float64(0.3*(fibre-0.5)) - 0.5*eye
+		c := base.shade(tone).mix(base.scale(0.45), float64(line*0.3))
+		return sample{colour: c.scale(0.25 + float64(0.75*gap)), height: gap*0.5 + float64(fibre*0.12) - float64(line*0.05), shine: 0.15}
 	}
 }
 
 func bark(w *wish, r *random) surface {
 	base, seed := w.tinted(0x6a4a2f), r.next()
 	return func(u, v float64) sample {
-		bend := clouds(seed, u*6, v*3, 6, 3, 3)
-		_, far, id := cell(seed+1, u*12+bend*0.9, v*4+bend*0.6, 12, 4)
+		bend := clouds(seed, float64(u*6), float64(v*3), 6, 3, 3)
+		_, far, id := cell(seed+1, float64(u*12)+float64(bend*0.9), v*4+float64(bend*0.6), 12, 4)
 		ridge := smooth(0.3, 0.9, far)
-		rough := clouds(seed+2, u*30, v*16, 30, 16, 3)
-		h := ridge*0.7 + rough*0.3
-		return sample{colour: base.shade(0.25 + 0.85*h + 0.15*id), height: h}
+		rough := clouds(seed+2, float64(u*30), float64(v*16), 30, 16, 3)
+		h := float64(ridge*0.7) + float64(rough*0.3)
+		return sample{colour: base.shade(0.25 + float64(0.85*h) + float64(0.15*id)), height: h}
 	}
 }
 
@@ -92,15 +92,15 @@ func cobbles(w *wish, r *random) surface {
 	moss := w.has("moss", "mossy", "forest", "ancient", "overgrown")
 	return func(u, v float64) sample {
 		wob := clouds(seed+3, u*8, v*8, 8, 8, 2) * 0.25
-		near, far, id := cell(seed, u*float64(n)+wob, v*float64(n)+wob, n, n)
+		near, far, id := cell(seed, float64(u*float64(n))+wob, float64(v*float64(n))+wob, n, n)
 		edge := smooth(0.03, 0.22, far-near)
-		rough := clouds(seed+1, u*16, v*16, 16, 16, 4)
-		h := edge * (0.65 + 0.2*(1-near)) * (0.8 + 0.2*rough)
-		c := base.shade(0.65+0.5*id*0.7+0.4*(rough-0.5)).mix(wheel(id, 0.4, 0.4), 0.06)
+		rough := clouds(seed+1, float64(u*16), float64(v*16), 16, 16, 4)
+		h := float64(edge * (0.65 + float64(0.2*(1-near))) * (0.8 + float64(0.2*rough)))
+		c := base.shade(0.65+float64(0.5*id*0.7)+float64(0.4*(rough-0.5))).mix(wheel(id, 0.4, 0.4), 0.06)
 		c = joint.mix(c, edge)
 		if moss {
 			green := smooth(0.45, 0.65, clouds(seed+2, u*4, v*4, 4, 4, 4)+0.25*(1-edge))
-			c = c.mix(hex(0x566f2c).shade(0.6+0.8*rough), green*0.85)
+			c = c.mix(hex(0x566f2c).shade(0.6+float64(0.8*rough)), float64(green*0.85))
 		}
 		return sample{colour: c, height: h}
 	}
@@ -114,21 +114,21 @@ func bricks(w *wish, r *random) surface {
 	mortar := hex(0xb5aea2).mix(base, 0.15)
 	count := pick(r, 8, 10)
 	return func(u, v float64) sample {
-		y := v * float64(count)
+		y := float64(v * float64(count))
 		row := int(math.Floor(y))
 		x := u*float64(count)/2 + 0.5*float64(row%2)
 		column := wrap(int(math.Floor(x)), count/2)
 		id := lattice(seed, column, row, 0)
-		wob := (clouds(seed+1, u*24, v*24, 24, 24, 2) - 0.5) * 0.06
+		wob := float64((clouds(seed+1, float64(u*24), float64(v*24), 24, 24, 2) - 0.5) * 0.06)
 		edge := min(min(fraction(x), 1-fraction(x))*2, min(fraction(y), 1-fraction(y))) + wob
 		in := smooth(0.05, 0.12, edge)
-		rough := clouds(seed+2, u*32, v*32, 32, 32, 4)
-		c := base.shade(0.7+0.5*id+0.5*(rough-0.5)).mix(base.vivid(0.6).scale(0.5), smooth(0.75, 0.9, id)*0.6)
-		c = mortar.shade(0.7+0.4*rough).mix(c, in)
-		h := mix(0.15*rough, 0.6+0.1*id+0.2*rough, in)
+		rough := clouds(seed+2, float64(u*32), float64(v*32), 32, 32, 4)
+		c := base.shade(0.7+0.5*id+0.5*(rough-0.5)).mix(base.vivid(0.6).scale(0.5), float64(smooth(0.75, 0.9, id)*0.6))
+		c = mortar.shade(0.7+float64(0.4*rough)).mix(c, in)
+		h := mix(float64(0.15*rough), 0.6+float64(0.1*id)+float64(0.2*rough), in)
 		if w.broken {
 			crack := smooth(0.02, 0, abs(clouds(seed+3, u*4, v*4, 4, 4, 5)-0.5))
-			c, h = c.scale(1-0.7*crack), h-0.4*crack
+			c, h = c.scale(1-float64(0.7*crack)), h-float64(0.4*crack)
 		}
 		return sample{colour: c, height: h}
 	}
@@ -137,24 +137,24 @@ func bricks(w *wish, r *random) surface {
 func metalPlates(w *wish, r *random) surface {
 	base, seed, n := w.tinted(0xa9afb6), r.next(), pick(r, 2, 3, 4)
 	return func(u, v float64) sample {
-		x, y := fraction(u*float64(n)), fraction(v*float64(n))
+		x, y := fraction(float64(u*float64(n))), fraction(float64(v*float64(n)))
 		id := lattice(seed, int(u*float64(n)), int(v*float64(n)), 0)
 		edge := min(min(x, 1-x), min(y, 1-y))
 		gap := smooth(0.008, 0.025, edge)
-		brush := clouds(seed, u*4, v*220, 4, 220, 2)
+		brush := clouds(seed, u*4, float64(v*220), 4, 220, 2)
 		if id > 0.5 {
-			brush = clouds(seed, u*220, v*4, 220, 4, 2)
+			brush = clouds(seed, float64(u*220), v*4, 220, 4, 2)
 		}
 		cx, cy := min(x, 1-x)-0.085, min(y, 1-y)-0.085
-		d := math.Sqrt(cx*cx + cy*cy)
+		d := math.Sqrt(float64(cx*cx) + float64(cy*cy))
 		rivet := smooth(0.035, 0.02, d)
-		smear := clouds(seed+1, u*3, v*3, 3, 3, 4)
-		c := base.shade(0.62 + 0.35*brush + 0.25*smear + 0.12*id)
-		c = c.scale(0.35 + 0.65*gap)
+		smear := clouds(seed+1, float64(u*3), float64(v*3), 3, 3, 4)
+		c := base.shade(0.62 + float64(0.35*brush) + 0.25*smear + float64(0.12*id))
+		c = c.scale(0.35 + float64(0.65*gap))
 		if w.broken {
-			c = c.mix(hex(0x8e4a2a).shade(0.5+brush), smooth(0.5, 0.66, smear+0.2*(1-smooth(0, 0.1, edge))))
+			c = c.mix(hex(0x8e4a2a).shade(0.5+brush), smooth(0.5, 0.66, smear+float64(0.2*(1-smooth(0, 0.1, edge)))))
 		}
-		h := gap*0.5 + 0.06*brush + rivet*0.35*math.Sqrt(max(0, 1-d*d*900))
+		h := gap*0.5 + float64(0.06*brush) + float64(rivet*0.35*math.Sqrt(max(0, 1-float64(d*d*900))))
 		return sample{colour: c, height: h, shine: 0.7}
 	}
 }
@@ -163,11 +163,11 @@ func rust(w *wish, r *random) surface {
 	seed, steel := r.next(), w.tinted(0x7d848c)
 	return func(u, v float64) sample {
 		n := clouds(seed, u*4, v*4, 4, 4, 6)
-		fine := clouds(seed+1, u*40, v*40, 40, 40, 3)
-		eaten := smooth(0.42, 0.6, n+0.15*(fine-0.5))
+		fine := clouds(seed+1, float64(u*40), float64(v*40), 40, 40, 3)
+		eaten := smooth(0.42, 0.6, n+float64(0.15*(fine-0.5)))
 		deep := smooth(0.6, 0.72, n)
-		c := steel.shade(0.7+0.4*fine).mix(hex(0xa4562a).shade(0.5+0.9*fine), eaten).mix(hex(0x4c2416).shade(0.6+0.7*fine), deep)
-		return sample{colour: c, height: 0.6 - eaten*0.3 + fine*0.3*eaten, shine: 0.5 * (1 - eaten)}
+		c := steel.shade(0.7+float64(0.4*fine)).mix(hex(0xa4562a).shade(0.5+float64(0.9*fine)), eaten).mix(hex(0x4c2416).shade(0.6+float64(0.7*fine)), deep)
+		return sample{colour: c, height: 0.6 - float64(eaten*0.3) + float64(fine*0.3*eaten), shine: 0.5 * (1 - eaten)}
 	}
 }
 
@@ -178,21 +178,21 @@ func grass(w *wish, r *random) surface {
 		patch := clouds(seed, u*4, v*4, 4, 4, 4)
 		best, tone := 0.0, 0.5
 		for layer := range 3 {
-			bend := clouds(seed+uint64(layer), u*10, v*10, 10, 10, 2) //nolint:gosec // small
+			bend := clouds(seed+uint64(layer), float64(u*10), float64(v*10), 10, 10, 2) //nolint:gosec // small
 			n := 40 + 16*layer
-			x, y := u*float64(n)+bend*3, v*float64(n)/4+bend
+			x, y := float64(u*float64(n))+float64(bend*3), v*float64(n)/4+bend
 			column := wrap(int(math.Floor(x)), n)
 			shift := lattice(seed+9, column, layer, 0)
 			long := fraction(y + shift)
 			thin := 1 - abs(2*fraction(x)-1)
-			blade := thin * (1 - long) * (0.7 + 0.3*lattice(seed, column, layer, 7))
+			blade := float64(thin * (1 - long) * (0.7 + float64(0.3*lattice(seed, column, layer, 7))))
 			if blade > best {
-				best, tone = blade, 0.3+0.7*lattice(seed+3, column, layer, int(math.Floor(y+shift))%(n/4))
+				best, tone = blade, 0.3+float64(0.7*lattice(seed+3, column, layer, int(math.Floor(y+shift))%(n/4)))
 			}
 		}
-		c := base.shade(0.25+0.75*best+0.35*tone*best).mix(hex(0xa7a33a).shade(0.3+best), 0.45*smooth(0.45, 0.75, patch))
+		c := base.shade(0.25+float64(0.75*best)+float64(0.35*tone*best)).mix(hex(0xa7a33a).shade(0.3+best), float64(0.45*smooth(0.45, 0.75, patch)))
 		if flowers {
-			near, _, id := cell(seed+20, u*9, v*9, 9, 9)
+			near, _, id := cell(seed+20, float64(u*9), float64(v*9), 9, 9)
 			c = c.mix(wheel(id, 0.6, 0.9), smooth(0.12, 0.08, near))
 		}
 		return sample{colour: c, height: best}
@@ -203,14 +203,14 @@ func water(w *wish, r *random) surface {
 	deep, seed := w.tinted(0x1d6f9e), r.next()
 	return func(u, v float64) sample {
 		b1 := clouds(seed, u*4, v*4, 4, 4, 3)
-		b2 := clouds(seed+1, u*6, v*6, 6, 6, 3)
-		near, far, _ := cell(seed+2, u*6+b1*1.1, v*6+b2*1.1, 6, 6)
+		b2 := clouds(seed+1, float64(u*6), float64(v*6), 6, 6, 3)
+		near, far, _ := cell(seed+2, float64(u*6)+float64(b1*1.1), float64(v*6)+float64(b2*1.1), 6, 6)
 		net := smooth(0.22, 0, far-near)
-		near2, far2, _ := cell(seed+3, u*9+b2, v*9+b1, 9, 9)
+		near2, far2, _ := cell(seed+3, float64(u*9)+b2, float64(v*9)+b1, 9, 9)
 		net2 := smooth(0.2, 0, far2-near2)
-		light := net*net*0.75 + net2*net2*0.35
-		c := deep.shade(0.55+0.7*b1).mix(rgb{0.75, 0.95, 1}, clamp(light, 0, 0.85))
-		return sample{colour: c, height: b1*0.5 + b2*0.3, shine: 0.6}
+		light := float64(net*net*0.75) + float64(net2*net2*0.35)
+		c := deep.shade(0.55+float64(0.7*b1)).mix(rgb{0.75, 0.95, 1}, clamp(light, 0, 0.85))
+		return sample{colour: c, height: b1*0.5 + float64(b2*0.3), shine: 0.6}
 	}
 }
 
@@ -221,15 +221,15 @@ func lava(w *wish, r *random) surface {
 		hot = w.colours[0].vivid(1.3)
 	}
 	return func(u, v float64) sample {
-		wob := clouds(seed, u*6, v*6, 6, 6, 4)
-		near, far, id := cell(seed+1, u*5+wob*0.9, v*5+wob*0.9, 5, 5)
+		wob := clouds(seed, float64(u*6), float64(v*6), 6, 6, 4)
+		near, far, id := cell(seed+1, float64(u*5)+float64(wob*0.9), float64(v*5)+float64(wob*0.9), 5, 5)
 		crust := smooth(0.05, 0.3, far-near)
-		rough := clouds(seed+2, u*20, v*20, 20, 20, 4)
-		heat := clamp((1-crust)*1.15+0.35*smooth(0.55, 0.8, rough)*(1-crust), 0, 1)
-		stone := hex(0x241a18).shade(0.5 + 0.9*rough + 0.2*id)
-		s := sample{colour: stone, height: crust * (0.5 + 0.5*rough)}
+		rough := clouds(seed+2, float64(u*20), float64(v*20), 20, 20, 4)
+		heat := clamp(float64((1-crust)*1.15)+float64(0.35*smooth(0.55, 0.8, rough)*(1-crust)), 0, 1)
+		stone := hex(0x241a18).shade(0.5 + float64(0.9*rough) + float64(0.2*id))
+		s := sample{colour: stone, height: float64(crust * (0.5 + 0.5*rough))}
 		if heat > 0.04 {
-			fire := hot.scale(heat).mix(rgb{1, 0.85, 0.35}, smooth(0.6, 1, heat)*0.8)
+			fire := hot.scale(heat).mix(rgb{1, 0.85, 0.35}, float64(smooth(0.6, 1, heat)*0.8))
 			s.glow, s.colour = fire, stone.scale(1-heat)
 		}
 		return s
@@ -243,36 +243,36 @@ func fabric(w *wish, r *random) surface {
 	bands := pick(r, 2, 4)
 	plaid := w.has("plaid", "tartan", "checkered", "striped", "stripes", "pattern") || r.chance(0.4)
 	return func(u, v float64) sample {
-		x, y := u*float64(n), v*float64(n)
+		x, y := float64(u*float64(n)), float64(v*float64(n))
 		over := (int(math.Floor(x))+int(math.Floor(y)))%2 == 0
 		fx, fy := fraction(x)-0.5, fraction(y)-0.5
 		round := func(across, along float64) float64 {
-			return math.Sqrt(max(0, 1-4*across*across)) * (0.6 + 0.4*cos(along*math.Pi))
+			return float64(math.Sqrt(max(0, 1-float64(4*across*across))) * (0.6 + float64(0.4*cos(float64(along*math.Pi)))))
 		}
 		h, c := round(fx, fy), warp
 		if !over {
 			h, c = round(fy, fx), weft.mix(warp, 0.65)
 		}
 		if plaid {
-			bu, bv := fraction(u*float64(bands)), fraction(v*float64(bands))
+			bu, bv := fraction(float64(u*float64(bands))), fraction(float64(v*float64(bands)))
 			if over && (bu < 0.3 || bu > 0.45 && bu < 0.5) || !over && (bv < 0.3 || bv > 0.45 && bv < 0.5) {
 				c = weft
 			}
 		}
-		thread := clouds(seed, u*96, v*96, 96, 96, 2)
-		return sample{colour: c.shade(0.35 + 0.55*h + 0.3*thread), height: h * 0.5}
+		thread := clouds(seed, float64(u*96), float64(v*96), 96, 96, 2)
+		return sample{colour: c.shade(0.35 + float64(0.55*h) + float64(0.3*thread)), height: h * 0.5}
 	}
 }
 
 func sand(w *wish, r *random) surface {
 	base, seed, n := w.tinted(0xdcbd82), r.next(), float64(pick(r, 8, 10, 12))
 	return func(u, v float64) sample {
-		bend := clouds(seed, u*3, v*3, 3, 3, 4)
-		wave := fraction(v*n + u + bend*2.6)
-		ripple := smooth(0, 0.7, wave) * smooth(1, 0.75, wave)
+		bend := clouds(seed, float64(u*3), float64(v*3), 3, 3, 4)
+		wave := fraction(float64(v*n) + u + float64(bend*2.6))
+		ripple := float64(smooth(0, 0.7, wave) * smooth(1, 0.75, wave))
 		grain := lattice(seed, int(u*1024), int(v*1024), 2)
-		c := base.shade(0.72 + 0.26*ripple + 0.14*grain + 0.15*bend)
-		return sample{colour: c, height: ripple*0.45 + grain*0.03}
+		c := base.shade(0.72 + float64(0.26*ripple) + float64(0.14*grain) + float64(0.15*bend))
+		return sample{colour: c, height: float64(ripple*0.45) + float64(grain*0.03)}
 	}
 }
 
@@ -286,12 +286,12 @@ func marble(w *wish, r *random) surface {
 	}
 	k := pick(r, 1.0, 2.0)
 	return func(u, v float64) sample {
-		n := clouds(seed, u*3, v*3, 3, 3, 6)
+		n := clouds(seed, float64(u*3), float64(v*3), 3, 3, 6)
 		m := clouds(seed+1, u*2, v*2, 2, 2, 5)
-		a := abs(sin(tau * (u*k + v + n*2.2)))
-		b := abs(sin(tau * (v*2 - u + m*3)))
-		line := pow(1-a, 5)*0.85 + pow(1-b, 9)*0.5
-		c := base.shade(0.82+0.3*m).mix(vein, clamp(line, 0, 0.9))
+		a := abs(sin(float64(tau * (float64(u*k) + v + float64(n*2.2)))))
+		b := abs(sin(float64(tau * (v*2 - u + float64(m*3)))))
+		line := float64(pow(1-a, 5)*0.85) + pow(1-b, 9)*0.5
+		c := base.shade(0.82+float64(0.3*m)).mix(vein, clamp(line, 0, 0.9))
 		return sample{colour: c, height: 0, shine: 0.3}
 	}
 }
@@ -305,7 +305,7 @@ func panels(w *wish, r *random) surface {
 	// The plan: cells of a grid are joined to larger plates.
 	size := 1 + r.below(2)
 	return func(u, v float64) sample {
-		x, y := u*float64(n), v*float64(n)
+		x, y := float64(u*float64(n)), float64(v*float64(n))
 		step := size
 		if lattice(seed, int(x)/4, int(y)/4, 5) > 0.45 {
 			step = 3 - size
@@ -316,20 +316,20 @@ func panels(w *wish, r *random) surface {
 		cx, cy := int(x)/step, int(y)/step
 		fx, fy := fraction(x/float64(step)), fraction(y/float64(step))
 		id := lattice(seed, cx, cy, step)
-		edge := min(min(fx, 1-fx), min(fy, 1-fy)) * float64(step)
+		edge := float64(min(min(fx, 1-fx), min(fy, 1-fy)) * float64(step))
 		gap := smooth(0.03, 0.07, edge)
 		bevel := smooth(0.03, 0.16, edge)
-		c := base.shade(0.55 + 0.5*id).scale(0.3 + 0.7*gap)
-		c = c.shade(0.9 + 0.2*clouds(seed, u*16, v*16, 16, 16, 3))
-		s := sample{colour: c, height: bevel * (0.35 + 0.3*id), shine: 0.35}
+		c := base.shade(0.55 + 0.5*id).scale(0.3 + float64(0.7*gap))
+		c = c.shade(0.9 + float64(0.2*clouds(seed, float64(u*16), float64(v*16), 16, 16, 3)))
+		s := sample{colour: c, height: float64(bevel * (0.35 + float64(0.3*id))), shine: 0.35}
 		kind := lattice(seed+4, cx, cy, step)
 		switch {
 		case kind < 0.2: // slots
-			slot := smooth(0.3, 0.2, abs(fraction(fy*6)-0.5)) * smooth(0.15, 0.2, min(fx, 1-fx)) * smooth(0.12, 0.16, min(fy, 1-fy))
-			s.height -= slot * 0.3
-			s.colour = s.colour.scale(1 - 0.75*slot)
+			slot := float64(smooth(0.3, 0.2, abs(fraction(float64(fy*6))-0.5)) * smooth(0.15, 0.2, min(fx, 1-fx)) * smooth(0.12, 0.16, min(fy, 1-fy)))
+			s.height -= float64(slot * 0.3)
+			s.colour = s.colour.scale(1 - float64(0.75*slot))
 		case kind < 0.38: // a strip of light
-			strip := smooth(0.06, 0.04, abs(fy-0.5)) * smooth(0.2, 0.22, min(fx, 1-fx))
+			strip := float64(smooth(0.06, 0.04, abs(fy-0.5)) * smooth(0.2, 0.22, min(fx, 1-fx)))
 			halo := smooth(0.3, 0, abs(fy-0.5)) * smooth(0.1, 0.3, min(fx, 1-fx)) * 0.25
 			if strip > 0.05 {
 				s.glow = glow.scale(strip)
@@ -337,7 +337,7 @@ func panels(w *wish, r *random) surface {
 			s.colour = s.colour.add(glow.scale(halo))
 		case kind < 0.5: // hazard
 			if step > 1 && fy > 0.78 && edge > 0.1 {
-				stripe := fraction((fx + fy) * 5)
+				stripe := fraction(float64((fx + fy) * 5))
 				if stripe < 0.5 {
 					s.colour = hex(0xd9a21f).scale(0.8)
 				} else {
@@ -354,7 +354,7 @@ func tiles(w *wish, r *random) surface {
 	n := pick(r, 4, 6, 8)
 	star := r.chance(0.5)
 	return func(u, v float64) sample {
-		x, y := u*float64(n), v*float64(n)
+		x, y := float64(u*float64(n)), float64(v*float64(n))
 		cx, cy := int(math.Floor(x)), int(math.Floor(y))
 		fx, fy := fraction(x)-0.5, fraction(y)-0.5
 		edge := 0.5 - max(abs(fx), abs(fy))
@@ -363,14 +363,14 @@ func tiles(w *wish, r *random) surface {
 		odd := (cx+cy)%2 == 0
 		figure := abs(fx)+abs(fy) < 0.36
 		if star {
-			d := fx*fx + fy*fy
+			d := float64(fx*fx) + float64(fy*fy)
 			figure = d < 0.045 || abs(abs(fx)-abs(fy)) < 0.06 && d < 0.16
 		}
 		if odd != figure {
 			c = first
 		}
 		id := lattice(seed, cx, cy, 0)
-		c = hex(0x8f8b84).scale(0.7).mix(c.shade(0.88+0.2*id+0.12*clouds(seed, u*12, v*12, 12, 12, 3)), in)
+		c = hex(0x8f8b84).scale(0.7).mix(c.shade(0.88+float64(0.2*id)+float64(0.12*clouds(seed, float64(u*12), float64(v*12), 12, 12, 3))), in)
 		return sample{colour: c, height: smooth(0.01, 0.09, edge) * 0.5, shine: 0.6}
 	}
 }
@@ -378,13 +378,13 @@ func tiles(w *wish, r *random) surface {
 func ice(w *wish, r *random) surface {
 	base, seed := w.tinted(0x9fd3ea), r.next()
 	return func(u, v float64) sample {
-		wob := clouds(seed, u*5, v*5, 5, 5, 4)
+		wob := clouds(seed, float64(u*5), float64(v*5), 5, 5, 4)
 		near, far, id := cell(seed+1, u*4+wob*0.5, v*4+wob*0.5, 4, 4)
 		crack := smooth(0.06, 0, far-near)
-		near2, far2, _ := cell(seed+2, u*9+wob, v*9, 9, 9)
+		near2, far2, _ := cell(seed+2, float64(u*9)+wob, float64(v*9), 9, 9)
 		fine := smooth(0.04, 0, far2-near2)
-		c := base.shade(0.6+0.5*wob+0.2*id).mix(rgb{1, 1, 1}, clamp(crack*0.8+fine*0.3+smooth(0.55, 0.8, wob)*0.4, 0, 0.95))
-		return sample{colour: c, height: id*0.2 + wob*0.3 - crack*0.2, shine: 0.8}
+		c := base.shade(0.6+0.5*wob+float64(0.2*id)).mix(rgb{1, 1, 1}, clamp(float64(crack*0.8)+float64(fine*0.3)+float64(smooth(0.55, 0.8, wob)*0.4), 0, 0.95))
+		return sample{colour: c, height: float64(id*0.2) + float64(wob*0.3) - float64(crack*0.2), shine: 0.8}
 	}
 }
 
@@ -393,7 +393,7 @@ func snow(w *wish, r *random) surface {
 	return func(u, v float64) sample {
 		h := clouds(seed, u*4, v*4, 4, 4, 5)
 		spark := lattice(seed, int(u*700), int(v*700), 1)
-		c := base.mix(hex(0xa9c4e4), 0.6*(1-h)).shade(0.88 + 0.2*h)
+		c := base.mix(hex(0xa9c4e4), float64(0.6*(1-h))).shade(0.88 + float64(0.2*h))
 		if spark > 0.994 {
 			c = rgb{1, 1, 1}
 		}
@@ -404,12 +404,12 @@ func snow(w *wish, r *random) surface {
 func leather(w *wish, r *random) surface {
 	base, seed := w.tinted(0x6f4527), r.next()
 	return func(u, v float64) sample {
-		wob := clouds(seed, u*10, v*10, 10, 10, 2)
-		near, far, id := cell(seed+1, u*28+wob*1.5, v*28+wob*1.5, 28, 28)
+		wob := clouds(seed, float64(u*10), float64(v*10), 10, 10, 2)
+		near, far, id := cell(seed+1, float64(u*28)+float64(wob*1.5), float64(v*28)+float64(wob*1.5), 28, 28)
 		pore := smooth(0.02, 0.3, far-near)
-		worn := clouds(seed+2, u*3, v*3, 3, 3, 4)
-		c := base.shade(0.4 + 0.5*pore + 0.15*id + 0.35*worn)
-		return sample{colour: c, height: pore * 0.4, shine: 0.35}
+		worn := clouds(seed+2, float64(u*3), float64(v*3), 3, 3, 4)
+		c := base.shade(0.4 + 0.5*pore + float64(0.15*id) + float64(0.35*worn))
+		return sample{colour: c, height: float64(pore * 0.4), shine: 0.35}
 	}
 }
 
@@ -417,21 +417,21 @@ func scaly(w *wish, r *random) surface {
 	base, seed, n := w.tinted(0x2f7d4f), r.next(), pick(r, 8, 10, 12)
 	edgeColour := w.tintedBy(1, 0xc9b25a)
 	return func(u, v float64) sample {
-		y := v * float64(n)
+		y := float64(v * float64(n))
 		// Each scale lies over the two below it: the first whose outline holds the place is seen.
 		for back := range 3 {
 			row := int(math.Floor(y)) - back + 1
-			x := u*float64(n) + 0.5*float64(wrap(row, 2))
+			x := float64(u*float64(n)) + 0.5*float64(wrap(row, 2))
 			fx, fy := fraction(x)-0.5, y-float64(row)
-			d := math.Sqrt(fx*fx*3.4 + max(0, fy-0.35)*max(0, fy-0.35))
+			d := math.Sqrt(float64(fx*fx*3.4) + float64(max(0, fy-0.35)*max(0, fy-0.35)))
 			if fy < 0 || d > 0.95 {
 				continue
 			}
 			id := lattice(seed, wrap(int(math.Floor(x)), n), wrap(row, n), 0)
 			rim := smooth(0.7, 0.95, d)
-			c := base.shade(0.45+0.35*fy+0.35*id).mix(edgeColour, rim*0.6)
-			ridge := smooth(0.08, 0, abs(fx)) * 0.15
-			return sample{colour: c.shade(1 + ridge), height: 0.3 + 0.35*fy - rim*0.25 + ridge, shine: 0.5}
+			c := base.shade(0.45+float64(0.35*fy)+float64(0.35*id)).mix(edgeColour, float64(rim*0.6))
+			ridge := float64(smooth(0.08, 0, abs(fx)) * 0.15)
+			return sample{colour: c.shade(1 + ridge), height: 0.3 + float64(0.35*fy) - rim*0.25 + ridge, shine: 0.5}
 		}
 		return sample{colour: base.scale(0.15)}
 	}
@@ -440,15 +440,15 @@ func scaly(w *wish, r *random) surface {
 func dirt(w *wish, r *random) surface {
 	base, seed := w.tinted(0x6d4f35), r.next()
 	return func(u, v float64) sample {
-		n := clouds(seed, u*6, v*6, 6, 6, 6)
-		near, _, id := cell(seed+1, u*22, v*22, 22, 22)
-		size := 0.16 + 0.22*lattice(seed, int(id*1000), 3, 1)
-		pebble := smooth(size, size*0.6, near)
+		n := clouds(seed, float64(u*6), float64(v*6), 6, 6, 6)
+		near, _, id := cell(seed+1, float64(u*22), float64(v*22), 22, 22)
+		size := 0.16 + float64(0.22*lattice(seed, int(id*1000), 3, 1))
+		pebble := smooth(size, float64(size*0.6), near)
 		if id < 0.55 {
 			pebble = 0
 		}
-		c := base.shade(0.45+0.85*n).mix(hex(0x8b8378).shade(0.6+0.6*id), pebble*0.8)
-		return sample{colour: c, height: n*0.6 + pebble*0.3*math.Sqrt(max(0, 1-near*near*6))}
+		c := base.shade(0.45+float64(0.85*n)).mix(hex(0x8b8378).shade(0.6+float64(0.6*id)), float64(pebble*0.8))
+		return sample{colour: c, height: float64(n*0.6) + float64(pebble*0.3*math.Sqrt(max(0, 1-float64(near*near*6))))}
 	}
 }
 
@@ -458,13 +458,13 @@ func concrete(w *wish, r *random) surface {
 		base = hex(0x3d3e41)
 	}
 	return func(u, v float64) sample {
-		n := clouds(seed, u*5, v*5, 5, 5, 6)
-		grain := clouds(seed+1, u*90, v*90, 90, 90, 2)
-		near, _, id := cell(seed+2, u*18, v*18, 18, 18)
-		hole := smooth(0.1, 0.05, near) * smooth(0.6, 0.7, id)
-		crack := smooth(0.012, 0, abs(clouds(seed+3, u*3, v*3, 3, 3, 6)-0.5))
-		c := base.shade(0.7 + 0.4*n + 0.25*(grain-0.5)).scale(1 - 0.5*hole - 0.45*crack)
-		return sample{colour: c, height: 0.5 + grain*0.2 - hole*0.4 - crack*0.4}
+		n := clouds(seed, float64(u*5), float64(v*5), 5, 5, 6)
+		grain := clouds(seed+1, float64(u*90), float64(v*90), 90, 90, 2)
+		near, _, id := cell(seed+2, float64(u*18), float64(v*18), 18, 18)
+		hole := float64(smooth(0.1, 0.05, near) * smooth(0.6, 0.7, id))
+		crack := smooth(0.012, 0, abs(clouds(seed+3, float64(u*3), float64(v*3), 3, 3, 6)-0.5))
+		c := base.shade(0.7 + float64(0.4*n) + 0.25*(grain-0.5)).scale(1 - 0.5*hole - float64(0.45*crack))
+		return sample{colour: c, height: 0.5 + float64(grain*0.2) - float64(hole*0.4) - float64(crack*0.4)}
 	}
 }
 
@@ -476,13 +476,13 @@ func sky(w *wish, r *random) surface {
 		blue, cloud = hex(0x070a1a), w.tinted(0x8a3fc0)
 	}
 	return func(u, v float64) sample {
-		wob := clouds(seed+1, u*3, v*3, 3, 3, 4)
-		n := clouds(seed, u*3+wob*0.9, v*3+wob*0.9, 3, 3, 6)
+		wob := clouds(seed+1, float64(u*3), float64(v*3), 3, 3, 4)
+		n := clouds(seed, float64(u*3)+float64(wob*0.9), float64(v*3)+float64(wob*0.9), 3, 3, 6)
 		thick := smooth(0.42, 0.72, n)
-		c := blue.shade(0.85+0.3*wob).mix(cloud.shade(0.75+0.35*n), thick)
+		c := blue.shade(0.85+float64(0.3*wob)).mix(cloud.shade(0.75+float64(0.35*n)), thick)
 		if space {
-			near, _, id := cell(seed+2, u*40, v*40, 40, 40)
-			c = c.add(rgb{1, 0.95, 0.9}.scale(smooth(0.09*id, 0, near) * smooth(0.5, 0.9, id)))
+			near, _, id := cell(seed+2, float64(u*40), float64(v*40), 40, 40)
+			c = c.add(rgb{1, 0.95, 0.9}.scale(float64(smooth(float64(0.09*id), 0, near) * smooth(0.5, 0.9, id))))
 		}
 		return sample{colour: c, height: n}
 	}
@@ -505,15 +505,15 @@ func pattern(w *wish, r *random) surface {
 		var h float64
 		switch kind {
 		case 0:
-			near, far, _ := cell(seed, u*float64(n)+wob*0.6, v*float64(n)+wob*0.6, n, n)
+			near, far, _ := cell(seed, float64(u*float64(n))+float64(wob*0.6), float64(v*float64(n))+float64(wob*0.6), n, n)
 			h = far - near
 		case 1:
-			h = clouds(seed+1, u*float64(n)+wob*2, v*float64(n)+wob*2, n, n, 3)
+			h = clouds(seed+1, float64(u*float64(n))+wob*2, float64(v*float64(n))+wob*2, n, n, 3)
 		default:
-			h = 0.5 + 0.25*(sin(tau*(u*float64(n)+wob))+sin(tau*(v*float64(n)-wob)))
+			h = 0.5 + 0.25*(sin(float64(tau*(float64(u*float64(n))+wob)))+sin(float64(tau*(float64(v*float64(n))-wob))))
 		}
-		band := fraction(h * bands)
+		band := fraction(float64(h * bands))
 		step := smooth(0.45, 0.55, abs(2*band-1))
-		return sample{colour: ground.mix(figure, step).shade(0.8 + 0.35*h), height: step * 0.4, shine: 0.2}
+		return sample{colour: ground.mix(figure, step).shade(0.8 + float64(0.35*h)), height: float64(step * 0.4), shine: 0.2}
 	}
 }

@@ -156,7 +156,7 @@ func singular(word string) string {
 var borders = set(", with of in on for by from under at near and that which having inside beside against over to into behind who holding made wearing carrying standing sitting is")
 
 // general words say little where a better one went before: "a viking warrior" is a viking.
-var general = set("warrior soldier hero character person man woman boy girl child player captain building wall room background scene effect sound")
+var general = set("warrior soldier hero character person man woman boy girl child player captain building room background scene effect sound")
 
 // subject is the thing that a text is about, among those that are known: the last one named before the first border, or else the first one
 // named after it.
