@@ -24,8 +24,10 @@ type GeneratorSetup struct {
 	TaskID string                 // of a task as the service names them
 	Key    string                 // what it shows the service; it must show up nowhere else
 
-	Repeatable bool // an order may be placed again at any time, because it costs nothing
-	CantCancel bool // it has nothing to ask for
+	Repeatable  bool // an order may be placed again at any time, because it costs nothing
+	CantCancel  bool // it has nothing to ask for
+	Inline      bool // it answers an order with the files: there are no tasks, neither to check nor to find
+	EmptyIsGone bool // an empty answer says that there is no such task
 }
 
 // fault is a service that fails, and what that has to mean.
@@ -87,7 +89,20 @@ func (s GeneratorSetup) faults() []fault {
 			_, _ = io.WriteString(w, "{")
 		}, unknown, away},
 		{"an answer that makes no sense", text("<html>"), unknown, away},
+		{"an answer of another type", text("[[1]]"), unknown, away},
+		{"an answer with values of other types", text(`{"id":{},"result":[],"data":true,"image":1,"code":"x","results":7,"status":3}`), unknown, away},
+		{"an empty answer", text(""), unknown, away},
+		{"an answer without an end", endless, unknown, away},
 		{"nobody listens", nil, away, away},
+	}
+}
+
+// endless answers until the client leaves. It might be JSON, some day.
+func endless(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	spaces := []byte(strings.Repeat(" ", 1<<18))
+	for err := error(nil); err == nil && r.Context().Err() == nil; {
+		_, err = w.Write(spaces)
 	}
 }
 
@@ -133,12 +148,16 @@ func (s GeneratorSetup) testFault(t *testing.T, f fault) {
 	if s.Repeatable && begin == unknown {
 		begin = away
 	}
+	check := f.check
+	if s.Inline || s.EmptyIsGone && f.name == "an empty answer" {
+		check = gone
+	}
 	_, err := g.Begin(t.Context(), s.Order)
 	if e := s.wantError(t, "Begin", err, begin); e != nil && e.Kind == domain.Limited && e.RetryAfter != 7*time.Second {
 		t.Errorf("Begin is to be tried again after %v", e.RetryAfter)
 	}
 	_, err = g.Check(t.Context(), s.Order, s.TaskID)
-	s.wantError(t, "Check", err, f.check)
+	s.wantError(t, "Check", err, check)
 	if !s.Repeatable {
 		if _, err = g.Find(t.Context(), s.Order); err == nil || domain.KindOf(err) == domain.NotFound {
 			t.Errorf("Find of a service that fails gave %v", err)
@@ -147,7 +166,7 @@ func (s GeneratorSetup) testFault(t *testing.T, f fault) {
 	}
 	if !s.CantCancel {
 		err = g.Cancel(t.Context(), s.TaskID)
-		if f.name != "an answer that makes no sense" && err == nil { // what was said there is not asked for
+		if !strings.HasPrefix(f.name, "an ") && err == nil { // what an answer says is not asked for
 			t.Error("Cancel gave no error")
 		}
 		s.wantNoKey(t, err)
@@ -163,18 +182,33 @@ func (s GeneratorSetup) testRedirect(t *testing.T) {
 	}))
 	_, err := g.Begin(t.Context(), s.Order)
 	s.wantError(t, "Begin", err, away)
+	check := away
+	if s.Inline {
+		check = gone
+	}
 	_, err = g.Check(t.Context(), s.Order, s.TaskID)
-	s.wantError(t, "Check", err, away)
+	s.wantError(t, "Check", err, check)
 	if n := followed.Load(); n > 0 {
 		t.Errorf("%d redirects were followed", n)
 	}
 }
 
+// testContext has the service fall silent, before and in the middle of its answer.
 func (s GeneratorSetup) testContext(t *testing.T) {
 	t.Parallel()
+	for _, begun := range []string{"", "{"} {
+		s.testSilence(t, begun)
+	}
+}
+
+func (s GeneratorSetup) testSilence(t *testing.T, begun string) {
 	arrived, over := make(chan struct{}, 10), make(chan struct{})
-	url := play(t, func(_ http.ResponseWriter, r *http.Request) {
+	url := play(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		if begun != "" {
+			_, _ = io.WriteString(w, begun)
+			_ = http.NewResponseController(w).Flush()
+		}
 		arrived <- struct{}{}
 		select {
 		case <-r.Context().Done():
@@ -188,13 +222,17 @@ func (s GeneratorSetup) testContext(t *testing.T) {
 	if s.Repeatable {
 		begin = canceled
 	}
-	for name, c := range map[string]struct {
+	calls := map[string]struct {
 		call func(context.Context) error
 		want want
 	}{
 		"Begin": {func(ctx context.Context) error { _, err := g.Begin(ctx, s.Order); return err }, begin},
 		"Check": {func(ctx context.Context) error { _, err := g.Check(ctx, s.Order, s.TaskID); return err }, canceled},
-	} {
+	}
+	if s.Inline {
+		delete(calls, "Check")
+	}
+	for name, c := range calls {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
 			<-arrived

@@ -174,6 +174,11 @@ func (r Refusal) RefusedOrder() *domain.Error {
 	return r.badRequest(r.word(), message)
 }
 
+// FilteredOrder says that the service does not want to make what an order describes.
+func (r Refusal) FilteredOrder() *domain.Error {
+	return r.badRequest(domain.CodeContentFilter, fmt.Sprintf("The content filter of %s refused the description", r.Provider))
+}
+
 func (r Refusal) badRequest(code, message string) *domain.Error {
 	return &domain.Error{Kind: domain.BadRequest, Code: code, Message: message, Cause: r.cause()}
 }
