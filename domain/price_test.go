@@ -176,7 +176,7 @@ func TestStagesCostWhatTheAssetIsEstimatedAt(t *testing.T) {
 		{pricedGenerator("dalle", "image_generation"), []string{"generate"}},
 		{pricedGenerator("dalle", "gpt-image-1.5"), []string{"generate"}},
 		{pricedGenerator("stability", "image_generation"), []string{"generate"}},
-		{pricedGenerator("midjourney", "image_generation"), []string{"imagine"}},
+		{pricedGenerator("midjourney", "image_generation"), []string{"imagine", "upscale"}},
 		{pricedGenerator("mubert", "audio_generation"), []string{"track"}},
 		{pricedGenerator("freesound", "audio_search"), []string{"search"}},
 		{pricedGenerator("procedural", "image_generation"), []string{"generate"}},

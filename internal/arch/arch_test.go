@@ -88,6 +88,9 @@ var rules = map[string]rule{
 	"adapters/embedding":    service(),
 	"adapters/mubert":       service(),
 	"adapters/freesound":    service(),
+	"adapters/openaiimages": pictures(),
+	"adapters/stability":    pictures(),
+	"adapters/midjourney":   pictures(),
 	"adapters/jwtauth":      outbound("github.com/golang-jwt/jwt", "github.com/maypok86/otter"),
 	"adapters/internalauth": outbound(),
 	"adapters/filesystem":   outbound(),
@@ -106,6 +109,9 @@ var rules = map[string]rule{
 
 	// What adapters of storages share.
 	"adapters/internal/blobsource": {own: []string{"domain"}},
+
+	// What adapters of services that make pictures share.
+	"adapters/internal/picture": {own: []string{"domain"}},
 
 	// What adapters of providers share: one reads events, one makes calls that answer with them.
 	"adapters/internal/eventstream":  {},
@@ -148,6 +154,13 @@ func streaming() rule {
 func service() rule {
 	r := outbound()
 	r.own = append(r.own, "adapters/internal/upstream")
+	return r
+}
+
+// pictures is for adapters of services that make pictures to order.
+func pictures() rule {
+	r := service()
+	r.own = append(r.own, "adapters/internal/picture")
 	return r
 }
 
