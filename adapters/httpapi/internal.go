@@ -44,7 +44,7 @@ func (c Config) internalEdge(fail failFunc) func(*intake.Operation, http.Handler
 		if op.Limited || !op.Public { // others are probes, which anybody may ask
 			chain = append(chain, needForwarded(fail), identifyForwarded(op))
 		}
-		chain = append(chain, authorize(op, fail), limitBody(c.bodyLimit(op), fail), validate(op, bodies, fail))
+		chain = append(chain, authorize(op, fail), limitBody(c.bodyLimit(op), fail), validate(op, bodies, fail), checkWebhook(op, c.Webhooks, c.Log, fail))
 		if op.Limited {
 			chain = append(chain, limitConcurrency(c.place(op, bodies, running), fail))
 		}

@@ -28,6 +28,7 @@ type Config struct {
 	Files         *app.Files
 	Workflows     *app.Workflows
 	Assets        *app.Assets
+	Generations   *app.Generations
 	Identity      *app.Identity
 	Audit         *app.Audit // records who is refused
 	Accounts      *app.Accounts
@@ -41,6 +42,7 @@ type Config struct {
 	PublicURL      string // what clients call this server, without a slash at its end; empty: as requests say
 	AllowedOrigins []string
 	TrustedProxies []netip.Prefix
+	Webhooks       map[string]Webhook // of generators, by their id
 	MaxBodyBytes   int64
 	Running        *app.Slots    // of operations
 	MaxConcurrent  int           // requests whose credentials are looked at, and whose bodies are on their way
@@ -76,6 +78,7 @@ type server struct {
 	files         *app.Files
 	workflows     *app.Workflows
 	assets        *app.Assets
+	generations   *app.Generations
 	checkUpload   func(fields map[string]string) ([]byte, []domain.Fault)
 	assetBucket   string
 	health        *app.Health
@@ -137,7 +140,7 @@ func newServer(c Config, contract intake.Contract) *server {
 	return &server{
 		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, pricing: c.Pricing, performance: c.Performance,
 		accounts: c.Accounts, apiKeys: c.APIKeys, files: c.Files, workflows: c.Workflows, stopping: c.Stopping, health: c.Health, limitsShared: c.LimitsShared,
-		assets: c.Assets, checkUpload: contract["POST /api/v1/assets/upload"].CheckForm, assetBucket: c.AssetBucket,
+		assets: c.Assets, generations: c.Generations, checkUpload: contract["POST /api/v1/assets/upload"].CheckForm, assetBucket: c.AssetBucket,
 		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now, log: c.Log,
 	}
 }
@@ -160,6 +163,7 @@ func (c Config) edgeFor(authenticate authenticateFunc, fail failFunc) func(*inta
 			noteOrigin(c.TrustedProxies), noteAddress(c.PublicURL, c.TrustedProxies), noStore(op), identify(op, judge),
 			limitRate(op, c.Limits, c.TrustedProxies, fail), authorize(op, fail),
 			limitBody(c.bodyLimit(op), fail), validate(op, bodies, fail), limitAccount(op, c.Limits, fail),
+			checkWebhook(op, c.Webhooks, c.Log, fail),
 		}
 		if op.Limited {
 			chain = append(chain, limitConcurrency(c.place(op, bodies, running), fail))
@@ -178,6 +182,9 @@ func (c Config) gates() (bodies, running gate) {
 func (c Config) bodyLimit(op *intake.Operation) int64 {
 	if op.Form() && c.Assets != nil {
 		return c.Assets.MaxFile() + formOverhead
+	}
+	if op.Scope == scopeWebhooks {
+		return min(c.MaxBodyBytes, maxWebhook)
 	}
 	return c.MaxBodyBytes
 }

@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"gaia/adapters/httpapi/internal/oapi"
@@ -81,7 +79,7 @@ func (s *server) V1StreamWorkflowEvents(ctx context.Context, r oapi.V1StreamWork
 	if err != nil {
 		return nil, err
 	}
-	return &workflowStream{ctx: ctx, follower: follower, after: after, ping: s.pingInterval, stopping: s.stopping, log: s.log}, nil
+	return &workflowStream{follower, s.eventFeed(ctx)}, nil
 }
 
 // lastEventFromAPI is the number of the last event that a client has.
@@ -99,83 +97,32 @@ func lastEventFromAPI(last *string) (int, error) {
 	return n, nil
 }
 
-// workflowStream is the events of a workflow as an event stream. Visit may not return an error: after the first byte the generated code
-// could only print it into the stream.
+// workflowStream is the events of a workflow. Visit may not return an error: after the first byte the generated code could only print it
+// into the stream.
 type workflowStream struct {
-	ctx      context.Context //nolint:containedctx // the generated code has no place for it
 	follower *app.WorkflowFollower
-	after    int
-	ping     time.Duration
-	stopping <-chan struct{}
-	log      *slog.Logger
+	feed     eventFeed
 }
 
-// news is what a follower hears.
-type news struct {
-	event domain.WorkflowEvent
-	err   error
-}
-
-// VisitV1StreamWorkflowEventsResponse writes events until the workflow has ended or the client leaves. A stream that ends for another reason
-// breaks off, so that it does not look whole: the client asks again and names the last event that it has.
+// VisitV1StreamWorkflowEventsResponse writes events until the workflow has ended or the client leaves.
 func (r *workflowStream) VisitV1StreamWorkflowEventsResponse(w http.ResponseWriter) error {
-	ctx, cancel := context.WithCancel(r.ctx)
-	heard := make(chan news)
-	var reading sync.WaitGroup
-	reading.Go(func() { r.read(ctx, heard) })
 	defer r.follower.Close()
-	defer reading.Wait()
-	defer cancel()
-	out := newSSE(w, true, 0)
-	out.n = r.after // the next one has the next number
-	out.ping()      // so that the client knows at once that it follows
-	ticker := time.NewTicker(r.ping)
-	defer ticker.Stop()
-	for !out.gone {
-		select {
-		case n := <-heard:
-			if n.err != nil {
-				r.end(out, n.err)
+	r.feed.listen = func(ctx context.Context, hear func(number int, event any) error) error {
+		for {
+			event, err := r.follower.Next(ctx)
+			if errors.Is(err, io.EOF) {
 				return nil
 			}
-			out.event(workflowEventToAPI(n.event))
-			ticker.Reset(r.ping)
-		case <-ticker.C:
-			out.ping()
-		case <-r.stopping: // another process goes on with the workflow, and with this stream
-			panic(http.ErrAbortHandler)
-		case <-ctx.Done():
-			return nil
+			if err == nil {
+				err = hear(event.Sequence, workflowEventToAPI(event))
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
+	r.feed.write(w)
 	return nil
-}
-
-// read passes on what the follower hears until it has ended.
-func (r *workflowStream) read(ctx context.Context, heard chan<- news) {
-	for {
-		event, err := r.follower.Next(ctx)
-		select {
-		case heard <- news{event, err}:
-		case <-ctx.Done():
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (r *workflowStream) end(out *sse, err error) {
-	if errors.Is(err, io.EOF) {
-		out.ids = false // else a client that reconnects would name an event that never was
-		out.done()
-		return
-	}
-	if r.ctx.Err() == nil { // else the client left
-		logLate(r.ctx, r.log, err)
-		panic(http.ErrAbortHandler)
-	}
 }
 
 func workflowDraftFromAPI(b oapi.WorkflowDraft) domain.WorkflowDraft {

@@ -145,6 +145,7 @@ const (
 	AssetEventTypeCompleted AssetEventType = "completed"
 	AssetEventTypeFailed    AssetEventType = "failed"
 	AssetEventTypeProgress  AssetEventType = "progress"
+	AssetEventTypeStarted   AssetEventType = "started"
 	AssetEventTypeStatus    AssetEventType = "status"
 )
 
@@ -158,6 +159,8 @@ func (e AssetEventType) Valid() bool {
 	case AssetEventTypeFailed:
 		return true
 	case AssetEventTypeProgress:
+		return true
+	case AssetEventTypeStarted:
 		return true
 	case AssetEventTypeStatus:
 		return true
@@ -9749,7 +9752,7 @@ type ClientInterface interface {
 
 	// V1GenerateAssetWithBody Get an asset that fits a description
 	//
-	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409.
+	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -9758,7 +9761,7 @@ type ClientInterface interface {
 
 	// V1GenerateAsset Get an asset that fits a description
 	//
-	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409.
+	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -10306,7 +10309,7 @@ type ClientInterface interface {
 
 	// WebhookMeshyWithBody Receive news of a Meshy task
 	//
-	// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON, or has no `task_id`, is 400; a wrong signature or token is 401.
+	// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON object, or has no `task_id` or `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -10315,7 +10318,7 @@ type ClientInterface interface {
 
 	// WebhookMeshy Receive news of a Meshy task
 	//
-	// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON, or has no `task_id`, is 400; a wrong signature or token is 401.
+	// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON object, or has no `task_id` or `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -10324,7 +10327,7 @@ type ClientInterface interface {
 
 	// WebhookMidjourneyWithBody Receive news of a Midjourney job
 	//
-	// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+	// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -10333,7 +10336,7 @@ type ClientInterface interface {
 
 	// WebhookMidjourney Receive news of a Midjourney job
 	//
-	// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+	// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -10342,7 +10345,7 @@ type ClientInterface interface {
 
 	// WebhookMubertWithBody Receive news of a Mubert track
 	//
-	// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+	// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -10351,7 +10354,7 @@ type ClientInterface interface {
 
 	// WebhookMubert Receive news of a Mubert track
 	//
-	// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+	// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -11498,7 +11501,7 @@ func (c *Client) V1ListAssets(ctx context.Context, params *V1ListAssetsParams, r
 
 // V1GenerateAssetWithBody Get an asset that fits a description
 //
-// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409.
+// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
 //
 // Takes any type of body and a specified content type.
 //
@@ -11517,7 +11520,7 @@ func (c *Client) V1GenerateAssetWithBody(ctx context.Context, params *V1Generate
 
 // V1GenerateAsset Get an asset that fits a description
 //
-// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409.
+// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12745,7 +12748,7 @@ func (c *Client) GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // WebhookMeshyWithBody Receive news of a Meshy task
 //
-// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON, or has no `task_id`, is 400; a wrong signature or token is 401.
+// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON object, or has no `task_id` or `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes any type of body and a specified content type.
 //
@@ -12764,7 +12767,7 @@ func (c *Client) WebhookMeshyWithBody(ctx context.Context, params *WebhookMeshyP
 
 // WebhookMeshy Receive news of a Meshy task
 //
-// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON, or has no `task_id`, is 400; a wrong signature or token is 401.
+// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON object, or has no `task_id` or `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12783,7 +12786,7 @@ func (c *Client) WebhookMeshy(ctx context.Context, params *WebhookMeshyParams, b
 
 // WebhookMidjourneyWithBody Receive news of a Midjourney job
 //
-// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes any type of body and a specified content type.
 //
@@ -12802,7 +12805,7 @@ func (c *Client) WebhookMidjourneyWithBody(ctx context.Context, params *WebhookM
 
 // WebhookMidjourney Receive news of a Midjourney job
 //
-// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12821,7 +12824,7 @@ func (c *Client) WebhookMidjourney(ctx context.Context, params *WebhookMidjourne
 
 // WebhookMubertWithBody Receive news of a Mubert track
 //
-// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes any type of body and a specified content type.
 //
@@ -12840,7 +12843,7 @@ func (c *Client) WebhookMubertWithBody(ctx context.Context, params *WebhookMuber
 
 // WebhookMubert Receive news of a Mubert track
 //
-// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -18459,7 +18462,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1GenerateAssetWithBodyWithResponse Get an asset that fits a description
 	//
-	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409.
+	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18468,7 +18471,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1GenerateAssetWithResponse Get an asset that fits a description
 	//
-	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409.
+	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -19080,7 +19083,7 @@ type ClientWithResponsesInterface interface {
 
 	// WebhookMeshyWithBodyWithResponse Receive news of a Meshy task
 	//
-	// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON, or has no `task_id`, is 400; a wrong signature or token is 401.
+	// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON object, or has no `task_id` or `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -19089,7 +19092,7 @@ type ClientWithResponsesInterface interface {
 
 	// WebhookMeshyWithResponse Receive news of a Meshy task
 	//
-	// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON, or has no `task_id`, is 400; a wrong signature or token is 401.
+	// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON object, or has no `task_id` or `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -19098,7 +19101,7 @@ type ClientWithResponsesInterface interface {
 
 	// WebhookMidjourneyWithBodyWithResponse Receive news of a Midjourney job
 	//
-	// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+	// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -19107,7 +19110,7 @@ type ClientWithResponsesInterface interface {
 
 	// WebhookMidjourneyWithResponse Receive news of a Midjourney job
 	//
-	// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+	// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -19116,7 +19119,7 @@ type ClientWithResponsesInterface interface {
 
 	// WebhookMubertWithBodyWithResponse Receive news of a Mubert track
 	//
-	// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+	// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -19125,7 +19128,7 @@ type ClientWithResponsesInterface interface {
 
 	// WebhookMubertWithResponse Receive news of a Mubert track
 	//
-	// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+	// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -25276,12 +25279,16 @@ type V1GenerateAssetReply struct {
 	JSON200 *GeneratedAsset
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *AssetPending
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
 	// JSON402 the response for an HTTP 402 `application/json` response
 	JSON402 *PaymentRequired
 	// JSON403 the response for an HTTP 403 `application/json` response
 	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
 	// JSON409 the response for an HTTP 409 `application/json` response
 	JSON409 *Conflict
 	// JSON413 the response for an HTTP 413 `application/json` response
@@ -25294,8 +25301,6 @@ type V1GenerateAssetReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers202 the parsed response headers for an HTTP 202 response
@@ -25318,6 +25323,11 @@ func (r V1GenerateAssetReply) GetJSON202() *AssetPending {
 	return r.JSON202
 }
 
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r V1GenerateAssetReply) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r V1GenerateAssetReply) GetJSON401() *Unauthorized {
 	return r.JSON401
@@ -25331,6 +25341,11 @@ func (r V1GenerateAssetReply) GetJSON402() *PaymentRequired {
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
 func (r V1GenerateAssetReply) GetJSON403() *Forbidden {
 	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r V1GenerateAssetReply) GetJSON404() *NotFound {
+	return r.JSON404
 }
 
 // GetJSON409 returns the response for an HTTP 409 `application/json` response
@@ -25361,11 +25376,6 @@ func (r V1GenerateAssetReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1GenerateAssetReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1GenerateAssetReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -25786,8 +25796,6 @@ type V1GetAssetReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -25831,11 +25839,6 @@ func (r V1GetAssetReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1GetAssetReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1GetAssetReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -25909,8 +25912,6 @@ type V1CancelAssetReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -25959,11 +25960,6 @@ func (r V1CancelAssetReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1CancelAssetReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1CancelAssetReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -26185,8 +26181,6 @@ type V1StreamAssetEventsReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -26225,11 +26219,6 @@ func (r V1StreamAssetEventsReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r V1StreamAssetEventsReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r V1StreamAssetEventsReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -31091,8 +31080,6 @@ type WebhookMeshyReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -31141,11 +31128,6 @@ func (r WebhookMeshyReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r WebhookMeshyReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r WebhookMeshyReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -31219,8 +31201,6 @@ type WebhookMidjourneyReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -31269,11 +31249,6 @@ func (r WebhookMidjourneyReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r WebhookMidjourneyReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r WebhookMidjourneyReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -31347,8 +31322,6 @@ type WebhookMubertReply struct {
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalError
-	// JSON501 the response for an HTTP 501 `application/json` response
-	JSON501 *NotImplemented
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 	// Headers401 the parsed response headers for an HTTP 401 response
@@ -31397,11 +31370,6 @@ func (r WebhookMubertReply) GetJSON429() *TooManyRequests {
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
 func (r WebhookMubertReply) GetJSON500() *InternalError {
 	return r.JSON500
-}
-
-// GetJSON501 returns the response for an HTTP 501 `application/json` response
-func (r WebhookMubertReply) GetJSON501() *NotImplemented {
-	return r.JSON501
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -32415,7 +32383,7 @@ func (c *ClientWithResponses) V1ListAssetsWithResponse(ctx context.Context, para
 
 // V1GenerateAssetWithBodyWithResponse Get an asset that fits a description
 //
-// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409.
+// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32430,7 +32398,7 @@ func (c *ClientWithResponses) V1GenerateAssetWithBodyWithResponse(ctx context.Co
 
 // V1GenerateAssetWithResponse Get an asset that fits a description
 //
-// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409.
+// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -33450,7 +33418,7 @@ func (c *ClientWithResponses) GetReadyzWithResponse(ctx context.Context, reqEdit
 
 // WebhookMeshyWithBodyWithResponse Receive news of a Meshy task
 //
-// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON, or has no `task_id`, is 400; a wrong signature or token is 401.
+// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON object, or has no `task_id` or `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -33465,7 +33433,7 @@ func (c *ClientWithResponses) WebhookMeshyWithBodyWithResponse(ctx context.Conte
 
 // WebhookMeshyWithResponse Receive news of a Meshy task
 //
-// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON, or has no `task_id`, is 400; a wrong signature or token is 401.
+// Meshy calls this when one of its tasks changes. The content is not believed: it only makes Gaia ask Meshy itself. A body that is no JSON object, or has no `task_id` or `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -33480,7 +33448,7 @@ func (c *ClientWithResponses) WebhookMeshyWithResponse(ctx context.Context, para
 
 // WebhookMidjourneyWithBodyWithResponse Receive news of a Midjourney job
 //
-// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -33495,7 +33463,7 @@ func (c *ClientWithResponses) WebhookMidjourneyWithBodyWithResponse(ctx context.
 
 // WebhookMidjourneyWithResponse Receive news of a Midjourney job
 //
-// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+// The Midjourney bridge calls this when one of its jobs changes. The content is not believed: it only makes Gaia ask the bridge itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -33510,7 +33478,7 @@ func (c *ClientWithResponses) WebhookMidjourneyWithResponse(ctx context.Context,
 
 // WebhookMubertWithBodyWithResponse Receive news of a Mubert track
 //
-// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -33525,7 +33493,7 @@ func (c *ClientWithResponses) WebhookMubertWithBodyWithResponse(ctx context.Cont
 
 // WebhookMubertWithResponse Receive news of a Mubert track
 //
-// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON, or has no `id`, is 400; a wrong signature or token is 401.
+// Mubert calls this when one of its tracks changes. The content is not believed: it only makes Gaia ask Mubert itself. A body that is no JSON object, or has no `id`, is 400; a wrong signature or token is 401, and so is everything while no secret is configured.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -40534,6 +40502,13 @@ func ParseV1GenerateAssetReply(rsp *http.Response) (*V1GenerateAssetReply, error
 		}
 		response.JSON202 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Unauthorized
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -40554,6 +40529,13 @@ func ParseV1GenerateAssetReply(rsp *http.Response) (*V1GenerateAssetReply, error
 			return nil, err
 		}
 		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
 		var dest Conflict
@@ -40596,13 +40578,6 @@ func ParseV1GenerateAssetReply(rsp *http.Response) (*V1GenerateAssetReply, error
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -41137,13 +41112,6 @@ func ParseV1GetAssetReply(rsp *http.Response) (*V1GetAssetReply, error) {
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -41279,13 +41247,6 @@ func ParseV1CancelAssetReply(rsp *http.Response) (*V1CancelAssetReply, error) {
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -41608,13 +41569,6 @@ func ParseV1StreamAssetEventsReply(rsp *http.Response) (*V1StreamAssetEventsRepl
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -47107,13 +47061,6 @@ func ParseWebhookMeshyReply(rsp *http.Response) (*WebhookMeshyReply, error) {
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -47250,13 +47197,6 @@ func ParseWebhookMidjourneyReply(rsp *http.Response) (*WebhookMidjourneyReply, e
 		}
 		response.JSON500 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
-
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -47392,13 +47332,6 @@ func ParseWebhookMubertReply(rsp *http.Response) (*WebhookMubertReply, error) {
 			return nil, err
 		}
 		response.JSON500 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 501:
-		var dest NotImplemented
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON501 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable

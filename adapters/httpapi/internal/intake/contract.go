@@ -133,7 +133,7 @@ func (l *loader) operation(method, path string, shared []parameter, raw json.Raw
 	_, notYet := o.Responses["501"]
 	op := &Operation{
 		ID: o.ID, Method: method, Path: path, Public: len(security) == 0, Links: slices.ContainsFunc(security, isNone), Scope: o.Scope,
-		Limited: limited, NotYet: notYet,
+		Limited: limited, NotYet: notYet, Opaque: o.Scope == "webhooks",
 	}
 	for _, r := range o.Responses {
 		op.OpenAI = op.OpenAI || strings.HasPrefix(r.Ref, "#/components/responses/OpenAI")
