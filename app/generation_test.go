@@ -580,7 +580,7 @@ func TestFailuresWithinTheWaitAreErrors(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				one := newOutside("make")
-				one.begin = func(domain.GenerationOrder) error { return c.err }
+				one.begin, one.forgets = func(domain.GenerationOrder) error { return c.err }, true
 				b := newMaking(t, generators{"one": one})
 				defer b.work(t.Context())()
 				_, err := b.Generate(t.Context(), ada, "k", sword(), "")

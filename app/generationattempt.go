@@ -170,15 +170,17 @@ func (r *generationRun) ask(row domain.Generator, a domain.GenerationAttempt, ba
 	}
 }
 
-// unclear is what becomes of an order that may have been taken or not.
+// unclear is what becomes of an order that may have been taken or not: it is looked for.
 func (r *generationRun) unclear(row domain.Generator, a domain.GenerationAttempt, err error) error {
-	if row.Repeatable {
-		return r.notNow(a, domain.MissingPart(clientMessage(err, fmt.Sprintf("%s has failed", row.ID)), err))
-	}
 	if domain.KindOf(err) == domain.Internal {
 		r.generations.Troubled(r.work.ID, err)
 	}
-	return r.unknown(a)
+	if row.Repeatable {
+		return r.notNow(a, domain.MissingPart(clientMessage(err, row.ID+" has failed"), err))
+	}
+	r.pause = retryPause(r.checks)
+	r.checks++
+	return r.nap(false)
 }
 
 // unknown ends the work: nobody can tell whether an order was taken, so neither it nor another one is placed.
