@@ -119,6 +119,7 @@ type AssetQuery struct {
 	Text       string    // words; empty: the newest first
 	Embedding  []float32 // what Text means, in the space of EmbeddingModel; nil: words alone
 	Model      string    // the embedding model
+	Similarity float64   // how alike meanings must be, 0 to 1; 0: 0.7
 	Category   AssetCategory
 	StyleTags  []string // all of them
 	MinQuality float64

@@ -20,6 +20,9 @@ const (
 	maxAssetText        = 4 << 10  // of keys, addresses and the like; more is BadRequest
 )
 
+// defaultSimilarity of meanings makes assets match.
+const defaultSimilarity = 0.7
+
 // AssetLicenses are all of them, in the order of the contract.
 func AssetLicenses() []AssetLicense {
 	return []AssetLicense{LicenseCreativeCommons, LicensePublicDomain, LicenseCustom, LicenseCommercial, LicenseProprietary}
@@ -143,6 +146,9 @@ func (q AssetQuery) Tidy() AssetQuery {
 		formats[i] = strings.ToLower(storable(f, math.MaxInt))
 	}
 	q.Formats, q.Limit, q.Offset = formats, min(max(q.Limit, 0), math.MaxInt32), min(max(q.Offset, 0), math.MaxInt32)
-	q.MinQuality = withinOne(q.MinQuality)
+	q.MinQuality, q.Similarity = withinOne(q.MinQuality), withinOne(q.Similarity)
+	if q.Similarity == 0 {
+		q.Similarity = defaultSimilarity
+	}
 	return q
 }

@@ -29,6 +29,14 @@ type AssetStore interface {
 	Downloaded(ctx context.Context, id string) error
 }
 
+// AssetMeanings keeps what assets mean, for AssetStore.Search: an asset whose vector is like that of a query matches it, and is as relevant as
+// it is alike. A store need not be able to: without meanings it finds words.
+type AssetMeanings interface {
+	// SetMeaning keeps the vector of an asset in the space of a model, instead of the one before. An asset that is not there is no error. A
+	// store that can't keep vectors must be domain.Unimplemented, one that is away domain.Unavailable.
+	SetMeaning(ctx context.Context, id, model string, vector []float32) error
+}
+
 // FileLeases remembers files of which no asset knows yet, so that none is forgotten in the storage. AssetStore.Add and
 // GenerationStore.Commit end leases; AssetStore.Delete makes them. A store that is away must be domain.Unavailable.
 type FileLeases interface {

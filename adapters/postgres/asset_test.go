@@ -1,6 +1,9 @@
 package postgres_test
 
 import (
+	"math"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -86,6 +89,82 @@ func wantObelisk(t *testing.T, database string, otherLetters bool) {
 		page, err := store.Search(t.Context(), domain.AssetQuery{Text: text, Limit: 1})
 		if err != nil || (page.Total == 1) != found {
 			t.Errorf("%s: %d found, %v", text, page.Total, err)
+		}
+	}
+}
+
+// TestAssetMeanings is about meanings where the extension vector is to be had, and about words alone where it is not. VECTOR_DATABASE_URL is
+// an empty database that has it.
+func TestAssetMeanings(t *testing.T) {
+	t.Parallel()
+	database := os.Getenv("VECTOR_DATABASE_URL")
+	if database == "" {
+		database = testenv.Postgres(t)
+	}
+	database = newSchema(t, database)
+	var available bool
+	err := connect(t, database).QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector')").Scan(&available)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := open(t, database).Assets()
+	vectors := map[string][]float32{"Sword": {1, 0, 0}, "Blade": {0.9, 0.1, 0}, "Teapot": {0, 0, 1}, "Secret dagger": {1, 0.01, 0}}
+	for title, vector := range vectors {
+		a := domain.Asset{
+			ID: newID(), Owner: "owner", Public: title != "Secret dagger", Category: domain.AssetProp, Title: title,
+			URL: "https://example.org/" + title, CreatedAt: time.Now(), UpdatedAt: time.Now(),
+		}
+		if err := store.Add(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range [][]float32{{0, 1, 0}, vector} { // the second takes the place of the first
+			if err := store.SetMeaning(t.Context(), a.ID, "m", v); (err == nil) != available || !available && domain.KindOf(err) != domain.Unimplemented {
+				t.Fatalf("SetMeaning: %v; the extension is there: %v", err, available)
+			}
+		}
+	}
+	for _, v := range [][]float32{nil, {0, 0}, {float32(math.NaN())}} {
+		if err := store.SetMeaning(t.Context(), newID(), "m", v); domain.KindOf(err) != domain.BadRequest {
+			t.Errorf("SetMeaning(%v): %v", v, err)
+		}
+	}
+	meant := func(text string, q domain.AssetQuery) domain.AssetQuery {
+		q.Text, q.Limit, q.Model, q.Embedding = text, 10, "m", []float32{1, 0, 0}
+		return q
+	}
+	for name, c := range map[string]struct {
+		q                  domain.AssetQuery
+		words, withMeaning []string
+	}{
+		"another word":          {meant("weapon", domain.AssetQuery{}), nil, []string{"Sword", "Blade"}},
+		"words and meanings":    {meant("teapot", domain.AssetQuery{}), []string{"Teapot"}, []string{"Sword", "Teapot", "Blade"}},
+		"two words":             {meant("teapot nowhere", domain.AssetQuery{}), []string{"Teapot"}, []string{"Sword", "Blade", "Teapot"}},
+		"no word":               {meant("!", domain.AssetQuery{}), nil, []string{"Sword", "Blade"}},
+		"one's own":             {meant("weapon", domain.AssetQuery{Viewer: "owner"}), nil, []string{"Sword", "Secret dagger", "Blade"}},
+		"filters count":         {meant("weapon", domain.AssetQuery{Category: domain.AssetAudio}), nil, nil},
+		"more alike":            {meant("weapon", domain.AssetQuery{Similarity: 0.999}), nil, []string{"Sword"}},
+		"another model":         {domain.AssetQuery{Text: "weapon", Limit: 10, Model: "n", Embedding: []float32{1, 0, 0}}, nil, nil},
+		"vectors of two":        {domain.AssetQuery{Text: "weapon", Limit: 10, Model: "m", Embedding: []float32{1, 0}}, nil, nil},
+		"a vector of nothing":   {domain.AssetQuery{Text: "weapon", Limit: 10, Model: "m", Embedding: []float32{0, 0, 0}}, nil, nil},
+		"without a text no one": {meant("", domain.AssetQuery{Category: domain.AssetAudio}), nil, nil},
+	} {
+		want := c.words
+		if available {
+			want = c.withMeaning
+		}
+		page, err := store.Search(t.Context(), c.q)
+		var got []string
+		for _, m := range page.Matches {
+			got = append(got, m.Asset.Title)
+		}
+		if err != nil || page.Total != len(want) || len(got) != len(want) {
+			t.Errorf("%s: got %v of %d, %v, want %v", name, got, page.Total, err, want)
+			continue
+		}
+		for _, title := range want {
+			if !slices.Contains(got, title) {
+				t.Errorf("%s: got %v, want %v", name, got, want)
+			}
 		}
 	}
 }

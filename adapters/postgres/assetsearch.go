@@ -20,13 +20,17 @@ func (s *AssetStore) Search(ctx context.Context, q domain.AssetQuery) (domain.As
 	q = q.Tidy()
 	var found foundAssets
 	err := s.db.readOn(ctx, "search assets", func(ctx context.Context, conn *pgx.Conn) (err error) {
+		near, err := s.nearness(ctx, conn, q)
+		if err != nil {
+			return err
+		}
 		if strings.TrimSpace(q.Text) == "" {
 			found, err = listAssets(ctx, conn, q)
 			return err
 		}
 		words, err := wantedWords(ctx, conn, q.Text)
 		if err == nil {
-			found, err = searchAssets(ctx, conn, q, words)
+			found, err = searchAssets(ctx, conn, q, words, near)
 		}
 		return err
 	})
@@ -164,15 +168,15 @@ func listAssets(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery) (found
 }
 
 // searchAssets returns a page of the best. Those with only some of the words are there where not many have all.
-func searchAssets(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, words []wantedWord) (foundAssets, error) {
+func searchAssets(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, words []wantedWord, near *nearness) (foundAssets, error) {
 	if len(words) == 0 {
-		return foundAssets{}, nil
+		return near.find(ctx, conn, q)
 	}
-	whole, err := findWords(ctx, conn, q, words, tsqueryOf(words, " & "))
+	whole, err := findWords(ctx, conn, q, words, tsqueryOf(words, " & "), near)
 	if err != nil || len(words) == 1 || whole.total >= assetsearch.EnoughWhole {
 		return whole, err
 	}
-	return findWords(ctx, conn, q, words, somePart(words))
+	return findWords(ctx, conn, q, words, somePart(words), near)
 }
 
 func tsqueryOf(words []wantedWord, operator string) string {
@@ -196,7 +200,9 @@ func somePart(words []wantedWord) string {
 }
 
 // findWords looks through what a text search finds. assetsearch says what the words count for.
-func findWords(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, words []wantedWord, search string) (foundAssets, error) {
+func findWords(
+	ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, words []wantedWord, search string, near *nearness,
+) (foundAssets, error) {
 	s := &statement{}
 	s.addf("WITH hit AS MATERIALIZED (SELECT id, created_at")
 	counts, has := make([]string, len(words)), make([]string, len(words))
@@ -213,10 +219,15 @@ func findWords(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, words [
 	s.addf("found AS MATERIALIZED (SELECT id, created_at, 0.5 * (%s) / %d + CASE WHEN least(%s) > 0 THEN 0.5 ELSE 0 END AS relevance FROM hit "+
 		"WHERE %s >= %d) ", strings.Join(counts, " + "), len(words), strings.Join(counts, ", "),
 		strings.Join(has, " + "), assetsearch.Needed(len(words)))
-	s.addf("SELECT t.total, p.id, coalesce(p.relevance, 0) FROM (SELECT count(*) AS total FROM found) AS t LEFT JOIN ("+
-		"SELECT id, relevance, created_at FROM found ORDER BY relevance DESC, created_at DESC, id DESC LIMIT %s OFFSET %s"+
-		") AS p ON true ORDER BY p.relevance DESC, p.created_at DESC, p.id DESC", s.arg(q.Limit), s.arg(q.Offset))
+	s.best(q, near.with(s, q))
 	return pageOfAssets(ctx, conn, s)
+}
+
+// best adds the page of a table that WITH has named.
+func (s *statement) best(q domain.AssetQuery, found string) {
+	s.addf("SELECT t.total, p.id, coalesce(p.relevance, 0) FROM (SELECT count(*) AS total FROM %s) AS t LEFT JOIN ("+
+		"SELECT id, relevance, created_at FROM %s ORDER BY relevance DESC, created_at DESC, id DESC LIMIT %s OFFSET %s"+
+		") AS p ON true ORDER BY p.relevance DESC, p.created_at DESC, p.id DESC", found, found, s.arg(q.Limit), s.arg(q.Offset))
 }
 
 // pageOfAssets reads rows of a total, which all of them have, an id, which the only one has not when the page is empty, and a relevance.

@@ -1,0 +1,162 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"gaia/domain"
+	"gaia/ports"
+)
+
+var _ ports.AssetMeanings = (*AssetStore)(nil)
+
+// SetMeaning implements ports.AssetMeanings. The table is made when the first vector comes, by the extension vector: most databases need
+// neither.
+func (s *AssetStore) SetMeaning(ctx context.Context, id, model string, vector []float32) error {
+	key, err := parseID(id)
+	if err != nil {
+		return ctx.Err()
+	}
+	if !pointsSomewhere(vector) {
+		return domain.NewError(domain.BadRequest, "The vector means nothing")
+	}
+	return s.db.use(ctx, "set meaning", func(ctx context.Context, conn *pgx.Conn) error {
+		place, err := meaningPlace(ctx, conn)
+		if err == nil && place == "" {
+			if err = makeMeanings(ctx, conn); err == nil {
+				place, err = meaningPlace(ctx, conn)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		_, err = conn.Exec(ctx, `
+			INSERT INTO asset_embeddings (asset_id, model, embedding)
+			SELECT a.id, $2, $3::text::`+place+`.vector FROM assets AS a WHERE a.id = $1
+			ON CONFLICT (asset_id, model) DO UPDATE SET embedding = excluded.embedding`, key, model, vectorText(vector))
+		return err
+	})
+}
+
+// meaningPlace is the schema of the extension, fit to stand in a statement; empty: there are no meanings.
+func meaningPlace(ctx context.Context, conn *pgx.Conn) (place string, err error) {
+	err = conn.QueryRow(ctx, `
+		SELECT coalesce((
+			SELECT quote_ident(n.nspname) FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+			WHERE e.extname = 'vector' AND to_regclass('asset_embeddings') IS NOT NULL
+		), '')`).Scan(&place)
+	return place, err
+}
+
+// makeMeanings makes the table, where the extension is to be had. Processes that do so at the same time wait for each other.
+func makeMeanings(ctx context.Context, conn *pgx.Conn) error {
+	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		for _, statement := range []string{
+			"SELECT pg_advisory_xact_lock(hashtextextended('gaia asset_embeddings', 0))",
+			"CREATE EXTENSION IF NOT EXISTS vector",
+		} {
+			if _, err := tx.Exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		var place string
+		err := tx.QueryRow(ctx, `
+			SELECT quote_ident(n.nspname) FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+			WHERE e.extname = 'vector'`).Scan(&place)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `
+			CREATE TABLE IF NOT EXISTS asset_embeddings (
+				asset_id uuid NOT NULL REFERENCES assets (id) ON DELETE CASCADE,
+				model text NOT NULL,
+				embedding `+place+`.vector NOT NULL,
+				PRIMARY KEY (asset_id, model)
+			)`)
+		return err
+	})
+	var refused *pgconn.PgError
+	const noFile = "58P01" // of the extension
+	if errors.As(err, &refused) && (refused.Code == noFile || !isOutage(refused.Code)) {
+		return &domain.Error{Kind: domain.Unimplemented, Message: "The database keeps no meanings: it has no extension vector", Cause: err}
+	}
+	return err
+}
+
+// pointsSomewhere reports whether a vector can be compared with others.
+func pointsSomewhere(vector []float32) bool {
+	length := 0.0
+	for _, v := range vector {
+		length += float64(v) * float64(v)
+	}
+	return length > 0 && !math.IsNaN(length) && !math.IsInf(length, 0)
+}
+
+// vectorText is a vector as the extension reads it.
+func vectorText(vector []float32) string {
+	b := []byte{'['}
+	for i, v := range vector {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendFloat(b, float64(v), 'g', -1, 32)
+	}
+	return string(append(b, ']'))
+}
+
+// nearness finds assets that mean something like a query. nil finds none. It compares with every vector of the model: exact, and fast enough
+// for some ten thousand.
+type nearness struct{ place string }
+
+// nearness returns nil where there are no meanings, or none was asked for.
+func (s *AssetStore) nearness(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery) (*nearness, error) {
+	if !pointsSomewhere(q.Embedding) || strings.TrimSpace(q.Text) == "" {
+		return nil, nil
+	}
+	place, err := meaningPlace(ctx, conn)
+	if err != nil || place == "" {
+		return nil, err
+	}
+	return &nearness{place}, nil
+}
+
+// with adds to the table "found" what is near, if anything, and returns the name of the table that has both.
+func (n *nearness) with(s *statement, q domain.AssetQuery) string {
+	if n == nil {
+		return "found"
+	}
+	s.addf(", ")
+	n.add(s, q)
+	s.addf(", merged AS MATERIALIZED (SELECT id, created_at, max(relevance) AS relevance FROM (" +
+		"SELECT id, created_at, relevance FROM found UNION ALL SELECT id, created_at, relevance FROM near) AS both_ways GROUP BY id, created_at) ")
+	return "merged"
+}
+
+// add adds the table "near". Vectors of another length are of another time of the model.
+func (n *nearness) add(s *statement, q domain.AssetQuery) {
+	vector := s.arg(vectorText(q.Embedding)) + "::text::" + n.place + ".vector"
+	s.addf("alike AS MATERIALIZED (SELECT m.asset_id, CASE WHEN %s.vector_dims(m.embedding) = %d THEN 1 - (m.embedding OPERATOR(%s.<=>) %s) END "+
+		"AS relevance FROM asset_embeddings AS m WHERE m.model = %s), ", n.place, len(q.Embedding), n.place, vector, s.arg(q.Model))
+	s.addf("near AS MATERIALIZED (SELECT id, created_at, least(relevance, 1) AS relevance FROM alike JOIN assets ON id = asset_id")
+	s.where(q)
+	s.addf(" AND relevance >= %s)", s.arg(q.Similarity))
+}
+
+// find returns a page of what is near alone: of a text without any word.
+func (n *nearness) find(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery) (foundAssets, error) {
+	if n == nil {
+		return foundAssets{}, nil
+	}
+	s := &statement{}
+	s.addf("WITH ")
+	n.add(s, q)
+	s.addf(" ")
+	s.best(q, "near")
+	return pageOfAssets(ctx, conn, s)
+}
