@@ -225,7 +225,7 @@ func (p primitive) clustered(cell float64) primitive {
 		}
 		faces = append(faces, f)
 	}
-	q := weld(faces, p.material, vec{}, cos(tau/8))
+	q := weld(faces, vec{}, cos(tau/8))
 	q.material = p.material
 	return q
 }

@@ -26,10 +26,10 @@ func TestSameSeedSameBytes(t *testing.T) {
 	t.Parallel()
 	made := map[string]string{}
 	for _, line := range []string{
-		"prop|fantasy|a glowing sword|glb", "prop|low_poly|an oak tree|glb", "prop|sci-fi|spaceship|gltf", "prop|realistic|treasure chest|glb",
-		"prop|realistic|a thing without a name|glb", "character|fantasy|wizard with a staff|glb", "character|sci-fi|robot|glb",
-		"environment|realistic|island|glb", "environment|fantasy|forest|glb", "animation|realistic|knight walking|glb",
-		"texture|realistic|mossy cobblestone|png", "texture|sci-fi|metal panels|png", "texture|realistic|lava|jpg", "image|fantasy|castle by the sea at sunset|png",
+		"prop|fantasy|a glowing sword|glb", "prop|sci-fi|spaceship|gltf", "prop|realistic|treasure chest|glb",
+		"prop|realistic|a thing without a name|glb", "character|sci-fi|robot|glb",
+		"environment|realistic|island|glb", "animation|realistic|knight walking|glb",
+		"texture|realistic|mossy cobblestone|png", "texture|realistic|lava|jpg", "image|fantasy|castle by the sea at sunset|png",
 		"audio|dark|rain and wind 2 seconds|wav", "audio|happy|melody 3 seconds|wav", "audio|x|laser 1 second|wav", "audio|x|ambient loop 2 seconds|wav",
 	} {
 		p := strings.Split(line, "|")

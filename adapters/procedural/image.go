@@ -254,10 +254,12 @@ func (s *scene) cast(a actor, i, n int) {
 // crowd places what stands about, from the back to the middle.
 func (s *scene) crowd(near bool) {
 	r := s.wish.random.fork("crowd")
+	usual := *s.wish // what the words say of the thing in the front is not meant for these
+	usual.glowing, usual.colours, usual.materials = s.wish.glowing && near, nil, nil
 	var kinds []*model
 	for i, build := range s.place.around {
 		for range 2 {
-			sculpture := newSculptor(s.wish, 4)
+			sculpture := newSculptor(&usual, 4)
 			sculpture.random = s.wish.random.fork("crowd").fork(s.place.name)
 			sculpture.random.state += uint64(i) + r.next() //nolint:gosec // a small number
 			build(sculpture)

@@ -49,12 +49,7 @@ func (s *sculptor) finish() *model {
 		if b.parent >= 0 {
 			n.shift = b.origin.sub(s.bones[b.parent].origin)
 		}
-		for i := range s.materials {
-			if p := weld(b.faces, i, b.origin, s.soft); len(p.indices) > 0 {
-				p.material = i
-				n.primitives = append(n.primitives, p)
-			}
-		}
+		n.primitives = weldAll(b.faces, len(s.materials), b.origin, s.soft)
 		m.nodes = append(m.nodes, n)
 	}
 	m.forget()
@@ -100,15 +95,36 @@ type vertex struct {
 	tint   [3]uint8
 }
 
-// weld joins the corners of the faces of a material that are the same, after it has given each its normal.
-func weld(faces []face, material int, origin vec, soft float64) primitive {
+// weldAll welds the faces of each material.
+func weldAll(faces []face, materials int, origin vec, soft float64) []primitive {
+	sorted := make([][]face, materials)
+	for _, f := range faces {
+		sorted[f.material] = append(sorted[f.material], f)
+	}
+	var primitives []primitive
+	for i, of := range sorted {
+		if p := weld(of, origin, soft); len(p.indices) > 0 {
+			p.material = i
+			primitives = append(primitives, p)
+		}
+	}
+	return primitives
+}
+
+// meeting is a list of the normals of the faces at a corner: each with the one before it.
+type meeting struct {
+	normal vec
+	unit   vec
+	before int // -1: none
+}
+
+// weld joins the corners of faces that are the same, after it has given each its normal.
+func weld(faces []face, origin vec, soft float64) primitive {
 	var p primitive
-	meeting := map[corner][]vec{}
+	var list []meeting
+	last := make(map[corner]int, len(faces)) // of each corner the last in the list
 	chosen := make([]face, 0, len(faces))
 	for _, f := range faces {
-		if f.material != material {
-			continue
-		}
 		f.a, f.b, f.c = f.a.sub(origin), f.b.sub(origin), f.c.sub(origin)
 		a, b, c := spotOf(f.a), spotOf(f.b), spotOf(f.c)
 		normal := f.b.sub(f.a).cross(f.c.sub(f.a))
@@ -116,19 +132,26 @@ func weld(faces []face, material int, origin vec, soft float64) primitive {
 			continue
 		}
 		chosen = append(chosen, f)
-		for _, at := range []spot{a, b, c} {
-			meeting[corner{f.part, at}] = append(meeting[corner{f.part, at}], normal)
+		if soft > 1 || f.hard {
+			continue
+		}
+		for _, at := range [...]spot{a, b, c} {
+			before, ok := last[corner{f.part, at}]
+			if !ok {
+				before = -1
+			}
+			last[corner{f.part, at}] = len(list)
+			list = append(list, meeting{normal, normal.unit(), before})
 		}
 	}
 	known := make(map[vertex]uint32, len(chosen))
 	coloured := false
 	for _, f := range chosen {
-		normal := f.b.sub(f.a).cross(f.c.sub(f.a))
-		for i, at := range []vec{f.a, f.b, f.c} {
-			here := spotOf(at)
-			n := normal.unit()
+		flat := f.b.sub(f.a).cross(f.c.sub(f.a)).unit()
+		for i, at := range [...]vec{f.a, f.b, f.c} {
+			here, n := spotOf(at), flat
 			if soft <= 1 && !f.hard {
-				n = rounded(n, meeting[corner{f.part, here}], soft)
+				n = rounded(flat, list, last[corner{f.part, here}], soft)
 			}
 			v := vertex{spot: here, normal: steps(n), tint: tintBytes(f.tint[i])}
 			index, ok := known[v]
@@ -150,11 +173,11 @@ func weld(faces []face, material int, origin vec, soft float64) primitive {
 }
 
 // rounded is the normal of a corner: the mean of the faces there that do not bend away too much, larger ones counting more.
-func rounded(unit vec, meeting []vec, soft float64) vec {
+func rounded(unit vec, list []meeting, last int, soft float64) vec {
 	var sum vec
-	for _, other := range meeting {
-		if unit.dot(other.unit()) >= soft {
-			sum = sum.add(other)
+	for ; last >= 0; last = list[last].before {
+		if unit.dot(list[last].unit) >= soft {
+			sum = sum.add(list[last].normal)
 		}
 	}
 	return sum.unit()

@@ -32,6 +32,9 @@ func noise(seed uint64, x, y float64, right, down int) float64 {
 }
 
 func wrap(i, period int) int {
+	if 0 <= i && i < period {
+		return i // most are, and a division takes long
+	}
 	i %= period
 	if i < 0 {
 		i += period

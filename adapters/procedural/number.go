@@ -35,13 +35,15 @@ func exp(x float64) float64 {
 	}
 	k := math.Floor(x / math.Ln2)
 	rest := x - mul(k, math.Ln2)
-	sum, term := 1.0, 1.0
-	for n := 1.0; n < 14; n++ {
-		term = mul(term, rest) / n
-		sum += term
+	sum := 1.0
+	for n := len(inverses) - 1; n > 0; n-- {
+		sum = 1 + mul(mul(rest, inverses[n]), sum)
 	}
 	return math.Ldexp(sum, int(k))
 }
+
+// inverses of the whole numbers: multiplying is faster than dividing.
+var inverses = [11]float64{0, 1, 1.0 / 2, 1.0 / 3, 1.0 / 4, 1.0 / 5, 1.0 / 6, 1.0 / 7, 1.0 / 8, 1.0 / 9, 1.0 / 10}
 
 // log2 is the logarithm of a positive number.
 func log2(x float64) float64 {

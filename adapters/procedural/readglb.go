@@ -97,12 +97,7 @@ func (r *reader) model() (*model, error) {
 		}
 	}
 	n := node{name: "root", parent: -1}
-	for i := range m.materials {
-		if p := weld(r.faces, i, vec{}, cos(tau/9)); len(p.indices) > 0 {
-			p.material = i
-			n.primitives = append(n.primitives, p)
-		}
-	}
+	n.primitives = weldAll(r.faces, len(m.materials), vec{}, cos(tau/9))
 	m.nodes = []node{n}
 	m.forget()
 	if m.polygons() == 0 {
