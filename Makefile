@@ -46,7 +46,7 @@ test-compatibility: test-deps ## replay what the LLM Platform answered
 test-performance: build ## run every Go benchmark
 	@$(GO) test -short -run '^$$' -bench . -benchmem ./...
 
-test-deps: ## install the servers and Node that the tests need (Debian, as root)
+test-deps: bin/versitygw ## install the servers and Node that the tests need (Debian, as root)
 	@sh scripts/test-deps.sh
 
 bench: build ## measure the built program and print a table
@@ -93,6 +93,10 @@ clean: ## remove what was built
 bin/sqlc: tools/go.mod tools/go.sum
 	@echo "building sqlc, about a minute"
 	@cd tools && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o ../$@ github.com/sqlc-dev/sqlc/cmd/sqlc
+
+bin/versitygw: tools/s3/go.mod tools/s3/go.sum
+	@echo "building the S3 server that the tests start, about two minutes"
+	@cd tools/s3 && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o ../../$@ github.com/versity/versitygw/cmd/versitygw
 
 bin/golangci-lint: tools/go.mod tools/go.sum
 	@echo "building golangci-lint, a few minutes"

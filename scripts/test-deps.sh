@@ -3,7 +3,7 @@
 # or as programs; the C compiler that the race detector is linked with; and Node
 # 20 or newer with npm, for the official JavaScript clients. On Debian, as root,
 # what is missing is installed. No service is started: the tests start servers of
-# their own.
+# their own. The one that speaks S3 is built by the Makefile.
 set -eu
 
 on_path() { command -v "$1" >/dev/null 2>&1; }

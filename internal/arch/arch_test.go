@@ -63,6 +63,9 @@ var rules = map[string]rule{
 	"adapters/memory": {
 		own: []string{"domain", "ports", "adapters/internal/blobsource", "adapters/internal/assetsearch"}, clock: true,
 	},
+	"adapters/s3": {
+		own: []string{"domain", "ports", "adapters/internal/blobsource"}, others: []string{"github.com/minio/minio-go"}, clock: true,
+	},
 	"adapters/folder":     {own: []string{"domain", "ports", "adapters/internal/blobsource"}, clock: true},
 	"adapters/echo":       outbound(),
 	"adapters/procedural": outbound(),
@@ -126,7 +129,7 @@ var rules = map[string]rule{
 		clock: true, env: true,
 		others: []string{
 			"github.com/testcontainers/testcontainers-go", "github.com/moby/moby", "github.com/jackc/pgx",
-			"github.com/redis/go-redis", "github.com/nats-io/nats.go",
+			"github.com/redis/go-redis", "github.com/nats-io/nats.go", "github.com/minio/minio-go",
 		},
 	},
 	"tests": {own: []string{"api", "db", "domain", "internal/testenv"}, others: []string{"*"}, clock: true, env: true},

@@ -1,15 +1,19 @@
 package testenv
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
@@ -20,7 +24,7 @@ import (
 type kind struct {
 	name    string
 	env     string // the variable with the URL of a server to use
-	image   string
+	image   string // empty: Docker is not asked
 	port    string // inside the container
 	environ func(secret string) map[string]string
 	cmd     func(secret string) []string
@@ -63,8 +67,19 @@ var (
 	}
 )
 
+// s3Server is built by `make bin/versitygw`.
+var s3Server = kind{
+	name: "S3", env: "TEST_S3_URL",
+	url:   func(s, hp string) string { return "s3://" + s + ":" + s + "@" + hp + "?insecure=true" },
+	local: localS3,
+	ready: func(ctx context.Context, url string) error {
+		return withS3(url, func(c *minio.Client) error { return ignore(c.ListBuckets(ctx)) })
+	},
+	shared: new(sharedServer),
+}
+
 func init() {
-	for _, k := range []kind{postgres, redisServer, natsServer} {
+	for _, k := range []kind{postgres, redisServer, natsServer, s3Server} {
 		k.shared.kind = k
 	}
 }
@@ -127,7 +142,7 @@ func (s *sharedServer) find() error {
 		s.at, s.how = url, k.env
 		return nil
 	}
-	docker := dockerAnswers()
+	docker := dockerFor(k)
 	if docker == nil {
 		c, err := startContainer(k)
 		if err == nil {
@@ -142,6 +157,14 @@ func (s *sharedServer) find() error {
 	}
 	s.at, s.how, s.running = p.at, fmt.Sprintf("a local binary (Docker: %v)", docker), p
 	return nil
+}
+
+// dockerFor is nil when Docker can run a server.
+func dockerFor(k kind) error {
+	if k.image == "" {
+		return errors.New("it is not for this one")
+	}
+	return dockerAnswers()
 }
 
 func joinReasons(local, docker error) error {
@@ -235,5 +258,48 @@ func deleteStreams(ctx context.Context, url, prefix string) error {
 			}
 		}
 		return nil
+	})
+}
+
+// withS3 lets do ask the service at a URL.
+func withS3(raw string, do func(*minio.Client) error) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return errors.New("the URL can't be read")
+	}
+	secret, _ := u.User.Password()
+	c, err := minio.New(u.Host, &minio.Options{
+		Creds: credentials.NewStaticV4(u.User.Username(), secret, ""), Secure: u.Query().Get("insecure") != "true",
+		Region: cmp.Or(u.Query().Get("region"), "us-east-1"), BucketLookup: minio.BucketLookupPath, MaxRetries: 1,
+	})
+	if err != nil {
+		return err
+	}
+	return do(c)
+}
+
+// ignore keeps the error of a call whose answer nobody needs.
+func ignore[T any](_ T, err error) error { return err }
+
+// removeBucket removes a bucket with what is in it, unfinished uploads too.
+func removeBucket(ctx context.Context, url, bucket string) error {
+	return withS3(url, func(c *minio.Client) error {
+		for upload := range c.ListIncompleteUploads(ctx, bucket, "", true) {
+			if upload.Err != nil {
+				return upload.Err
+			}
+			if err := c.RemoveIncompleteUpload(ctx, bucket, upload.Key); err != nil {
+				return err
+			}
+		}
+		for object := range c.ListObjects(ctx, bucket, minio.ListObjectsOptions{Recursive: true}) {
+			if object.Err != nil {
+				return object.Err
+			}
+			if err := c.RemoveObject(ctx, bucket, object.Key, minio.RemoveObjectOptions{}); err != nil {
+				return err
+			}
+		}
+		return c.RemoveBucket(ctx, bucket)
 	})
 }

@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,6 +56,35 @@ func localNATS(dir, secret string, port int) (launch, error) {
 	}
 	args := append([]string{"-a", "127.0.0.1", "-p", strconv.Itoa(port), "-sd", filepath.Join(dir, "jetstream")}, natsSettings(secret)...)
 	return launch{path: path, args: args, farewell: "KILL"}, nil
+}
+
+// localS3 finds the program that the Makefile builds. Facts about files go beside them: not every file system has attributes for that.
+func localS3(dir, secret string, port int) (launch, error) {
+	path, err := binary("versitygw", filepath.Join(moduleRoot(), "bin"))
+	if err != nil {
+		return launch{}, err
+	}
+	files, facts := filepath.Join(dir, "files"), filepath.Join(dir, "facts")
+	if err := errors.Join(os.MkdirAll(files, 0o700), os.MkdirAll(facts, 0o700)); err != nil {
+		return launch{}, err
+	}
+	args := []string{
+		"--access", secret, "--secret", secret, "--port", "127.0.0.1:" + strconv.Itoa(port), "--keep-alive", "--quiet",
+		"posix", "--sidecar", facts, files,
+	}
+	return launch{path: path, args: args, farewell: "KILL"}, nil
+}
+
+// moduleRoot is the folder of go.mod: tests run in that of their package.
+func moduleRoot() string {
+	dir, err := os.Getwd()
+	for err == nil && dir != filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+	return ""
 }
 
 func localPostgres(dir, secret string, port int) (launch, error) {

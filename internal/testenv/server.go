@@ -37,7 +37,7 @@ func startPrivate(k kind) (runner, error) {
 	if local == nil {
 		return p, nil
 	}
-	if err := dockerAnswers(); err != nil {
+	if err := dockerFor(k); err != nil {
 		return nil, joinReasons(local, err)
 	}
 	c, err := startContainer(k)

@@ -1,8 +1,9 @@
-// Package testenv gives integration tests a real PostgreSQL, Redis and NATS.
+// Package testenv gives integration tests a real PostgreSQL, Redis and NATS, and
+// a real server that speaks S3.
 //
 // A server is looked for in this order: the URL in the environment
-// (DATABASE_URL, REDIS_URL, NATS_URL), a container when Docker answers, a local
-// binary started on a free port. Each is found once for a test process and
+// (DATABASE_URL, REDIS_URL, NATS_URL, TEST_S3_URL), a container when Docker
+// answers (not for S3), a local binary started on a free port. Each is found once for a test process and
 // shared by its tests, which stay apart by a database, a key prefix and a
 // subject prefix of their own. A fault test takes a private [Server] instead.
 //
@@ -22,6 +23,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/minio/minio-go/v7"
 )
 
 const (
@@ -84,6 +87,46 @@ func NATS(t testing.TB) (url, subjectPrefix string) {
 		}
 	})
 	return url, subjectPrefix
+}
+
+// S3 returns the URL of a new, empty bucket that belongs to this test alone and
+// is removed when the test ends.
+func S3(t testing.TB) string {
+	t.Helper()
+	server := s3Server.shared.url(t)
+	bucket := makeBucket(t, server)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+		defer cancel()
+		u, err := url.Parse(bucket)
+		if err == nil {
+			err = removeBucket(ctx, server, u.Path[1:])
+		}
+		if err != nil {
+			t.Errorf("testenv: remove the bucket of the test: %v", err)
+		}
+	})
+	return bucket
+}
+
+// StartS3 starts a server that speaks S3 of this test's own, to be stopped and
+// paused, and returns the URL of a bucket there, too.
+func StartS3(t testing.TB) (server *Server, bucketURL string) {
+	t.Helper()
+	server = start(t, s3Server)
+	return server, makeBucket(t, server.URL())
+}
+
+func makeBucket(t testing.TB, server string) string {
+	t.Helper()
+	name := "t-" + randomID()
+	ctx, cancel := context.WithTimeout(t.Context(), readyTimeout)
+	defer cancel()
+	err := withS3(server, func(c *minio.Client) error { return c.MakeBucket(ctx, name, minio.MakeBucketOptions{}) })
+	if err != nil {
+		t.Fatalf("testenv: make a bucket for the test: %v", err)
+	}
+	return withPath(server, name)
 }
 
 // StartPostgres starts a PostgreSQL of this test's own, to be stopped and paused.
