@@ -135,7 +135,7 @@ func TestPartsAreNotInsideOut(t *testing.T) {
 func TestPicturesObeyTheirLimits(t *testing.T) {
 	t.Parallel()
 	r := &random{7}
-	for range 60 {
+	for range 25 {
 		request := domain.AssetRequest{
 			Category: domain.AssetTexture, Description: describe(r), Quality: domain.AssetLow, MaxBytes: int64(1500 + r.below(9000)),
 		}
