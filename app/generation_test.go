@@ -159,7 +159,7 @@ func TestWhatIsNotGoodEnoughIsNotFound(t *testing.T) {
 	}{
 		"as it is":         {func(*domain.Asset) {}, limited(same), true},
 		"poor":             {func(a *domain.Asset) { a.Quality = 0.79 }, limited(same), false},
-		"something else":   {func(a *domain.Asset) { a.Title = "A rusty sword" }, limited(same), false},
+		"something else":   {func(a *domain.Asset) { a.Title = "A rusty shield" }, limited(same), false},
 		"of somebody else": {func(a *domain.Asset) { a.Public, a.Owner = false, "bob" }, limited(same), false},
 		"one's own":        {func(a *domain.Asset) { a.Public, a.Owner = false, "ada" }, limited(same), true},
 		"another category": {func(a *domain.Asset) { a.Category = domain.AssetCharacter }, limited(same), false},

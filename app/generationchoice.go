@@ -14,7 +14,7 @@ import (
 const (
 	foundQuality   = 0.8      // to be given as it is
 	adaptedQuality = 0.6      // to be adapted
-	foundRelevance = 0.8      // to count as what was described
+	foundRelevance = 0.7      // to count as what was described: stores give that to what has all of the words
 	maxBase        = 20 << 20 // bytes of a file that is adapted: it is kept in memory
 	foundPage      = 20
 )
@@ -80,7 +80,7 @@ func (g *Generations) findBase(ctx context.Context, w generationWish) (*domain.A
 
 func (g *Generations) lookUp(ctx context.Context, w generationWish, q domain.AssetQuery, good func(domain.Asset) bool) (*domain.Asset, error) {
 	q.Viewer, q.Category, q.Limit = w.who.OwnerID(), w.req.Category, foundPage
-	q.Text = strings.TrimSpace(w.req.Description + " " + w.req.Style)
+	q.Text = strings.TrimSpace(w.req.Style + " " + w.req.Description) // of a long text only the beginning may count
 	page, err := g.Assets.Search(ctx, q)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -433,4 +434,31 @@ func (b *makingBed) eventTypes(t *testing.T, id string) string {
 		list = append(list, string(e.Type))
 	}
 	return strings.Join(slices.Compact(list), " ")
+}
+
+// gatedStore can be away.
+type gatedStore struct {
+	ports.GenerationStore
+	away atomic.Bool
+}
+
+func (s *gatedStore) Commit(ctx context.Context, c domain.GenerationChange) (int, error) {
+	if s.away.Load() {
+		return 0, storeAway()
+	}
+	return s.GenerationStore.Commit(ctx, c)
+}
+
+func (s *gatedStore) Renew(ctx context.Context, id, runner string, until time.Time) error {
+	if s.away.Load() {
+		return storeAway()
+	}
+	return s.GenerationStore.Renew(ctx, id, runner, until)
+}
+
+func (s *gatedStore) Claim(ctx context.Context, id, runner string, now, until time.Time) (domain.Generation, error) {
+	if s.away.Load() {
+		return domain.Generation{}, storeAway()
+	}
+	return s.GenerationStore.Claim(ctx, id, runner, now, until)
 }
