@@ -23,6 +23,7 @@ type GenerationConfig struct {
 	SaveTimeout time.Duration // of one attempt to write; 5 s
 	MaxWait     time.Duration // the longest that an answer is held back; 60 s
 	Timeout     time.Duration // after which no generator is asked any more; 15 min
+	Ask         time.Duration // between questions about a task; 0: as the generator suggests
 	FileLease   time.Duration // how long the file of a process that has died is kept for an asset; 1 min
 	MaxCost     domain.Money  // of one asset; $0.50
 	DailyBudget domain.Money  // of each caller; 0: no limit
@@ -67,7 +68,7 @@ type GenerationDeps struct {
 	Budgets    ports.BudgetStore // needed with a DailyBudget
 	Table      domain.GeneratorTable
 	Generators map[string]ports.AssetGenerator // that are configured, by their id in Table
-	Prices     *domain.PriceTable
+	Prices     func() *domain.PriceTable      // the table in force
 	// NewsURL, which may be nil, is where a generator sends news of its tasks; empty: nowhere.
 	NewsURL func(generator string) string
 	// Stored, which may be nil, is called after an event was stored, which can be sent now.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -74,7 +75,7 @@ func (r *generationRun) begin(row domain.Generator, stage int) error {
 	if stage >= len(stages) {
 		return fmt.Errorf("generation %s: %s has no stage %d", r.work.ID, row.ID, stage)
 	}
-	quote, err := g.Prices.Quote(g.Prices.QueryForStage(row, r.work.Request, stages[stage]))
+	quote, err := g.Prices().Quote(g.Prices().QueryForStage(row, r.work.Request, stages[stage]))
 	if err != nil {
 		return err
 	}
@@ -348,7 +349,7 @@ func (r *generationRun) goesOn(row domain.Generator, a domain.GenerationAttempt,
 	}
 	work := r.work.WithAttempt(a)
 	progress := r.progress(row, a, task.Progress)
-	r.pause = task.Again
+	r.pause = cmp.Or(r.generations.Config.Ask, task.Again)
 	if r.pause <= 0 {
 		r.pause = checkPause(r.checks)
 	}

@@ -255,7 +255,7 @@ func dollars(m domain.Money) string {
 // price is what all stages of a generator cost.
 func (g *Generations) price(c domain.Generator, r domain.AssetRequest) (sum domain.Money, err error) {
 	for _, stage := range g.stages(c, r) {
-		quote, err := g.Prices.Quote(g.Prices.QueryForStage(c, r, stage))
+		quote, err := g.Prices().Quote(g.Prices().QueryForStage(c, r, stage))
 		if err != nil {
 			return 0, err
 		}

@@ -36,12 +36,12 @@ func (g *Generations) usage(work domain.Generation) []domain.UsageRecord {
 	records := make([]domain.UsageRecord, len(work.Attempts))
 	for i, a := range work.Attempts {
 		row, _ := g.Table.Find(a.Generator)
-		query := g.Prices.QueryForStage(row, work.Request, a.Stage)
+		query := g.Prices().QueryForStage(row, work.Request, a.Stage)
 		u := domain.UsageRecord{
 			RequestID: work.ID, Attempt: i + 1, HTTPRequestID: work.HTTPRequestID, Owner: work.Principal.OwnerID(),
 			At: notLater(a.EndedAt, work.CreatedAt.Add(domain.MaxRequestAge-time.Minute)), Operation: work.Request.Category.Operation(),
 			Provider: row.Pricing, Model: row.Model, Outcome: outcomeOf(a, work.Status), Usage: domain.Usage{Source: domain.UsageEstimated},
-			Quality: query.Quality, PriceVersion: g.Prices.Version(), Timings: domain.Timings{Provider: a.EndedAt.Sub(a.StartedAt)},
+			Quality: query.Quality, PriceVersion: g.Prices().Version(), Timings: domain.Timings{Provider: a.EndedAt.Sub(a.StartedAt)},
 		}
 		if u.Provider == "" { // the table has changed since
 			u.Provider = a.Generator
@@ -51,7 +51,7 @@ func (g *Generations) usage(work domain.Generation) []domain.UsageRecord {
 		}
 		if a.Charged {
 			u.Cost = a.Cost
-			if quote, err := g.Prices.Quote(query); err == nil {
+			if quote, err := g.Prices().Quote(query); err == nil {
 				u.Credits = quote.Credits
 			}
 		}

@@ -273,7 +273,7 @@ func newMaking(t *testing.T, generators map[string]ports.AssetGenerator, change 
 	b.store = &memory.GenerationStore{Parts: memory.GenerationParts{Assets: b.assets, Ledger: b.ledger, Budgets: b.budgets, Outbox: b.outbox}}
 	b.deps = app.GenerationDeps{
 		Store: b.store, Assets: b.assets, Leases: b.assets, Blobs: b.blobs, Inspector: inspector{}, Budgets: b.budgets, Table: table,
-		Generators: generators, Prices: domain.BuiltInPrices(), Troubled: b.trouble.add, Now: time.Now, NewID: ids(),
+		Generators: generators, Prices: domain.BuiltInPrices, Troubled: b.trouble.add, Now: time.Now, NewID: ids(),
 	}
 	for _, c := range change {
 		c(&b.deps)

@@ -13,6 +13,17 @@ import (
 	"time"
 )
 
+// Ids of the generators that Gaia knows how to ask.
+const (
+	GeneratorOpenAI     = "openai"
+	GeneratorStability  = "stability"
+	GeneratorMidjourney = "midjourney"
+	GeneratorMeshy      = "meshy"
+	GeneratorFreesound  = "freesound"
+	GeneratorMubert     = "mubert"
+	GeneratorProcedural = "procedural"
+)
+
 // GenerationOrder is what a generator is asked for in one stage of its work.
 type GenerationOrder struct {
 	Token    string // UUID: the same for every try of this stage, another for each stage

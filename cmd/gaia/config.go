@@ -201,6 +201,7 @@ type config struct {
 	MaxGenerations    int     `env:"MAX_CONCURRENT_GENERATIONS" envDefault:"5" about:"in this process"`
 	GenerationWait    seconds `env:"ASSET_MAX_WAIT" envDefault:"60" about:"the longest that an answer is held back for an asset"`
 	GenerationTime    seconds `env:"ASSET_GENERATION_TIMEOUT" envDefault:"900" about:"after which nothing more is tried to make an asset"`
+	GenerationAsk     seconds `env:"ASSET_POLL_INTERVAL" envDefault:"0" about:"how often generators are asked about their tasks; 0: as each suggests"`
 	GenerationLease   seconds `env:"ASSET_GENERATION_LEASE" envDefault:"15" about:"how long the work of a process that has died waits for another"`
 	GenerationKept    seconds `env:"ASSET_GENERATION_RETENTION" envDefault:"2592000" about:"how long the record of work that has ended is kept; assets stay"`
 	GenerationsPublic bool    `env:"ASSET_GENERATED_PUBLIC" envDefault:"false" about:"everybody finds what was made for one caller"`
@@ -370,6 +371,13 @@ func (c *config) validate() error {
 		{"ANTHROPIC_BASE_URL", c.AnthropicURL, []string{"http", "https"}},
 		{"GEMINI_BASE_URL", c.GeminiURL, []string{"http", "https"}},
 		{"MISTRAL_BASE_URL", c.MistralURL, []string{"http", "https"}},
+		{"PUBLIC_URL", c.PublicURL, []string{"http", "https"}},
+		{"EMBEDDING_BASE_URL", c.EmbeddingURL, []string{"http", "https"}},
+		{"STABILITY_BASE_URL", c.StabilityURL, []string{"http", "https"}},
+		{"MESHY_BASE_URL", c.MeshyURL, []string{"http", "https"}},
+		{"MUBERT_BASE_URL", c.MubertURL, []string{"http", "https"}},
+		{"FREESOUND_BASE_URL", c.FreesoundURL, []string{"http", "https"}},
+		{"MIDJOURNEY_BASE_URL", c.MidjourneyURL, []string{"http", "https"}},
 	} {
 		if err := checkURL(u.value, u.schemes); err != nil {
 			fault("%s: %w", u.name, err)
@@ -382,6 +390,9 @@ func (c *config) validate() error {
 		fault("TRUSTED_PROXIES: %w", err)
 	}
 	if err := c.checkLocalAccounts(); err != nil {
+		fault("%w", err)
+	}
+	if err := c.checkAssets(); err != nil {
 		fault("%w", err)
 	}
 	if err := c.checkWorkflows(); err != nil {

@@ -6,28 +6,26 @@ import (
 	"log/slog"
 	"os"
 	"sync"
-	"time"
 
 	"gaia/app"
 	"gaia/domain"
 )
 
-// startPricing reads the prices, and reads them again in the background when somebody asks for that. It stops before the database.
-func (s *system) startPricing(c config, db database, log *slog.Logger) (*app.Pricing, *app.Usage, error) {
+// startPrices reads the prices, and reads them again in the background when somebody asks for that. It stops before the database.
+func (s *system) startPrices(c config, db database, log *slog.Logger) (*app.Prices, error) {
 	deps := app.PricesDeps{Marks: db.marks, Log: log}
 	if c.PricesFile != "" {
 		deps.Read = func() (*domain.PriceTable, error) { return loadPrices(c.PricesFile) }
 	}
 	prices, err := app.NewPrices(deps)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { prices.Run(ctx) })
 	s.onClose(func() { cancel(); running.Wait() })
-	usage := app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID})
-	return app.NewPricing(app.PricingDeps{Prices: prices, Usage: usage, Now: time.Now}), usage, nil
+	return prices, nil
 }
 
 func loadPrices(path string) (*domain.PriceTable, error) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -97,7 +98,7 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 	if err != nil {
 		return nil, err
 	}
-	relay := sys.startRelay(&db, bus, log, keptAudit(c, db), keptSessions(db), keptWorkflows(c, db))
+	relay := sys.startRelay(&db, bus, log, keptAudit(c, db), keptSessions(db), keptWorkflows(c, db), keptGenerations(c, db))
 	audit := sys.startAudit(db, relay, log)
 	sys.announce(ctx, "starting", domain.SubjectServiceHealth)
 	redis, err := openRedis(c, sys, probes, log)
@@ -144,10 +145,17 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 		return nil, err
 	}
 	sys.workflows = flows
-	pricing, usage, err := sys.startPricing(c, db, log)
+	prices, err := sys.startPrices(c, db, log)
 	if err != nil {
 		return nil, err
 	}
+	assets, generations, err := sys.startAssets(c, assetParts{
+		db: db, queue: bus.Generations(), prices: prices, relay: relay, dataDir: dataDir, apiKey: apiKey, onlyOwn: where.visitor,
+	}, log)
+	if err != nil {
+		return nil, err
+	}
+	usage := app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID})
 	provider, err := openProvider(c, db, sys, probes, log)
 	if err != nil {
 		return nil, err
@@ -162,7 +170,8 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, APIKeys: keys, Audit: audit, Files: files, Workflows: flows,
 		Accounts: app.NewAccounts(app.AccountDeps{Provider: provider, Identity: identity, Audit: audit, Forget: sys.forget}),
 		Health:   sys.health, Build: build, DatabaseKind: sys.databaseKind,
-		Usage: usage, Pricing: pricing,
+		Usage: usage, Pricing: app.NewPricing(app.PricingDeps{Prices: prices, Usage: usage, Now: time.Now}),
+		Assets: assets, Generations: generations, Webhooks: c.webhooks(), AssetBucket: c.AssetBucket, PublicURL: strings.TrimSuffix(c.PublicURL, "/"),
 		Performance: app.NewPerformance(app.PerformanceDeps{
 			Ledger: db.ledger, Marks: db.marks, Active: active, Selector: models.selector, Load: sys.load.read, Now: time.Now,
 		}),
@@ -198,6 +207,9 @@ type database struct {
 	accounts      ports.AccountStore
 	sessions      ports.SessionStore
 	workflows     ports.WorkflowStore
+	assets        ports.AssetStore
+	leases        ports.FileLeases
+	generations   ports.GenerationStore
 }
 
 func openDatabase(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe) (database, error) {
@@ -217,7 +229,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 			personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 			ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
 			accounts: store.Accounts(), sessions: store.Sessions(), apiKeys: store.APIKeys(),
-			audit: store.Audit(), workflows: store.Workflows(),
+			audit: store.Audit(), workflows: store.Workflows(), assets: store.Assets(), leases: store.FileLeases(), generations: store.Generations(),
 		}, nil
 	}
 	sys.databaseKind = "postgresql"
@@ -234,7 +246,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 		ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
 		accounts: store.Accounts(), sessions: store.Sessions(), apiKeys: store.APIKeys(),
-		audit: store.Audit(), workflows: store.Workflows(),
+		audit: store.Audit(), workflows: store.Workflows(), assets: store.Assets(), leases: store.FileLeases(), generations: store.Generations(),
 	}, nil
 }
 

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"gaia/adapters/embedding"
+	"gaia/adapters/folder"
+	"gaia/adapters/httpapi"
+	"gaia/adapters/mediafile"
+	"gaia/app"
+	"gaia/domain"
+	"gaia/ports"
+)
+
+// assetsDir is where files of assets lie, in the data folder.
+const assetsDir = "assets"
+
+// checkAssets reports what loadConfig can't see from a type.
+func (c *config) checkAssets() error {
+	switch {
+	case c.AssetLinks != "proxied" && c.AssetLinks != "direct":
+		return errors.New("ASSET_LINKS: is neither proxied nor direct")
+	case c.Procedural != "auto" && c.Procedural != "on" && c.Procedural != "off":
+		return errors.New("PROCEDURAL_ASSETS: is neither auto, on nor off")
+	case c.MaxAssetMB < 1 || c.MaxPreviewMB < 1:
+		return errors.New("MAX_ASSET_FILE_SIZE_MB and MAX_PREVIEW_IMAGE_SIZE_MB: must be 1 or more")
+	case c.SearchLimit < 1 || c.SearchLimitMax > 100 || c.SearchLimit > c.SearchLimitMax:
+		return errors.New("ASSET_SEARCH_LIMIT_DEFAULT and ASSET_SEARCH_LIMIT_MAX: must be between 1 and 100, and the first not above the second")
+	case c.SearchThreshold < 0 || c.SearchThreshold > 1:
+		return errors.New("SEMANTIC_SEARCH_SIMILARITY_THRESHOLD: is not between 0 and 1")
+	case !(c.MaxAssetCost >= 0):
+		return errors.New("MAX_GENERATION_COST_PER_ASSET: is below 0")
+	case c.MaxGenerations < 0:
+		return errors.New("MAX_CONCURRENT_GENERATIONS: is below 0")
+	case c.GenerationLease.duration() < 300*time.Millisecond:
+		return errors.New("ASSET_GENERATION_LEASE: is below 0.3")
+	case c.GenerationTime.duration() < time.Second || c.GenerationTime.duration() > domain.MaxRequestAge/2:
+		return errors.New("ASSET_GENERATION_TIMEOUT: is not between a second and half an hour")
+	case c.AssetLinkTTL.duration() < time.Second:
+		return errors.New("ASSET_LINK_TTL: is below a second")
+	default:
+		return nil
+	}
+}
+
+// openBlobs opens the storage of files.
+func openBlobs(c config, dataDir string, sys *system) (ports.BlobStore, error) {
+	kind, path, _ := strings.Cut(c.AssetStorageURL, "://")
+	switch {
+	case c.AssetStorageURL == "":
+		path = filepath.Join(dataDir, assetsDir)
+	case kind == "file" && filepath.IsAbs(path):
+	default:
+		return nil, errors.New("ASSET_STORAGE_URL: begins neither with file:/// nor with s3://")
+	}
+	store, err := folder.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	sys.onClose(func() { _ = store.Close() })
+	return store, nil
+}
+
+// openEmbedder gives nil when no model is configured.
+func openEmbedder(c config) ports.Embedder {
+	if c.EmbeddingModel == "" {
+		return nil
+	}
+	return embedding.New(embedding.Config{URL: c.EmbeddingURL, Key: cmp.Or(c.EmbeddingKey, c.OpenAIKey), Model: c.EmbeddingModel})
+}
+
+// assetParts is what the catalogue and the making of assets are made of.
+type assetParts struct {
+	db      database
+	queue   ports.WorkQueue
+	prices  *app.Prices
+	relay   *app.Relay
+	dataDir string
+	apiKey  string
+	onlyOwn bool // the work of others is left alone
+}
+
+// startAssets opens the catalogue, removes files that nobody needs in the background, and has assets made. It stops before the database.
+func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Assets, *app.Generations, error) {
+	blobs, err := openBlobs(c, p.dataDir, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	assets, err := app.NewAssets(app.AssetDeps{
+		Store: p.db.assets, Leases: p.db.leases, Blobs: blobs, Media: mediafile.Inspector{}, Embedder: openEmbedder(c), Generation: p.db.generations.Get,
+		Troubled: func(what string, err error) { log.Error("something about assets failed", "what", what, "error", err.Error()) },
+		Now:      time.Now, NewID: newID,
+		Config: app.AssetConfig{
+			MaxFile: int64(c.MaxAssetMB) << 20, Limit: c.SearchLimit, MaxLimit: c.SearchLimitMax, LinkTTL: c.AssetLinkTTL.duration(),
+			LinkSecret: []byte(cmp.Or(c.AssetLinkSecret, p.apiKey)), DirectLinks: c.AssetLinks == "direct",
+		},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	table, generators, err := openGenerators(c, s, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	generations := app.NewGenerations(app.GenerationDeps{
+		Store: p.db.generations, Assets: p.db.assets, Leases: p.db.leases, Blobs: blobs, Inspector: mediafile.Inspector{}, Queue: p.queue,
+		Budgets: p.db.budgets, Table: table, Generators: generators, Prices: p.prices.Table, NewsURL: c.newsURL, Stored: p.relay.Wake,
+		Troubled: func(id string, err error) {
+			log.Error("the making of an asset could not go on; it is tried again", "asset", id, "error", err.Error())
+		},
+		Unknown: func(generator string) { log.Warn("a generator tells of a task that is not known", "generator", generator) },
+		Now:     time.Now, NewID: newID, Config: c.generationConfig(),
+	})
+	s.runAssets(c, p.onlyOwn, assets, generations)
+	return assets, generations, nil
+}
+
+// runAssets works in the background.
+func (s *system) runAssets(c config, onlyOwn bool, assets *app.Assets, generations *app.Generations) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	if !onlyOwn {
+		running.Go(func() { assets.Run(ctx) })
+	}
+	if !onlyOwn && c.MaxGenerations > 0 {
+		running.Go(func() { generations.Run(ctx) })
+	}
+	s.onClose(func() { cancel(); running.Wait(); generations.Close() })
+}
+
+func (c *config) generationConfig() app.GenerationConfig {
+	return app.GenerationConfig{
+		AtOnce: c.MaxGenerations, Lease: c.GenerationLease.duration(), Poll: min(c.GenerationLease.duration(), 5*time.Second),
+		MaxWait: c.GenerationWait.duration(), Timeout: c.GenerationTime.duration(), Ask: c.GenerationAsk.duration(),
+		MaxCost: domain.FromDollars(c.MaxAssetCost), DailyBudget: domain.FromDollars(c.DailyBudget), MaxBytes: int64(c.MaxAssetMB) << 20,
+		MaxPreview: int64(c.MaxPreviewMB) << 20, Public: c.GenerationsPublic,
+	}
+}
+
+// keptGenerations is work that has ended.
+func keptGenerations(c config, db database) app.Kept {
+	return app.Kept{For: c.GenerationKept.duration(), Expire: db.generations.Expire}
+}
+
+// webhooks are the secrets of those who may tell of tasks.
+func (c *config) webhooks() map[string]httpapi.Webhook {
+	return map[string]httpapi.Webhook{
+		domain.GeneratorMeshy:      {Secret: c.MeshySecret, Setting: "MESHY_WEBHOOK_SECRET"},
+		domain.GeneratorMidjourney: {Secret: c.MidjourneySecret, Setting: "MIDJOURNEY_WEBHOOK_SECRET"},
+		domain.GeneratorMubert:     {Secret: c.MubertSecret, Setting: "MUBERT_WEBHOOK_SECRET"},
+	}
+}
+
+// newsURL is where a generator can send news of its tasks; empty when this server has no public address, or no secret for it.
+func (c *config) newsURL(generator string) string {
+	secret := c.webhooks()[generator].Secret
+	if secret == "" || c.PublicURL == "" {
+		return ""
+	}
+	return strings.TrimSuffix(c.PublicURL, "/") + "/webhooks/" + generator + "?" + url.Values{"token": {secret}}.Encode()
+}
+
+func loadGenerators(path string) (domain.GeneratorTable, error) {
+	if path == "" {
+		return domain.BuiltInGenerators(), nil
+	}
+	data, err := os.ReadFile(path) // #nosec G304 -- the operator has named it
+	if err != nil {
+		return domain.GeneratorTable{}, fmt.Errorf("GENERATORS_FILE: %w", err)
+	}
+	table, err := domain.ParseGenerators(data)
+	if err != nil {
+		return domain.GeneratorTable{}, fmt.Errorf("GENERATORS_FILE %s: %w", path, err)
+	}
+	return table, nil
+}
