@@ -271,6 +271,20 @@ func TestInspectNeedsLittleMemory(t *testing.T) {
 	}
 }
 
+// TestDocumentsThatRepeatThemselves: a mesh of many parts that is shown many times is counted once.
+func TestDocumentsThatRepeatThemselves(t *testing.T) {
+	t.Parallel()
+	doc := `{"asset":{"version":"2.0"},"meshes":[{"primitives":[{}` + strings.Repeat(",{}", 200_000) + `]}],"nodes":[{"mesh":0}` +
+		strings.Repeat(`,{"mesh":0}`, 200_000) + `]}`
+	began := time.Now()
+	if _, err := (mediafile.Inspector{}).Inspect(t.Context(), strings.NewReader(doc)); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 20*time.Second { // 40,000,000,000 parts would take an hour
+		t.Errorf("it took %s", took)
+	}
+}
+
 func FuzzInspect(f *testing.F) {
 	for _, data := range [][]byte{pngOf(3, 3), webp(), wav(10, 10), flac(10), ogg(10), mp3(10), glb(mesh(3, 36, 4), 36), archive(), []byte("v 1 1 1\nf 1 1 1")} {
 		f.Add(data)

@@ -13,7 +13,7 @@ import (
 )
 
 // maxDocument bounds the JSON of a glTF file: more than that describes no model that a game would show.
-const maxDocument = 32 << 20
+const maxDocument = 4 << 20
 
 // maxLine bounds lines of an OBJ file.
 const maxLine = 64 << 10
@@ -100,23 +100,36 @@ func readDocument(data []byte, room int64, facts *domain.FileFacts) error {
 			return broken("its document names more data than there is")
 		}
 	}
+	counts, ok := d.counts()
+	if !ok {
+		return broken("its document does not fit its data")
+	}
 	total := int64(0)
 	for _, m := range d.shown() {
-		if m < 0 || m >= len(d.Meshes) {
+		if m < 0 || m >= len(counts) {
 			return broken("its document shows what it does not have")
 		}
-		for _, p := range d.Meshes[m].Primitives {
-			n, ok := d.triangles(p)
-			if !ok {
-				return broken("its document does not fit its data")
-			}
-			if total += n; total > math.MaxInt32 {
-				return broken("has too many triangles")
-			}
+		if total += counts[m]; total > math.MaxInt32 {
+			return broken("has too many triangles")
 		}
 	}
 	facts.Polygons = int(total)
 	return nil
+}
+
+// counts are the triangles of each mesh.
+func (d *document) counts() ([]int64, bool) {
+	counts := make([]int64, len(d.Meshes))
+	for i, m := range d.Meshes {
+		for _, p := range m.Primitives {
+			n, ok := d.triangles(p)
+			if !ok {
+				return nil, false
+			}
+			counts[i] += n
+		}
+	}
+	return counts, true
 }
 
 // shown is a mesh for each time that one is drawn: several nodes may show the same. Without nodes each counts once.

@@ -17,6 +17,7 @@ import (
 	"gaia/adapters/folder"
 	"gaia/adapters/httpapi"
 	"gaia/adapters/mediafile"
+	"gaia/adapters/s3"
 	"gaia/app"
 	"gaia/domain"
 	"gaia/ports"
@@ -60,12 +61,27 @@ func openBlobs(c config, dataDir string, sys *system) (ports.BlobStore, error) {
 	case c.AssetStorageURL == "":
 		path = filepath.Join(dataDir, assetsDir)
 	case kind == "file" && filepath.IsAbs(path):
+	case kind == "s3":
+		return openBucket(c, sys)
 	default:
 		return nil, errors.New("ASSET_STORAGE_URL: begins neither with file:/// nor with s3://")
 	}
 	store, err := folder.Open(path)
 	if err != nil {
 		return nil, err
+	}
+	sys.onClose(func() { _ = store.Close() })
+	return store, nil
+}
+
+func openBucket(c config, sys *system) (ports.BlobStore, error) {
+	options, err := s3.ParseURL(c.AssetStorageURL, c.AssetBucket)
+	if err != nil {
+		return nil, fmt.Errorf("ASSET_STORAGE_URL: %w", err)
+	}
+	store, err := s3.New(options)
+	if err != nil {
+		return nil, fmt.Errorf("ASSET_STORAGE_URL: %w", err)
 	}
 	sys.onClose(func() { _ = store.Close() })
 	return store, nil
