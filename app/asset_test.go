@@ -1,0 +1,322 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gaia/adapters/memory"
+	"gaia/app"
+	"gaia/domain"
+	"gaia/ports"
+)
+
+// library is the use cases of assets over memory.
+type library struct {
+	*app.Assets
+
+	store *memory.AssetStore
+	blobs *memory.BlobStore
+	media *media
+	now   time.Time
+	mu    sync.Mutex
+	woes  []string
+}
+
+// media takes every file for a PNG, and fails on command.
+type media struct{ inspect, preview error }
+
+func (m *media) Inspect(context.Context, io.ReadSeeker) (domain.FileFacts, error) {
+	return domain.FileFacts{Format: "png", ContentType: "image/png", Width: 1, Height: 1}, m.inspect
+}
+
+func (m *media) Preview(context.Context, io.ReadSeeker, int, int) ([]byte, error) {
+	return []byte("preview"), m.preview
+}
+
+func newLibrary(t *testing.T, edit func(*app.AssetDeps)) *library {
+	t.Helper()
+	l := &library{store: &memory.AssetStore{}, blobs: &memory.BlobStore{}, media: &media{}, now: time.Unix(1_800_000_000, 0)}
+	ids := 0
+	deps := app.AssetDeps{
+		Store: l.store, Leases: l.store, Blobs: l.blobs, Media: l.media, Now: func() time.Time { return l.now },
+		NewID: func() string { ids++; return fmt.Sprintf("01980000-0000-7000-8000-%012x", ids) },
+		Troubled: func(what string, err error) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.woes = append(l.woes, what+": "+err.Error())
+		},
+	}
+	if edit != nil {
+		edit(&deps)
+	}
+	var err error
+	if l.Assets, err = app.NewAssets(deps); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+var draft = domain.AssetDraft{Title: "Sword", Category: domain.AssetImage}
+
+func (l *library) upload(ctx context.Context, d domain.AssetDraft) (domain.Asset, error) {
+	u := l.BeginUpload(ada)
+	defer u.Close(ctx)
+	if err := u.Receive(ctx, strings.NewReader("a picture")); err != nil {
+		return domain.Asset{}, err
+	}
+	return u.Finish(ctx, d)
+}
+
+// mustSweep removes what is to be removed, and checks what is left.
+func (l *library) mustSweep(t *testing.T, left int) {
+	t.Helper()
+	if _, err := l.Sweep(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if keys := l.blobs.Keys(); len(keys) != left {
+		t.Errorf("%d files were to be left, there are %q", left, keys)
+	}
+}
+
+func TestAnUploadThatSucceedsStays(t *testing.T) {
+	t.Parallel()
+	l := newLibrary(t, nil)
+	a, err := l.upload(t.Context(), draft)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.now = l.now.Add(48 * time.Hour)
+	l.mustSweep(t, 2)
+	if err := l.Delete(t.Context(), ada, a.ID); err != nil {
+		t.Fatal(err)
+	}
+	l.mustSweep(t, 0)
+}
+
+// Wherever an upload fails, no file is left, and nothing that is half there is found.
+func TestUploadsThatFailAnywhere(t *testing.T) {
+	t.Parallel()
+	away := domain.MissingPart("away", nil)
+	for name, c := range map[string]struct {
+		fail func(*library)
+		kind domain.Kind
+		late bool // the file may arrive after it was given up
+	}{
+		"lease":   {func(l *library) { l.store.FailNext("Lease", away) }, domain.Unavailable, false},
+		"put":     {func(l *library) { l.blobs.FailNext("Put", away) }, domain.Unavailable, true},
+		"open":    {func(l *library) { l.blobs.FailNext("Open", away) }, domain.Unavailable, false},
+		"inspect": {func(l *library) { l.media.inspect = domain.NewError(domain.BadRequest, "broken") }, domain.BadRequest, false},
+		"preview": {func(l *library) { l.media.preview = domain.NewError(domain.BadRequest, "broken") }, domain.BadRequest, false},
+		"storage": {func(l *library) { l.media.preview = away }, domain.Unavailable, false},
+		"add":     {func(l *library) { l.store.FailNext("Add", away) }, domain.Unavailable, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLibrary(t, nil)
+			c.fail(l)
+			if _, err := l.upload(t.Context(), draft); domain.KindOf(err) != c.kind {
+				t.Errorf("%v", err)
+			}
+			if c.late {
+				if n, err := l.Sweep(t.Context()); n != 0 || err != nil {
+					t.Errorf("swept %d at once, %v", n, err)
+				}
+				l.now = l.now.Add(time.Hour)
+				if n, err := l.Sweep(t.Context()); n != 1 || err != nil {
+					t.Errorf("swept %d later, %v", n, err)
+				}
+			}
+			l.mustSweep(t, 0)
+			if page, _, err := l.Search(t.Context(), ada, domain.AssetQuery{}); err != nil || page.Total != 0 {
+				t.Errorf("%d assets are there, %v", page.Total, err)
+			}
+		})
+	}
+}
+
+// A lease that could not be ended ends by itself.
+func TestLeasesEndByThemselves(t *testing.T) {
+	t.Parallel()
+	l := newLibrary(t, nil)
+	l.media.inspect = domain.NewError(domain.BadRequest, "broken")
+	l.store.FailNext("EndLeases", errors.New("away"))
+	if _, err := l.upload(t.Context(), draft); err == nil {
+		t.Error("it was taken")
+	}
+	l.mustSweep(t, 1)
+	l.now = l.now.Add(2 * time.Hour)
+	l.mustSweep(t, 0)
+	if len(l.woes) != 1 {
+		t.Errorf("told: %q", l.woes)
+	}
+}
+
+func TestCallersWhoLeaveEndTheirLeases(t *testing.T) {
+	t.Parallel()
+	l := newLibrary(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	u := l.BeginUpload(ada)
+	if err := u.Receive(ctx, strings.NewReader("a picture")); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := u.Finish(ctx, draft); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	u.Close(ctx)
+	l.now = l.now.Add(time.Hour)
+	l.mustSweep(t, 0)
+}
+
+func TestScanner(t *testing.T) {
+	t.Parallel()
+	for err, kind := range map[error]domain.Kind{
+		domain.NewError(domain.BadRequest, "EICAR was found"): domain.BadRequest, domain.MissingPart("away", nil): domain.Unavailable,
+	} {
+		l := newLibrary(t, func(d *app.AssetDeps) { d.Scanner = scanner{err} })
+		_, got := l.upload(t.Context(), draft)
+		if domain.KindOf(got) != kind || !strings.HasPrefix(got.Error(), err.Error()) {
+			t.Errorf("%v", got)
+		}
+		l.mustSweep(t, 0)
+	}
+}
+
+type scanner struct{ err error }
+
+func (s scanner) Scan(context.Context, io.Reader) error { return s.err }
+
+// Files wait for a storage that is away; one that can't be removed is in nobody's way.
+func TestSweepingAStorageThatIsAway(t *testing.T) {
+	t.Parallel()
+	l := newLibrary(t, nil)
+	for range 3 {
+		a, err := l.upload(t.Context(), draft)
+		if err == nil {
+			err = l.Delete(t.Context(), ada, a.ID)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.blobs.FailNext("Delete", domain.MissingPart("away", nil))
+	if n, err := l.Sweep(t.Context()); n != 0 || domain.KindOf(err) != domain.Unavailable {
+		t.Errorf("%d, %v", n, err)
+	}
+	l.blobs.FailNext("Delete", errors.New("odd"))
+	if n, err := l.Sweep(t.Context()); n != 5 || err == nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	// It was removed, and the process died before it was forgotten.
+	l.store.FailNext("Forget", errors.New("died"))
+	if n, err := l.Sweep(t.Context()); n != 0 || err == nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := l.Sweep(t.Context()); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	l.mustSweep(t, 0)
+}
+
+// Run removes at once what a delete leaves, and tries again what failed.
+func TestRunSweeps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLibrary(t, func(d *app.AssetDeps) { d.Now = time.Now })
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { l.Run(ctx) })
+		a, err := l.upload(t.Context(), draft)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		l.blobs.FailNext("Delete", domain.MissingPart("away", nil))
+		if err := l.Delete(t.Context(), ada, a.ID); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := len(l.blobs.Keys()); n != 2 {
+			t.Errorf("%d files are left by a storage that is away", n)
+		}
+		time.Sleep(2 * time.Minute) // of the bubble
+		synctest.Wait()
+		if n := len(l.blobs.Keys()); n != 0 {
+			t.Errorf("%d files are left", n)
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
+// Without its meaning a text is still found by its words.
+func TestSearchWithoutAnEmbedder(t *testing.T) {
+	t.Parallel()
+	for _, e := range []*embedder{{err: errors.New("away")}, {vectors: [][]float32{}}, {vectors: [][]float32{{1, 2}}}} {
+		var asked domain.AssetQuery
+		l := newLibrary(t, func(d *app.AssetDeps) {
+			d.Embedder, d.Store = e, seeing{d.Store, &asked}
+		})
+		if _, err := l.upload(t.Context(), draft); err != nil {
+			t.Fatal(err)
+		}
+		page, _, err := l.Search(t.Context(), ada, domain.AssetQuery{Text: "sword", Limit: 100_000})
+		if err != nil || page.Total != 1 || asked.Viewer != "ada" || asked.Limit != 100 {
+			t.Errorf("%+v of %+v, %v", page, asked, err)
+		}
+		if known := len(e.vectors) == 1; (asked.Embedding != nil) != known || (asked.Model == "m") != known || (len(l.woes) == 0) != known {
+			t.Errorf("asked %+v, told %q", asked, l.woes)
+		}
+	}
+}
+
+type embedder struct {
+	vectors [][]float32
+	err     error
+}
+
+func (e *embedder) Model() string { return "m" }
+
+func (e *embedder) Embed(context.Context, []string) ([][]float32, error) { return e.vectors, e.err }
+
+// seeing notes what is asked for.
+type seeing struct {
+	ports.AssetStore
+
+	asked *domain.AssetQuery
+}
+
+func (s seeing) Search(ctx context.Context, q domain.AssetQuery) (domain.AssetPage, error) {
+	*s.asked = q
+	return s.AssetStore.Search(ctx, q)
+}
+
+// Links of one secret are good in every replica, and no others are.
+func TestLinksOfReplicas(t *testing.T) {
+	t.Parallel()
+	secret := func(text string) func(*app.AssetDeps) {
+		return func(d *app.AssetDeps) { d.Config.LinkSecret = []byte(text) }
+	}
+	a := domain.Asset{ID: "x", File: domain.AssetFile{Key: "k"}}
+	same, again, other := newLibrary(t, secret("s")), newLibrary(t, secret("s")), newLibrary(t, secret("t"))
+	link := func(l *library) string {
+		text, err := l.Link(t.Context(), a, domain.AssetMain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	if link(same) != link(again) || link(same) == link(other) {
+		t.Errorf("%s, %s, %s", link(same), link(again), link(other))
+	}
+	if link(newLibrary(t, nil)) == link(newLibrary(t, nil)) {
+		t.Error("without a secret everybody could make links")
+	}
+}
