@@ -75,12 +75,14 @@ func (r *generationRun) begin(row domain.Generator, stage int) error {
 	if stage >= len(stages) {
 		return fmt.Errorf("generation %s: %s has no stage %d", r.work.ID, row.ID, stage)
 	}
-	quote, err := g.Prices().Quote(g.Prices().QueryForStage(row, r.work.Request, stages[stage]))
+	prices := g.Prices()
+	quote, err := prices.Quote(prices.QueryForStage(row, r.work.Request, stages[stage]))
 	if err != nil {
 		return err
 	}
 	return r.write(row, domain.GenerationAttempt{
-		Generator: row.ID, Stage: stages[stage], Token: g.NewID(), Cost: quote.Total, StartedAt: g.Now().UTC().Truncate(time.Microsecond),
+		Generator: row.ID, Stage: stages[stage], Token: g.NewID(), Cost: quote.Total, Credits: quote.Credits, Prices: quote.Version,
+		StartedAt: g.Now().UTC().Truncate(time.Microsecond),
 	})
 }
 

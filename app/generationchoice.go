@@ -254,8 +254,9 @@ func dollars(m domain.Money) string {
 
 // price is what all stages of a generator cost.
 func (g *Generations) price(c domain.Generator, r domain.AssetRequest) (sum domain.Money, err error) {
+	prices := g.Prices()
 	for _, stage := range g.stages(c, r) {
-		quote, err := g.Prices().Quote(g.Prices().QueryForStage(c, r, stage))
+		quote, err := prices.Quote(prices.QueryForStage(c, r, stage))
 		if err != nil {
 			return 0, err
 		}

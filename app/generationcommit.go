@@ -36,12 +36,11 @@ func (g *Generations) usage(work domain.Generation) []domain.UsageRecord {
 	records := make([]domain.UsageRecord, len(work.Attempts))
 	for i, a := range work.Attempts {
 		row, _ := g.Table.Find(a.Generator)
-		query := g.Prices().QueryForStage(row, work.Request, a.Stage)
 		u := domain.UsageRecord{
 			RequestID: work.ID, Attempt: i + 1, HTTPRequestID: work.HTTPRequestID, Owner: work.Principal.OwnerID(),
 			At: notLater(a.EndedAt, work.CreatedAt.Add(domain.MaxRequestAge-time.Minute)), Operation: work.Request.Category.Operation(),
 			Provider: row.Pricing, Model: row.Model, Outcome: outcomeOf(a, work.Status), Usage: domain.Usage{Source: domain.UsageEstimated},
-			Quality: query.Quality, PriceVersion: g.Prices().Version(), Timings: domain.Timings{Provider: a.EndedAt.Sub(a.StartedAt)},
+			Quality: row.Qualities[work.Request.Quality], PriceVersion: a.Prices, Timings: domain.Timings{Provider: a.EndedAt.Sub(a.StartedAt)},
 		}
 		if u.Provider == "" { // the table has changed since
 			u.Provider = a.Generator
@@ -50,10 +49,7 @@ func (g *Generations) usage(work domain.Generation) []domain.UsageRecord {
 			u.Failure = a.Failure
 		}
 		if a.Charged {
-			u.Cost = a.Cost
-			if quote, err := g.Prices().Quote(query); err == nil {
-				u.Credits = quote.Credits
-			}
+			u.Cost, u.Credits = a.Cost, a.Credits
 		}
 		if a.Status == domain.AttemptDone && i == len(work.Attempts)-1 {
 			switch u.Operation {

@@ -127,7 +127,7 @@ func newGenerationServer(t *testing.T, generators map[string]ports.AssetGenerato
 		c.Webhooks = map[string]Webhook{"meshy": {Secret: "s3cret"}, "midjourney": {Secret: "s3cret"}, "mubert": {Secret: "s3cret"}}
 		c.Generations = app.NewGenerations(app.GenerationDeps{
 			Store: s.works, Assets: assets, Leases: assets, Blobs: d.Blobs, Inspector: marks{}, Queue: s.queue, Table: domain.BuiltInGenerators(),
-			Generators: generators, Prices: domain.BuiltInPrices(), Now: time.Now, NewID: d.NewID,
+			Generators: generators, Prices: domain.BuiltInPrices, Now: time.Now, NewID: d.NewID,
 			Troubled: func(id string, err error) { t.Errorf("%s: %v", id, err) },
 		})
 	})

@@ -6895,9 +6895,6 @@ type InternalError = Error
 // NotFound What every failure answers.
 type NotFound = Error
 
-// NotImplemented What every failure answers.
-type NotImplemented = Error
-
 // OpenAIConflict An Error that OpenAI clients understand too.
 type OpenAIConflict = OpenAIError
 

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/uuid"
-
 	"gaia/tests/gaiatest"
 )
 
@@ -171,39 +169,6 @@ func TestHealthAndProbes(t *testing.T) {
 			t.Errorf("the sum is %v", sum.Fields)
 		}
 	})
-}
-
-// TestUnfinishedOperationsSaySo: what is planned answers 501 in the standard form, and only to those who may ask.
-func TestUnfinishedOperationsSaySo(t *testing.T) {
-	t.Parallel()
-	server := gaiatest.Start(t)
-	unfinished := 0
-	for _, op := range gaiatest.Operations(t) {
-		if op.Finished {
-			continue
-		}
-		unfinished++
-		request := gaiatest.Request{Method: op.Method, Path: op.Path, Body: bodyFor(op)}
-		if op.BodyType == "multipart/form-data" {
-			request.Body, request.Header = form(t)
-		}
-		if r := server.As(uuid.NewString()).Do(request); r.Status != http.StatusNotImplemented {
-			t.Errorf("%s with a token: status %d: %.300s", op.ID, r.Status, r.Body)
-		}
-		if !op.Public {
-			if r := server.Anonymous().Do(request); r.Status != http.StatusUnauthorized && op.ID != "v1DownloadAsset" { // which takes signed links too
-				t.Errorf("%s without credentials: status %d: %.300s", op.ID, r.Status, r.Body)
-			}
-		}
-		if strings.HasPrefix(op.Template, "/api/v0.2") || strings.HasPrefix(op.Template, "/api/v1") && !strings.HasPrefix(op.Template, "/api/v1/auth") {
-			if r := server.Client().Do(request); r.Status != http.StatusNotImplemented {
-				t.Errorf("%s with a key: status %d: %.300s", op.ID, r.Status, r.Body)
-			}
-		}
-	}
-	if unfinished == 0 {
-		t.Fatal("every operation is finished: this test has nothing left to check, delete it")
-	}
 }
 
 // form is an upload of a small picture.
