@@ -30,7 +30,10 @@ const (
 	assetSearches = 300 // of each kind
 )
 
-type assetsResult struct{ searches []searchRow }
+type assetsResult struct {
+	searches  []searchRow
+	transfers []transferRow
+}
 
 // searchRow is one kind of search on one store.
 type searchRow struct {
@@ -41,6 +44,9 @@ type searchRow struct {
 
 // measureAssets measures what there is to measure about assets.
 func measureAssets(ctx context.Context, o options, dir string) (r assetsResult, err error) {
+	if r.transfers, err = measureTransfers(ctx, o, dir); err != nil {
+		return r, err
+	}
 	r.searches, err = measureSearches(ctx, o, dir)
 	return r, err
 }
