@@ -106,7 +106,7 @@ func TestOperationsAreInTheStateThatThePageSays(t *testing.T) {
 	}
 }
 
-// request is the contract's example, with a persona, a conversation, a key and a workflow that are there in place of the example's, and without a wish for a model that
+// request is the contract's example, with a persona, a conversation, a key, a workflow and an asset that are there in place of the example's, and without a wish for a model that
 // this program may not have.
 func request(t *testing.T, client *gaiatest.Client, op gaiatest.Operation) gaiatest.Request {
 	t.Helper()
@@ -146,10 +146,20 @@ func request(t *testing.T, client *gaiatest.Client, op gaiatest.Operation) gaiat
 	if strings.Contains(op.Template, "{workflow_id}") {
 		r.Path = strings.ReplaceAll(op.Template, "{workflow_id}", newWorkflow(t, client))
 	}
+	if strings.Contains(op.Template, "{asset_id}") {
+		r.Path = strings.ReplaceAll(op.Template, "{asset_id}", newAsset(t, client))
+	}
 	if op.Body != nil {
 		r.Body = body
 	}
 	return r
+}
+
+func newAsset(t *testing.T, client *gaiatest.Client) string {
+	t.Helper()
+	return client.Post("/api/v1/assets/generate", map[string]any{
+		"category": "texture", "style": "plain", "description": "grey stone", "preferences": map[string]any{"max_wait_time_ms": 60_000},
+	}).Want(http.StatusOK).JSON().Text("asset_id")
 }
 
 func newKey(t *testing.T, client *gaiatest.Client) string {
