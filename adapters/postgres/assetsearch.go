@@ -172,11 +172,11 @@ func searchAssets(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, word
 	if len(words) == 0 {
 		return near.find(ctx, conn, q)
 	}
-	whole, err := findWords(ctx, conn, q, words, tsqueryOf(words, " & "), near)
+	whole, err := findWhole(ctx, conn, q, words, near)
 	if err != nil || len(words) == 1 || whole.total >= assetsearch.EnoughWhole {
 		return whole, err
 	}
-	return findWords(ctx, conn, q, words, somePart(words), near)
+	return findSome(ctx, conn, q, words, near)
 }
 
 func tsqueryOf(words []wantedWord, operator string) string {
@@ -199,10 +199,24 @@ func somePart(words []wantedWord) string {
 	return strings.Join(parts, " | ")
 }
 
-// findWords looks through what a text search finds. assetsearch says what the words count for.
-func findWords(
-	ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, words []wantedWord, search string, near *nearness,
-) (foundAssets, error) {
+// findWhole returns a page of what has all words. assetsearch says what they count for.
+func findWhole(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, words []wantedWord, near *nearness) (foundAssets, error) {
+	s := &statement{}
+	s.addf("WITH found AS MATERIALIZED (SELECT id, created_at, 0.5 + 0.5 * (0")
+	for _, w := range words {
+		s.addf(" + CASE WHEN words @@ to_tsquery('pg_catalog.english', %s) THEN %g WHEN words @@ to_tsquery('pg_catalog.english', %s) THEN %g "+
+			"ELSE %g END", s.arg(w.tsquery(":A")), w.counts*assetsearch.InTitle, s.arg(w.tsquery(":B")), w.counts*assetsearch.InTags,
+			w.counts*assetsearch.InDescription)
+	}
+	s.addf(")::float8 / %d AS relevance FROM assets", len(words))
+	s.where(q)
+	s.addf(" AND words @@ to_tsquery('pg_catalog.english', %s)) ", s.arg(tsqueryOf(words, " & ")))
+	s.best(q, near.with(s, q))
+	return pageOfAssets(ctx, conn, s)
+}
+
+// findSome returns a page of what has enough of two or more words.
+func findSome(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, words []wantedWord, near *nearness) (foundAssets, error) {
 	s := &statement{}
 	s.addf("WITH hit AS MATERIALIZED (SELECT id, created_at")
 	counts, has := make([]string, len(words)), make([]string, len(words))
@@ -215,7 +229,7 @@ func findWords(
 	}
 	s.addf(" FROM assets")
 	s.where(q)
-	s.addf(" AND words @@ to_tsquery('pg_catalog.english', %s)), ", s.arg(search))
+	s.addf(" AND words @@ to_tsquery('pg_catalog.english', %s)), ", s.arg(somePart(words)))
 	s.addf("found AS MATERIALIZED (SELECT id, created_at, 0.5 * (%s) / %d + CASE WHEN least(%s) > 0 THEN 0.5 ELSE 0 END AS relevance FROM hit "+
 		"WHERE %s >= %d) ", strings.Join(counts, " + "), len(words), strings.Join(counts, ", "),
 		strings.Join(has, " + "), assetsearch.Needed(len(words)))

@@ -191,11 +191,11 @@ func (s *AssetStore) search(ctx context.Context, q domain.AssetQuery, words []wa
 	if len(words) == 0 {
 		return foundAssets{}, nil
 	}
-	whole, err := s.find(ctx, q, words, matchOf(words, " AND "))
+	whole, err := s.findWhole(ctx, q, words)
 	if err != nil || len(words) == 1 || whole.total >= assetsearch.EnoughWhole {
 		return whole, err
 	}
-	return s.find(ctx, q, words, somePart(words))
+	return s.findSome(ctx, q, words)
 }
 
 func matchOf(words []wantedWord, operator string) string {
@@ -218,33 +218,55 @@ func somePart(words []wantedWord) string {
 	return strings.Join(parts, " OR ")
 }
 
-// find looks through what the index finds. assetsearch says what the words count for.
-func (s *AssetStore) find(ctx context.Context, q domain.AssetQuery, words []wantedWord, search string) (foundAssets, error) {
+// findWhole returns a page of what has all words. assetsearch says what they count for.
+func (s *AssetStore) findWhole(ctx context.Context, q domain.AssetQuery, words []wantedWord) (foundAssets, error) {
 	st := &statement{}
-	st.addf("WITH hit AS MATERIALIZED (SELECT e.number, e.asset_id")
+	st.addf("WITH found AS MATERIALIZED (SELECT e.number, 0.5 + 0.5 * (0.0")
+	for _, w := range words {
+		st.addf(" + CASE")
+		st.place(w, "{title} : ", assetsearch.InTitle)
+		st.place(w, "{tags} : ", assetsearch.InTags)
+		st.addf(" ELSE %g END", w.counts*assetsearch.InDescription)
+	}
+	st.addf(") / %d AS relevance FROM asset_index AS f CROSS JOIN asset_entries AS e ON f.rowid = e.number", len(words))
+	st.where(q)
+	st.addf(" AND f.asset_index MATCH %s) ", st.arg(matchOf(words, " AND ")))
+	st.best(q)
+	return s.page(ctx, st)
+}
+
+// findSome returns a page of what has enough of two or more words.
+func (s *AssetStore) findSome(ctx context.Context, q domain.AssetQuery, words []wantedWord) (foundAssets, error) {
+	st := &statement{}
+	st.addf("WITH hit AS MATERIALIZED (SELECT e.number")
 	counts, has := make([]string, len(words)), make([]string, len(words))
 	for i, w := range words {
 		counts[i], has[i] = fmt.Sprintf("c%d", i), fmt.Sprintf("(c%d > 0)", i)
 		st.addf(", CASE")
-		for _, place := range []struct {
-			column string
-			counts float64
-		}{{"{title} : ", assetsearch.InTitle}, {"{tags} : ", assetsearch.InTags}, {"", assetsearch.InDescription}} {
-			st.addf(" WHEN e.number IN (SELECT rowid FROM asset_index WHERE asset_index MATCH %s) THEN %g",
-				st.arg(place.column+w.match()), place.counts*w.counts)
-		}
+		st.place(w, "{title} : ", assetsearch.InTitle)
+		st.place(w, "{tags} : ", assetsearch.InTags)
+		st.place(w, "", assetsearch.InDescription)
 		st.addf(" ELSE 0.0 END AS c%d", i)
 	}
 	st.addf(" FROM asset_index AS f CROSS JOIN asset_entries AS e ON f.rowid = e.number")
 	st.where(q)
-	st.addf(" AND f.asset_index MATCH %s), ", st.arg(search))
-	st.addf("found AS MATERIALIZED (SELECT number, asset_id, 0.5 * (%s) / %d + CASE WHEN %s THEN 0.5 ELSE 0 END AS relevance FROM hit "+
-		"WHERE %s >= %d) ", strings.Join(counts, " + "), len(words), strings.Join(has, " AND "), strings.Join(has, " + "),
-		assetsearch.Needed(len(words)))
-	st.addf("SELECT t.total, p.asset_id, coalesce(p.relevance, 0.0) FROM (SELECT count(*) AS total FROM found) AS t LEFT JOIN ("+
-		"SELECT asset_id, relevance, number FROM found ORDER BY relevance DESC, number DESC LIMIT %s OFFSET %s"+
-		") AS p ORDER BY p.relevance DESC, p.number DESC", st.arg(q.Limit), st.arg(q.Offset))
+	st.addf(" AND f.asset_index MATCH %s), ", st.arg(somePart(words)))
+	st.addf("found AS MATERIALIZED (SELECT number, 0.5 * (%s) / %d + CASE WHEN %s THEN 0.5 ELSE 0 END AS relevance FROM hit WHERE %s >= %d) ",
+		strings.Join(counts, " + "), len(words), strings.Join(has, " AND "), strings.Join(has, " + "), assetsearch.Needed(len(words)))
+	st.best(q)
 	return s.page(ctx, st)
+}
+
+// place adds what a word counts for in one place.
+func (s *statement) place(w wantedWord, column string, counts float64) {
+	s.addf(" WHEN e.number IN (SELECT rowid FROM asset_index WHERE asset_index MATCH %s) THEN %g", s.arg(column+w.match()), counts*w.counts)
+}
+
+// best adds the page of the table "found".
+func (s *statement) best(q domain.AssetQuery) {
+	s.addf("SELECT t.total, e.asset_id, coalesce(p.relevance, 0.0) FROM (SELECT count(*) AS total FROM found) AS t LEFT JOIN ("+
+		"SELECT relevance, number FROM found ORDER BY relevance DESC, number DESC LIMIT %s OFFSET %s"+
+		") AS p LEFT JOIN asset_entries AS e ON e.number = p.number ORDER BY p.relevance DESC, p.number DESC", s.arg(q.Limit), s.arg(q.Offset))
 }
 
 // page reads rows of a total, which all of them have, an id, which the only one has not when the page is empty, and a relevance.
