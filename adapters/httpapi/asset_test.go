@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -258,6 +259,30 @@ func TestUploadsThatAreRefusedLeaveNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a form has beside its file is bounded as a whole, however large the file may be: all of it would be kept in memory.
+func TestFormsWithMuchBesideTheirFile(t *testing.T) {
+	t.Parallel()
+	title, category := formPart{"title", "x"}, formPart{"category", "image"}
+	long := strings.Repeat("n", 200_000)
+	parts := make([]formPart, 8)
+	for name, part := range map[string]formPart{"names": {long, "x"}, "values": {"unknown", long}} {
+		for i := range parts {
+			parts[i] = part
+		}
+		for place, all := range map[string][]formPart{
+			"before": append(slices.Clone(parts), title, category, swordFile), "behind": append([]formPart{title, category, swordFile}, parts...),
+		} {
+			s := newAssetServer(t, func(_ *Config, d *app.AssetDeps) { d.Config.MaxFile = 10 << 20 })
+			res := s.upload(t, "ada", all...)
+			if body := text(t, res.Body); res.StatusCode != 413 || !strings.Contains(body, "beside its file") {
+				t.Errorf("%s %s the file: %d %s", name, place, res.StatusCode, body)
+			}
+		}
+	}
+	s := newAssetServer(t, nil)
+	obey(t, s.upload(t, "ada", title, formPart{long, "ignored"}, category, swordFile, formPart{"unknown", long}), "AssetUploaded")
 }
 
 func TestBodiesThatAreNoForms(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	formOverhead  = 1 << 20  // what a form may have beside its file
+	formOverhead  = 1 << 20  // bytes that a form may have beside its file
 	maxFormField  = 64 << 10 // bytes of a text
 	maxFormFields = 50
 	fileField     = "file"
@@ -61,6 +61,9 @@ func (s *server) readForm(ctx context.Context, upload *app.AssetUpload, form *mu
 			return nil, brokenForm(err)
 		}
 		name := part.FormName()
+		if !s.uploadForm.Field(name) { // means nothing here, and the next part begins behind it
+			continue
+		}
 		if name != fileField {
 			if fields[name], err = readField(part); err != nil {
 				return nil, err
@@ -76,7 +79,7 @@ func (s *server) readForm(ctx context.Context, upload *app.AssetUpload, form *mu
 		if err := s.checkSoFar(fields); err != nil {
 			return nil, err
 		}
-		err = upload.Receive(ctx, part)
+		err = receiveFile(ctx, upload, part)
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			err = brokenForm(err) // the form ends in the middle of the file
 		}
@@ -85,6 +88,15 @@ func (s *server) readForm(ctx context.Context, upload *app.AssetUpload, form *mu
 		}
 	}
 	return nil, domain.NewError(domain.TooLarge, fmt.Sprintf("The form has more than %d fields", maxFormFields))
+}
+
+// receiveFile takes the file, whose bytes do not count as the form's own.
+func receiveFile(ctx context.Context, upload *app.AssetUpload, file io.Reader) error {
+	if body, ok := ctx.Value(formKey{}).(*formBody); ok {
+		body.inFile = true
+		defer func() { body.inFile = false }()
+	}
+	return upload.Receive(ctx, file)
 }
 
 func readField(part io.Reader) (string, error) {
@@ -113,7 +125,7 @@ func brokenForm(err error) error {
 
 // checkSoFar judges the fields that came before the file. What is missing may come after it.
 func (s *server) checkSoFar(fields map[string]string) error {
-	_, faults := s.checkUpload(fields)
+	_, faults := s.uploadForm.CheckForm(fields)
 	var wrong []domain.Fault
 	for _, f := range faults {
 		if f.Type != "missing" {
@@ -128,7 +140,7 @@ func (s *server) checkSoFar(fields map[string]string) error {
 
 // assetDraft reads all fields of a form.
 func (s *server) assetDraft(fields map[string]string) (domain.AssetDraft, error) {
-	data, faults := s.checkUpload(fields)
+	data, faults := s.uploadForm.CheckForm(fields)
 	if len(faults) > 0 {
 		return domain.AssetDraft{}, domain.InvalidInput(faults...)
 	}
@@ -157,6 +169,28 @@ func uploadRefused(err error) error {
 		return &edgeError{http.StatusUnsupportedMediaType, "unsupported_media_type", e.Message}
 	}
 	return err
+}
+
+type formKey struct{}
+
+// formBody bounds what a form has beside its file: the reader of forms keeps the head of each part in memory, names and all.
+type formBody struct {
+	io.ReadCloser
+
+	spare  int64 // bytes that may still come beside the file
+	inFile bool
+}
+
+func (b *formBody) Read(p []byte) (int, error) {
+	if b.inFile {
+		return b.ReadCloser.Read(p)
+	}
+	if b.spare <= 0 {
+		return 0, domain.NewError(domain.TooLarge, fmt.Sprintf("The form has more than %d bytes beside its file", formOverhead))
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.spare)])
+	b.spare -= int64(n)
+	return n, err
 }
 
 // steadyBody gives a body time as long as it goes on arriving, and says in words of this API why it ended early.

@@ -79,7 +79,7 @@ type server struct {
 	workflows     *app.Workflows
 	assets        *app.Assets
 	generations   *app.Generations
-	checkUpload   func(fields map[string]string) ([]byte, []domain.Fault)
+	uploadForm    *intake.Operation
 	assetBucket   string
 	health        *app.Health
 	limitsShared  bool
@@ -140,7 +140,7 @@ func newServer(c Config, contract intake.Contract) *server {
 	return &server{
 		personas: c.Personas, chat: c.Chat, conversations: c.Conversations, models: c.Models, usage: c.Usage, pricing: c.Pricing, performance: c.Performance,
 		accounts: c.Accounts, apiKeys: c.APIKeys, files: c.Files, workflows: c.Workflows, stopping: c.Stopping, health: c.Health, limitsShared: c.LimitsShared,
-		assets: c.Assets, generations: c.Generations, checkUpload: contract["POST /api/v1/assets/upload"].CheckForm, assetBucket: c.AssetBucket,
+		assets: c.Assets, generations: c.Generations, uploadForm: contract["POST /api/v1/assets/upload"], assetBucket: c.AssetBucket,
 		build: c.Build, databaseKind: c.DatabaseKind, supabaseURL: c.SupabaseURL, pingInterval: c.PingInterval, now: c.Now, log: c.Log,
 	}
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/url"
@@ -36,7 +37,9 @@ func validateWithin(op *intake.Operation, timeout time.Duration, bodies gate, fa
 				}
 			}
 			if op.Form() { // is read as it comes
-				r.Body = &steadyBody{r.Body, http.NewResponseController(w), timeout}
+				body := &formBody{ReadCloser: &steadyBody{r.Body, http.NewResponseController(w), timeout}, spare: formOverhead}
+				r = r.WithContext(context.WithValue(r.Context(), formKey{}, body))
+				r.Body = body
 			}
 			if op.JSONBody() || op.Opaque {
 				body, err := readThrough(bodies, w, r, timeout)

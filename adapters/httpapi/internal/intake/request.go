@@ -62,6 +62,12 @@ func (o *Operation) CheckBody(data []byte) ([]byte, []domain.Fault) {
 	return c.patched(), nil
 }
 
+// Field reports whether a form has a field of that name.
+func (o *Operation) Field(name string) bool {
+	_, ok := o.body.rule.byName[name]
+	return ok
+}
+
 // CheckForm judges the fields of a form; a file counts as an empty text. It gives them as JSON that a strict decoder can read, or every
 // fault.
 func (o *Operation) CheckForm(fields map[string]string) ([]byte, []domain.Fault) {
