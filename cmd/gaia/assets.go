@@ -114,8 +114,10 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 	}
 	assets, err := app.NewAssets(app.AssetDeps{
 		Store: p.db.assets, Leases: p.db.leases, Blobs: blobs, Media: mediafile.Inspector{}, Embedder: openEmbedder(c), Generation: p.db.generations.Get,
-		Troubled: func(what string, err error) { log.Error("something about assets failed", "what", what, "error", err.Error()) },
-		Now:      time.Now, NewID: newID,
+		Troubled: func(what string, err error) {
+			log.Error("something about assets failed", "what", what, "error", err.Error())
+		},
+		Now: time.Now, NewID: newID,
 		Config: app.AssetConfig{
 			MaxFile: int64(c.MaxAssetMB) << 20, Limit: c.SearchLimit, MaxLimit: c.SearchLimitMax, LinkTTL: c.AssetLinkTTL.duration(),
 			LinkSecret: []byte(cmp.Or(c.AssetLinkSecret, p.apiKey)), DirectLinks: c.AssetLinks == "direct",
@@ -134,8 +136,10 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 		Troubled: func(id string, err error) {
 			log.Error("the making of an asset could not go on; it is tried again", "asset", id, "error", err.Error())
 		},
-		Unknown: func(generator string) { log.Warn("a generator tells of a task that is not known", "generator", generator) },
-		Now:     time.Now, NewID: newID, Config: c.generationConfig(),
+		Unknown: func(generator string) {
+			log.Warn("a generator tells of a task that is not known", "generator", generator)
+		},
+		Now: time.Now, NewID: newID, Config: c.generationConfig(),
 	})
 	s.runAssets(c, p.onlyOwn, assets, generations)
 	return assets, generations, nil
