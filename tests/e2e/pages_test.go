@@ -20,20 +20,35 @@ var offerOnPage = regexp.MustCompile(`(?m)^    \{"offer".*$`)
 // TestAgentsPage runs the commands of docs/agents.md as a reader would, one block after the other, against the embedded default.
 func TestAgentsPage(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../docs/agents.md")
+	tools := filepath.Join(t.TempDir(), "tools.json")
+	if err := os.WriteFile(tools, []byte(offerOnPage.FindString(readPage(t, "agents.md"))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runPage(t, "agents.md", gaiatest.Settings{"TOOLS_FILE": tools}, 7)
+}
+
+// TestAssetsPage does the same with docs/assets.md.
+func TestAssetsPage(t *testing.T) {
+	t.Parallel()
+	runPage(t, "assets.md", gaiatest.Settings{}, 5)
+}
+
+func readPage(t *testing.T, name string) string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	tools := filepath.Join(dir, "tools.json")
-	offer := offerOnPage.FindString(string(page))
-	if err := os.WriteFile(tools, []byte(offer), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	server := gaiatest.Start(t, gaiatest.Settings{"TOOLS_FILE": tools})
+	return string(page)
+}
+
+// runPage runs the blocks of a page and compares what they print. At least so many have to say what that is.
+func runPage(t *testing.T, name string, settings gaiatest.Settings, least int) {
+	t.Helper()
+	server, dir := gaiatest.Start(t, settings), t.TempDir()
 	var setUp, out string
 	checked := 0
-	for i, block := range docBlock.FindAllStringSubmatch(string(page), -1) {
+	for i, block := range docBlock.FindAllStringSubmatch(readPage(t, name), -1) {
 		kind, text := block[1], block[2]
 		if kind == "text" {
 			checked++
@@ -55,7 +70,7 @@ func TestAgentsPage(t *testing.T) {
 			setUp = text
 		}
 	}
-	if checked < 7 {
+	if checked < least {
 		t.Errorf("only %d examples say what they print", checked)
 	}
 }
