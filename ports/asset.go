@@ -13,7 +13,8 @@ import (
 type AssetStore interface {
 	// Search returns a page of what matches, and how many do in all. Words are found in titles, tags and descriptions, in other forms and
 	// with small faults of spelling too; no text is an error. The relevance of a match is at least 0.5 when it has all words, and 1 when
-	// all are in its title; words count less in tags, and least in descriptions. What has at least half of the words matches, too, with
+	// all are in its title; words count less in tags, and least in descriptions. Spellings are those of the first words of assets that the
+	// viewer sees: what others keep to themselves, and what was deleted, must make no difference to any search. What has at least half of the words matches, too, with
 	// less than 0.5, unless many assets have all. Ties are in the order of the newest first, so that pages neither repeat nor lose anything.
 	Search(ctx context.Context, q domain.AssetQuery) (domain.AssetPage, error)
 	// Get returns an asset. Absent, invisible and malformed ids must be domain.NotFound. domain.LinkHolder sees every asset here, and in

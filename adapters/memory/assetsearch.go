@@ -19,7 +19,7 @@ func (s *AssetStore) Search(ctx context.Context, q domain.AssetQuery) (domain.As
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	search := strings.TrimSpace(q.Text) != ""
-	words := s.wantedWords(q.Text)
+	words := s.wantedWords(q.Viewer, q.Text)
 	var some, whole []domain.AssetMatch
 	for _, a := range s.byID {
 		if !a.fits(q) {
@@ -72,17 +72,23 @@ type wantedWord struct {
 	counts float64
 }
 
-// wantedWords are the words of a text. It needs the lock.
-func (s *AssetStore) wantedWords(text string) []wantedWord {
-	var all []string // words that assets have
+// wantedWords are the words of a text. Those that nothing has of what the viewer sees may be misspelt. It needs the lock.
+func (s *AssetStore) wantedWords(viewer, text string) []wantedWord {
+	var all, noted []string
 	for _, a := range s.byID {
-		all = append(all, placeWords(a.Title, strings.Join(a.StyleTags, " "), a.Description)...)
+		if a.VisibleTo(viewer) {
+			all = append(all, placeWords(a.Title, strings.Join(a.StyleTags, " "), a.Description)...)
+			noted = append(noted, assetsearch.Noted(a.Title, a.StyleTags, a.Description)...)
+		}
 	}
 	var words []wantedWord
+	misspelt := 0
 	for _, word := range assetsearch.Words(text) {
 		w := wantedWord{[]string{stem(word)}, 1}
-		if !slices.ContainsFunc(all, func(known string) bool { return stem(known) == w.stems[0] }) {
-			if other := assetsearch.Spellings(word, all); len(other) > 0 {
+		known := slices.ContainsFunc(all, func(known string) bool { return stem(known) == w.stems[0] })
+		if !known && assetsearch.Faults(word) > 0 && misspelt < assetsearch.MaxMisspelt {
+			misspelt++
+			if other := assetsearch.Spellings(word, noted); len(other) > 0 {
 				for i := range other {
 					other[i] = stem(other[i])
 				}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -166,5 +167,62 @@ func TestAssetMeanings(t *testing.T) {
 				t.Errorf("%s: got %v, want %v", name, got, want)
 			}
 		}
+	}
+}
+
+// Words are counted for those who see them, whoever changes assets, and however many at once.
+func TestAssetWordsAreCounted(t *testing.T) {
+	t.Parallel()
+	database := newDatabase(t)
+	conn := connect(t, database)
+	exec(t, conn, `
+		INSERT INTO assets (owner, public, category, title, file_url, storage_type)
+		SELECT 'o', n > 2, 'prop', 'The brass ' || CASE n % 2 WHEN 0 THEN 'bell' ELSE 'lamp' END, 'https://example.org', 'external'
+		FROM generate_series(1, 5) AS n`)
+	want := func(after, list string) {
+		t.Helper()
+		var got string
+		err := conn.QueryRow(t.Context(), "SELECT coalesce(string_agg(owner || ':' || word || ':' || assets, ' ' ORDER BY owner, word), '') FROM asset_words").Scan(&got)
+		if err != nil || got != list {
+			t.Errorf("%s: got %q, %v, want %q", after, got, err, list)
+		}
+	}
+	want("insert", ":bell:1 :brass:3 :lamp:2 o:bell:1 o:brass:2 o:lamp:1")
+	exec(t, conn, "UPDATE assets SET download_count = 7, public = public")
+	want("no change", ":bell:1 :brass:3 :lamp:2 o:bell:1 o:brass:2 o:lamp:1")
+	exec(t, conn, "UPDATE assets SET public = false WHERE title LIKE '%bell'")
+	want("hiding", ":brass:2 :lamp:2 o:bell:2 o:brass:3 o:lamp:1")
+	exec(t, conn, "UPDATE assets SET title = 'Copper lamp', owner = '' WHERE NOT public AND title LIKE '%bell'") // private, and nobody's
+	want("another title", ":brass:2 :lamp:2 o:brass:1 o:lamp:1")
+	exec(t, conn, "DELETE FROM assets WHERE NOT public")
+	want("delete", ":brass:2 :lamp:2")
+	exec(t, conn, "DELETE FROM assets")
+	want("delete the rest", "")
+}
+
+// Of two who note and forget the same words, in any order, none is refused.
+func TestAssetWordsAreCountedAtOnce(t *testing.T) {
+	t.Parallel()
+	store := open(t, newDatabase(t)).Assets()
+	var wait sync.WaitGroup
+	for range 6 {
+		wait.Go(func() {
+			for range 12 {
+				a := domain.Asset{
+					ID: newID(), Owner: "o", Public: true, Category: domain.AssetProp, Title: "Zinc bell", Description: "alpha beta gamma delta", URL: "https://example.org",
+				}
+				if err := store.Add(t.Context(), a); err != nil {
+					t.Error(err)
+				}
+				if err := store.Delete(t.Context(), "o", "o", a.ID, time.Now()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	page, err := store.Search(t.Context(), domain.AssetQuery{Text: "zinc", Limit: 1})
+	if err != nil || page.Total != 0 {
+		t.Errorf("got %+v, %v", page, err)
 	}
 }

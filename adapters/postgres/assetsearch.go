@@ -72,44 +72,67 @@ func (w wantedWord) tsquery(weight string) string {
 	return "(" + strings.Join(parts, " | ") + ")"
 }
 
-// wantedWords are the words of a text. One that no asset has, in any form, gives way to those that it may be meant to be.
+// wantedWords are the words of a text, as it spells them.
 func wantedWords(ctx context.Context, conn *pgx.Conn, text string) ([]wantedWord, error) {
 	rows, err := conn.Query(ctx, `
-		SELECT w.word, EXISTS (SELECT FROM asset_words AS known WHERE known.stem = coalesce((ts_lexize('pg_catalog.english_stem', w.word))[1], w.word))
+		SELECT w.word
 		FROM unnest($1::text[]) WITH ORDINALITY AS w (word, place)
 		WHERE numnode(to_tsquery('pg_catalog.english', '''' || w.word || '''')) > 0
 		ORDER BY w.place`, assetsearch.Words(text))
 	if err != nil {
 		return nil, err
 	}
-	var (
-		words   []wantedWord
-		unknown []int
-		word    string
-		known   bool
-	)
-	_, err = pgx.ForEachRow(rows, []any{&word, &known}, func() error {
-		if words = append(words, wantedWord{[]string{word}, 1}); !known && assetsearch.Faults(word) > 0 {
-			unknown = append(unknown, len(words)-1)
-		}
-		return nil
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (wantedWord, error) {
+		var word string
+		err := row.Scan(&word)
+		return wantedWord{[]string{word}, 1}, err
 	})
+}
+
+// respell lets words that nothing has, in any form, of what the viewer sees give way to those that they may be meant to be, and reports
+// whether any did. What others keep to themselves makes no difference, or a search would tell about it.
+func respell(ctx context.Context, conn *pgx.Conn, viewer string, words []wantedWord) (changed bool, err error) {
+	unknown, err := unknownWords(ctx, conn, viewer, words)
 	for i := 0; i < len(unknown) && err == nil; i++ {
 		w := &words[unknown[i]]
 		var like []string
-		if like, err = wordsLike(ctx, conn, w.spellings[0]); err != nil {
+		if like, err = wordsLike(ctx, conn, viewer, w.spellings[0]); err != nil {
 			break
 		}
 		if other := assetsearch.Spellings(w.spellings[0], like); len(other) > 0 {
-			w.spellings, w.counts = other, assetsearch.Misspelt
+			w.spellings, w.counts, changed = other, assetsearch.Misspelt, true
 		}
 	}
-	return words, err
+	return changed, err
 }
 
-func wordsLike(ctx context.Context, conn *pgx.Conn, word string) ([]string, error) {
-	const most = 20_000
-	rows, err := conn.Query(ctx, "SELECT gaia_words_like($1) LIMIT $2", word, most)
+// unknownWords are the first words that may be misspelt, by their places. A table that was asked for whole is read by its index.
+func unknownWords(ctx context.Context, conn *pgx.Conn, viewer string, words []wantedWord) ([]int, error) {
+	spelt := make([]string, len(words))
+	for i, w := range words {
+		if assetsearch.Faults(w.spellings[0]) > 0 {
+			spelt[i] = w.spellings[0]
+		}
+	}
+	rows, err := conn.Query(ctx, `
+		SELECT w.place - 1
+		FROM unnest($1::text[]) WITH ORDINALITY AS w (word, place)
+		WHERE w.word <> '' AND NOT EXISTS (
+			WITH hit AS MATERIALIZED (
+				SELECT a.public, a.owner FROM assets AS a WHERE a.words @@ to_tsquery('pg_catalog.english', '''' || w.word || '''')
+			)
+			SELECT FROM hit WHERE hit.public OR hit.owner = $2
+		)
+		ORDER BY w.place
+		LIMIT $3`, spelt, viewer, assetsearch.MaxMisspelt)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int])
+}
+
+func wordsLike(ctx context.Context, conn *pgx.Conn, viewer, word string) ([]string, error) {
+	rows, err := conn.Query(ctx, "SELECT gaia_words_like($1, $2, $3)", viewer, word, assetsearch.MaxLike)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +196,12 @@ func searchAssets(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, word
 		return near.find(ctx, conn, q)
 	}
 	whole, err := findWhole(ctx, conn, q, words, near)
+	if err == nil && (whole.total == 0 || near != nil) { // what is near may be without any of the words
+		var changed bool
+		if changed, err = respell(ctx, conn, q.Viewer, words); changed && err == nil {
+			whole, err = findWhole(ctx, conn, q, words, near)
+		}
+	}
 	if err != nil || len(words) == 1 || whole.total >= assetsearch.EnoughWhole {
 		return whole, err
 	}

@@ -75,7 +75,7 @@ func insertAsset(ctx context.Context, q *sqlcgen.Queries, a domain.Asset) error 
 	if err := q.InsertAsset(ctx, row); err != nil {
 		return err
 	}
-	words, err := notedWords(a)
+	words, err := notedWords(row.Public, row.Owner, row.Title, row.StyleTags, row.Description)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func insertAsset(ctx context.Context, q *sqlcgen.Queries, a domain.Asset) error 
 func (s *AssetStore) Delete(ctx context.Context, viewer, owner, id string, at time.Time) error {
 	key, _ := domain.ParseID(id)
 	return s.db.writeTogether(ctx, "delete asset", func(ctx context.Context, q *sqlcgen.Queries) error {
-		row, err := q.GetAssetFiles(ctx, key)
+		row, err := q.GetAssetToDelete(ctx, key)
 		a := domain.Asset{Owner: row.Owner, Public: row.Public, File: domain.AssetFile{Key: row.FileKey}, PreviewKey: row.PreviewKey}
 		switch {
 		case errors.Is(err, sql.ErrNoRows), err == nil && owner != "" && !a.VisibleTo(viewer):
@@ -106,6 +106,16 @@ func (s *AssetStore) Delete(ctx context.Context, viewer, owner, id string, at ti
 			if err := q.LeaseFileAgain(ctx, sqlcgen.LeaseFileAgainParams{FileKey: file, ExpiresAt: asStored(at)}); err != nil {
 				return err
 			}
+		}
+		words, err := notedWords(row.Public, row.Owner, row.Title, row.StyleTags, row.Description)
+		if err != nil {
+			return err
+		}
+		if err := q.UnnoteAssetWords(ctx, sqlcgen.UnnoteAssetWordsParams(words)); err != nil {
+			return err
+		}
+		if err := q.ForgetAssetWords(ctx, sqlcgen.ForgetAssetWordsParams(words)); err != nil {
+			return err
 		}
 		return q.DeleteAsset(ctx, key)
 	})

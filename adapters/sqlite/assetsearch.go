@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"gaia/adapters/internal/assetsearch"
+	"gaia/adapters/sqlite/internal/sqlcgen"
 	"gaia/domain"
 	"gaia/ports"
 )
@@ -27,10 +28,7 @@ func (s *AssetStore) Search(ctx context.Context, q domain.AssetQuery) (domain.As
 			found, err = s.list(ctx, q)
 			return err
 		}
-		words, err := s.wantedWords(ctx, q.Text)
-		if err == nil {
-			found, err = s.search(ctx, q, words)
-		}
+		found, err = s.search(ctx, q, wantedWords(q.Text))
 		return err
 	})
 	if err != nil || len(found.ids) == 0 {
@@ -71,38 +69,64 @@ func (w wantedWord) match() string {
 	return "(" + strings.Join(quoted, " OR ") + ")"
 }
 
-// wantedWords are the words of a text. One that no asset has, in any form, gives way to those that it may be meant to be.
-func (s *AssetStore) wantedWords(ctx context.Context, text string) ([]wantedWord, error) {
+// wantedWords are the words of a text, as it spells them.
+func wantedWords(text string) []wantedWord {
 	var words []wantedWord
 	for _, word := range assetsearch.Words(text) {
-		w := wantedWord{[]string{word}, 1}
-		if assetsearch.Faults(word) > 0 {
-			other, err := s.otherSpellings(ctx, w)
-			if err != nil {
-				return nil, err
-			}
-			if len(other) > 0 {
-				w = wantedWord{other, assetsearch.Misspelt}
-			}
-		}
-		words = append(words, w)
+		words = append(words, wantedWord{[]string{word}, 1})
 	}
-	return words, nil
+	return words
 }
 
-// otherSpellings are words for one that no asset has. They begin with the same letter and are about as long.
-func (s *AssetStore) otherSpellings(ctx context.Context, w wantedWord) ([]string, error) {
-	var known bool
-	err := s.db.reader.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM asset_index WHERE asset_index MATCH ?)", w.match()).Scan(&known)
-	if err != nil || known {
-		return nil, err
+// respell lets words that nothing has, in any form, of what the viewer sees give way to those that they may be meant to be, and reports
+// whether any did. What others keep to themselves makes no difference, or a search would tell about it.
+func (s *AssetStore) respell(ctx context.Context, viewer string, words []wantedWord) (changed bool, err error) {
+	unknown := 0
+	for i := range words {
+		w := &words[i]
+		if assetsearch.Faults(w.spellings[0]) == 0 {
+			continue
+		}
+		known, err := s.known(ctx, viewer, *w)
+		if err != nil {
+			return false, err
+		}
+		if known {
+			continue
+		}
+		like, err := s.wordsLike(ctx, viewer, w.spellings[0])
+		if err != nil {
+			return false, err
+		}
+		if other := assetsearch.Spellings(w.spellings[0], like); len(other) > 0 {
+			w.spellings, w.counts, changed = other, assetsearch.Misspelt, true
+		}
+		if unknown++; unknown == assetsearch.MaxMisspelt {
+			break
+		}
 	}
-	word := w.spellings[0]
+	return changed, nil
+}
+
+func (s *AssetStore) known(ctx context.Context, viewer string, w wantedWord) (known bool, err error) {
+	err = s.db.reader.QueryRowContext(ctx, `
+		SELECT EXISTS (
+			SELECT 1 FROM asset_index AS f CROSS JOIN asset_entries AS e ON f.rowid = e.number
+			WHERE f.asset_index MATCH ?1 AND (e.public OR e.owner = ?2)
+		)`, w.match(), viewer).Scan(&known)
+	return known, err
+}
+
+// wordsLike are words that the viewer sees somewhere, begin with the same letter and are about as long.
+func (s *AssetStore) wordsLike(ctx context.Context, viewer, word string) ([]string, error) {
 	_, size := utf8.DecodeRuneInString(word)
 	length := utf8.RuneCountInString(word)
-	rows, err := s.db.reader.QueryContext(ctx,
-		"SELECT word FROM asset_words WHERE word >= ?1 AND word < ?1 || char(0x10FFFF) AND length(word) BETWEEN ?2 AND ?3",
-		word[:size], length-assetsearch.Faults(word), length+assetsearch.Faults(word)+1)
+	rows, err := s.db.reader.QueryContext(ctx, `
+		SELECT word FROM asset_words
+		WHERE owner IN ('', ?1) AND word >= ?2 AND word < ?2 || char(0x10FFFF) AND length(word) BETWEEN ?3 AND ?4
+		ORDER BY assets DESC, word
+		LIMIT ?5`,
+		viewer, word[:size], length-assetsearch.Faults(word), length+assetsearch.Faults(word)+1, assetsearch.MaxLike)
 	if err != nil {
 		return nil, err
 	}
@@ -115,21 +139,25 @@ func (s *AssetStore) otherSpellings(ctx context.Context, w wantedWord) ([]string
 		}
 		like = append(like, known)
 	}
-	return assetsearch.Spellings(word, like), rows.Err()
+	return like, rows.Err()
 }
 
-// notedWords are the words of an asset, for those who misspell them, as a list in JSON.
-func notedWords(a domain.Asset) (string, error) {
+// notedWords are the words of a stored asset, for those who misspell them, and for whom they are noted. Those of a private asset of nobody
+// are for nobody.
+func notedWords(public bool, owner, title string, styleTags, description *string) (params sqlcgen.NoteAssetWordsParams, err error) {
+	var tags []string
+	if json.Unmarshal([]byte(orEmpty(styleTags)), &tags) != nil {
+		tags = nil // of others: any text
+	}
 	words := []string{}
-	for field := range strings.FieldsSeq(a.Title + " " + strings.Join(a.StyleTags, " ") + " " + a.Description) {
-		for _, word := range assetsearch.Words(field) {
-			if utf8.RuneCountInString(word) >= assetsearch.ShortestMisspelt-1 {
-				words = append(words, word)
-			}
-		}
+	if public || owner != "" {
+		words = append(words, assetsearch.Noted(title, tags, orEmpty(description))...)
+	}
+	if public {
+		owner = ""
 	}
 	raw, err := json.Marshal(words)
-	return string(raw), err
+	return sqlcgen.NoteAssetWordsParams{Owner: owner, Words: string(raw)}, err
 }
 
 // statement is SQL with its arguments.
@@ -192,6 +220,12 @@ func (s *AssetStore) search(ctx context.Context, q domain.AssetQuery, words []wa
 		return foundAssets{}, nil
 	}
 	whole, err := s.findWhole(ctx, q, words)
+	if err == nil && whole.total == 0 {
+		var changed bool
+		if changed, err = s.respell(ctx, q.Viewer, words); changed && err == nil {
+			whole, err = s.findWhole(ctx, q, words)
+		}
+	}
 	if err != nil || len(words) == 1 || whole.total >= assetsearch.EnoughWhole {
 		return whole, err
 	}

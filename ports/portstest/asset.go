@@ -44,6 +44,9 @@ func AssetStore(t *testing.T, empty func(*testing.T) AssetSetup) {
 		"words are found in every place, in other forms and spellings":    assetWords,
 		"all words are at least half of the relevance, titles count most": assetRelevance,
 		"some of the words count where not many have all":                 assetSomeWords,
+		"what others keep to themselves makes no difference to searches":  assetOthersWords,
+		"what is deleted makes no difference to searches":                 assetDeletedWords,
+		"a long text has few words that others are taken for":             assetManyWords,
 		"what is deleted is not found":                                    assetUnindexed,
 		"no text is an error":                                             assetOddSearch,
 		"a caller who left is told so and nothing is saved":               assetCanceled,
@@ -569,6 +572,66 @@ func assetWords(t *testing.T, s AssetSetup) {
 	}
 	for _, text := range []string{"table", "xyzzyq", "swords123", "qqqqqqqq zzzzzzzz", "the", "!!!", "🎭"} {
 		wantTitles(t, s.B, domain.AssetQuery{Text: text})
+	}
+}
+
+func assetOthersWords(t *testing.T, s AssetSetup) {
+	addTitled(t, s, "Obelisk of stone")
+	private, nobodys := anAsset("Obelsik zephyrion"), anAsset("Oblesik")
+	private.Public, nobodys.Public, nobodys.Owner = false, false, ""
+	private.CreatedAt = assetTime.Add(time.Minute)
+	add(t, s, private, nobodys)
+	for _, viewer := range []string{"another", "owne"} {
+		for _, text := range []string{"obelsik", "oblesik", "obelsikk", "stone oblesik"} {
+			wantTitles(t, s.B, domain.AssetQuery{Viewer: viewer, Text: text}, "Obelisk of stone")
+		}
+		for _, text := range []string{"zephyrion", "zephyrino"} {
+			wantTitles(t, s.B, domain.AssetQuery{Viewer: viewer, Text: text})
+		}
+	}
+	wantTitles(t, s.B, domain.AssetQuery{Viewer: "owner", Text: "obelsik"}, "Obelsik zephyrion")
+	wantTitles(t, s.B, domain.AssetQuery{Viewer: "owner", Text: "zephyrino"}, "Obelsik zephyrion")
+	wantTitles(t, s.B, domain.AssetQuery{Viewer: "owner", Text: "obelksi"}, "Obelsik zephyrion", "Obelisk of stone")
+}
+
+func assetDeletedWords(t *testing.T, s AssetSetup) {
+	addTitled(t, s, "Lantern", "Teapot", "Teapod")
+	private := anAsset("Lantorn")
+	private.Public = false
+	gone := []domain.Asset{anAsset("Lantorm"), anAsset("Lantorm"), private, anAsset("Teapods")}
+	add(t, s, gone...)
+	wantTitles(t, s.B, domain.AssetQuery{Viewer: "owner", Text: "lanttorm"}, "Lantorm", "Lantorm")
+	for i, a := range gone {
+		if err := s.either(i).Delete(t.Context(), "owner", "owner", a.ID, assetTime); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 { // another one has its words
+			wantTitles(t, s.B, domain.AssetQuery{Text: "lanttorm"}, "Lantorm")
+		}
+	}
+	for _, text := range []string{"lantorm", "lantorn", "lantornn", "lanttern"} {
+		wantTitles(t, s.B, domain.AssetQuery{Viewer: "owner", Text: text}, "Lantern")
+	}
+	wantTitles(t, s.B, domain.AssetQuery{Text: "teappod"}, "Teapod")
+}
+
+func assetManyWords(t *testing.T, s AssetSetup) {
+	long := anAsset("Encyclopaedia")
+	var text strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&text, "word%d ", i)
+	}
+	long.Description = text.String() + "zygomorph"
+	long.CreatedAt = assetTime.Add(time.Minute)
+	add(t, s, long)
+	addTitled(t, s, "Wort2000 sword lantern castle")
+	wantTitles(t, s.A, domain.AssetQuery{Text: "zygomorph"}, "Encyclopaedia")
+	wantTitles(t, s.A, domain.AssetQuery{Text: "zygomorhp"})
+	wantTitles(t, s.A, domain.AssetQuery{Text: "wodr10"}, "Encyclopaedia")
+	wantTitles(t, s.A, domain.AssetQuery{Text: "wotr2000"}, "Wort2000 sword lantern castle")
+	page := wantTitles(t, s.A, domain.AssetQuery{Text: "wotr2000 swrod lantren casstle"}, "Wort2000 sword lantern castle")
+	if m := page.Matches; len(m) == 1 && m[0].Relevance >= 0.5 {
+		t.Errorf("relevance %v: more words were corrected than searches may have", m[0].Relevance)
 	}
 }
 

@@ -245,7 +245,11 @@ func fillSQLite(ctx context.Context, path string, assets []benchAsset) (err erro
 		if err != nil {
 			return err
 		}
-		if _, err = tx.ExecContext(ctx, "INSERT OR IGNORE INTO asset_words (word) SELECT value FROM json_each(?)", string(words)); err != nil {
+		_, err = tx.ExecContext(ctx, `
+			INSERT INTO asset_words (owner, word, assets)
+			SELECT iif(?1, '', 'somebody'), value, 1 FROM json_each(?2) WHERE true
+			ON CONFLICT (owner, word) DO UPDATE SET assets = assets + 1`, a.public, string(words))
+		if err != nil {
 			return err
 		}
 	}

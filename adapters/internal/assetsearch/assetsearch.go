@@ -32,10 +32,7 @@ const (
 // left out.
 func Words(text string) []string {
 	var words []string
-	if len(text) > maxText {
-		text = text[:maxText]
-	}
-	for field := range strings.FieldsFuncSeq(text, func(r rune) bool {
+	for field := range strings.FieldsFuncSeq(cut(text), func(r rune) bool {
 		return r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r)
 	}) {
 		word := strings.ToLower(field)
@@ -51,6 +48,9 @@ func Words(text string) []string {
 	}
 	return words
 }
+
+// cut bounds the work on a text.
+func cut(text string) string { return text[:min(len(text), maxText)] }
 
 func isSpoken(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }
 
@@ -96,6 +96,30 @@ const maxSpellings = 3
 
 // ShortestMisspelt is how many characters a word has, at least, that is taken for another one: short words are like many others.
 const ShortestMisspelt = 4
+
+// What is spent on misspelt words. Everybody may fill the catalogue with words, and ask for words that nothing has.
+const (
+	MaxNoted    = 64    // words of an asset that others are taken for: the first ones
+	MaxMisspelt = 3     // words of a search that are taken for others: the first ones
+	MaxLike     = 5_000 // words that are looked at for each: those that most assets have
+)
+
+// Noted are the words of an asset that others are taken for.
+func Noted(title string, tags []string, description string) []string {
+	const shortest = ShortestMisspelt - 1 // one may be missing
+	var noted []string
+	for field := range strings.FieldsSeq(cut(title + " " + strings.Join(tags, " ") + " " + description)) {
+		for _, word := range Words(field) {
+			if utf8.RuneCountInString(word) < shortest || slices.Contains(noted, word) {
+				continue
+			}
+			if noted = append(noted, word); len(noted) == MaxNoted {
+				return noted
+			}
+		}
+	}
+	return noted
+}
 
 // Faults is how many characters a word may differ in from another for which it is taken.
 func Faults(word string) int {

@@ -84,58 +84,103 @@ CREATE INDEX idx_assets_tags ON assets USING gin (tags);
 CREATE INDEX idx_assets_listed ON assets (created_at DESC, id DESC)
 INCLUDE (public, owner, category, license_type, quality_score, file_format, file_size);
 
--- Words that assets have or had, by which faults of spelling are found, and what remains of each when its ending is taken off.
+-- Words of assets, by which faults of spelling are found, and how many assets have each. Those of private assets are their owner's alone;
+-- owner is empty for those of public ones. The numbers change often, and no index has them.
 CREATE TABLE asset_words (
-    word text COLLATE "C" PRIMARY KEY,
-    stem text NOT NULL
-);
+    owner text COLLATE "C" NOT NULL,
+    word text COLLATE "C" NOT NULL,
+    assets integer NOT NULL,
+    PRIMARY KEY (owner, word)
+) WITH (fillfactor = 80);
 
-CREATE INDEX idx_asset_words_stem ON asset_words (stem);
+-- +goose StatementBegin
+-- The words of an asset that are noted: the first ones, so that nobody fills the table with a long text.
+CREATE FUNCTION gaia_noted_words(public boolean, owner text, title text, tags text [], description text)
+RETURNS TABLE (noted_for text, word text)
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN public THEN '' ELSE owner END, w.lexeme
+    FROM unnest(to_tsvector(
+        'pg_catalog.simple',
+        translate(
+            left(concat_ws(' ', title, array_to_string(tags, ' '), description), 8192),
+            '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32)
+        )
+    )) AS w
+    WHERE (public OR owner <> '') AND length(w.lexeme) BETWEEN 3 AND 64
+        AND cardinality(coalesce(ts_lexize('pg_catalog.english_stem', w.lexeme), ARRAY[w.lexeme])) > 0
+    ORDER BY w.positions[1], w.lexeme
+    LIMIT 64
+$$;
+-- +goose StatementEnd
+
+INSERT INTO asset_words (owner, word, assets)
+SELECT w.noted_for, w.word, count(*)
+FROM assets AS a CROSS JOIN LATERAL gaia_noted_words(a.public, a.owner, a.title, a.style_tags, a.description) AS w
+GROUP BY w.noted_for, w.word;
 
 -- +goose StatementBegin
 CREATE FUNCTION gaia_note_asset_words() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    changes asset_words [];
 BEGIN
-    -- In order, so that two who note the same words never wait for each other.
-    INSERT INTO asset_words (word, stem)
-    SELECT w.word, coalesce((ts_lexize('pg_catalog.english_stem', w.word))[1], w.word)
-    FROM unnest(tsvector_to_array(to_tsvector(
-        'pg_catalog.simple',
-        translate(
-            concat_ws(' ', NEW.title, array_to_string(NEW.style_tags, ' '), left(NEW.description, 32768)),
-            '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32)
-        )
-    ))) AS w (word)
-    WHERE length(w.word) BETWEEN 3 AND 64 AND NOT EXISTS (SELECT FROM asset_words AS known WHERE known.word = w.word COLLATE "C")
-    ORDER BY w.word COLLATE "C"
-    ON CONFLICT (word) DO NOTHING;
+    CASE TG_OP
+    WHEN 'INSERT' THEN
+        changes := ARRAY(
+            SELECT ROW(w.noted_for, w.word, count(*))::asset_words
+            FROM added AS a CROSS JOIN LATERAL gaia_noted_words(a.public, a.owner, a.title, a.style_tags, a.description) AS w
+            GROUP BY w.noted_for, w.word
+        );
+    WHEN 'DELETE' THEN
+        changes := ARRAY(
+            SELECT ROW(w.noted_for, w.word, -count(*))::asset_words
+            FROM gone AS a CROSS JOIN LATERAL gaia_noted_words(a.public, a.owner, a.title, a.style_tags, a.description) AS w
+            GROUP BY w.noted_for, w.word
+        );
+    ELSE
+        changes := ARRAY(
+            SELECT ROW(w.noted_for, w.word, -1)::asset_words
+            FROM gaia_noted_words(OLD.public, OLD.owner, OLD.title, OLD.style_tags, OLD.description) AS w
+            UNION ALL
+            SELECT ROW(w.noted_for, w.word, 1)::asset_words
+            FROM gaia_noted_words(NEW.public, NEW.owner, NEW.title, NEW.style_tags, NEW.description) AS w
+        );
+    END CASE;
+    -- In order, so that of two who note the same words one waits for the other, and never each for the other.
+    INSERT INTO asset_words AS known (owner, word, assets)
+    SELECT c.owner, c.word, sum(c.assets)
+    FROM unnest(changes) AS c
+    GROUP BY c.owner, c.word
+    HAVING sum(c.assets) <> 0
+    ORDER BY c.owner, c.word
+    ON CONFLICT (owner, word) DO UPDATE SET assets = known.assets + excluded.assets;
+    IF TG_OP <> 'INSERT' THEN -- a word goes with the last asset that has it
+        DELETE FROM asset_words AS known
+        USING unnest(changes) AS c
+        WHERE known.owner = c.owner AND known.word = c.word AND known.assets <= 0;
+    END IF;
     RETURN NULL;
 END;
 $$;
 -- +goose StatementEnd
 
-CREATE TRIGGER note_asset_words AFTER INSERT OR UPDATE OF title, style_tags, description ON assets
+CREATE TRIGGER note_asset_words AFTER INSERT ON assets
+REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION gaia_note_asset_words();
+CREATE TRIGGER forget_asset_words AFTER DELETE ON assets
+REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION gaia_note_asset_words();
+CREATE TRIGGER change_asset_words AFTER UPDATE OF public, owner, title, style_tags, description ON assets
 FOR EACH ROW EXECUTE FUNCTION gaia_note_asset_words();
 
-INSERT INTO asset_words (word, stem)
-SELECT DISTINCT w.word, coalesce((ts_lexize('pg_catalog.english_stem', w.word))[1], w.word)
-FROM assets AS a, unnest(tsvector_to_array(to_tsvector(
-    'pg_catalog.simple',
-    translate(
-        concat_ws(' ', a.title, array_to_string(a.style_tags, ' '), left(a.description, 32768)),
-        '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32)
-    )
-))) AS w (word)
-WHERE length(w.word) BETWEEN 3 AND 64;
-
 -- +goose StatementBegin
--- Words that begin with the same letter and are about as long. Where pg_trgm is there, words that look alike in other ways, too: it may be
--- missing, nobody may be allowed to create it, and it may go later.
-CREATE FUNCTION gaia_words_like(wanted text) RETURNS SETOF text
+-- Words that a viewer sees somewhere and that begin with the same letter and are about as long: those that most assets have. Where pg_trgm is
+-- there, the words that look most alike in other ways, too: it may be missing, nobody may be allowed to create it, and it may go later.
+CREATE FUNCTION gaia_words_like(viewer text, wanted text, most integer) RETURNS SETOF text
 LANGUAGE sql STABLE AS $$
     SELECT w.word FROM asset_words AS w
-    WHERE starts_with(w.word, left(wanted, 1))
+    WHERE w.owner IN ('', viewer) AND starts_with(w.word, left(wanted, 1))
         AND length(w.word) BETWEEN length(wanted) - 2 AND length(wanted) + 3
+    ORDER BY w.assets DESC, w.word
+    LIMIT most
 $$;
 -- +goose StatementEnd
 
@@ -155,13 +200,18 @@ BEGIN
     END IF;
     EXECUTE format('CREATE INDEX idx_asset_words_trgm ON asset_words USING gin (word %I.gin_trgm_ops)', place);
     EXECUTE format($create$
-        CREATE OR REPLACE FUNCTION gaia_words_like(wanted text) RETURNS SETOF text
+        CREATE OR REPLACE FUNCTION gaia_words_like(viewer text, wanted text, most integer) RETURNS SETOF text
         LANGUAGE plpgsql STABLE AS $body$
         BEGIN
             RETURN QUERY SELECT w.word FROM asset_words AS w
-            WHERE starts_with(w.word, left(wanted, 1))
-                AND length(w.word) BETWEEN length(wanted) - 2 AND length(wanted) + 3;
-            RETURN QUERY SELECT w.word FROM asset_words AS w WHERE w.word OPERATOR(%I.%%) wanted;
+            WHERE w.owner IN ('', viewer) AND starts_with(w.word, left(wanted, 1))
+                AND length(w.word) BETWEEN length(wanted) - 2 AND length(wanted) + 3
+            ORDER BY w.assets DESC, w.word
+            LIMIT most;
+            RETURN QUERY SELECT w.word FROM asset_words AS w
+            WHERE w.owner IN ('', viewer) AND w.word OPERATOR(%1$I.%%) wanted
+            ORDER BY %1$I.similarity(w.word, wanted) DESC, w.word
+            LIMIT most;
         EXCEPTION WHEN undefined_function THEN
             NULL; -- the extension is gone
         END;
@@ -173,9 +223,12 @@ $do$;
 
 -- +goose Down
 
-DROP FUNCTION gaia_words_like(text);
+DROP FUNCTION gaia_words_like(text, text, integer);
 DROP TRIGGER note_asset_words ON assets;
+DROP TRIGGER forget_asset_words ON assets;
+DROP TRIGGER change_asset_words ON assets;
 DROP FUNCTION gaia_note_asset_words();
+DROP FUNCTION gaia_noted_words(boolean, text, text, text [], text);
 DROP TABLE asset_words;
 DROP TRIGGER update_assets_updated_at ON assets;
 CREATE TRIGGER update_assets_updated_at BEFORE UPDATE ON assets FOR EACH ROW EXECUTE FUNCTION update_updated_at_column();

@@ -22,10 +22,14 @@ CREATE VIRTUAL TABLE asset_index USING fts5(
     title, tags, description, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
 );
 
--- Words that assets have or had, by which faults of spelling are found.
+-- Words of assets, by which faults of spelling are found, and how many assets have each. Those of private assets are their owner's alone;
+-- owner is empty for those of public ones.
 CREATE TABLE asset_words (
-    word TEXT PRIMARY KEY NOT NULL
-);
+    owner TEXT NOT NULL,
+    word TEXT NOT NULL,
+    assets INTEGER NOT NULL,
+    PRIMARY KEY (owner, word)
+) WITHOUT ROWID;
 
 INSERT INTO asset_entries (
     number, asset_id, owner, public, category, license_type, quality_score, file_format, file_size, style_tags

@@ -26,8 +26,8 @@ SELECT
 FROM assets
 WHERE id IN (SELECT wanted.value FROM json_each(sqlc.arg(ids)) AS wanted);
 
--- name: GetAssetFiles :one
-SELECT owner, public, file_key, preview_key
+-- name: GetAssetToDelete :one
+SELECT owner, public, file_key, preview_key, title, style_tags, description
 FROM assets
 WHERE id = ?1;
 
@@ -53,6 +53,18 @@ FROM assets AS a
 WHERE a.id = ?1;
 
 -- name: NoteAssetWords :exec
-INSERT OR IGNORE INTO asset_words (word)
-SELECT noted.value
-FROM json_each(sqlc.arg(words)) AS noted;
+INSERT INTO asset_words (owner, word, assets)
+SELECT sqlc.arg(owner), noted.value, 1
+FROM json_each(sqlc.arg(words)) AS noted
+WHERE true
+ON CONFLICT (owner, word) DO UPDATE SET assets = assets + 1;
+
+-- name: UnnoteAssetWords :exec
+UPDATE asset_words
+SET assets = assets - 1
+WHERE owner = sqlc.arg(owner) AND word IN (SELECT noted.value FROM json_each(sqlc.arg(words)) AS noted);
+
+-- name: ForgetAssetWords :exec
+-- A word goes with the last asset that has it.
+DELETE FROM asset_words
+WHERE owner = sqlc.arg(owner) AND assets <= 0 AND word IN (SELECT noted.value FROM json_each(sqlc.arg(words)) AS noted);

@@ -30,27 +30,49 @@ func (q *Queries) DeleteAsset(ctx context.Context, id string) error {
 	return err
 }
 
-const getAssetFiles = `-- name: GetAssetFiles :one
-SELECT owner, public, file_key, preview_key
+const forgetAssetWords = `-- name: ForgetAssetWords :exec
+DELETE FROM asset_words
+WHERE owner = ?1 AND assets <= 0 AND word IN (SELECT noted.value FROM json_each(?2) AS noted)
+`
+
+type ForgetAssetWordsParams struct {
+	Owner string
+	Words interface{}
+}
+
+// A word goes with the last asset that has it.
+func (q *Queries) ForgetAssetWords(ctx context.Context, arg ForgetAssetWordsParams) error {
+	_, err := q.exec(ctx, q.forgetAssetWordsStmt, forgetAssetWords, arg.Owner, arg.Words)
+	return err
+}
+
+const getAssetToDelete = `-- name: GetAssetToDelete :one
+SELECT owner, public, file_key, preview_key, title, style_tags, description
 FROM assets
 WHERE id = ?1
 `
 
-type GetAssetFilesRow struct {
-	Owner      string
-	Public     bool
-	FileKey    string
-	PreviewKey string
+type GetAssetToDeleteRow struct {
+	Owner       string
+	Public      bool
+	FileKey     string
+	PreviewKey  string
+	Title       string
+	StyleTags   *string
+	Description *string
 }
 
-func (q *Queries) GetAssetFiles(ctx context.Context, id string) (GetAssetFilesRow, error) {
-	row := q.queryRow(ctx, q.getAssetFilesStmt, getAssetFiles, id)
-	var i GetAssetFilesRow
+func (q *Queries) GetAssetToDelete(ctx context.Context, id string) (GetAssetToDeleteRow, error) {
+	row := q.queryRow(ctx, q.getAssetToDeleteStmt, getAssetToDelete, id)
+	var i GetAssetToDeleteRow
 	err := row.Scan(
 		&i.Owner,
 		&i.Public,
 		&i.FileKey,
 		&i.PreviewKey,
+		&i.Title,
+		&i.StyleTags,
+		&i.Description,
 	)
 	return i, err
 }
@@ -224,13 +246,20 @@ func (q *Queries) InsertAsset(ctx context.Context, arg InsertAssetParams) error 
 }
 
 const noteAssetWords = `-- name: NoteAssetWords :exec
-INSERT OR IGNORE INTO asset_words (word)
-SELECT noted.value
-FROM json_each(?1) AS noted
+INSERT INTO asset_words (owner, word, assets)
+SELECT ?1, noted.value, 1
+FROM json_each(?2) AS noted
+WHERE true
+ON CONFLICT (owner, word) DO UPDATE SET assets = assets + 1
 `
 
-func (q *Queries) NoteAssetWords(ctx context.Context, words interface{}) error {
-	_, err := q.exec(ctx, q.noteAssetWordsStmt, noteAssetWords, words)
+type NoteAssetWordsParams struct {
+	Owner string
+	Words interface{}
+}
+
+func (q *Queries) NoteAssetWords(ctx context.Context, arg NoteAssetWordsParams) error {
+	_, err := q.exec(ctx, q.noteAssetWordsStmt, noteAssetWords, arg.Owner, arg.Words)
 	return err
 }
 
@@ -283,5 +312,21 @@ WHERE a.id = ?1
 // The LLM Platform kept a row for every download, too.
 func (q *Queries) RecordDownload(ctx context.Context, id string) error {
 	_, err := q.exec(ctx, q.recordDownloadStmt, recordDownload, id)
+	return err
+}
+
+const unnoteAssetWords = `-- name: UnnoteAssetWords :exec
+UPDATE asset_words
+SET assets = assets - 1
+WHERE owner = ?1 AND word IN (SELECT noted.value FROM json_each(?2) AS noted)
+`
+
+type UnnoteAssetWordsParams struct {
+	Owner string
+	Words interface{}
+}
+
+func (q *Queries) UnnoteAssetWords(ctx context.Context, arg UnnoteAssetWordsParams) error {
+	_, err := q.exec(ctx, q.unnoteAssetWordsStmt, unnoteAssetWords, arg.Owner, arg.Words)
 	return err
 }

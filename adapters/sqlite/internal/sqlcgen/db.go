@@ -153,6 +153,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.findGenerationTaskStmt, err = db.PrepareContext(ctx, findGenerationTask); err != nil {
 		return nil, fmt.Errorf("error preparing query FindGenerationTask: %w", err)
 	}
+	if q.forgetAssetWordsStmt, err = db.PrepareContext(ctx, forgetAssetWords); err != nil {
+		return nil, fmt.Errorf("error preparing query ForgetAssetWords: %w", err)
+	}
 	if q.forgetTokensStmt, err = db.PrepareContext(ctx, forgetTokens); err != nil {
 		return nil, fmt.Errorf("error preparing query ForgetTokens: %w", err)
 	}
@@ -162,8 +165,8 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getAccountByEmailStmt, err = db.PrepareContext(ctx, getAccountByEmail); err != nil {
 		return nil, fmt.Errorf("error preparing query GetAccountByEmail: %w", err)
 	}
-	if q.getAssetFilesStmt, err = db.PrepareContext(ctx, getAssetFiles); err != nil {
-		return nil, fmt.Errorf("error preparing query GetAssetFiles: %w", err)
+	if q.getAssetToDeleteStmt, err = db.PrepareContext(ctx, getAssetToDelete); err != nil {
+		return nil, fmt.Errorf("error preparing query GetAssetToDelete: %w", err)
 	}
 	if q.getAssetsStmt, err = db.PrepareContext(ctx, getAssets); err != nil {
 		return nil, fmt.Errorf("error preparing query GetAssets: %w", err)
@@ -426,6 +429,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.touchKeysStmt, err = db.PrepareContext(ctx, touchKeys); err != nil {
 		return nil, fmt.Errorf("error preparing query TouchKeys: %w", err)
 	}
+	if q.unnoteAssetWordsStmt, err = db.PrepareContext(ctx, unnoteAssetWords); err != nil {
+		return nil, fmt.Errorf("error preparing query UnnoteAssetWords: %w", err)
+	}
 	if q.updatePersonaStmt, err = db.PrepareContext(ctx, updatePersona); err != nil {
 		return nil, fmt.Errorf("error preparing query UpdatePersona: %w", err)
 	}
@@ -652,6 +658,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing findGenerationTaskStmt: %w", cerr)
 		}
 	}
+	if q.forgetAssetWordsStmt != nil {
+		if cerr := q.forgetAssetWordsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing forgetAssetWordsStmt: %w", cerr)
+		}
+	}
 	if q.forgetTokensStmt != nil {
 		if cerr := q.forgetTokensStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing forgetTokensStmt: %w", cerr)
@@ -667,9 +678,9 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getAccountByEmailStmt: %w", cerr)
 		}
 	}
-	if q.getAssetFilesStmt != nil {
-		if cerr := q.getAssetFilesStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing getAssetFilesStmt: %w", cerr)
+	if q.getAssetToDeleteStmt != nil {
+		if cerr := q.getAssetToDeleteStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing getAssetToDeleteStmt: %w", cerr)
 		}
 	}
 	if q.getAssetsStmt != nil {
@@ -1107,6 +1118,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing touchKeysStmt: %w", cerr)
 		}
 	}
+	if q.unnoteAssetWordsStmt != nil {
+		if cerr := q.unnoteAssetWordsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing unnoteAssetWordsStmt: %w", cerr)
+		}
+	}
 	if q.updatePersonaStmt != nil {
 		if cerr := q.updatePersonaStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing updatePersonaStmt: %w", cerr)
@@ -1199,10 +1215,11 @@ type Queries struct {
 	expireWorkflowsStmt           *sql.Stmt
 	extendSessionStmt             *sql.Stmt
 	findGenerationTaskStmt        *sql.Stmt
+	forgetAssetWordsStmt          *sql.Stmt
 	forgetTokensStmt              *sql.Stmt
 	getAccountStmt                *sql.Stmt
 	getAccountByEmailStmt         *sql.Stmt
-	getAssetFilesStmt             *sql.Stmt
+	getAssetToDeleteStmt          *sql.Stmt
 	getAssetsStmt                 *sql.Stmt
 	getBudgetStmt                 *sql.Stmt
 	getClaimStmt                  *sql.Stmt
@@ -1290,6 +1307,7 @@ type Queries struct {
 	sumUsageStmt                  *sql.Stmt
 	takeFileLeaseStmt             *sql.Stmt
 	touchKeysStmt                 *sql.Stmt
+	unnoteAssetWordsStmt          *sql.Stmt
 	updatePersonaStmt             *sql.Stmt
 	useTokenStmt                  *sql.Stmt
 }
@@ -1341,10 +1359,11 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		expireWorkflowsStmt:           q.expireWorkflowsStmt,
 		extendSessionStmt:             q.extendSessionStmt,
 		findGenerationTaskStmt:        q.findGenerationTaskStmt,
+		forgetAssetWordsStmt:          q.forgetAssetWordsStmt,
 		forgetTokensStmt:              q.forgetTokensStmt,
 		getAccountStmt:                q.getAccountStmt,
 		getAccountByEmailStmt:         q.getAccountByEmailStmt,
-		getAssetFilesStmt:             q.getAssetFilesStmt,
+		getAssetToDeleteStmt:          q.getAssetToDeleteStmt,
 		getAssetsStmt:                 q.getAssetsStmt,
 		getBudgetStmt:                 q.getBudgetStmt,
 		getClaimStmt:                  q.getClaimStmt,
@@ -1432,6 +1451,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		sumUsageStmt:                  q.sumUsageStmt,
 		takeFileLeaseStmt:             q.takeFileLeaseStmt,
 		touchKeysStmt:                 q.touchKeysStmt,
+		unnoteAssetWordsStmt:          q.unnoteAssetWordsStmt,
 		updatePersonaStmt:             q.updatePersonaStmt,
 		useTokenStmt:                  q.useTokenStmt,
 	}
