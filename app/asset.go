@@ -19,7 +19,6 @@ type AssetConfig struct {
 	Limit       int           // entries of a page when the caller names no number; 20
 	MaxLimit    int           // of a page; 100
 	UploadTime  time.Duration // how long an upload may take as a whole; 1 h
-	Previews    int           // that are drawn at the same time: each needs memory; 2
 	EmbedWait   time.Duration // for what a search means, before it is made with words alone; 2 s
 	LinkTTL     time.Duration // how long links work; 1 h
 	LinkSecret  []byte        // what links are signed with; empty: something that only this process knows
@@ -33,7 +32,7 @@ func (c AssetConfig) withDefaults() AssetConfig {
 		value     *int
 		otherwise int
 	}{
-		{&c.Limit, 20}, {&c.MaxLimit, 100}, {&c.Previews, 2},
+		{&c.Limit, 20}, {&c.MaxLimit, 100},
 	} {
 		if *n.value <= 0 {
 			*n.value = n.otherwise
@@ -62,9 +61,9 @@ type AssetDeps struct {
 	Store    ports.AssetStore
 	Leases   ports.FileLeases
 	Blobs    ports.BlobStore
-	Media    ports.MediaInspector
-	Scanner  ports.VirusScanner // nil: nobody looks for what harms
-	Embedder ports.Embedder     // nil: only words are found, not what they mean
+	Media    ports.MediaInspector // such as an Inspection
+	Scanner  ports.VirusScanner   // nil: nobody looks for what harms
+	Embedder ports.Embedder       // nil: only words are found, not what they mean
 	// Generation returns work on an asset; nil: there is none. It is a store's Get.
 	Generation func(ctx context.Context, owner, id string) (domain.Generation, error)
 	// Troubled, which may be nil, is told what went wrong without a caller who could be told.
@@ -77,9 +76,8 @@ type AssetDeps struct {
 // Assets are the catalogue and its files. Run must run for files to be removed that nobody needs any more.
 type Assets struct {
 	AssetDeps
-	links    linkSigner
-	previews chan struct{} // of those that are being drawn
-	sweep    chan struct{} // tells Run that there is something to remove
+	links linkSigner
+	sweep chan struct{} // tells Run that there is something to remove
 }
 
 // NewAssets makes the use cases.
@@ -92,7 +90,7 @@ func NewAssets(d AssetDeps) (*Assets, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Assets{AssetDeps: d, links: links, previews: make(chan struct{}, d.Config.Previews), sweep: make(chan struct{}, 1)}, nil
+	return &Assets{AssetDeps: d, links: links, sweep: make(chan struct{}, 1)}, nil
 }
 
 // MaxFile is how many bytes an uploaded file may have.

@@ -151,7 +151,7 @@ func (u *AssetUpload) read(ctx context.Context, f func(io.ReadSeeker) error) err
 func (u *AssetUpload) preview(ctx context.Context) (key string, err error) {
 	var png []byte
 	err = u.read(ctx, func(r io.ReadSeeker) error {
-		png, err = u.assets.drawPreview(ctx, r)
+		png, err = u.assets.Media.Preview(ctx, r, previewSize, previewSize)
 		return err
 	})
 	if domain.KindOf(err) == domain.BadRequest {
@@ -162,17 +162,6 @@ func (u *AssetUpload) preview(ctx context.Context) (key string, err error) {
 	}
 	key, _, err = u.put(ctx, "previews/"+u.id, ".png", "image/png", bytes.NewReader(png), maxPreview)
 	return key, err
-}
-
-// drawPreview draws when there is room: pictures need memory as they are drawn.
-func (a *Assets) drawPreview(ctx context.Context, r io.ReadSeeker) ([]byte, error) {
-	select {
-	case a.previews <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	defer func() { <-a.previews }()
-	return a.Media.Preview(ctx, r, previewSize, previewSize)
 }
 
 // Close gives up what has not become an asset. The leases of its files end, whoever has left.

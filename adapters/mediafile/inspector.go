@@ -1,7 +1,8 @@
-// Package mediafile tells by their bytes what files are: pictures, sounds and 3D models.
+// Package mediafile implements ports.MediaInspector: it tells pictures, sounds and models by their bytes alone, and draws previews of
+// pictures.
 //
-// It must not believe what a file says about its own size, must not need memory in proportion to that, and must not go by names. It finds
-// out what a file is, not whether every byte of it is sound.
+// Files come from anybody. Nothing that a file says about a size is believed before it was compared with what is there, and memory is
+// bounded whatever it says. The package must not write, must not open what a file refers to, and must not run anything.
 package mediafile
 
 import (
@@ -15,42 +16,50 @@ import (
 	"gaia/ports"
 )
 
-var _ ports.MediaInspector = (*Inspector)(nil)
+var _ ports.MediaInspector = Inspector{}
 
 // Inspector looks into files. The zero value is ready for use.
 type Inspector struct{}
 
-// headSize is how much of a file is looked at to see what it is.
-const headSize = 512
-
-// kind is a kind of file.
+// A kind is one format of files.
 type kind struct {
-	format, contentType string
-
-	is   func(head []byte) bool
-	read func(f *file, facts *domain.FileFacts) error // nil: there is nothing more to say
+	format      string
+	contentType string
+	is          func(head []byte) bool
+	facts       func(*file) (domain.FileFacts, error)
 }
 
-// kinds in the order in which they are tried. What can begin with anything comes last.
+// kinds are in the order in which they are tried: those with a mark first, texts last.
 var kinds = []kind{
-	{"png", "image/png", prefix("\x89PNG\r\n\x1a\n"), readImage},
-	{"jpg", "image/jpeg", prefix("\xff\xd8\xff"), readImage},
-	{"gif", "image/gif", prefix("GIF8"), readImage},
-	{"webp", "image/webp", riff("WEBP"), readImage},
-	{"wav", "audio/wav", riff("WAVE"), readWAV},
-	{"flac", "audio/flac", prefix("fLaC"), readFLAC},
-	{"ogg", "audio/ogg", prefix("OggS"), readOgg},
-	{"mp3", "audio/mpeg", isMP3, readMP3},
-	{"glb", "model/gltf-binary", prefix("glTF"), readGLB},
-	{"fbx", "application/octet-stream", isFBX, nil},
-	{"zip", "application/zip", prefix("PK\x03\x04"), readZip},
-	{"gltf", "model/gltf+json", isJSON, readGLTF},
-	{"obj", "application/octet-stream", isOBJ, readOBJ},
+	{"png", "image/png", begins("\x89PNG\r\n\x1a\n"), picture},
+	{"jpg", "image/jpeg", begins("\xff\xd8\xff"), picture},
+	{"gif", "image/gif", begins("GIF87a", "GIF89a"), picture},
+	{"webp", "image/webp", riff("WEBP"), picture},
+	{"wav", "audio/wav", riff("WAVE"), wav},
+	{"ogg", "audio/ogg", begins("OggS"), ogg},
+	{"flac", "audio/flac", begins("fLaC"), flac},
+	{"glb", "model/gltf-binary", begins("glTF"), glb},
+	{"fbx", "application/octet-stream", begins("Kaydara FBX Binary  \x00\x1a\x00"), fbx},
+	{"fbx", "application/octet-stream", textFBX, nothing},
+	{"zip", "application/zip", begins("PK\x03\x04", "PK\x05\x06"), zip},
+	{"mp3", "audio/mpeg", looksLikeMP3, mp3},
+	{"gltf", "model/gltf+json", looksLikeJSON, gltf},
+	{"obj", "application/octet-stream", looksLikeText, obj},
 }
 
-func prefix(magic string) func([]byte) bool {
-	return func(head []byte) bool { return bytes.HasPrefix(head, []byte(magic)) }
+func begins(marks ...string) func([]byte) bool {
+	return func(head []byte) bool {
+		for _, mark := range marks {
+			if bytes.HasPrefix(head, []byte(mark)) {
+				return true
+			}
+		}
+		return false
+	}
 }
+
+// nothing is to be found out about a file beside its kind.
+func nothing(*file) (domain.FileFacts, error) { return domain.FileFacts{}, nil }
 
 func riff(form string) func([]byte) bool {
 	return func(head []byte) bool {
@@ -58,97 +67,62 @@ func riff(form string) func([]byte) bool {
 	}
 }
 
-func isFBX(head []byte) bool {
-	return bytes.HasPrefix(head, []byte("Kaydara FBX Binary  \x00")) || bytes.HasPrefix(head, []byte("; FBX "))
-}
+const headSize = 512
+
+// errOther says that a file is of another kind after all.
+var errOther = errors.New("another kind")
 
 // Inspect implements ports.MediaInspector.
-func (Inspector) Inspect(ctx context.Context, r io.ReadSeeker) (domain.FileFacts, error) {
-	f, err := newFile(ctx, r)
+func (Inspector) Inspect(ctx context.Context, r io.ReadSeeker) (facts domain.FileFacts, err error) {
+	f, err := open(ctx, r)
 	if err != nil {
-		return domain.FileFacts{}, err
+		return facts, err
 	}
-	head, err := f.head()
+	defer func() { err = f.explain(recover(), err) }()
+	head, err := f.upTo(0, headSize)
 	if err != nil {
-		return domain.FileFacts{}, err
+		return facts, err
 	}
 	for _, k := range kinds {
 		if !k.is(head) {
 			continue
 		}
-		facts := domain.FileFacts{Format: k.format, ContentType: k.contentType}
-		if k.read == nil {
-			return facts, nil
+		facts, err = k.facts(f)
+		if errors.Is(err, errOther) {
+			continue
 		}
-		if _, err := r.Seek(0, io.SeekStart); err != nil {
-			return domain.FileFacts{}, f.fault(err)
+		if err != nil {
+			return domain.FileFacts{}, err
 		}
-		if err := k.read(f, &facts); err != nil {
-			return domain.FileFacts{}, f.explain(k, err)
-		}
+		facts.Format, facts.ContentType = k.format, k.contentType
 		return facts, nil
 	}
-	return domain.FileFacts{}, domain.NewError(domain.BadRequest, "The file is of no kind that is known here")
+	return domain.FileFacts{}, domain.NewError(domain.BadRequest, "This is no kind of file that is known here")
 }
 
-// broken says what is wrong with a file. Its text is for clients.
-type broken string
+// broken says what is wrong with a file.
+func broken(format, how string) error {
+	return domain.NewError(domain.BadRequest, "The "+format+" file is broken: "+how)
+}
 
-func (b broken) Error() string { return string(b) }
-
-// file is a file that is looked into.
+// file is read at any place. A storage that fails is told from a file that is broken: what a parser says then does not count.
 type file struct {
-	io.ReadSeeker
-	ctx    context.Context //nolint:containedctx // of one call
-	size   int64
-	failed error // of reading, other than that it ended
+	ctx  context.Context //nolint:containedctx // a reader has no other place for it
+	r    io.ReadSeeker
+	size int64
+	err  error // of the storage
 }
 
-func newFile(ctx context.Context, r io.ReadSeeker) (*file, error) {
-	f := &file{ReadSeeker: r, ctx: ctx}
+func open(ctx context.Context, r io.ReadSeeker) (*file, error) {
 	size, err := r.Seek(0, io.SeekEnd)
-	if err == nil {
-		_, err = r.Seek(0, io.SeekStart)
-	}
 	if err != nil {
-		return nil, f.fault(err)
+		return nil, notRead(err)
 	}
-	f.size = size
-	return f, nil
+	return &file{ctx: ctx, r: r, size: size}, nil
 }
 
-// Read implements io.Reader, and ends with the call.
-func (f *file) Read(p []byte) (int, error) {
-	if err := f.ctx.Err(); err != nil {
-		f.failed = err
-		return 0, err
-	}
-	n, err := f.ReadSeeker.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		f.failed = err
-	}
-	return n, err
-}
-
-func (f *file) head() ([]byte, error) {
-	head, err := io.ReadAll(io.LimitReader(f, headSize))
-	if err != nil {
-		return nil, f.fault(err)
-	}
-	return head, nil
-}
-
-// from reads so many bytes at an offset, or fewer at the end of the file.
-func (f *file) from(offset, n int64) ([]byte, error) {
-	if _, err := f.Seek(max(offset, 0), io.SeekStart); err != nil {
-		f.failed = err
-		return nil, err
-	}
-	return io.ReadAll(io.LimitReader(f, n))
-}
-
-// fault is an error of whoever gives the bytes.
-func (f *file) fault(err error) error {
+// notRead is an error of whoever gives the bytes.
+func notRead(err error) error {
 	var known *domain.Error
 	if errors.As(err, &known) || errors.Is(err, context.Canceled) {
 		return err
@@ -156,14 +130,64 @@ func (f *file) fault(err error) error {
 	return domain.MissingPart("The file could not be read", err)
 }
 
-// explain tells faults of the file from those of reading it.
-func (f *file) explain(k kind, err error) error {
-	if f.failed != nil {
-		return f.fault(f.failed)
+// explain says how reading ended: a parser that panics has met something that nobody thought of.
+func (f *file) explain(panicked any, err error) error {
+	switch {
+	case f.err != nil:
+		return notRead(f.err)
+	case panicked != nil:
+		return &domain.Error{Kind: domain.BadRequest, Message: "The file can't be read", Cause: fmt.Errorf("panic: %v", panicked)}
+	default:
+		return err
 	}
-	what := "it is damaged"
-	if b := broken(""); errors.As(err, &b) {
-		what = string(b)
+}
+
+// Read implements io.Reader.
+func (f *file) Read(p []byte) (int, error) {
+	if f.err != nil {
+		return 0, f.err
 	}
-	return &domain.Error{Kind: domain.BadRequest, Message: fmt.Sprintf("The file begins like %s, but %s", k.format, what), Cause: err}
+	if f.err = f.ctx.Err(); f.err != nil {
+		return 0, f.err
+	}
+	n, err := f.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.err = err
+	}
+	return n, err
+}
+
+// from is the file from a place on.
+func (f *file) from(offset int64) (io.Reader, error) {
+	if _, err := f.r.Seek(offset, io.SeekStart); err != nil {
+		f.err = err
+		return nil, err
+	}
+	return f, nil
+}
+
+// upTo reads at most n bytes at a place; n is small.
+func (f *file) upTo(offset int64, n int) ([]byte, error) {
+	if offset < 0 || offset > f.size {
+		return nil, io.ErrUnexpectedEOF
+	}
+	r, err := f.from(offset)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, min(int64(n), f.size-offset))
+	read, err := io.ReadFull(r, data)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return data[:read], nil
+}
+
+// at reads n bytes at a place; n is small.
+func (f *file) at(offset int64, n int) ([]byte, error) {
+	data, err := f.upTo(offset, n)
+	if err == nil && len(data) < n {
+		err = io.ErrUnexpectedEOF
+	}
+	return data, err
 }

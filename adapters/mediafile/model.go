@@ -5,246 +5,357 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
+	"io"
 	"math"
 	"strings"
-	"unicode/utf8"
+	"time"
 
 	"gaia/domain"
 )
 
-// maxDocument bounds the JSON of a glTF file: more than that describes no model that a game would show.
-const maxDocument = 4 << 20
+const (
+	maxScene     = 4 << 20  // bytes of the description of a scene in a GLB, whose data is elsewhere in it
+	maxText      = 16 << 20 // bytes of a file of JSON, which may hold its data as text
+	maxElements  = 100_000  // of one list of a scene
+	maxPolygons  = math.MaxInt32
+	maxAnimation = 24 * time.Hour
+	maxLine      = 64 << 10
+)
 
-// maxLine bounds lines of an OBJ file.
-const maxLine = 64 << 10
-
-func isJSON(head []byte) bool {
-	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
-	return len(head) > 0 && head[0] == '{'
-}
-
-// document is what is read of a glTF document.
-type document struct {
+// scene is what is read of the description of a scene in glTF 2.0.
+type scene struct {
 	Asset struct {
 		Version string `json:"version"`
 	} `json:"asset"`
-	Meshes []struct {
-		Primitives []primitive `json:"primitives"`
-	} `json:"meshes"`
-	Nodes []struct {
-		Mesh *int `json:"mesh"`
-	} `json:"nodes"`
-	Accessors []struct {
-		BufferView *int  `json:"bufferView"`
-		Count      int64 `json:"count"`
-	} `json:"accessors"`
-	BufferViews []struct {
+	Buffers list[struct {
+		URI        json.RawMessage `json:"uri"` // may hold the data itself
+		ByteLength int64           `json:"byteLength"`
+	}] `json:"buffers"`
+	BufferViews list[struct {
+		Buffer     int   `json:"buffer"`
+		ByteOffset int64 `json:"byteOffset"`
 		ByteLength int64 `json:"byteLength"`
-	} `json:"bufferViews"`
+		ByteStride int64 `json:"byteStride"`
+	}] `json:"bufferViews"`
+	Accessors list[accessor] `json:"accessors"`
+	Meshes    list[struct {
+		Primitives list[primitive] `json:"primitives"`
+	}] `json:"meshes"`
+	Nodes list[struct {
+		Mesh *int `json:"mesh"`
+	}] `json:"nodes"`
+	Animations list[struct {
+		Samplers list[struct {
+			Input int `json:"input"`
+		}] `json:"samplers"`
+	}] `json:"animations"`
 }
 
-type primitive struct {
-	Attributes map[string]int `json:"attributes"`
-	Indices    *int           `json:"indices"`
-	Mode       *int           `json:"mode"`
-}
+// list is a list of JSON that is not longer than anybody needs: few bytes of text make many of memory.
+type list[T any] []T
 
-// readGLB checks the two chunks of binary glTF 2.0 against the file.
-func readGLB(f *file, facts *domain.FileFacts) error {
-	head, err := f.from(0, 20)
-	if err != nil {
-		return err
+func (l *list[T]) UnmarshalJSON(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if first, err := d.Token(); err != nil || first != json.Delim('[') {
+		return errors.New("no list")
 	}
-	switch {
-	case len(head) < 20:
-		return broken("ends too early")
-	case binary.LittleEndian.Uint32(head[4:]) != 2:
-		return broken("it is not version 2")
-	case int64(binary.LittleEndian.Uint32(head[8:])) != f.size:
-		return broken("does not have the length that it names")
-	}
-	size := int64(binary.LittleEndian.Uint32(head[12:]))
-	if string(head[16:20]) != "JSON" || size > maxDocument || 20+size > f.size {
-		return broken("has no document that can be read")
-	}
-	data, err := f.from(20, size)
-	if err != nil {
-		return err
-	}
-	return readDocument(data, f.size-20-size, facts)
-}
-
-// readGLTF takes a document whose buffers may lie elsewhere: their sizes are not checked.
-func readGLTF(f *file, facts *domain.FileFacts) error {
-	if f.size > maxDocument {
-		return broken("is too large for a document")
-	}
-	data, err := f.from(0, f.size)
-	if err != nil {
-		return err
-	}
-	return readDocument(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), math.MaxInt64, facts)
-}
-
-// readDocument counts the triangles. What it points to must fit into so many bytes.
-func readDocument(data []byte, room int64, facts *domain.FileFacts) error {
-	var d document
-	if err := json.Unmarshal(data, &d); err != nil {
-		return broken("its document is no JSON of glTF")
-	}
-	if !strings.HasPrefix(d.Asset.Version, "2.") {
-		return broken("it is not version 2")
-	}
-	for _, v := range d.BufferViews {
-		if v.ByteLength < 0 || v.ByteLength > room {
-			return broken("its document names more data than there is")
+	for d.More() {
+		var element T
+		if len(*l) == maxElements {
+			return errors.New("the list is too long")
 		}
-	}
-	counts, ok := d.counts()
-	if !ok {
-		return broken("its document does not fit its data")
-	}
-	total := int64(0)
-	for _, m := range d.shown() {
-		if m < 0 || m >= len(counts) {
-			return broken("its document shows what it does not have")
+		if err := d.Decode(&element); err != nil {
+			return err
 		}
-		if total += counts[m]; total > math.MaxInt32 {
-			return broken("has too many triangles")
-		}
+		*l = append(*l, element)
 	}
-	facts.Polygons = int(total)
 	return nil
 }
 
-// counts are the triangles of each mesh.
-func (d *document) counts() ([]int64, bool) {
-	counts := make([]int64, len(d.Meshes))
-	for i, m := range d.Meshes {
-		for _, p := range m.Primitives {
-			n, ok := d.triangles(p)
+type accessor struct {
+	BufferView    *int          `json:"bufferView"`
+	ByteOffset    int64         `json:"byteOffset"`
+	ComponentType int           `json:"componentType"`
+	Count         int64         `json:"count"`
+	Type          string        `json:"type"`
+	Max           list[float64] `json:"max"`
+}
+
+type primitive struct {
+	Attributes struct {
+		Position *int `json:"POSITION"`
+	} `json:"attributes"`
+	Indices *int `json:"indices"`
+	Mode    *int `json:"mode"`
+}
+
+var (
+	componentSizes = map[int]int64{5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
+	typeSizes      = map[string]int64{"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
+)
+
+// glb reads the two parts of a binary glTF file: the description, and how long the data is.
+func glb(f *file) (domain.FileFacts, error) {
+	head, err := f.at(0, 20)
+	if err != nil {
+		return domain.FileFacts{}, broken("GLB", "it ends early")
+	}
+	whole, size := int64(binary.LittleEndian.Uint32(head[8:])), int64(binary.LittleEndian.Uint32(head[12:]))
+	switch {
+	case binary.LittleEndian.Uint32(head[4:]) != 2:
+		return domain.FileFacts{}, broken("GLB", "only version 2 is known")
+	case whole != f.size:
+		return domain.FileFacts{}, broken("GLB", "it has another length than it says")
+	case string(head[16:20]) != "JSON", size > f.size-20:
+		return domain.FileFacts{}, broken("GLB", "its description is missing")
+	case size > maxScene:
+		return domain.FileFacts{}, domain.NewError(domain.BadRequest, "The description in the GLB file is larger than 4 MiB")
+	}
+	description, err := f.at(20, int(size))
+	if err != nil {
+		return domain.FileFacts{}, broken("GLB", "it ends early")
+	}
+	var s scene
+	if json.Unmarshal(description, &s) != nil || !strings.HasPrefix(s.Asset.Version, "2.") {
+		return domain.FileFacts{}, broken("GLB", "its description can't be read")
+	}
+	data, err := glbData(f, 20+size)
+	if err != nil {
+		return domain.FileFacts{}, err
+	}
+	if len(s.Buffers) > 0 && s.Buffers[0].URI == nil && s.Buffers[0].ByteLength > data {
+		return domain.FileFacts{}, broken("GLB", "its data ends early")
+	}
+	return s.facts("GLB")
+}
+
+// glbData is how long the data is that follows the description.
+func glbData(f *file, place int64) (int64, error) {
+	if place == f.size {
+		return 0, nil
+	}
+	head, err := f.at(place, 8)
+	if err != nil {
+		return 0, broken("GLB", "it ends early")
+	}
+	size := int64(binary.LittleEndian.Uint32(head))
+	if size > f.size-place-8 {
+		return 0, broken("GLB", "its data ends early")
+	}
+	if string(head[4:8]) != "BIN\x00" {
+		return 0, nil
+	}
+	return size, nil
+}
+
+// facts counts the triangles of all meshes, and tells how long the longest animation is.
+func (s *scene) facts(format string) (facts domain.FileFacts, err error) {
+	for i := range s.Accessors {
+		if !s.holds(s.Accessors[i]) {
+			return facts, broken(format, "it has more elements than data")
+		}
+	}
+	polygons, ok := s.polygons()
+	if !ok {
+		return facts, broken(format, "its triangles can't be counted")
+	}
+	facts.Polygons = int(polygons)
+	for _, a := range s.Animations {
+		for _, sampler := range a.Samplers {
+			end, ok := s.end(sampler.Input)
 			if !ok {
-				return nil, false
+				return facts, broken(format, "an animation can't be read")
 			}
-			counts[i] += n
+			facts.Duration = max(facts.Duration, end)
 		}
 	}
-	return counts, true
+	return facts, nil
 }
 
-// shown is a mesh for each time that one is drawn: several nodes may show the same. Without nodes each counts once.
-func (d *document) shown() []int {
-	meshes := []int{}
-	for _, n := range d.Nodes {
-		if n.Mesh != nil {
-			meshes = append(meshes, *n.Mesh)
+// polygons counts triangles as often as they are shown: several nodes may show the same mesh. Without nodes each mesh counts once.
+func (s *scene) polygons() (total int64, ok bool) {
+	counts := make([]int64, len(s.Meshes)) // first: a mesh of many parts may be shown many times
+	for i, mesh := range s.Meshes {
+		for _, p := range mesh.Primitives {
+			n, ok := s.triangles(p)
+			if counts[i] += n; !ok || counts[i] > maxPolygons {
+				return 0, false
+			}
+		}
+		if len(s.Nodes) == 0 {
+			total += counts[i]
 		}
 	}
-	if len(d.Nodes) == 0 {
-		for m := range d.Meshes {
-			meshes = append(meshes, m)
+	for _, n := range s.Nodes {
+		if n.Mesh == nil {
+			continue
 		}
+		if *n.Mesh < 0 || *n.Mesh >= len(counts) {
+			return 0, false
+		}
+		total += counts[*n.Mesh]
 	}
-	return meshes
+	return total, total <= maxPolygons
 }
 
-// triangles counts those of a part of a mesh. Points and lines have none.
-func (d *document) triangles(p primitive) (int64, bool) {
-	accessor, ok := p.Attributes["POSITION"]
-	if p.Indices != nil {
-		accessor = *p.Indices
-	} else if !ok {
-		return 0, true // nothing to draw
+// holds reports whether the data of an accessor is there. One without data stands for zeros, or for what is packed by an extension.
+func (s *scene) holds(a accessor) bool {
+	const most = 1 << 40 // no figure above it can be right, and below it none overflows
+	element := componentSizes[a.ComponentType] * typeSizes[a.Type]
+	if element == 0 || a.Count < 1 || a.Count > maxPolygons {
+		return false
 	}
-	if accessor < 0 || accessor >= len(d.Accessors) {
+	if a.BufferView == nil {
+		return true
+	}
+	if *a.BufferView < 0 || *a.BufferView >= len(s.BufferViews) {
+		return false
+	}
+	v := s.BufferViews[*a.BufferView]
+	if v.Buffer < 0 || v.Buffer >= len(s.Buffers) {
+		return false
+	}
+	for _, n := range []int64{a.ByteOffset, v.ByteOffset, v.ByteLength, v.ByteStride, s.Buffers[v.Buffer].ByteLength} {
+		if n < 0 || n > most {
+			return false
+		}
+	}
+	if v.ByteStride > 255 || v.ByteOffset+v.ByteLength > s.Buffers[v.Buffer].ByteLength {
+		return false
+	}
+	stride := max(v.ByteStride, element)
+	return a.ByteOffset+stride*(a.Count-1)+element <= v.ByteLength
+}
+
+func (s *scene) triangles(p primitive) (int64, bool) {
+	index := p.Indices
+	if index == nil {
+		index = p.Attributes.Position
+	}
+	if index == nil {
+		return 0, true // an extension knows where it is
+	}
+	if *index < 0 || *index >= len(s.Accessors) {
 		return 0, false
 	}
-	a := d.Accessors[accessor]
-	if a.Count < 0 || a.Count > math.MaxInt32 {
-		return 0, false
+	n := s.Accessors[*index].Count
+	mode := 4
+	if p.Mode != nil {
+		mode = *p.Mode
 	}
-	if v := a.BufferView; v != nil && (*v < 0 || *v >= len(d.BufferViews) || a.Count > d.BufferViews[*v].ByteLength) { // a byte each at the least
-		return 0, false
-	}
-	switch mode := p.Mode; {
-	case mode == nil || *mode == 4:
-		return a.Count / 3, true
-	case *mode == 5 || *mode == 6: // strips and fans
-		return max(a.Count-2, 0), true
-	case *mode >= 0 && *mode < 4:
+	switch mode {
+	case 0, 1, 2, 3: // points and lines
 		return 0, true
+	case 4:
+		return n / 3, true
+	case 5, 6: // strips and fans
+		return max(0, n-2), true
 	default:
 		return 0, false
 	}
 }
 
-// isOBJ takes text with a line that only OBJ files have.
-func isOBJ(head []byte) bool {
-	if bytes.IndexByte(head, 0) >= 0 || !utf8.Valid(cutRune(head)) {
-		return false
+// end is when the last key of an animation comes.
+func (s *scene) end(input int) (time.Duration, bool) {
+	if input < 0 || input >= len(s.Accessors) {
+		return 0, false
 	}
-	for line := range strings.Lines(string(head)) {
-		switch word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word {
-		case "", "#":
-			continue
-		case "v", "vn", "vt", "o", "g", "s", "mtllib", "usemtl", "f":
-			return true
-		default:
-			return strings.HasPrefix(word, "#")
-		}
+	last := s.Accessors[input].Max
+	if len(last) != 1 {
+		return 0, true // it does not say
 	}
-	return false
+	if math.IsNaN(last[0]) || last[0] < 0 || last[0] > maxAnimation.Seconds() {
+		return 0, false
+	}
+	return time.Duration(last[0] * float64(time.Second)), true
 }
 
-// cutRune leaves out a character that the end has cut.
-func cutRune(b []byte) []byte {
-	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
-		if utf8.RuneStart(b[len(b)-i]) {
-			if !utf8.FullRune(b[len(b)-i:]) {
-				return b[:len(b)-i]
-			}
+// looksLikeJSON reports whether a file may be JSON.
+func looksLikeJSON(head []byte) bool {
+	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
+	return len(text) > 0 && text[0] == '{'
+}
+
+// gltf reads a scene whose data is elsewhere, or in texts. Those are not read.
+func gltf(f *file) (domain.FileFacts, error) {
+	if f.size > maxText {
+		return domain.FileFacts{}, domain.NewError(domain.BadRequest, "The glTF file is larger than 16 MiB: use the binary form, GLB")
+	}
+	data, err := f.at(0, int(f.size))
+	if err != nil {
+		return domain.FileFacts{}, broken("glTF", "it ends early")
+	}
+	var s scene
+	if json.Unmarshal(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), &s) != nil || !strings.HasPrefix(s.Asset.Version, "2.") {
+		return domain.FileFacts{}, broken("glTF", "it is no scene of version 2")
+	}
+	return s.facts("glTF")
+}
+
+// looksLikeText reports whether a file may be text: no text has these bytes.
+func looksLikeText(head []byte) bool {
+	return len(head) > 0 && !bytes.ContainsFunc(head, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' && r != '\n' })
+}
+
+// objWords are what lines of a Wavefront OBJ file begin with.
+var objWords = map[string]bool{
+	"v": true, "vt": true, "vn": true, "vp": true, "f": true, "l": true, "p": true, "o": true, "g": true, "s": true, "mg": true,
+	"usemtl": true, "mtllib": true, "cstype": true, "deg": true, "curv": true, "curv2": true, "surf": true, "parm": true, "trim": true,
+	"hole": true, "end": true, "lod": true, "bevel": true, "shadow_obj": true, "trace_obj": true, "usemap": true, "maplib": true,
+	"bmat": true, "step": true, "con": true, "scrv": true, "sp": true, "ctech": true, "stech": true, "c_interp": true, "d_interp": true,
+}
+
+// obj reads all lines of a Wavefront OBJ file: each has to be one, and there has to be something to see.
+func obj(f *file) (domain.FileFacts, error) {
+	from, err := f.from(0)
+	if err != nil {
+		return domain.FileFacts{}, err
+	}
+	r := bufio.NewReaderSize(from, maxLine)
+	var model objModel
+	for {
+		line, err := r.ReadSlice('\n')
+		if err != nil && !errors.Is(err, io.EOF) || !model.add(line) {
+			return domain.FileFacts{}, errOther
+		}
+		if err != nil {
 			break
 		}
 	}
-	return b
+	if model.vertices == 0 || model.triangles == 0 || model.triangles > maxPolygons {
+		return domain.FileFacts{}, errOther
+	}
+	return domain.FileFacts{Polygons: model.triangles}, nil
 }
 
-// readOBJ counts faces: one with n corners is n-2 triangles.
-func readOBJ(f *file, facts *domain.FileFacts) error {
-	lines := bufio.NewScanner(f)
-	lines.Buffer(make([]byte, 4096), maxLine)
-	corners := 0
-	for lines.Scan() {
-		line := lines.Bytes()
-		if bytes.IndexByte(line, 0) >= 0 {
-			return broken("it is not text")
-		}
-		switch word, rest, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" ")); string(word) {
-		case "v":
-			corners++
-		case "f":
-			facts.Polygons = min(facts.Polygons+max(len(bytes.Fields(rest))-2, 0), math.MaxInt32)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return err
-	}
-	if corners == 0 {
-		return broken("it has no corners")
-	}
-	return nil
+// objModel is what was counted so far.
+type objModel struct {
+	vertices, triangles int
+	corners             int  // of the face that is being read
+	continued           bool // the next line belongs to this one
 }
 
-// zipEnd is how much of the end of an archive can stand behind its directory.
-const zipEnd = 65_557
-
-func readZip(f *file, _ *domain.FileFacts) error {
-	tail, err := f.from(f.size-zipEnd, zipEnd)
-	if err != nil {
-		return err
+// add reads a line. It is false for lines that are not OBJ.
+func (m *objModel) add(line []byte) bool {
+	text, more := bytes.CutSuffix(bytes.TrimRight(line, "\r\n"), []byte("\\"))
+	fields := bytes.Fields(text)
+	switch {
+	case bytes.IndexByte(text, 0) >= 0:
+		return false
+	case m.continued && m.corners > 0:
+		m.corners += len(fields)
+	case m.continued, len(fields) == 0, fields[0][0] == '#':
+	case !objWords[string(fields[0])]:
+		return false
+	case string(fields[0]) == "v":
+		m.vertices++
+	case string(fields[0]) == "f":
+		m.corners = len(fields) - 1
 	}
-	if !bytes.Contains(tail, []byte("PK\x05\x06")) {
-		return broken("it has no directory")
+	if m.continued = more; !more { // one with n corners is n-2 triangles
+		m.triangles += max(0, m.corners-2)
+		m.corners = 0
 	}
-	return nil
+	return true
 }

@@ -8,180 +8,212 @@ import (
 	"gaia/domain"
 )
 
-// maxChunks bounds how many chunks are gone through before the one that is looked for.
-const maxChunks = 1000
-
-// seconds is how long so many units take, at so many in a second.
-func seconds(units, rate uint64) time.Duration {
-	if rate == 0 || units/rate > uint64(1000*time.Hour/time.Second) {
-		return 0
+// length is how long so many samples sound. Longer than a year is no sound but a lie.
+func length(samples, rate uint64) (time.Duration, bool) {
+	const year = 366 * 24 * time.Hour
+	if rate == 0 || samples/rate > uint64(year/time.Second) {
+		return 0, false
 	}
-	return time.Duration(units/rate)*time.Second + time.Duration(units%rate*uint64(time.Second)/rate) //nolint:gosec // bounded above
+	return time.Duration(float64(samples) / float64(rate) * float64(time.Second)), true
 }
 
-// readWAV goes through the chunks of a WAV file. The data may say that it is longer than the file: recorders that died leave that.
-func readWAV(f *file, facts *domain.FileFacts) error {
-	at, rate := int64(12), uint64(0)
+const maxChunks = 10_000
+
+// wav reads the chunks of a RIFF file up to the samples.
+func wav(f *file) (domain.FileFacts, error) {
+	var bytesPerSecond uint64
+	place := int64(12)
 	for range maxChunks {
-		head, err := f.from(at, 24)
+		head, err := f.at(place, 8)
 		if err != nil {
-			return err
+			return domain.FileFacts{}, broken("WAV", "it has no samples")
 		}
-		if len(head) < 8 {
-			return broken("has no sound")
+		size, left := int64(binary.LittleEndian.Uint32(head[4:])), f.size-place-8
+		if size == 0xffffffff { // whoever wrote it did not know yet
+			size = left
 		}
-		size := int64(binary.LittleEndian.Uint32(head[4:]))
+		if size > left {
+			return domain.FileFacts{}, broken("WAV", "it ends early")
+		}
 		switch string(head[:4]) {
 		case "fmt ":
-			if len(head) < 20 {
-				return broken("ends too early")
+			format, err := f.at(place+8, 16)
+			if err != nil || size < 16 {
+				return domain.FileFacts{}, broken("WAV", "its format can't be read")
 			}
-			rate = uint64(binary.LittleEndian.Uint32(head[16:])) // bytes in a second
+			bytesPerSecond = uint64(binary.LittleEndian.Uint32(format[8:]))
 		case "data":
-			if rate == 0 {
-				return broken("does not say how fast it plays")
+			duration, ok := length(uint64(size), bytesPerSecond)
+			if !ok {
+				return domain.FileFacts{}, broken("WAV", "its format is not before its samples")
 			}
-			facts.Duration = seconds(uint64(max(min(size, f.size-at-8), 0)), rate) //nolint:gosec // not negative
-			return nil
+			return domain.FileFacts{Duration: duration}, nil
 		}
-		at += 8 + size + size%2
+		place += 8 + size + size%2
 	}
-	return broken("has too many parts")
+	return domain.FileFacts{}, broken("WAV", "it has too many parts")
 }
 
-func readFLAC(f *file, facts *domain.FileFacts) error {
-	head, err := f.from(0, 42)
+// flac reads the description that stands first in the file.
+func flac(f *file) (domain.FileFacts, error) {
+	info, err := f.at(4, 4+34)
+	if err != nil || info[0]&0x7f != 0 || int(info[1])<<16|int(info[2])<<8|int(info[3]) != 34 {
+		return domain.FileFacts{}, broken("FLAC", "its description can't be read")
+	}
+	packed := binary.BigEndian.Uint64(info[4+10:])
+	rate, samples := packed>>44, packed&(1<<36-1)
+	duration, ok := length(samples, rate)
+	if !ok {
+		return domain.FileFacts{}, broken("FLAC", "it has no sampling rate")
+	}
+	return domain.FileFacts{Duration: duration}, nil
+}
+
+const maxOggPage = 65_307
+
+// ogg reads what the sound is in the first page, and when it ends in the last.
+func ogg(f *file) (domain.FileFacts, error) {
+	first, err := f.upTo(0, 27+255+64)
 	if err != nil {
-		return err
+		return domain.FileFacts{}, err
 	}
-	if len(head) < 42 || head[4]&0x7f != 0 {
-		return broken("ends too early")
+	if len(first) < 27 || len(first) < 27+int(first[26])+19 {
+		return domain.FileFacts{}, broken("Ogg", "it ends early")
 	}
-	packed := binary.BigEndian.Uint64(head[18:]) // 20 bits of rate, 3 of channels, 5 of depth, 36 of samples
-	rate := packed >> 44
-	if rate == 0 {
-		return broken("does not say how fast it plays")
+	packet := first[27+int(first[26]):]
+	var rate, skip uint64
+	switch {
+	case bytes.HasPrefix(packet, []byte("\x01vorbis")):
+		rate = uint64(binary.LittleEndian.Uint32(packet[12:]))
+	case bytes.HasPrefix(packet, []byte("OpusHead")):
+		rate, skip = 48_000, uint64(binary.LittleEndian.Uint16(packet[10:]))
+	default:
+		return domain.FileFacts{}, broken("Ogg", "it holds neither Vorbis nor Opus")
 	}
-	facts.Duration = seconds(packed&(1<<36-1), rate)
-	return nil
-}
-
-// oggTail is how much of the end of an Ogg file is searched for its last page: none is longer.
-const oggTail = 65_307
-
-// readOgg knows Vorbis and Opus. The last page says how many samples there are.
-func readOgg(f *file, facts *domain.FileFacts) error {
-	head, err := f.from(0, headSize)
+	end, err := f.upTo(max(0, f.size-maxOggPage), maxOggPage)
 	if err != nil {
-		return err
+		return domain.FileFacts{}, err
 	}
-	rate, skip := uint64(0), uint64(0)
-	if i := bytes.Index(head, []byte("\x01vorbis")); i >= 0 && len(head) >= i+16 {
-		rate = uint64(binary.LittleEndian.Uint32(head[i+12:]))
-	} else if i := bytes.Index(head, []byte("OpusHead")); i >= 0 && len(head) >= i+12 {
-		rate, skip = 48_000, uint64(binary.LittleEndian.Uint16(head[i+10:]))
+	last := bytes.LastIndex(end, []byte("OggS"))
+	if last < 0 || len(end)-last < 14 {
+		return domain.FileFacts{}, broken("Ogg", "its last page is missing")
 	}
-	if rate == 0 {
-		return broken("it is neither Vorbis nor Opus")
+	samples := binary.LittleEndian.Uint64(end[last+6:])
+	if samples == 1<<64-1 { // no packet ends there
+		samples = 0
 	}
-	tail, err := f.from(f.size-oggTail, oggTail)
-	if err != nil {
-		return err
+	duration, ok := length(samples-min(skip, samples), rate)
+	if !ok {
+		return domain.FileFacts{}, broken("Ogg", "it has no sampling rate")
 	}
-	i := bytes.LastIndex(tail, []byte("OggS"))
-	if i < 0 || len(tail) < i+14 {
-		return broken("ends too early")
-	}
-	if samples := binary.LittleEndian.Uint64(tail[i+6:]); samples < 1<<62 && samples > skip {
-		facts.Duration = seconds(samples-skip, rate)
-	}
-	return nil
+	return domain.FileFacts{Duration: duration}, nil
 }
 
-// isMP3 takes an ID3 tag, or a frame of layer III.
-func isMP3(head []byte) bool {
-	if bytes.HasPrefix(head, []byte("ID3")) {
-		return true
-	}
-	_, ok := parseFrame(head)
-	return ok
+// looksLikeMP3 reports whether a file may be an MP3; only mp3 knows.
+func looksLikeMP3(head []byte) bool {
+	return begins("ID3")(head) || len(head) > 1 && head[0] == 0xff && head[1]&0xe0 == 0xe0
 }
 
-// frame is what the header of an MP3 frame says.
-type frame struct {
-	bitrate, rate, samples uint64
-	info                   int // where a frame of information would begin
+// mp3Frame is what stands before each piece of an MP3.
+type mp3Frame struct {
+	size, bitrate, rate, samples int
+	mono, version1               bool
 }
 
 var (
-	bitrates1 = [16]uint64{1: 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320}
-	bitrates2 = [16]uint64{1: 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160}
-	rates1    = [4]uint64{44_100, 48_000, 32_000}
+	bitrates1 = [16]int{0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0} // of MPEG 1
+	bitrates2 = [16]int{0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0}     // of MPEG 2 and 2.5
+	mp3Rates  = [4][3]int{{11025, 12000, 8000}, {}, {22050, 24000, 16000}, {44100, 48000, 32000}}
 )
 
-func parseFrame(b []byte) (frame, bool) {
-	if len(b) < 4 || b[0] != 0xff || b[1]&0xe6 != 0xe2 { // sync, layer III
-		return frame{}, false
+func parseMP3Frame(b []byte) (f mp3Frame, ok bool) {
+	if len(b) < 4 || b[0] != 0xff || b[1]&0xe0 != 0xe0 {
+		return f, false
 	}
-	version := b[1] >> 3 & 3 // 3: MPEG 1, 2: MPEG 2, 0: MPEG 2.5
-	rate := rates1[b[2]>>2&3]
-	if version == 1 || rate == 0 {
-		return frame{}, false
+	version, layer, rate := b[1]>>3&3, b[1]>>1&3, b[2]>>2&3
+	if version == 1 || layer != 1 || rate == 3 {
+		return f, false
 	}
-	mono := b[3]>>6 == 3
-	f := frame{bitrate: bitrates1[b[2]>>4] * 1000, rate: rate, samples: 1152, info: 36}
-	if mono {
-		f.info = 21
+	f.version1, f.mono = version == 3, b[3]>>6 == 3
+	rates, factor := bitrates2, 72
+	f.samples = 576
+	if f.version1 {
+		rates, factor, f.samples = bitrates1, 144, 1152
 	}
-	if version != 3 {
-		f.bitrate, f.samples, f.info = bitrates2[b[2]>>4]*1000, 576, 21
-		if mono {
-			f.info = 13
-		}
-		if f.rate /= 2; version == 0 {
-			f.rate /= 2
-		}
+	f.bitrate, f.rate = rates[b[2]>>4]*1000, mp3Rates[version][rate]
+	if f.bitrate == 0 {
+		return f, false
 	}
-	return f, f.bitrate > 0
+	f.size = factor*f.bitrate/f.rate + int(b[2]>>1&1)
+	return f, true
 }
 
-// readMP3 takes the length from the frame of information if there is one, and else guesses it from the first frame's bit rate.
-func readMP3(f *file, facts *domain.FileFacts) error {
-	start := int64(0)
-	head, err := f.from(0, 10)
+const maxMP3Search = 64 << 10
+
+// mp3 finds the first frame, which another has to follow, and tells by it how long the file sounds.
+func mp3(f *file) (domain.FileFacts, error) {
+	start, err := mp3Start(f)
 	if err != nil {
-		return err
+		return domain.FileFacts{}, err
 	}
-	if len(head) == 10 && string(head[:3]) == "ID3" {
-		start = 10 + (int64(head[6]&0x7f)<<21 | int64(head[7]&0x7f)<<14 | int64(head[8]&0x7f)<<7 | int64(head[9]&0x7f))
-	}
-	body, err := f.from(start, 4096)
+	data, err := f.upTo(start, maxMP3Search)
 	if err != nil {
-		return err
+		return domain.FileFacts{}, broken("MP3", "its tags are longer than the file")
 	}
-	for len(body) >= 4 { // some writers leave a gap behind the tag
-		first, ok := parseFrame(body)
+	for i := 0; i+4 <= len(data); i++ {
+		frame, ok := parseMP3Frame(data[i:])
 		if !ok {
-			body = body[1:]
 			continue
 		}
-		if n := frames(body, first.info); n > 0 {
-			facts.Duration = seconds(n*first.samples, first.rate)
-		} else {
-			facts.Duration = seconds(uint64(f.size-start)*8, first.bitrate) //nolint:gosec // a frame was there
+		next, err := f.upTo(start+int64(i+frame.size), 4)
+		if err != nil {
+			continue
 		}
-		return nil
+		if _, ok := parseMP3Frame(next); !ok && len(next) == 4 && string(next[:3]) != "TAG" {
+			continue
+		}
+		return domain.FileFacts{Duration: mp3Length(frame, data[i:], f.size-start-int64(i))}, nil
 	}
-	return broken("has no sound")
+	if start == 0 {
+		return domain.FileFacts{}, errOther
+	}
+	return domain.FileFacts{}, broken("MP3", "it has no sound")
 }
 
-// frames is how many there are by the frame of information; 0 when there is none.
-func frames(b []byte, at int) uint64 {
-	if len(b) < at+12 {
-		return 0
+// mp3Start is where the tags before the sound end.
+func mp3Start(f *file) (int64, error) {
+	head, err := f.upTo(0, 10)
+	if err != nil || len(head) < 10 || string(head[:3]) != "ID3" {
+		return 0, err
 	}
-	if name := string(b[at : at+4]); name != "Xing" && name != "Info" || b[at+7]&1 == 0 {
-		return 0
+	size := int64(0)
+	for _, b := range head[6:] {
+		if b&0x80 != 0 {
+			return 0, broken("MP3", "its tags can't be read")
+		}
+		size = size<<7 | int64(b)
 	}
-	return uint64(binary.BigEndian.Uint32(b[at+8:]))
+	return 10 + size, nil
+}
+
+// mp3Length is how long an MP3 sounds: as its first frame says, or as long as bytes at the rate of that one take.
+func mp3Length(frame mp3Frame, data []byte, size int64) time.Duration {
+	side := 36
+	switch {
+	case frame.version1 && frame.mono, !frame.version1 && !frame.mono:
+		side = 21
+	case !frame.version1:
+		side = 13
+	}
+	if len(data) >= side+12 {
+		if name := string(data[side : side+4]); (name == "Xing" || name == "Info") && data[side+7]&1 != 0 {
+			frames := uint64(binary.BigEndian.Uint32(data[side+8:]))
+			// Each frame has some bytes, so there can't be more of them.
+			if duration, ok := length(frames*uint64(frame.samples), uint64(frame.rate)); ok && int64(frames) <= size/16 {
+				return duration
+			}
+		}
+	}
+	duration, _ := length(uint64(size)*8, uint64(frame.bitrate))
+	return duration
 }

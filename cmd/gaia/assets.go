@@ -112,8 +112,9 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 	if err != nil {
 		return nil, nil, err
 	}
+	inspection := app.NewInspection(mediafile.Inspector{}, app.InspectionConfig{})
 	assets, err := app.NewAssets(app.AssetDeps{
-		Store: p.db.assets, Leases: p.db.leases, Blobs: blobs, Media: mediafile.Inspector{}, Embedder: openEmbedder(c), Generation: p.db.generations.Get,
+		Store: p.db.assets, Leases: p.db.leases, Blobs: blobs, Media: inspection, Embedder: openEmbedder(c), Generation: p.db.generations.Get,
 		Troubled: func(what string, err error) {
 			log.Error("something about assets failed", "what", what, "error", err.Error())
 		},
@@ -131,7 +132,7 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 		return nil, nil, err
 	}
 	generations := app.NewGenerations(app.GenerationDeps{
-		Store: p.db.generations, Assets: p.db.assets, Leases: p.db.leases, Blobs: blobs, Inspector: mediafile.Inspector{}, Queue: p.queue,
+		Store: p.db.generations, Assets: p.db.assets, Leases: p.db.leases, Blobs: blobs, Inspector: inspection, Queue: p.queue,
 		Budgets: p.db.budgets, Table: table, Generators: generators, Prices: p.prices.Table, NewsURL: c.newsURL, Stored: p.relay.Wake,
 		Troubled: func(id string, err error) {
 			log.Error("the making of an asset could not go on; it is tried again", "asset", id, "error", err.Error())
