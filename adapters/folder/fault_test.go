@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gaia/adapters/folder"
@@ -102,6 +103,28 @@ func TestLeftovers(t *testing.T) {
 		t.Errorf("left are %v, %v", entries, err)
 	}
 	must(t, f.List(t.Context(), "", func(key string) error { return errors.New(key) }))
+}
+
+// Leftovers are removed while the folder is in use, too: a process may run for months after another has died.
+func TestLeftoversOfOthersAreRemoved(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	leftover := filepath.Join(dir, ".incoming", "old")
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, dir)
+		must(t, os.WriteFile(leftover, []byte("x"), 0o600))
+		at := time.Now()
+		must(t, os.Chtimes(leftover, at, at))
+		for _, there := range []bool{true, true, false} { // after 6, 12, … minutes
+			time.Sleep(6 * time.Minute)
+			if _, err := f.Put(t.Context(), "a", "", strings.NewReader("x"), 1); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(leftover); (err == nil) != there {
+				t.Errorf("after %s: %v", time.Since(at), err)
+			}
+		}
+	})
 }
 
 // A Put that fails leaves nothing of what it was writing either.

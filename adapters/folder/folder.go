@@ -16,6 +16,7 @@ import (
 	"path"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gaia/adapters/internal/blobsource"
@@ -29,12 +30,15 @@ const (
 	// incoming holds files that are being written. No key begins with a dot.
 	incoming = ".incoming"
 	// staleAfter is when nobody can be writing such a file any more: writers that make no progress are given up long before.
-	staleAfter = time.Hour
+	staleAfter = 15 * time.Minute
+	// tidyEvery is how often writers look for files that processes that have died were writing.
+	tidyEvery = 5 * time.Minute
 )
 
 // Folder is a directory of files. Several processes may use it at once.
 type Folder struct {
-	root *os.Root
+	root   *os.Root
+	tidied atomic.Int64 // when that was last done or tried, Unix nanoseconds
 }
 
 // Open opens a directory, which is made when it is not there, and removes what processes that have died were writing.
@@ -57,7 +61,17 @@ func Open(dir string) (*Folder, error) {
 // Close ends the use of the directory.
 func (f *Folder) Close() error { return f.root.Close() }
 
+// tidyNowAndThen tidies when that was not done for a while. What can't be removed now is tried again then.
+func (f *Folder) tidyNowAndThen() {
+	last := f.tidied.Load()
+	if time.Since(time.Unix(0, last)) >= tidyEvery && f.tidied.CompareAndSwap(last, time.Now().UnixNano()) {
+		_ = f.tidy()
+	}
+}
+
+// tidy removes what processes that have died were writing.
 func (f *Folder) tidy() error {
+	f.tidied.Store(time.Now().UnixNano())
 	if err := f.root.MkdirAll(incoming, 0o750); err != nil {
 		return err
 	}
@@ -82,6 +96,7 @@ func (f *Folder) Put(ctx context.Context, key, _ string, r io.Reader, limit int6
 	if err := enter(ctx, key); err != nil {
 		return 0, err
 	}
+	f.tidyNowAndThen()
 	temporary := path.Join(incoming, rand.Text())
 	source := blobsource.New(ctx, r, limit)
 	err := f.write(temporary, source)
