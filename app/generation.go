@@ -16,7 +16,7 @@ import (
 // GenerationConfig tunes the making of assets. Zero values mean the defaults named here.
 type GenerationConfig struct {
 	AtOnce      int           // works that this process does at the same time; 5
-	PerOwner    int           // works of one caller that have not ended, about; 200
+	PerOwner    int           // works of one caller that have not ended, about; 50
 	Lease       time.Duration // a runner that shows no sign of life for so long is dead; 15 s
 	Poll        time.Duration // how often it is looked for work that the queue lost; 5 s
 	Patience    time.Duration // how long calls of generators may take when the process stops; 20 s
@@ -33,7 +33,7 @@ type GenerationConfig struct {
 }
 
 func (c GenerationConfig) withDefaults() GenerationConfig {
-	for value, otherwise := range map[*int]int{&c.AtOnce: 5, &c.PerOwner: 200} {
+	for value, otherwise := range map[*int]int{&c.AtOnce: 5, &c.PerOwner: 50} {
 		if *value <= 0 {
 			*value = otherwise
 		}
@@ -160,10 +160,33 @@ func (g *Generations) Generate(
 		return GenerationResult{Generation: workOf(who, *choice.found, domain.AssetFromDatabase), Asset: choice.found, Waited: g.Now().Sub(w.started)}, nil
 	case choice.found != nil:
 		return g.keepFound(ctx, w, *choice.found)
-	default:
-		return g.start(ctx, w, choice)
 	}
+	result, err := g.start(ctx, w, choice)
+	if kind := domain.KindOf(err); key != "" && err != nil && (kind == domain.PaymentRequired || kind == domain.Limited) {
+		if twin := g.twin(ctx, w); twin.ID != "" {
+			return g.await(ctx, w, twin, false)
+		}
+	}
+	return result, err
 }
+
+// twin looks for the work of the same request, sent at the same moment, that has taken what was left. Work without an id: there is none.
+func (g *Generations) twin(ctx context.Context, w generationWish) (work domain.Generation) {
+	for try := range twinLooks { // it is stored a moment after its money was set aside
+		if try > 0 && !pause(ctx, twinPause) {
+			break
+		}
+		if work, err := g.byKey(ctx, w); err == nil && work.ID != "" {
+			return work
+		}
+	}
+	return domain.Generation{}
+}
+
+const (
+	twinLooks = 4
+	twinPause = 50 * time.Millisecond
+)
 
 // generationWish is one call of Generate.
 type generationWish struct {

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gaia/adapters/memory"
 	"gaia/app"
 	"gaia/domain"
 	"gaia/ports"
@@ -512,6 +513,41 @@ func TestRacingWithOneKeyPaysOnce(t *testing.T) {
 	}
 	_, err := b.Generate(t.Context(), ada, "", noWait(), "")
 	wantFailure(t, err, domain.PaymentRequired, "")
+}
+
+func TestRacingWithOneKeyForTheLastMoney(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newMaking(t, generators{"one": newOutside("make")}, func(d *app.GenerationDeps) { d.Config.DailyBudget = domain.FromDollars(0.02) })
+		b.deps.Store = slowStore{b.store}
+		b.Close()
+		b.begin()
+		ids := make([]string, 4)
+		var all sync.WaitGroup
+		for i := range ids {
+			all.Go(func() {
+				r, err := b.Generate(t.Context(), ada, "k", noWait(), "")
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i] = r.Generation.ID
+			})
+		}
+		all.Wait()
+		if ids = slices.Compact(ids); len(ids) != 1 {
+			t.Errorf("%d works", len(ids))
+		}
+		_, err := b.Generate(t.Context(), ada, "other", noWait(), "")
+		wantFailure(t, err, domain.PaymentRequired, "")
+	})
+}
+
+// slowStore takes a moment to store new work.
+type slowStore struct{ *memory.GenerationStore }
+
+func (s slowStore) Create(ctx context.Context, g domain.Generation, events ...domain.GenerationEvent) (domain.Generation, error) {
+	time.Sleep(100 * time.Millisecond)
+	return s.GenerationStore.Create(ctx, g, events...)
 }
 
 func TestACallerHasSoMuchOpenWorkAtMost(t *testing.T) {

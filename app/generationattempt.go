@@ -39,15 +39,20 @@ func (r *generationRun) next(from int) error {
 	return r.fail(reason.Failure, reason.Error)
 }
 
-// reason is the attempt that tells best why the work has failed: one that says that the description is at fault, or the last one.
+// reason is the attempt that tells best why the work has failed: one for which the description must not be made at all, or else the last that
+// was not refused. Only where everybody has refused, other words are what helps.
 func (r *generationRun) reason(last domain.GenerationAttempt) domain.GenerationAttempt {
-	for _, a := range slices.Backward(r.work.Attempts) {
+	reason := last
+	for _, a := range r.work.Attempts {
 		switch a.Failure {
-		case domain.CodeContentFilter, failureRefused, failureInvalid:
+		case domain.CodeContentFilter:
 			return a
+		case "", failureRefused, failureInvalid:
+		default:
+			reason = a
 		}
 	}
-	return last
+	return reason
 }
 
 // nextStage goes on with the generator whose stage is done.
@@ -251,18 +256,47 @@ func (r *generationRun) recover(a domain.GenerationAttempt) error {
 		defer cancel()
 		return generator.Find(ctx, r.order(a, row))
 	})
+	ours := true
+	if err == nil {
+		ours, err = r.isOurs(a, task)
+	}
 	switch {
+	case err == nil && !ours:
+		return r.unknown(a)
 	case err == nil:
 		return r.took(row, a, task)
 	case r.ctx.Err() != nil:
 		return context.Cause(r.ctx)
 	case domain.KindOf(err) == domain.NotFound:
 		return r.placeAgain(row, a)
-	case codeOf(err) == domain.CodeOutcomeUnknown, !r.generations.Now().Before(r.work.Deadline):
+	case codeOf(err) == domain.CodeOutcomeUnknown && !r.mayAppear(), !r.generations.Now().Before(r.work.Deadline):
 		return r.unknown(a)
 	default:
 		return r.later(err)
 	}
+}
+
+// mayAppear reports whether a task that is not found may still be: services list some only a while after they have taken them.
+func (r *generationRun) mayAppear() bool {
+	now := r.generations.Now()
+	if r.missed.IsZero() {
+		r.missed = now
+	}
+	return now.Sub(r.missed) < appearsIn
+}
+
+// isOurs reports whether no other work has the task that was found for an order. Else nobody can tell what has become of this one.
+func (r *generationRun) isOurs(a domain.GenerationAttempt, task domain.GeneratorTask) (bool, error) {
+	if task.ID == "" {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.generations.Config.SaveTimeout)
+	defer cancel()
+	id, err := r.generations.Store.ByTask(ctx, a.Generator, task.ID)
+	if domain.KindOf(err) == domain.NotFound && err != nil {
+		return true, nil
+	}
+	return id == r.work.ID, err
 }
 
 // placeAgain places an order of which the generator has none, with the token that it had.
@@ -342,7 +376,7 @@ func (r *generationRun) goesOn(row domain.Generator, a domain.GenerationAttempt,
 		if a.TaskID == "" {
 			return r.unclear(row, a, fmt.Errorf("generation %s: %s has begun a task without an id", r.work.ID, row.ID))
 		}
-		r.tasks, r.checks = []openTask{{a.Generator, a.TaskID}}, 0
+		r.tasks, r.checks, r.missed = []openTask{{a.Generator, a.TaskID}}, 0, time.Time{}
 		a.Status = domain.AttemptRunning
 	}
 	if !r.generations.Now().Before(r.work.Deadline) {

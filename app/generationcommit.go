@@ -51,7 +51,7 @@ func (g *Generations) usage(work domain.Generation) []domain.UsageRecord {
 		if a.Charged {
 			u.Cost, u.Credits = a.Cost, a.Credits
 		}
-		if a.Status == domain.AttemptDone && i == len(work.Attempts)-1 {
+		if work.Status == domain.GenerationCompleted && i == len(work.Attempts)-1 { // the stages before make no asset of their own
 			switch u.Operation {
 			case domain.OperationImage:
 				u.Images = 1

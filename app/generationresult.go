@@ -24,7 +24,7 @@ const (
 	previewPixels  = 512
 )
 
-// generationFiles are the files that a run has written, or is about to.
+// generationFiles are the files that a run has written.
 type generationFiles struct {
 	mu   sync.Mutex
 	keys []string // that an asset may get
@@ -235,15 +235,18 @@ func brokenLimit(format string, args ...any) error {
 	return &domain.Error{Kind: domain.BadRequest, Code: failureLimits, Message: fmt.Sprintf(format, args...)}
 }
 
-// put leases a key and writes a file there.
+// put leases a key and writes a file there. A write that was broken off may still arrive, so its lease is left to end by itself.
 func (r *generationRun) put(ctx context.Context, key, contentType string, source io.Reader, limit int64) (domain.AssetFile, error) {
 	g := r.generations
-	r.files.add(key) // first: the lease may be there although making it seemed to fail
-	if err := g.Leases.Lease(ctx, domain.FileLease{Key: key, Expires: g.Now().Add(g.Config.FileLease)}); err != nil {
+	if err := g.Leases.Lease(ctx, domain.FileLease{Key: key, Expires: g.Now().Add(deliverTimeout + settleTime)}); err != nil {
+		r.files.add(key) // the lease may be there although making it seemed to fail
 		return domain.AssetFile{}, err
 	}
 	sum := sha256.New()
 	size, err := g.Blobs.Put(ctx, key, contentType, io.TeeReader(source, sum), limit)
+	if err == nil || domain.KindOf(err) == domain.TooLarge {
+		r.files.add(key)
+	}
 	return domain.AssetFile{Key: key, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
 }
 

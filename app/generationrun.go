@@ -27,6 +27,7 @@ const (
 	callTimeout   = 30 * time.Second // of a call that orders nothing
 	graceAfter    = 10 * time.Minute // after the deadline, for what was made by then
 	progressEvery = time.Second
+	appearsIn     = 30 * time.Second // in which an order that was taken is found by its generator, if ever
 )
 
 // generationRun is one process at work on an asset. What it does next follows from the attempts that are stored, so another process can go on
@@ -42,12 +43,12 @@ type generationRun struct {
 	files       generationFiles
 	claimed     string // the id of the work
 
-	work    domain.Generation // as it is stored
-	tasks   []openTask        // that the generator is at, as far as is known here
-	pause   time.Duration     // until the generator is to be asked again
-	checks  int               // in a row that were no use
-	told    time.Time         // when progress was last told
-	checked time.Time         // when a task was last looked at
+	work   domain.Generation // as it is stored
+	tasks  []openTask        // that the generator is at, as far as is known here
+	pause  time.Duration     // until the generator is to be asked again
+	checks int               // in a row that were no use
+	told   time.Time         // when progress was last told
+	missed time.Time         // since when an order that was written down is not found
 }
 
 // openTask is a task that is to be cancelled if the work is.

@@ -1,14 +1,18 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
-
+	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"gaia/adapters/memory"
 	"gaia/app"
 	"gaia/domain"
 	"gaia/ports"
@@ -438,3 +442,172 @@ func TestSeeds(t *testing.T) {
 }
 
 var _ ports.AssetGenerator = (*outside)(nil)
+
+// lateBlobs take the first file, but seem not to: it arrives a minute later.
+type lateBlobs struct {
+	*memory.BlobStore
+	late *sync.WaitGroup
+	once *sync.Once
+}
+
+func (b lateBlobs) Put(ctx context.Context, key, contentType string, r io.Reader, limit int64) (size int64, err error) {
+	late := false
+	b.once.Do(func() { late = true })
+	if !late {
+		return b.BlobStore.Put(ctx, key, contentType, r, limit)
+	}
+	data, err := io.ReadAll(r)
+	b.late.Go(func() {
+		time.Sleep(time.Minute)
+		_, _ = b.BlobStore.Put(context.WithoutCancel(ctx), key, contentType, bytes.NewReader(data), limit)
+	})
+	return 0, errors.Join(domain.StoreAway("The connection broke", nil), err)
+}
+
+func TestAFileThatArrivesLateIsRemoved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one := newOutside("make")
+		one.inline = true
+		var late sync.WaitGroup
+		b := newMaking(t, generators{"one": one}, func(d *app.GenerationDeps) {
+			d.Blobs = lateBlobs{d.Blobs.(*memory.BlobStore), &late, &sync.Once{}}
+		})
+		defer b.work(t.Context())()
+		wantWork(t, b.ended(t, b.order(t, noWait()).ID), domain.GenerationCompleted, "")
+		b.sweep(t, time.Now())
+		late.Wait()
+		b.sweep(t, time.Now())
+		if n := len(b.blobs.Keys()); n != 3 {
+			t.Fatalf("%d files, and none late", n)
+		}
+		if left := b.sweep(t, time.Now().Add(time.Hour)); len(left) != 2 {
+			t.Errorf("the files are %v", left)
+		}
+	})
+}
+
+// mistaken loses the answers to its orders, and finds the same task for each.
+type mistaken struct{ *outside }
+
+func (m mistaken) Begin(ctx context.Context, o domain.GenerationOrder) (domain.GeneratorTask, error) {
+	task, err := m.outside.Begin(ctx, o)
+	if err == nil {
+		err = unclearOrder()
+	}
+	return task, err
+}
+
+func (m mistaken) Find(ctx context.Context, o domain.GenerationOrder) (domain.GeneratorTask, error) {
+	return m.Check(ctx, o, "task-1")
+}
+
+func TestATaskThatOtherWorkHasIsNotTaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one := newOutside("make")
+		one.checks = 10
+		b := newMaking(t, generators{"one": mistaken{one}})
+		defer b.work(t.Context())()
+		first := b.order(t, noWait())
+		time.Sleep(10 * time.Second)
+		second := b.ended(t, b.order(t, noWait()).ID)
+		wantWork(t, second, domain.GenerationFailed, domain.CodeOutcomeUnknown)
+		wantWork(t, b.ended(t, first.ID), domain.GenerationCompleted, "")
+		if got := attempts(second); got != "one/make=unknown$" || b.spent(t) != 2*domain.FromDollars(0.02) {
+			t.Errorf("the attempts are %s for %v", got, b.spent(t))
+		}
+	})
+}
+
+func TestStagesMakeOneAsset(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one := newOutside("imagine", "upscale")
+		one.file = "png"
+		b := newMaking(t, generators{"one": one})
+		defer b.work(t.Context())()
+		r := noWait()
+		r.Category = domain.AssetImage
+		wantWork(t, b.ended(t, b.order(t, r).ID), domain.GenerationCompleted, "")
+		records, err := b.ledger.Recent(t.Context(), "ada", time.Now().Add(-time.Hour), 10)
+		images := 0
+		for _, u := range records {
+			images += u.Images
+		}
+		if err != nil || len(records) != 2 || images != 1 {
+			t.Errorf("the ledger has %+v, %v", records, err)
+		}
+	})
+}
+
+func TestWhyWorkFails(t *testing.T) {
+	t.Parallel()
+	refusal := domain.NewError(domain.BadRequest, "It makes no such thing")
+	away := &domain.Error{Kind: domain.Unavailable, Code: domain.CodeQuota, Message: "It has no credit"}
+	filtered := &domain.Error{Kind: domain.BadRequest, Code: domain.CodeContentFilter, Message: "Not such a thing"}
+	for name, c := range map[string]struct {
+		one, dear error
+		kind      domain.Kind
+		text      string
+	}{
+		"everybody refuses":                        {refusal, refusal, domain.BadRequest, "It makes no such thing"},
+		"one refuses and the other is away":        {refusal, away, domain.Unavailable, "It has no credit"},
+		"one is away and the other refuses":        {away, refusal, domain.Unavailable, "It has no credit"},
+		"nobody may make it, and somebody is away": {filtered, away, domain.BadRequest, "Not such a thing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				one, dear := newOutside("make"), newOutside("make")
+				one.begin, dear.begin = func(domain.GenerationOrder) error { return c.one }, func(domain.GenerationOrder) error { return c.dear }
+				b := newMaking(t, generators{"one": one, "dear": dear})
+				defer b.work(t.Context())()
+				_, err := b.Generate(t.Context(), ada, "", sword(), "")
+				wantFailure(t, err, c.kind, c.text)
+			})
+		})
+	}
+}
+
+func TestAnOrderIsFoundThatAppearsLater(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		after time.Duration
+		want  string
+	}{
+		"after some seconds": {10 * time.Second, "one/make=done$"},
+		"never":              {time.Hour, "one/make=unknown$"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newMaking(t, generators{"one": &shy{mistaken: mistaken{newOutside("make")}, after: c.after}})
+				defer b.work(t.Context())()
+				work := b.ended(t, b.order(t, noWait()).ID)
+				if got := attempts(work); got != c.want || work.CompletedAt.Sub(work.CreatedAt) > time.Minute {
+					t.Errorf("the attempts are %s after %s", got, work.CompletedAt.Sub(work.CreatedAt))
+				}
+			})
+		})
+	}
+}
+
+// shy lists its tasks only a while after it has taken them.
+type shy struct {
+	mistaken
+	after time.Duration
+	since time.Time
+}
+
+func (s *shy) Begin(ctx context.Context, o domain.GenerationOrder) (domain.GeneratorTask, error) {
+	s.since = time.Now()
+	return s.mistaken.Begin(ctx, o)
+}
+
+func (s *shy) Find(ctx context.Context, o domain.GenerationOrder) (domain.GeneratorTask, error) {
+	if time.Since(s.since) < s.after {
+		return domain.GeneratorTask{}, unclearOrder()
+	}
+	return s.mistaken.Find(ctx, o)
+}
