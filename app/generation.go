@@ -13,7 +13,7 @@ import (
 	"gaia/ports"
 )
 
-// GenerationConfig tunes the making of assets. Zero values mean the defaults named here.
+// GenerationConfig tunes the making of assets. Zero values mean the defaults, where one is named.
 type GenerationConfig struct {
 	AtOnce      int           // works that this process does at the same time; 5
 	PerOwner    int           // works of one caller that have not ended, about; 50
@@ -25,7 +25,7 @@ type GenerationConfig struct {
 	Timeout     time.Duration // after which no generator is asked any more; 15 min
 	Ask         time.Duration // between questions about a task; 0: as the generator suggests
 	FileLease   time.Duration // how long the file of a process that has died is kept for an asset; 1 min
-	MaxCost     domain.Money  // of one asset; $0.50
+	MaxCost     domain.Money  // of one asset, as it stands: 0 allows only what costs nothing
 	DailyBudget domain.Money  // of each caller; 0: no limit
 	MaxBytes    int64         // of a file; 100 MiB
 	MaxPreview  int64         // bytes of a preview; 10 MiB
@@ -50,9 +50,6 @@ func (c GenerationConfig) withDefaults() GenerationConfig {
 		if *value <= 0 {
 			*value = otherwise
 		}
-	}
-	if c.MaxCost <= 0 {
-		c.MaxCost = domain.FromDollars(0.5)
 	}
 	return c
 }

@@ -368,6 +368,38 @@ func TestTheServerLimitsWhatOneAssetCosts(t *testing.T) {
 	wantFailure(t, err, domain.PaymentRequired, "this server $0.25")
 }
 
+func TestAServerThatAllowsOnlyWhatIsFree(t *testing.T) {
+	t.Parallel()
+	none := func(d *app.GenerationDeps) { d.Config.MaxCost = 0 }
+	b := newMaking(t, generators{"one": newOutside("make")}, none)
+	_, err := b.Generate(t.Context(), ada, "", sword(), "")
+	wantFailure(t, err, domain.PaymentRequired, "this server $0.00")
+	b = newMaking(t, generators{"spare": newOutside("make")}, none)
+	if work := b.order(t, noWait()); !slices.Equal(work.Generators, []string{"spare"}) || work.Reserved != 0 {
+		t.Errorf("asked are %v for %v", work.Generators, work.Reserved.Dollars())
+	}
+}
+
+func TestWorkOverMidnightIsPaidFromTheDayOfItsBeginning(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		midnight := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
+		one := newOutside("make")
+		one.checks = 3
+		b := newMaking(t, generators{"one": one}, func(d *app.GenerationDeps) { d.Config.DailyBudget = domain.FromDollars(0.02) })
+		time.Sleep(time.Until(midnight.Add(-time.Second)))
+		defer b.work(t.Context())()
+		wish := noWait()
+		wish.AllowDatabase = false
+		work := b.ended(t, b.order(t, wish).ID)
+		records, err := b.ledger.Recent(t.Context(), "ada", midnight.Add(-time.Hour), 10)
+		if err != nil || len(records) != 1 || !records[0].At.Equal(work.CreatedAt) || !work.CompletedAt.After(midnight) {
+			t.Fatalf("work of %s, ended at %s: the ledger has %+v, %v", work.CreatedAt, work.CompletedAt, records, err)
+		}
+		wantWork(t, b.ended(t, b.order(t, wish).ID), domain.GenerationCompleted, "") // with the money of the new day
+	})
+}
+
 func TestTheBudgetOfADay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

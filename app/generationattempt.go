@@ -87,7 +87,6 @@ func (r *generationRun) begin(row domain.Generator, stage int) error {
 	}
 	return r.write(row, domain.GenerationAttempt{
 		Generator: row.ID, Stage: stages[stage], Token: g.NewID(), Cost: quote.Total, Credits: quote.Credits, Prices: quote.Version,
-		StartedAt: g.Now().UTC().Truncate(time.Microsecond),
 	})
 }
 
@@ -102,7 +101,7 @@ func (r *generationRun) write(row domain.Generator, a domain.GenerationAttempt) 
 	case err != nil:
 		return r.later(err)
 	}
-	a.Status, a.EndedAt, a.Failure, a.Error = domain.AttemptBegun, time.Time{}, "", ""
+	a.Status, a.StartedAt, a.EndedAt, a.Failure, a.Error = domain.AttemptBegun, r.now(), time.Time{}, "", ""
 	work := r.work.WithAttempt(a)
 	work.Message = fmt.Sprintf("Asking %s", row.ID)
 	var events []domain.GenerationEvent

@@ -38,7 +38,7 @@ func (g *Generations) usage(work domain.Generation) []domain.UsageRecord {
 		row, _ := g.Table.Find(a.Generator)
 		u := domain.UsageRecord{
 			RequestID: work.ID, Attempt: i + 1, HTTPRequestID: work.HTTPRequestID, Owner: work.Principal.OwnerID(),
-			At: notLater(a.EndedAt, work.CreatedAt.Add(domain.MaxRequestAge-time.Minute)), Operation: work.Request.Category.Operation(),
+			At: work.CreatedAt, Operation: work.Request.Category.Operation(),
 			Provider: row.Pricing, Model: row.Model, Outcome: outcomeOf(a, work.Status), Usage: domain.Usage{Source: domain.UsageEstimated},
 			Quality: row.Qualities[work.Request.Quality], PriceVersion: a.Prices, Timings: domain.Timings{Provider: a.EndedAt.Sub(a.StartedAt)},
 		}
@@ -62,14 +62,6 @@ func (g *Generations) usage(work domain.Generation) []domain.UsageRecord {
 		records[i] = u
 	}
 	return records
-}
-
-// notLater keeps a record within reach of the ledger, which finds records by when their request was made.
-func notLater(at, most time.Time) time.Time {
-	if at.After(most) {
-		return most
-	}
-	return at
 }
 
 func outcomeOf(a domain.GenerationAttempt, ended domain.GenerationStatus) domain.Outcome {

@@ -182,7 +182,8 @@ func (r *generationRun) generator(id string) (domain.Generator, ports.AssetGener
 // order is what a generator is asked for, but for what it is to adapt.
 func (r *generationRun) order(a domain.GenerationAttempt, row domain.Generator) domain.GenerationOrder {
 	o := domain.GenerationOrder{
-		Token: a.Token, Stage: a.Stage, Request: ordered(row, r.work.Request), Model: row.Model, Seed: r.seed(), Notify: r.generations.NewsURL(row.ID),
+		Token: a.Token, Begun: a.StartedAt, Stage: a.Stage, Request: ordered(row, r.work.Request), Model: row.Model, Seed: r.seed(),
+		Notify: r.generations.NewsURL(row.ID),
 	}
 	if r.work.Request.MaxBytes <= 0 || r.work.Request.MaxBytes > r.generations.Config.MaxBytes {
 		o.Request.MaxBytes = r.generations.Config.MaxBytes

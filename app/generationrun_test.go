@@ -63,7 +63,10 @@ func TestGeneratorsThatTakeNoOrdersNow(t *testing.T) {
 				if took := work.CompletedAt.Sub(work.CreatedAt); took < c.took || took > c.most {
 					t.Errorf("it took %s", took)
 				}
-				for _, o := range one.orders {
+				for i, o := range one.orders {
+					if i > 0 && o.Begun.Sub(one.orders[i-1].Begun) < time.Second/2 {
+						t.Errorf("order %d says that it was placed at %s, the one before at %s", i, o.Begun, one.orders[i-1].Begun)
+					}
 					if o.Token != one.orders[0].Token || o.Seed != one.orders[0].Seed {
 						t.Errorf("the orders differ: %+v, %+v", one.orders[0], o)
 					}

@@ -274,6 +274,7 @@ func newMaking(t *testing.T, generators map[string]ports.AssetGenerator, change 
 	b.deps = app.GenerationDeps{
 		Store: b.store, Assets: b.assets, Leases: b.assets, Blobs: b.blobs, Inspector: inspector{}, Budgets: b.budgets, Table: table,
 		Generators: generators, Prices: domain.BuiltInPrices, Troubled: b.trouble.add, Now: time.Now, NewID: ids(),
+		Config: app.GenerationConfig{MaxCost: domain.FromDollars(0.5)},
 	}
 	for _, c := range change {
 		c(&b.deps)

@@ -104,7 +104,7 @@ type GenerationAttempt struct {
 	Failure   string                  `json:"failure,omitempty"` // a code or a kind of Error
 	Error     string                  `json:"error,omitempty"`   // safe for clients
 	Tries     int                     `json:"tries,omitempty"`   // how often the generator said: not now
-	StartedAt time.Time               `json:"started_at"`
+	StartedAt time.Time               `json:"started_at"`        // when it was last going to be ordered
 	EndedAt   time.Time               `json:"ended_at,omitzero"`
 }
 

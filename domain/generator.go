@@ -26,8 +26,9 @@ const (
 
 // GenerationOrder is what a generator is asked for in one stage of its work.
 type GenerationOrder struct {
-	Token    string // UUID: the same for every try of this stage, another for each stage
-	Stage    string // one of those that the generator named
+	Token    string    // UUID: the same for every try of this stage, another for each stage
+	Begun    time.Time // when it was last placed, or about to be
+	Stage    string    // one of those that the generator named
 	Request  AssetRequest
 	Model    string    // of the generator; empty: its own default
 	Seed     int64     // never negative, below 2^32; the request's, or one that was drawn for it

@@ -2,7 +2,6 @@ package domain
 
 import (
 	"encoding/hex"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -34,17 +33,4 @@ func FirstID(t time.Time) string {
 	// #nosec G115 -- each byte is to hold its eight bits alone
 	id := hex.EncodeToString([]byte{byte(ms >> 40), byte(ms >> 32), byte(ms >> 24), byte(ms >> 16), byte(ms >> 8), byte(ms)})
 	return id[:8] + "-" + id[8:] + "-0000-0000-000000000000"
-}
-
-// IDTime is when a UUID of version 7 was made, to the millisecond.
-func IDTime(s string) (made time.Time, ok bool) {
-	id, ok := ParseID(s)
-	if !ok || id[14] != '7' {
-		return time.Time{}, false
-	}
-	ms, err := strconv.ParseInt(id[:8]+id[9:13], 16, 64)
-	if err != nil { // ParseID has seen to it that these are digits
-		return time.Time{}, false
-	}
-	return time.UnixMilli(ms).UTC(), true
 }

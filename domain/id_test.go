@@ -63,18 +63,3 @@ func TestFirstID(t *testing.T) {
 		}
 	}
 }
-
-func TestIDTime(t *testing.T) {
-	t.Parallel()
-	want := time.Date(2025, 3, 4, 5, 6, 7, 891e6, time.UTC)
-	for _, good := range []string{"01955f8c-0993-7000-8000-000000000000", "01955F8C-0993-7FFF-BFFF-FFFFFFFFFFFF"} {
-		if got, ok := domain.IDTime(good); !ok || !got.Equal(want) {
-			t.Errorf("%q gave %v, %v", good, got, ok)
-		}
-	}
-	for _, bad := range []string{"", "01955f8c-0993-4000-8000-000000000000", domain.FirstID(want), "01955f8c-0993-7000-8000-00000000000", "x"} {
-		if got, ok := domain.IDTime(bad); ok || !got.IsZero() {
-			t.Errorf("%q gave %v, %v", bad, got, ok)
-		}
-	}
-}

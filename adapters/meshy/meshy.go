@@ -92,17 +92,16 @@ func (g *Generator) Begin(ctx context.Context, o domain.GenerationOrder) (domain
 	return domain.GeneratorTask{ID: created.Result, Status: domain.TaskRunning, Message: "Waiting for Meshy", Again: pollAfter}, nil
 }
 
-// Find implements ports.AssetGenerator. The task is the only one of the same kind and prompt that was created since the attempt began,
-// which its token tells: a UUID of version 7. Two that fit are no answer. Nor is none: an order may still be on its way, and nothing says
-// that the list has a task at once. So Find never answers that there is none, and no order is placed twice. A list shows no
-// preview_task_id, but what is refined has the prompt and the seed of its preview.
+// Find implements ports.AssetGenerator. The task is the only one of the same kind and prompt that was created since the order
+// was placed. Two that fit are no answer. Nor is none: an order may still be on its way, and nothing says that the list has a task at once.
+// So Find never answers that there is none, and no order is placed twice. A list shows no preview_task_id, but what is refined has the
+// prompt and the seed of its preview.
 func (g *Generator) Find(ctx context.Context, o domain.GenerationOrder) (domain.GeneratorTask, error) {
-	begun, ok := domain.IDTime(o.Token)
-	if !ok {
-		return domain.GeneratorTask{}, g.api.Unknown(errors.New("the token is no UUID of version 7"))
+	if o.Begun.IsZero() {
+		return domain.GeneratorTask{}, g.api.Unknown(errors.New("nobody knows when the order was placed"))
 	}
 	s := search{
-		kind: "text-to-3d-" + o.Stage, prompt: prompt(o.Request), since: begun.Add(-clockSkew), found: map[string]wireTask{},
+		kind: "text-to-3d-" + o.Stage, prompt: prompt(o.Request), since: o.Begun.Add(-clockSkew), found: map[string]wireTask{},
 	}
 	if o.Stage == stageRefine {
 		shape, err := g.get(ctx, o.Previous)

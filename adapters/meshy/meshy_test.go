@@ -24,8 +24,11 @@ import (
 const (
 	key    = "msy_very-secret"
 	taskID = "018a210d-8ba4-705c-b111-1f1776f7f578" // of the transcripts
-	token  = "018a210d-8000-7000-8000-000000000001" // 3 s before the task was created
+	token  = "018949a0-0000-7000-8000-000000000001" // weeks before the order was last placed
 )
+
+// begun is 3 s before the task of the lists was created.
+var begun = time.UnixMilli(created - 3000)
 
 func generator(t *testing.T, url string) *meshy.Generator {
 	t.Helper()
@@ -36,7 +39,7 @@ func generator(t *testing.T, url string) *meshy.Generator {
 
 func order(stage string) domain.GenerationOrder {
 	o := domain.GenerationOrder{
-		Token: token, Stage: stage, Seed: 7, Notify: "https://gaia.example/webhooks/meshy",
+		Token: token, Begun: begun, Stage: stage, Seed: 7, Notify: "https://gaia.example/webhooks/meshy",
 		Request: domain.AssetRequest{
 			Category: domain.AssetProp, Description: "a monster mask", Quality: domain.AssetMedium, Platform: "desktop_vr",
 		},
@@ -369,8 +372,8 @@ func TestFind(t *testing.T) {
 		"what was refined":       {order("refine"), []listed{refined, mine, shape}, "refined"},
 		"of another shape":       {order("refine"), []listed{edited(refined, func(l *listed) { l.Seed = &other }), shape}, ""},
 		"the shape is not known": {order("refine"), []listed{refined}, ""},
-		"no time in the token": {
-			with(order("preview"), func(o *domain.GenerationOrder) { o.Token = "0b5f6ac4-0000-4000-8000-000000000000" }), []listed{mine}, "",
+		"no time of the order": {
+			with(order("preview"), func(o *domain.GenerationOrder) { o.Begun = time.Time{} }), []listed{mine}, "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,9 +26,8 @@ func (g *Generator) Find(ctx context.Context, o domain.GenerationOrder) (domain.
 	if o.Stage == stageUpscale {
 		return domain.GeneratorTask{}, absent()
 	}
-	begun, ok := domain.IDTime(o.Token)
-	if !ok {
-		return domain.GeneratorTask{}, g.api.Unknown(errors.New("the token is no UUID of version 7"))
+	if o.Begun.IsZero() {
+		return domain.GeneratorTask{}, g.api.Unknown(errors.New("nobody knows when the order was placed"))
 	}
 	var all []wireTask
 	err := g.api.JSON(ctx, upstream.Call{Method: http.MethodGet, Path: "/mj/task/list"}, nil, &all)
@@ -43,9 +42,9 @@ func (g *Generator) Find(ctx context.Context, o domain.GenerationOrder) (domain.
 		if w.State == o.Token && w.ID != "" {
 			return task(w, o), nil
 		}
-		whole = whole || w.SubmitTime > 0 && time.UnixMilli(w.SubmitTime).Before(begun.Add(-clockSkew))
+		whole = whole || w.SubmitTime > 0 && time.UnixMilli(w.SubmitTime).Before(o.Begun.Add(-clockSkew))
 	}
-	switch wait := settled - g.now().Sub(begun); {
+	switch wait := settled - g.now().Sub(o.Begun); {
 	case !whole:
 		return domain.GeneratorTask{}, g.api.Unknown(errors.New("the list of tasks may have lost the order"))
 	case wait > 0:

@@ -24,10 +24,10 @@ const (
 	token  = "018949a0-0000-7000-8000-000000000001"
 )
 
-// begun is when the attempt with the token began.
-var begun, _ = domain.IDTime(token)
+// begun is when the order was last placed, long after its token was made.
+var begun = time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// generator is asked an hour after the attempt began.
+// generator is asked an hour after the order was placed.
 func generator(t *testing.T, url string) *midjourney.Generator { return generatorAt(t, url, time.Hour) }
 
 func generatorAt(t *testing.T, url string, after time.Duration) *midjourney.Generator {
@@ -39,7 +39,7 @@ func generatorAt(t *testing.T, url string, after time.Duration) *midjourney.Gene
 
 func order(stage string, edits ...func(*domain.GenerationOrder)) domain.GenerationOrder {
 	o := domain.GenerationOrder{
-		Token: token, Stage: stage, Seed: 7, Notify: "https://gaia.example/webhooks/midjourney?token=t", Request: domain.AssetRequest{
+		Token: token, Begun: begun, Stage: stage, Seed: 7, Notify: "https://gaia.example/webhooks/midjourney?token=t", Request: domain.AssetRequest{
 			Category: domain.AssetImage, Description: "A glowing magical sword with runes", Style: "fantasy", Quality: domain.AssetMedium, Platform: "web",
 		},
 	}
@@ -353,13 +353,13 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// Nobody can tell without a list, or without the time in the token. Taking a picture out again costs nothing.
+// Nobody can tell without a list, or without the time of the order. Taking a picture out again costs nothing.
 func TestFindWithoutAList(t *testing.T) {
 	t.Parallel()
 	g := generator(t, serve(t, http.NotFound))
 	_, err := g.Find(t.Context(), order("imagine"))
 	wantUnknown(t, "no route", err)
-	_, err = g.Find(t.Context(), order("imagine", func(o *domain.GenerationOrder) { o.Token = "0b5f6ac4-0000-4000-8000-000000000000" }))
+	_, err = g.Find(t.Context(), order("imagine", func(o *domain.GenerationOrder) { o.Begun = time.Time{} }))
 	wantUnknown(t, "no time", err)
 	if _, err = g.Find(t.Context(), order("upscale")); domain.KindOf(err) != domain.NotFound {
 		t.Errorf("got %v", err)

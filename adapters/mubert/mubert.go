@@ -75,19 +75,18 @@ func (g *Generator) Begin(ctx context.Context, o domain.GenerationOrder) (domain
 	return task(w.track(), o.Request, g.now()), nil
 }
 
-// Find implements ports.AssetGenerator. The track is the only one of the same prompt, length and mode that was created since the attempt
-// began, which its token tells: a UUID of version 7. Two that fit are no answer. Nor is none: an order may still be on its way, and nothing
-// says that the list has a track at once. So Find never answers that there is none, and no order is placed twice.
+// Find implements ports.AssetGenerator. The track is the only one of the same prompt, length and mode that was created since the order
+// was placed. Two that fit are no answer. Nor is none: an order may still be on its way, and nothing says that the list has a track at once.
+// So Find never answers that there is none, and no order is placed twice.
 func (g *Generator) Find(ctx context.Context, o domain.GenerationOrder) (domain.GeneratorTask, error) {
-	begun, ok := domain.IDTime(o.Token)
-	if !ok {
-		return domain.GeneratorTask{}, g.api.Unknown(errors.New("the token is no UUID of version 7"))
+	if o.Begun.IsZero() {
+		return domain.GeneratorTask{}, g.api.Unknown(errors.New("nobody knows when the order was placed"))
 	}
 	order, err := request(o)
 	if err != nil {
 		return domain.GeneratorTask{}, g.api.Unknown(err)
 	}
-	s := search{order: order, since: begun.Add(-clockSkew), found: map[string]wireTrack{}}
+	s := search{order: order, since: o.Begun.Add(-clockSkew), found: map[string]wireTrack{}}
 	if err := g.list(ctx, &s); err != nil {
 		return domain.GeneratorTask{}, g.untold(err)
 	}

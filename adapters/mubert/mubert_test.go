@@ -24,8 +24,10 @@ const (
 	path    = "/api/v3/public/tracks"
 )
 
-// token was made 2 s before the track of the transcripts.
-var token = strings.Replace(domain.FirstID(time.Date(2023, 12, 31, 23, 59, 58, 0, time.UTC)), "-0000-0000-", "-7000-8000-", 1)
+const token = "018949a0-0000-7000-8000-000000000001" // months before the order was last placed
+
+// begun is 11 s before the track of the transcripts was created.
+var begun = time.Date(2023, 12, 31, 23, 59, 58, 0, time.UTC)
 
 func generator(t *testing.T, url string) *mubert.Generator {
 	t.Helper()
@@ -38,7 +40,7 @@ func generator(t *testing.T, url string) *mubert.Generator {
 
 func order(edit func(r *domain.AssetRequest)) domain.GenerationOrder {
 	o := domain.GenerationOrder{
-		Token: token, Stage: "track", Seed: 7, Notify: "https://gaia.example/webhooks/mubert",
+		Token: token, Begun: begun, Stage: "track", Seed: 7, Notify: "https://gaia.example/webhooks/mubert",
 		Request: domain.AssetRequest{Category: domain.AssetAudio, Description: "Relaxing ambient music", Quality: domain.AssetHigh, Platform: "ar"},
 	}
 	if edit != nil {
@@ -304,7 +306,7 @@ func TestFind(t *testing.T) {
 		"two":            {order(nil), replace("Another prompt", "Relaxing ambient music"), false},
 		"no time":        {order(nil), replace("2024-01-01T00:00:09Z", "yesterday"), false},
 		"no tracks":      {order(nil), func(string) string { return `{"data":[]}` }, false},
-		"an old token":   {domain.GenerationOrder{Token: "x", Request: order(nil).Request}, nil, false},
+		"no time of it":  {domain.GenerationOrder{Token: token, Request: order(nil).Request}, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

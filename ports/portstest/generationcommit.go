@@ -443,15 +443,17 @@ func generationSettleDay(t *testing.T, s GenerationSetup) {
 	evening.At, evening.Expires = midnight.Add(-time.Minute), midnight.Add(time.Hour)
 	morning.At, morning.Expires = midnight.Add(time.Minute), midnight.Add(time.Hour)
 	reserve(t, s.Budgets, evening)
-	reserve(t, s.Budgets, morning)
 	g := aGeneration("owner")
 	g.CreatedAt, g.ReservationID = evening.At, evening.ID
 	g = claimWork(t, s.A, createWork(t, s.A, g).ID, "runner")
 	c := ended(g, domain.GenerationCompleted)
 	c.Generation.UpdatedAt = midnight.Add(time.Minute)
 	c.Generation.CompletedAt = c.Generation.UpdatedAt
-	c.Usage = []domain.UsageRecord{aUsage(g, 1, 20)}
+	used := aUsage(g, 1, 20)
+	used.At = g.CreatedAt // by which a new day counts what was spent in it
+	c.Usage = []domain.UsageRecord{used}
 	commitWork(t, s.A, c)
+	reserve(t, s.Budgets, morning)
 	for _, day := range []struct {
 		of   domain.Reservation
 		left domain.Money
