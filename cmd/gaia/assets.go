@@ -113,6 +113,9 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 		return nil, nil, err
 	}
 	inspection := app.NewInspection(mediafile.Inspector{}, app.InspectionConfig{})
+	if c.AssetStorageURL == "" && c.DatabaseURL != "" {
+		log.Warn("files of assets lie on this machine: if other processes use the same database, set ASSET_STORAGE_URL to a storage that they share", "folder", filepath.Join(p.dataDir, assetsDir))
+	}
 	assets, err := app.NewAssets(app.AssetDeps{
 		Store: p.db.assets, Leases: p.db.leases, Blobs: blobs, Media: inspection, Embedder: openEmbedder(c), Generation: p.db.generations.Get,
 		Troubled: func(what string, err error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -161,6 +162,8 @@ var outageRows = []outageRow{
 		return o.cell(global(o), http.MethodPut, "/api/v0.2/personas/"+o.persona, map[string]any{"description": uuid.NewString()})
 	}},
 	get("Show usage", "/api/v0.2/usage/current", owner),
+	get("Search assets", "/api/v1/assets/search?query=sword", global),
+	{"An asset: made, and fetched by its link", (*outage).asset},
 	get("List workflows", workflows, owner),
 	{"A workflow: started, worked on and followed to its end", (*outage).workflow},
 	{"Rate limits", func(o *outage) string {
@@ -335,4 +338,23 @@ func comparePage(t *testing.T, want string) {
 	if got != want {
 		t.Errorf("%s says\n%s\nit is\n%s", path, got, want)
 	}
+}
+
+// asset has something made, and opens it.
+func (o *outage) asset() string {
+	o.t.Helper()
+	r, err := o.here.As(o.user).Try(gaiatest.Request{Method: http.MethodPost, Path: "/api/v1/assets/generate", Body: map[string]any{
+		"category": "texture", "style": "plain", "description": "grass", "requirements": map[string]any{"platform": "ar", "quality": "low"},
+		"preferences": map[string]any{"allow_database": false, "allow_modifications": false, "max_wait_time_ms": 60_000},
+	}})
+	switch {
+	case err != nil:
+		o.t.Error(err)
+		return "no answer"
+	case r.Status == http.StatusOK && len(download(o.t, o.here, r.JSON().Text("asset_data", "download_url"))) > 0:
+		return works
+	case r.Status != http.StatusServiceUnavailable:
+		o.t.Errorf("an asset: %d %s", r.Status, r.Body)
+	}
+	return strconv.Itoa(r.Status)
 }

@@ -69,6 +69,7 @@ func Breakable(t testing.TB) Backend {
 
 func full(t testing.TB, f *Faults, settings Settings) Backend {
 	t.Helper()
+	settings["ASSET_STORAGE_URL"] = "file://" + t.TempDir() // replicas share it
 	b := Backend{Name: "full", Faults: f, Settings: settings}
 	cmd := exec.CommandContext(t.Context(), Program(t), "migrate", "up")
 	cmd.Dir = t.TempDir()
