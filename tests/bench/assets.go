@@ -33,6 +33,7 @@ const (
 type assetsResult struct {
 	searches  []searchRow
 	transfers []transferRow
+	jobs      []jobRow
 }
 
 // searchRow is one kind of search on one store.
@@ -45,6 +46,9 @@ type searchRow struct {
 // measureAssets measures what there is to measure about assets.
 func measureAssets(ctx context.Context, o options, dir string) (r assetsResult, err error) {
 	if r.transfers, err = measureTransfers(ctx, o, dir); err != nil {
+		return r, err
+	}
+	if r.jobs, err = measureJobs(ctx, o, dir); err != nil {
 		return r, err
 	}
 	r.searches, err = measureSearches(ctx, o, dir)

@@ -67,6 +67,7 @@ func (r report) print(out io.Writer) error {
 	if r.measures("assets") {
 		section(fmt.Sprintf("Files of assets: %d MiB through the embedded server, and through one that only copies (median of %d)", transferBytes>>20, transferRounds),
 			r.transferTable())
+		section(fmt.Sprintf("Assets made to order: whole requests, with a generator that answers at once (%d)", jobSamples), r.jobTable())
 		section(fmt.Sprintf("Search among %d assets: whole requests of one client, a count of all that match included (%d of each)", manyAssets, assetSearches),
 			r.searchTable())
 	}
