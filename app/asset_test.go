@@ -175,6 +175,31 @@ func TestCallersWhoLeaveEndTheirLeases(t *testing.T) {
 	l.mustSweep(t, 0)
 }
 
+// An upload has one deadline for all that it does, and its files are leased for longer than that.
+func TestUploadsEnd(t *testing.T) {
+	t.Parallel()
+	l := newLibrary(t, func(d *app.AssetDeps) { d.Config.UploadTime = time.Hour })
+	u := l.BeginUpload(ada)
+	l.now = l.now.Add(59 * time.Minute)
+	if err := u.Receive(t.Context(), strings.NewReader("a picture")); err != nil {
+		t.Fatal(err)
+	}
+	l.now = l.now.Add(2 * time.Minute)
+	l.mustSweep(t, 1)
+	if _, err := u.Finish(t.Context(), draft); domain.KindOf(err) != domain.Unavailable || !strings.Contains(err.Error(), "too long") {
+		t.Error(err)
+	}
+	u.Close(t.Context())
+	l.now = l.now.Add(time.Hour)
+	l.mustSweep(t, 0)
+	late := l.BeginUpload(ada)
+	l.now = l.now.Add(61 * time.Minute)
+	if err := late.Receive(t.Context(), strings.NewReader("a picture")); domain.KindOf(err) != domain.Unavailable {
+		t.Error(err)
+	}
+	late.Close(t.Context())
+}
+
 func TestScanner(t *testing.T) {
 	t.Parallel()
 	for err, kind := range map[error]domain.Kind{

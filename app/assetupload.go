@@ -15,7 +15,7 @@ import (
 const (
 	previewSize  = 512 // pixels in width and height
 	maxPreview   = 4 << 20
-	leaseSpare   = 10 * time.Minute // that a lease is longer than an upload may take
+	leaseSpare   = 10 * time.Minute // that a lease is longer than its upload may take
 	settleTime   = 10 * time.Minute // after which a write that was given up can't arrive any more
 	uploadFolder = "uploads/"
 )
@@ -26,6 +26,7 @@ type AssetUpload struct {
 	who    domain.Principal
 	id     string
 	began  time.Time
+	until  time.Time // when it must have become an asset
 	file   domain.AssetFile
 	leased []string      // files that no asset has yet
 	settle time.Duration // how long after the end a file can still arrive
@@ -33,7 +34,24 @@ type AssetUpload struct {
 
 // BeginUpload begins an upload.
 func (a *Assets) BeginUpload(who domain.Principal) *AssetUpload {
-	return &AssetUpload{assets: a, who: who, id: a.NewID(), began: a.Now()}
+	now := a.Now()
+	return &AssetUpload{assets: a, who: who, id: a.NewID(), began: now, until: now.Add(a.Config.UploadTime)}
+}
+
+// UploadTime is how long an upload may take as a whole.
+func (a *Assets) UploadTime() time.Duration { return a.Config.UploadTime }
+
+// within is a context that ends when the upload has to.
+func (u *AssetUpload) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, u.until.Sub(u.assets.Now()))
+}
+
+// tooLong says so about errors of an upload that has run out of time.
+func tooLong(ctx context.Context, err error) error {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return domain.MissingPart("The upload took too long", err)
+	}
+	return err
 }
 
 // Received reports whether the file is there.
@@ -41,15 +59,12 @@ func (u *AssetUpload) Received() bool { return u.file.Key != "" }
 
 // Receive takes the file, once.
 func (u *AssetUpload) Receive(ctx context.Context, r io.Reader) error {
-	ctx, cancel := context.WithTimeout(ctx, u.assets.Config.UploadTime)
+	ctx, cancel := u.within(ctx)
 	defer cancel()
 	hash := sha256.New()
 	key, size, err := u.put(ctx, uploadFolder+u.id, "", "application/octet-stream", io.TeeReader(r, hash), u.assets.Config.MaxFile)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
-		return domain.MissingPart("The upload took too long", err)
-	}
 	if err != nil {
-		return err
+		return tooLong(ctx, err)
 	}
 	u.file = domain.AssetFile{Key: key, Size: size, SHA256: hex.EncodeToString(hash.Sum(nil))}
 	return nil
@@ -59,8 +74,7 @@ func (u *AssetUpload) Receive(ctx context.Context, r io.Reader) error {
 func (u *AssetUpload) put(ctx context.Context, path, suffix, contentType string, r io.Reader, limit int64) (key string, size int64, err error) {
 	fresh := u.assets.NewID()
 	key = path + "-" + fresh[len(fresh)-6:] + suffix
-	until := u.assets.Now().Add(u.assets.Config.UploadTime + leaseSpare)
-	if err := u.assets.Leases.Lease(ctx, domain.FileLease{Key: key, Expires: until}); err != nil {
+	if err := u.assets.Leases.Lease(ctx, domain.FileLease{Key: key, Expires: u.until.Add(leaseSpare)}); err != nil {
 		return "", 0, err
 	}
 	u.leased = append(u.leased, key)
@@ -73,8 +87,13 @@ func (u *AssetUpload) put(ctx context.Context, path, suffix, contentType string,
 
 // Finish makes the file that was received an asset, as the draft says.
 func (u *AssetUpload) Finish(ctx context.Context, d domain.AssetDraft) (domain.Asset, error) {
-	ctx, cancel := context.WithTimeout(ctx, u.assets.Config.UploadTime)
+	ctx, cancel := u.within(ctx)
 	defer cancel()
+	asset, err := u.finish(ctx, d)
+	return asset, tooLong(ctx, err)
+}
+
+func (u *AssetUpload) finish(ctx context.Context, d domain.AssetDraft) (domain.Asset, error) {
 	facts, err := u.examine(ctx, d.Category)
 	if err != nil {
 		return domain.Asset{}, err

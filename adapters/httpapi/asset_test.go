@@ -370,6 +370,21 @@ func TestClientsThatStopSendingAreGivenUp(t *testing.T) {
 	}
 }
 
+// Who sends a byte now and then would never be too slow for one read.
+func TestFormsHaveOneDeadline(t *testing.T) {
+	t.Parallel()
+	body := &formBody{ReadCloser: io.NopCloser(strings.NewReader("xxxx")), spare: 10, until: time.Now().Add(time.Hour)}
+	if _, err := body.Read(make([]byte, 2)); err != nil {
+		t.Error(err)
+	}
+	body.until = time.Now().Add(-time.Millisecond)
+	for _, body.inFile = range []bool{false, true} {
+		if _, err := body.Read(make([]byte, 2)); !errors.Is(err, errTooSlow) {
+			t.Error(err)
+		}
+	}
+}
+
 type deadlines struct {
 	http.ResponseWriter
 

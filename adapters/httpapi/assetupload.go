@@ -27,6 +27,9 @@ const (
 func (s *server) V1UploadAsset(ctx context.Context, r oapi.V1UploadAssetRequestObject) (oapi.V1UploadAssetResponseObject, error) {
 	upload := s.assets.BeginUpload(principalFrom(ctx))
 	defer upload.Close(ctx)
+	if body, ok := ctx.Value(formKey{}).(*formBody); ok {
+		body.until = time.Now().Add(s.assets.UploadTime())
+	}
 	fields, err := s.readForm(ctx, upload, r.Body)
 	if err != nil {
 		return nil, uploadRefused(err)
@@ -177,11 +180,15 @@ type formKey struct{}
 type formBody struct {
 	io.ReadCloser
 
-	spare  int64 // bytes that may still come beside the file
+	spare  int64     // bytes that may still come beside the file
+	until  time.Time // when all of it must have come; zero: nobody has said
 	inFile bool
 }
 
 func (b *formBody) Read(p []byte) (int, error) {
+	if !b.until.IsZero() && time.Now().After(b.until) { // each read has a limit, but there can be very many
+		return 0, errTooSlow
+	}
 	if b.inFile {
 		return b.ReadCloser.Read(p)
 	}
