@@ -15,7 +15,7 @@ import (
 
 // GenerationConfig tunes the making of assets. Zero values mean the defaults, where one is named.
 type GenerationConfig struct {
-	AtOnce      int           // works that this process does at the same time; 5
+	AtOnce      int           // works that this process does at the same time, without those that only wait; 5
 	PerOwner    int           // works of one caller that have not ended, about; 50
 	Lease       time.Duration // a runner that shows no sign of life for so long is dead; 15 s
 	Poll        time.Duration // how often it is looked for work that the queue lost; 5 s
@@ -84,6 +84,7 @@ type Generations struct {
 	GenerationDeps
 	stopWatching func()
 	slots        chan struct{} // of work that is done here
+	places       chan struct{} // of that, and of work that waits for a generator
 	listeners    listeners
 	unreadable   unreadableWork
 
@@ -107,7 +108,8 @@ func NewGenerations(d GenerationDeps) *Generations {
 		d.Unknown = func(string) {}
 	}
 	g := &Generations{
-		GenerationDeps: d, slots: make(chan struct{}, d.Config.AtOnce), listeners: newListeners(), running: map[string]*generationRun{},
+		GenerationDeps: d, slots: make(chan struct{}, d.Config.AtOnce), places: make(chan struct{}, d.Config.AtOnce*waitEach),
+		listeners: newListeners(), running: map[string]*generationRun{},
 	}
 	g.stopWatching = d.Queue.Watch(g.heard)
 	return g

@@ -73,9 +73,6 @@ func (r *generationRun) isLast(a domain.GenerationAttempt, row domain.Generator)
 // begin writes down that a stage is ordered, and orders it.
 func (r *generationRun) begin(row domain.Generator, stage int) error {
 	g := r.generations
-	if !g.Now().Before(r.work.Deadline) {
-		return r.timedOut()
-	}
 	stages := g.stages(row, r.work.Request)
 	if stage >= len(stages) {
 		return fmt.Errorf("generation %s: %s has no stage %d", r.work.ID, row.ID, stage)
@@ -92,6 +89,15 @@ func (r *generationRun) begin(row domain.Generator, stage int) error {
 
 // write stores that a generator is going to be asked, and asks it.
 func (r *generationRun) write(row domain.Generator, a domain.GenerationAttempt) error {
+	if err := r.hold(); err != nil {
+		return err
+	}
+	switch late := !r.generations.Now().Before(r.work.Deadline); {
+	case late && a.Status == domain.AttemptBegun:
+		return r.failed(a, false, errGenerationTime)
+	case late:
+		return r.timedOut()
+	}
 	base, err := r.base(row)
 	switch kind := domain.KindOf(err); {
 	case err != nil && (kind == domain.NotFound || kind == domain.TooLarge) && r.work.Request.AllowMade:
@@ -235,9 +241,6 @@ func (r *generationRun) again(a domain.GenerationAttempt) error {
 	if err != nil {
 		return err
 	}
-	if !r.generations.Now().Before(r.work.Deadline) {
-		return r.timedOut()
-	}
 	return r.write(row, a)
 }
 
@@ -248,7 +251,7 @@ func (r *generationRun) recover(a domain.GenerationAttempt) error {
 		return err
 	}
 	if row.Repeatable {
-		return r.placeAgain(row, a)
+		return r.write(row, a) // with the token that it had
 	}
 	task, err := guarded(func() (domain.GeneratorTask, error) {
 		ctx, cancel := context.WithTimeout(r.ctx, callTimeout)
@@ -267,7 +270,7 @@ func (r *generationRun) recover(a domain.GenerationAttempt) error {
 	case r.ctx.Err() != nil:
 		return context.Cause(r.ctx)
 	case domain.KindOf(err) == domain.NotFound:
-		return r.placeAgain(row, a)
+		return r.write(row, a) // with the token that it had
 	case codeOf(err) == domain.CodeOutcomeUnknown && !r.mayAppear(), !r.generations.Now().Before(r.work.Deadline):
 		return r.unknown(a)
 	default:
@@ -296,14 +299,6 @@ func (r *generationRun) isOurs(a domain.GenerationAttempt, task domain.Generator
 		return true, nil
 	}
 	return id == r.work.ID, err
-}
-
-// placeAgain places an order of which the generator has none, with the token that it had.
-func (r *generationRun) placeAgain(row domain.Generator, a domain.GenerationAttempt) error {
-	if !r.generations.Now().Before(r.work.Deadline) {
-		return r.failed(a, false, errGenerationTime)
-	}
-	return r.write(row, a)
 }
 
 var errGenerationTime = &domain.Error{Kind: domain.Unavailable, Code: failureTimeout, Message: "The time for making this asset is over"}

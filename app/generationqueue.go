@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ func (g *Generations) Run(ctx context.Context) {
 	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	var alive sync.WaitGroup
-	alive.Go(func() { g.listen(ctx, hard) })
+	alive.Go(func() { g.listen(ctx, hard, &alive) })
 	alive.Go(func() { g.search(ctx, hard, &alive) })
 	finished := make(chan struct{})
 	go func() { alive.Wait(); close(finished) }()
@@ -44,19 +45,57 @@ func (g *Generations) Run(ctx context.Context) {
 }
 
 // listen takes what the queue hands out. A queue that is away is tried again.
-func (g *Generations) listen(ctx, hard context.Context) {
+func (g *Generations) listen(ctx, hard context.Context, alive *sync.WaitGroup) {
 	for ctx.Err() == nil {
-		err := g.Queue.Work(ctx, g.Config.AtOnce, func(_ context.Context, id string) bool {
-			select {
-			case g.slots <- struct{}{}:
-				defer func() { <-g.slots }()
-				return g.do(ctx, hard, id)
-			case <-ctx.Done():
-				return false
-			}
-		})
+		err := g.Queue.Work(ctx, g.Config.AtOnce, func(_ context.Context, id string) bool { return g.turn(ctx, hard, alive, id) })
 		if err != nil && ctx.Err() == nil {
 			pause(ctx, backoffAround(g.Config.Poll))
+		}
+	}
+}
+
+// turn has work begun once there is room: what the queue has handed out or, when that had to wait, what is next of all that waits. So nobody
+// has to stand behind everything that one caller has ordered before.
+func (g *Generations) turn(ctx, hard context.Context, alive *sync.WaitGroup, id string) (done bool) {
+	atOnce, place := takeSlot(ctx, g.places, true)
+	if place == nil {
+		return false
+	}
+	now, slot := takeSlot(ctx, g.slots, true)
+	if slot == nil {
+		place.giveBack()
+		return false
+	}
+	ids := []string{id}
+	if !atOnce || !now {
+		ids = append(g.waiting(ctx), id)
+	}
+	alive.Go(func() { g.workOn(ctx, hard, place, slot, ids) })
+	return true
+}
+
+// waiting are works that nobody does, those first that have their turn.
+func (g *Generations) waiting(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, g.Config.SaveTimeout)
+	defer cancel()
+	ids, err := g.Store.Waiting(ctx, g.Now(), g.Config.AtOnce+maxUnreadable)
+	if err != nil {
+		return nil // asked again soon
+	}
+	return slices.DeleteFunc(ids, func(id string) bool { return g.unreadable.is(id, g.Now()) })
+}
+
+// workOn does the first of some works that nobody has.
+func (g *Generations) workOn(ctx, hard context.Context, place, slot *heldSlot, ids []string) {
+	defer place.giveBack()
+	defer slot.giveBack()
+	for _, id := range ids {
+		taken, done := g.do(ctx, hard, slot, id)
+		if !done && ctx.Err() != nil {
+			g.offer(ctx, id)
+		}
+		if taken || ctx.Err() != nil {
+			return
 		}
 	}
 }
@@ -72,41 +111,31 @@ func (g *Generations) search(ctx, hard context.Context, alive *sync.WaitGroup) {
 }
 
 func (g *Generations) searchOnce(ctx, hard context.Context, alive *sync.WaitGroup) {
-	bounded, cancel := context.WithTimeout(ctx, g.Config.SaveTimeout)
-	defer cancel()
-	ids, err := g.Store.Waiting(bounded, g.Now(), g.Config.AtOnce+maxUnreadable)
-	if err != nil {
-		return // tried again soon
-	}
-	for _, id := range ids {
-		if g.unreadable.is(id, g.Now()) {
-			continue
-		}
-		select {
-		case g.slots <- struct{}{}:
-			alive.Go(func() {
-				defer func() { <-g.slots }()
-				if !g.do(ctx, hard, id) && ctx.Err() != nil {
-					g.offer(ctx, id)
-				}
-			})
-		default: // no room: who has some takes it
+	for _, id := range g.waiting(ctx) {
+		_, place := takeSlot(ctx, g.places, false)
+		if place == nil { // no room: who has some takes it
 			return
 		}
+		_, slot := takeSlot(ctx, g.slots, false)
+		if slot == nil {
+			place.giveBack()
+			return
+		}
+		alive.Go(func() { g.workOn(ctx, hard, place, slot, []string{id}) })
 	}
 }
 
-// do does work as far as it goes and reports whether nobody needs to be offered it again. soft ends when no generator is to be asked any
-// more, hard when calls that run are to end.
-func (g *Generations) do(soft, hard context.Context, id string) (done bool) {
+// do does work as far as it goes and reports whether it was free, and whether nobody needs to be offered it again. soft ends when no
+// generator is to be asked any more, hard when calls that run are to end.
+func (g *Generations) do(soft, hard context.Context, slot *heldSlot, id string) (taken, done bool) {
 	defer func() { // here, outside of the goroutine of a request, a panic would end the process
 		if p := recover(); p != nil {
 			g.Troubled(id, fmt.Errorf("generation: panic: %v\n%s", p, debug.Stack()))
-			done = true // it is tried again when its claim has run out, not at once
+			taken, done = true, true // it is tried again when its claim has run out, not at once
 		}
 	}()
 	if g.runHere(id) != nil { // a claim that ran out here would go to another run of this process
-		return true
+		return false, true
 	}
 	now := g.Now()
 	runner := g.NewID()
@@ -115,20 +144,20 @@ func (g *Generations) do(soft, hard context.Context, id string) (done bool) {
 	cancel()
 	switch kind := domain.KindOf(err); {
 	case kind == domain.Conflict && err != nil, kind == domain.NotFound && err != nil: // it has ended, or another has it
-		return true
+		return false, true
 	case err != nil && kind == domain.Internal && hard.Err() == nil: // what is stored can't be read, perhaps by this release: others must not wait behind it
 		g.unreadable.add(id, now, now.Add(g.Config.Lease))
 		g.Troubled(id, err)
-		return true
+		return false, true
 	case err != nil:
-		return false
+		return false, false
 	}
-	run := newGenerationRun(g, soft, hard, runner, work)
+	run := newGenerationRun(g, soft, hard, runner, slot, work)
 	if !g.enter(id, run) {
-		return true
+		return false, true
 	}
 	defer g.leave(id, run)
-	return g.finish(run, run.execute())
+	return true, g.finish(run, run.execute())
 }
 
 // enter makes a run the one of this process. There is one at most.

@@ -81,6 +81,9 @@ func (r *generationRun) abandonFiles(ctx context.Context) {
 
 // deliver copies the result of the last stage into the storage and stores the asset. What is away is tried again for a while.
 func (r *generationRun) deliver(row domain.Generator, a domain.GenerationAttempt, task domain.GeneratorTask) error {
+	if err := r.hold(); err != nil {
+		return err
+	}
 	g := r.generations
 	until := r.work.Deadline
 	if least := g.Now().Add(deliverAtLeast); least.After(until) {
@@ -102,10 +105,21 @@ func (r *generationRun) deliver(row domain.Generator, a domain.GenerationAttempt
 			return errGenerationStopping
 		default:
 			r.files.discard()
-			pause(r.ctx, wait)
+			if err := r.rest(a, wait); err != nil {
+				return err
+			}
 		}
 		task = r.refreshed(row, a, task)
 	}
+}
+
+// rest waits before a result is taken over once more. Others get the room meanwhile, unless the result is nowhere but here.
+func (r *generationRun) rest(a domain.GenerationAttempt, wait time.Duration) error {
+	if a.Status == domain.AttemptRunning {
+		r.slot.giveBack()
+	}
+	pause(r.ctx, wait)
+	return r.hold()
 }
 
 // isLasting reports whether a result is no better the next time.

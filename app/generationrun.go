@@ -41,7 +41,8 @@ type generationRun struct {
 	changed     chan struct{}   // somebody has changed the work
 	news        chan struct{}   // the generator has news
 	files       generationFiles
-	claimed     string // the id of the work
+	slot        *heldSlot // it has it while it works, and not while it only waits
+	claimed     string    // the id of the work
 
 	work   domain.Generation // as it is stored
 	tasks  []openTask        // that the generator is at, as far as is known here
@@ -54,9 +55,10 @@ type generationRun struct {
 // openTask is a task that is to be cancelled if the work is.
 type openTask struct{ generator, id string }
 
-func newGenerationRun(g *Generations, soft, hard context.Context, runner string, work domain.Generation) *generationRun {
+func newGenerationRun(g *Generations, soft, hard context.Context, runner string, slot *heldSlot, work domain.Generation) *generationRun {
 	r := &generationRun{
-		generations: g, runner: runner, stopping: soft.Done(), changed: make(chan struct{}, 1), news: make(chan struct{}, 1), claimed: work.ID, work: work,
+		generations: g, runner: runner, slot: slot, stopping: soft.Done(), changed: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		claimed: work.ID, work: work,
 	}
 	r.ctx, r.cancel = context.WithCancelCause(hard)
 	if last, ok := work.Last(); ok && last.Status == domain.AttemptRunning {
@@ -144,6 +146,7 @@ func (r *generationRun) nap(ofTask bool) error {
 	if wait <= 0 {
 		return nil
 	}
+	r.slot.giveBack()
 	if ofTask && !pauseUnless(r.ctx, r.stopping, nil, min(wait, checkGap)) {
 		return r.mayGoOn()
 	}
@@ -151,6 +154,14 @@ func (r *generationRun) nap(ofTask bool) error {
 		pauseUnless(r.ctx, r.stopping, nil, wait)
 	} else if wait > checkGap {
 		pauseUnless(r.ctx, r.stopping, r.news, wait-checkGap)
+	}
+	return r.mayGoOn()
+}
+
+// hold waits until there is room for this run to work.
+func (r *generationRun) hold() error {
+	if r.slot.take(r.ctx, r.stopping) {
+		return nil
 	}
 	return r.mayGoOn()
 }

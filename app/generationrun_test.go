@@ -614,3 +614,67 @@ func (s *shy) Find(ctx context.Context, o domain.GenerationOrder) (domain.Genera
 	}
 	return s.mistaken.Find(ctx, o)
 }
+
+func TestTasksThatAreWaitedForTakeNoRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one := newOutside("make")
+		one.checks = 20
+		limited := true
+		one.begin = func(domain.GenerationOrder) error {
+			if limited {
+				limited = false
+				return &domain.Error{Kind: domain.Limited, RetryAfter: 5 * time.Minute, Message: "In five minutes"}
+			}
+			return nil
+		}
+		b := newMaking(t, generators{"one": one}, func(d *app.GenerationDeps) { d.Config.AtOnce = 1 })
+		defer b.work(t.Context())()
+		var ids []string
+		for i := range 10 {
+			r := noWait()
+			r.Description = fmt.Sprintf("sword %d", i)
+			ids = append(ids, b.order(t, r).ID)
+		}
+		time.Sleep(10 * time.Second)
+		if n, _ := one.bill(); n != 9 {
+			t.Errorf("%d orders were placed", n)
+		}
+		for _, id := range ids {
+			wantWork(t, b.ended(t, id), domain.GenerationCompleted, "")
+		}
+		if n, most := one.bill(); n != 10 || most != 1 {
+			t.Errorf("%d orders, %d times", n, most)
+		}
+	})
+}
+
+func TestOneCallerDoesNotKeepOthersWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one := newOutside("make")
+		one.inline, one.wait = true, time.Minute
+		b := newMaking(t, generators{"one": one}, func(d *app.GenerationDeps) { d.Config.AtOnce = 2 })
+		defer b.work(t.Context())()
+		for range 20 {
+			b.order(t, noWait())
+		}
+		time.Sleep(time.Second)
+		r := noWait()
+		r.AllowDatabase, r.MaxWait = false, time.Hour
+		result, err := b.Generate(t.Context(), bob, "", r, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for result.Asset == nil && result.Waited < 3*time.Minute {
+			time.Sleep(time.Second)
+			if result, err = b.Get(t.Context(), bob, result.Generation.ID); err != nil {
+				t.Fatal(err)
+			}
+			result.Waited = time.Since(result.Generation.CreatedAt)
+		}
+		if result.Asset == nil {
+			t.Error("others still wait")
+		}
+	})
+}

@@ -44,7 +44,8 @@ type GenerationStore interface {
 	// ByTask returns the id of the work, if it has not ended, that waits for a task at a generator or has waited for it: an attempt with
 	// it was running. When there are several it is the last. domain.NotFound: there is none.
 	ByTask(ctx context.Context, generator, taskID string) (string, error)
-	// Waiting returns ids of work that has not ended and that nobody has claimed at that time, the oldest first.
+	// Waiting returns ids of work that has not ended and that nobody has claimed at that time, in turns: the first of each owner, then the
+	// second of each, the oldest first, where work that is claimed counts as its owner's first.
 	Waiting(ctx context.Context, now time.Time, limit int) ([]string, error)
 	// Expire forgets work that ended before a time, and returns how much. Assets stay.
 	Expire(ctx context.Context, before time.Time) (int, error)

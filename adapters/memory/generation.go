@@ -380,6 +380,17 @@ func (s *GenerationStore) ByTask(ctx context.Context, generator, taskID string) 
 	return "", domain.GenerationNotFound()
 }
 
+// waiting is what nobody has claimed, the oldest first. It needs the lock.
+func (s *GenerationStore) waiting(now time.Time) (waiting []*generation) {
+	for _, w := range s.byID {
+		if !w.Status.Ended() && w.freeAt(now) {
+			waiting = append(waiting, w)
+		}
+	}
+	slices.SortFunc(waiting, func(a, b *generation) int { return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID)) })
+	return waiting
+}
+
 // Waiting implements ports.GenerationStore.
 func (s *GenerationStore) Waiting(ctx context.Context, now time.Time, limit int) ([]string, error) {
 	if err := s.enter(ctx, "Waiting"); err != nil {
@@ -387,13 +398,18 @@ func (s *GenerationStore) Waiting(ctx context.Context, now time.Time, limit int)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var waiting []*generation
+	waiting := s.waiting(now)
+	place, seen := map[string]int{}, map[string]int{}
 	for _, w := range s.byID {
-		if !w.Status.Ended() && w.freeAt(now) {
-			waiting = append(waiting, w)
+		if !w.Status.Ended() && !w.freeAt(now) {
+			seen[w.Principal.OwnerID()]++
 		}
 	}
-	slices.SortFunc(waiting, func(a, b *generation) int { return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID)) })
+	for _, w := range waiting {
+		seen[w.Principal.OwnerID()]++
+		place[w.ID] = seen[w.Principal.OwnerID()]
+	}
+	slices.SortStableFunc(waiting, func(a, b *generation) int { return cmp.Compare(place[a.ID], place[b.ID]) })
 	ids := []string{}
 	for _, w := range page(waiting, limit, 0) {
 		ids = append(ids, w.ID)

@@ -51,6 +51,7 @@ func GenerationStore(t *testing.T, empty func(*testing.T) GenerationSetup) {
 		"owners may be any text, compared letter by letter":     generationOwners,
 		"a caller who left is told so and nothing is saved":     generationCanceled,
 		"Waiting lists what nobody works on, the oldest first":  generationWaiting,
+		"Waiting gives each owner a turn":                       generationTurns,
 		"Expire forgets what ended before a time, but no asset": generationExpire,
 		"ByTask finds the work that waits for a task":           generationByTask,
 
@@ -804,4 +805,23 @@ func generationByTask(t *testing.T, s GenerationSetup) {
 	commitWork(t, s.A, ended(g, domain.GenerationCancelled))
 	find("", "meshy", "one")
 	find("", "mubert", "one")
+}
+
+func generationTurns(t *testing.T, s GenerationSetup) {
+	create := func(owner string, at int) string {
+		g := aGeneration(owner)
+		g.CreatedAt = flowTime.Add(time.Duration(at) * time.Second)
+		return createWork(t, s.A, g).ID
+	}
+	a1, a2, a3 := create("a", 0), create("a", 1), create("a", 2)
+	b1, b2 := create("b", 3), create("b", 4)
+	c1 := create("c", 5)
+	wantWaitingWork(t, s.B, flowTime, 10, a1, b1, c1, a2, b2, a3)
+	wantWaitingWork(t, s.B, flowTime, 2, a1, b1)
+	claimWork(t, s.A, a2, "runner")
+	wantWaitingWork(t, s.B, flowTime, 10, b1, c1, a1, b2, a3)
+	claimWork(t, s.A, b1, "runner")
+	claimWork(t, s.A, b2, "runner")
+	commitWork(t, s.A, ended(claimWork(t, s.A, a1, "runner"), domain.GenerationFailed)) // what has ended counts no more
+	wantWaitingWork(t, s.B, flowTime, 10, c1, a3)
 }

@@ -89,10 +89,18 @@ UPDATE budgets SET spent = spent + sqlc.arg(cost)
 WHERE principal = sqlc.arg(principal) AND day = sqlc.arg(day);
 
 -- name: ListWaitingGenerations :many
+-- What an owner has in work comes before what waits, so who has most of that is last.
 SELECT id
-FROM generations
-WHERE completed_at IS NULL AND (claimed_by = '' OR claimed_until <= CAST(sqlc.arg(now) AS INTEGER))
-ORDER BY created_at, id
+FROM (
+    SELECT id, created_at, waits, row_number() OVER (PARTITION BY owner ORDER BY waits, created_at, id) AS place
+    FROM (
+        SELECT id, owner, created_at, (claimed_by = '' OR claimed_until <= CAST(sqlc.arg(now) AS INTEGER)) AS waits
+        FROM generations
+        WHERE completed_at IS NULL
+    ) AS unended
+) AS placed
+WHERE waits
+ORDER BY place, created_at, id
 LIMIT sqlc.arg(max_generations);
 
 -- name: ExpireGenerations :execrows

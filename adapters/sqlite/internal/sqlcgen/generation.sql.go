@@ -444,9 +444,16 @@ func (q *Queries) ListGenerationEvents(ctx context.Context, arg ListGenerationEv
 
 const listWaitingGenerations = `-- name: ListWaitingGenerations :many
 SELECT id
-FROM generations
-WHERE completed_at IS NULL AND (claimed_by = '' OR claimed_until <= CAST(?1 AS INTEGER))
-ORDER BY created_at, id
+FROM (
+    SELECT id, created_at, waits, row_number() OVER (PARTITION BY owner ORDER BY waits, created_at, id) AS place
+    FROM (
+        SELECT id, owner, created_at, (claimed_by = '' OR claimed_until <= CAST(?1 AS INTEGER)) AS waits
+        FROM generations
+        WHERE completed_at IS NULL
+    ) AS unended
+) AS placed
+WHERE waits
+ORDER BY place, created_at, id
 LIMIT ?2
 `
 
@@ -455,6 +462,7 @@ type ListWaitingGenerationsParams struct {
 	MaxGenerations int64
 }
 
+// What an owner has in work comes before what waits, so who has most of that is last.
 func (q *Queries) ListWaitingGenerations(ctx context.Context, arg ListWaitingGenerationsParams) ([]string, error) {
 	rows, err := q.query(ctx, q.listWaitingGenerationsStmt, listWaitingGenerations, arg.Now, arg.MaxGenerations)
 	if err != nil {
