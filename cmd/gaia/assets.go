@@ -47,6 +47,8 @@ func (c *config) checkAssets() error {
 		return errors.New("ASSET_GENERATION_LEASE: is below 0.3")
 	case c.GenerationTime.duration() < time.Second || c.GenerationTime.duration() > domain.MaxRequestAge/2:
 		return errors.New("ASSET_GENERATION_TIMEOUT: is not between a second and half an hour")
+	case c.OrderPatience.duration() < time.Second:
+		return errors.New("ASSET_GENERATION_PATIENCE: is below a second")
 	case c.AssetLinkTTL.duration() < time.Second:
 		return errors.New("ASSET_LINK_TTL: is below a second")
 	default:
@@ -149,7 +151,8 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 	return assets, generations, nil
 }
 
-// runAssets works in the background.
+// runAssets works in the background. When the process is told to stop, no more work on assets is taken and no generator is asked any more, while
+// requests still run.
 func (s *system) runAssets(c config, onlyOwn bool, assets *app.Assets, generations *app.Generations) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -159,13 +162,21 @@ func (s *system) runAssets(c config, onlyOwn bool, assets *app.Assets, generatio
 	if !onlyOwn && c.MaxGenerations > 0 {
 		running.Go(func() { generations.Run(ctx) })
 	}
-	s.onClose(func() { cancel(); running.Wait(); generations.Close() })
+	running.Go(func() {
+		select {
+		case <-s.stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	s.onEnd(cancel)
+	s.onClose(func() { running.Wait(); generations.Close() })
 }
 
 func (c *config) generationConfig() app.GenerationConfig {
 	return app.GenerationConfig{
-		AtOnce: c.MaxGenerations, Lease: c.GenerationLease.duration(), Poll: min(c.GenerationLease.duration(), 5*time.Second),
-		MaxWait: c.GenerationWait.duration(), Timeout: c.GenerationTime.duration(), Ask: c.GenerationAsk.duration(),
+		AtOnce: c.MaxGenerations, Patience: c.OrderPatience.duration(), Lease: c.GenerationLease.duration(),
+		Poll: min(c.GenerationLease.duration(), 5*time.Second), MaxWait: c.GenerationWait.duration(), Timeout: c.GenerationTime.duration(), Ask: c.GenerationAsk.duration(),
 		MaxCost: domain.FromDollars(c.MaxAssetCost), DailyBudget: domain.FromDollars(c.DailyBudget), MaxBytes: int64(c.MaxAssetMB) << 20,
 		MaxPreview: int64(c.MaxPreviewMB) << 20, Public: c.GenerationsPublic,
 	}

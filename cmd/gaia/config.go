@@ -203,6 +203,7 @@ type config struct {
 	GenerationTime    seconds `env:"ASSET_GENERATION_TIMEOUT" envDefault:"900" about:"after which nothing more is tried to make an asset"`
 	GenerationAsk     seconds `env:"ASSET_POLL_INTERVAL" envDefault:"0" about:"how often generators are asked about their tasks; 0: as each suggests"`
 	GenerationLease   seconds `env:"ASSET_GENERATION_LEASE" envDefault:"15" about:"how long the work of a process that has died waits for another"`
+	OrderPatience     seconds `env:"ASSET_GENERATION_PATIENCE" envDefault:"120" about:"how long orders that generators are taking just then may go on when the process stops: one that is cut off is paid and lost; what stops the process must wait longer than this and SHUTDOWN_TIMEOUT"`
 	GenerationKept    seconds `env:"ASSET_GENERATION_RETENTION" envDefault:"2592000" about:"how long the record of work that has ended is kept; assets stay"`
 	GenerationsPublic bool    `env:"ASSET_GENERATED_PUBLIC" envDefault:"false" about:"everybody finds what was made for one caller"`
 	GeneratorsFile    string  `env:"GENERATORS_FILE" about:"which generator makes what, instead of the built-in table"`
@@ -224,7 +225,7 @@ type config struct {
 	MidjourneyURL     string  `env:"MIDJOURNEY_BASE_URL" about:"of a midjourney-proxy; there is no official API"`
 	MidjourneyKey     string  `env:"MIDJOURNEY_API_KEY" secret:"true" about:"its mj-api-secret"`
 	MidjourneySecret  string  `env:"MIDJOURNEY_WEBHOOK_SECRET" secret:"true"`
-	GCSBucket         string  `env:"GCS_BUCKET_NAME"`
+	GCSBucket         string  `env:"GCS_BUCKET_NAME" about:"this and the three below are read and have no effect: Google Cloud Storage is used through its S3 interface, with ASSET_STORAGE_URL"`
 	GCSProject        string  `env:"GCS_PROJECT_ID"`
 	GCSCredentials    string  `env:"GCS_STORAGE_CREDENTIALS" secret:"true"`
 	GoogleCredentials string  `env:"GOOGLE_APPLICATION_CREDENTIALS"`

@@ -45,6 +45,7 @@ type system struct {
 	stopping     chan struct{} // is closed when the process takes no more requests
 	tools        *app.Tools
 	closers      []func()
+	enders       []func() // of work in the background, which ends before anything is freed
 
 	// forget makes an access token worthless in this process; nil when none is verified here.
 	forget func(ctx context.Context, accessToken string) error
@@ -52,12 +53,18 @@ type system struct {
 
 // close frees everything in the opposite order of its making.
 func (s *system) close() {
+	for _, end := range s.enders {
+		end()
+	}
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		s.closers[i]()
 	}
 }
 
 func (s *system) onClose(f func()) { s.closers = append(s.closers, f) }
+
+// onEnd has work in the background end before anything is freed, so that it is waited for side by side.
+func (s *system) onEnd(f func()) { s.enders = append(s.enders, f) }
 
 // announce tells other services how this one is.
 func (s *system) announce(ctx context.Context, status, subject string) {

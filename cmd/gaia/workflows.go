@@ -99,6 +99,7 @@ func (s *system) startWorkflows(c config, p workflowParts, log *slog.Logger) (*a
 			flows.Run(ctx)
 		}
 	}()
-	s.onClose(func() { cancel(); <-done; flows.Close() })
+	s.onEnd(cancel)
+	s.onClose(func() { <-done; flows.Close() })
 	return flows, nil
 }

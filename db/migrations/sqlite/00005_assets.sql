@@ -17,8 +17,6 @@ ALTER TABLE assets ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE assets ADD COLUMN response_time_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE assets ADD COLUMN generation_id TEXT;
 
-CREATE INDEX idx_assets_owner ON assets (owner, created_at DESC, id DESC);
-
 -- Files that belong to no asset (yet): until expires_at somebody writes them, after that they are removed. One that is condemned is
 -- being removed, and no asset may take it any more.
 CREATE TABLE file_leases (
@@ -64,6 +62,7 @@ CREATE TABLE generations (
 
 CREATE UNIQUE INDEX idx_generations_idempotency_key ON generations (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX idx_generations_open ON generations (created_at, id) WHERE completed_at IS NULL;
+CREATE INDEX idx_generations_owner ON generations (owner) WHERE completed_at IS NULL;
 CREATE INDEX idx_generations_ended ON generations (completed_at) WHERE completed_at IS NOT NULL;
 
 -- Tasks at outside generators, by which news of them finds the work that waits.
@@ -95,7 +94,6 @@ DROP TABLE generation_events;
 DROP TABLE generation_tasks;
 DROP TABLE generations;
 DROP TABLE file_leases;
-DROP INDEX idx_assets_owner;
 ALTER TABLE assets DROP COLUMN owner;
 ALTER TABLE assets DROP COLUMN public;
 ALTER TABLE assets DROP COLUMN source;
