@@ -13,8 +13,8 @@ import (
 	"gaia/domain"
 )
 
-// most pixels that a picture may have which is adapted; what has more takes too much memory.
-const mostPixels = 40_000_000
+// mostPixels is how many a picture may have that is adapted: drawing some of them takes 24 bytes for each.
+const mostPixels = 12_000_000
 
 // adapt changes an asset of the catalogue, so that it fits the limits of the request and the colours that its words name.
 func (w *wish) adapt(ctx context.Context, o domain.GenerationOrder, format string) ([]domain.GeneratedFile, error) {

@@ -2,6 +2,7 @@ package procedural
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"image"
@@ -203,7 +204,7 @@ func TestSoundsAreClean(t *testing.T) {
 	for name, kind := range kinds {
 		w := wishFor(domain.AssetAudio, "x", name, 1)
 		for _, loop := range []bool{false, true} {
-			samples, rate := readWAV(t, w.record(kind, halfRate, 1, loop).wav())
+			samples, rate := readWAV(t, w.record(t.Context(), kind, halfRate, 1, loop).wav())
 			if rate != halfRate || len(samples) != halfRate {
 				t.Fatalf("%s: %d samples at %d", name, len(samples), rate)
 			}
@@ -321,6 +322,22 @@ func TestAdapting(t *testing.T) {
 	}
 }
 
+// TestNobodyWaitsForSounds: no tune goes on for long when nobody wants it any more.
+func TestNobodyWaitsForSounds(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, kind := range tunes {
+		w := wishFor(domain.AssetAudio, "x", kind.name, 1)
+		for i, x := range w.record(ctx, kind, halfRate, 3, false).samples {
+			if x != 0 {
+				t.Errorf("%s was recorded at %d", kind.name, i)
+				break
+			}
+		}
+	}
+}
+
 func FuzzDescriptions(f *testing.F) {
 	for _, text := range []string{"", "a sword", "\xff\x00", strings.Repeat("sword with ", 500), "剣 🗡️ épée", "9e999 seconds -3 s", "with with with", ", , ,"} {
 		f.Add(text, "fantasy", int64(1))
@@ -341,7 +358,7 @@ func FuzzDescriptions(f *testing.F) {
 		if long := w.duration(3); !(long >= shortest && long <= longest) {
 			t.Errorf("%v seconds", long)
 		}
-		w.record(w.tune(), quarterRate, shortest, seed%2 == 0)
+		w.record(t.Context(), w.tune(), quarterRate, shortest, seed%2 == 0)
 	})
 }
 

@@ -3,6 +3,7 @@ package procedural
 import (
 	"context"
 	"encoding/binary"
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -22,6 +23,23 @@ const (
 type tape struct {
 	rate    float64
 	samples []float64
+	ctx     context.Context //nolint:containedctx // tunes have many loops, and all of them go over the tape
+}
+
+// batch is how many samples are recorded before somebody looks whether they are still wanted.
+const batch = 1 << 13
+
+// places are those of all samples. They end early when nobody wants the sound any more.
+func (t *tape) places() iter.Seq[int] { return t.between(0, len(t.samples)) }
+
+func (t *tape) between(start, end int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := start; i < end; i++ {
+			if (i-start)%batch == 0 && t.ctx.Err() != nil || !yield(i) {
+				return
+			}
+		}
+	}
 }
 
 func (t *tape) seconds(i int) float64 { return float64(i) / t.rate }
@@ -31,7 +49,7 @@ func (t *tape) index(s float64) int   { return int(s * t.rate) }
 // play adds a sound to what is there: from a time on, for as long, what voice gives for the seconds since then.
 func (t *tape) play(from, long float64, voice func(s float64) float64) {
 	start, end := max(0, t.index(from)), min(len(t.samples), t.index(from+long))
-	for i := start; i < end; i++ {
+	for i := range t.between(start, end) {
 		t.samples[i] += voice(float64(i-start) / t.rate)
 	}
 }
@@ -51,7 +69,7 @@ func (w *wish) sound(ctx context.Context, o domain.GenerationOrder) ([]domain.Ge
 		return nil, err
 	}
 	loop := w.has("loop", "looping", "looped", "seamless", "loopable")
-	t := w.record(kind, rate, long, loop)
+	t := w.record(ctx, kind, rate, long, loop)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -125,14 +143,15 @@ func (w *wish) duration(usual float64) float64 {
 	return usual
 }
 
-// record plays a sound, as loud as it can be without being cut off, and softens its beginning and end.
-func (w *wish) record(kind tune, rate int, long float64, loop bool) *tape {
+// record plays a sound, as loud as it can be without being cut off, and softens its beginning and end. When the context ends it is not
+// complete.
+func (w *wish) record(ctx context.Context, kind tune, rate int, long float64, loop bool) *tape {
 	n := int(long * float64(rate))
 	join := 0
 	if loop {
 		join = min(n/3, rate/2)
 	}
-	t := &tape{rate: float64(rate), samples: make([]float64, n+join)}
+	t := &tape{rate: float64(rate), samples: make([]float64, n+join), ctx: ctx}
 	kind.build(w, w.random.fork("sound"), t)
 	if loop {
 		t.close(n)

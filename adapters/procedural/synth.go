@@ -65,8 +65,8 @@ func (t *tape) echo(amount, size float64) {
 	for _, ms := range []float64{29.7, 37.1, 41.1, 43.7} {
 		line := make([]float64, max(1, int(ms*size*t.rate/1000)))
 		tone := 0.0
-		for i, x := range t.samples {
-			k := i % len(line)
+		for i := range t.places() {
+			x, k := t.samples[i], i%len(line)
 			tone += float64((line[k] - tone) * 0.6)
 			line[k] = x + float64(tone*0.8)
 			wet[i] += tone * 0.25
@@ -74,14 +74,14 @@ func (t *tape) echo(amount, size float64) {
 	}
 	for _, ms := range []float64{5.0, 1.7} {
 		line := make([]float64, max(1, int(ms*t.rate/1000)))
-		for i, x := range wet {
-			k := i % len(line)
+		for i := range t.places() {
+			x, k := wet[i], i%len(line)
 			old := line[k]
 			line[k] = x + float64(old*0.6)
 			wet[i] = old - float64(line[k]*0.6)
 		}
 	}
-	for i := range t.samples {
+	for i := range t.places() {
 		t.samples[i] = float64(t.samples[i]*(1-float64(amount*0.4))) + float64(wet[i]*amount)
 	}
 }

@@ -32,7 +32,7 @@ func rain(w *wish, r *random, t *tape) {
 	if w.has("heavy", "storm", "downpour", "thunderstorm") {
 		heavy = 1
 	}
-	for i := range t.samples {
+	for i := range t.places() {
 		x := hiss(r)
 		soft := low.pass(x, 900, t.rate)
 		sharp := x - high.pass(x, 3500, t.rate)
@@ -50,7 +50,7 @@ func wind(_ *wish, r *random, t *tape) {
 	var whistle band
 	var smoothed lowpass
 	phase := r.unit()
-	for i := range t.samples {
+	for i := range t.places() {
 		s := t.seconds(i)
 		gust := 0.5 + float64(0.3*sine(float64(s*0.17)+phase)) + float64(0.2*sine(float64(s*0.41)+float64(phase*3)))
 		gust = smoothed.pass(gust, 3, t.rate)
@@ -63,7 +63,7 @@ func waves(_ *wish, r *random, t *tape) {
 	var low lowpass
 	var foam lowpass
 	phase := r.unit()
-	for i := range t.samples {
+	for i := range t.places() {
 		s := t.seconds(i)
 		swell := 0.5 - 0.5*sine(float64(s*0.16)+phase)
 		other := 0.5 - 0.5*sine(float64(s*0.11)+phase*2)
@@ -76,7 +76,7 @@ func waves(_ *wish, r *random, t *tape) {
 
 func crackle(_ *wish, r *random, t *tape) {
 	var low lowpass
-	for i := range t.samples {
+	for i := range t.places() {
 		t.samples[i] = float64(low.pass(hiss(r), 180, t.rate) * (0.8 + float64(0.3*sine(float64(t.seconds(i)*0.7)))))
 	}
 	for range int(t.length() * 26) {
@@ -94,7 +94,7 @@ func crackle(_ *wish, r *random, t *tape) {
 
 func thunder(w *wish, r *random, t *tape) {
 	rain(w, r.fork("rain"), t)
-	for i := range t.samples {
+	for i := range t.places() {
 		t.samples[i] = float64(t.samples[i] * (0.25))
 	}
 	for k := range 2 + r.below(2) {
@@ -124,7 +124,8 @@ func explosion(_ *wish, r *random, t *tape) {
 		}
 		return crack + rumble + deep + body.pass(debris, 2000, t.rate)*2
 	})
-	for i, x := range t.samples {
+	for i := range t.places() {
+		x := t.samples[i]
 		t.samples[i] = x / (1 + abs(x)) // as a loud thing saturates the ear
 	}
 	t.echo(0.35, 1.6)
@@ -212,7 +213,7 @@ func alarm(_ *wish, r *random, t *tape) {
 	low, high, speed := r.between(420, 620), r.between(800, 1150), r.between(0.8, 1.8)
 	steps := r.chance(0.5)
 	phase := 0.0
-	for i := range t.samples {
+	for i := range t.places() {
 		s := t.seconds(i)
 		k := 0.5 + 0.5*sine(float64(s*speed))
 		if steps {
@@ -257,7 +258,7 @@ func ambient(w *wish, r *random, t *tape) {
 		})
 	}
 	var air lowpass
-	for i := range t.samples {
+	for i := range t.places() {
 		t.samples[i] += float64(air.pass(hiss(r), 500, t.rate) * (0.35 + 0.25*sine(float64(t.seconds(i)*0.09))))
 	}
 	t.echo(0.5, 2)
@@ -339,7 +340,7 @@ func engine(w *wish, r *random, t *tape) {
 	}
 	var noise lowpass
 	phase := 0.0
-	for i := range t.samples {
+	for i := range t.places() {
 		s := t.seconds(i)
 		phase += base * (1 + float64(0.08*sine(float64(s*0.21))) + float64(0.015*sine(float64(s*3.1)))) / t.rate
 		fire := saw(phase, 8) + float64(0.6*saw(phase*0.5, 5))
@@ -349,7 +350,7 @@ func engine(w *wish, r *random, t *tape) {
 
 func birds(_ *wish, r *random, t *tape) {
 	var leaves lowpass
-	for i := range t.samples {
+	for i := range t.places() {
 		t.samples[i] = float64(leaves.pass(hiss(r), 700, t.rate) * (0.14 + float64(0.08*sine(float64(t.seconds(i)*0.2)))))
 	}
 	for range 3 + r.below(3) { // as many birds, each with its own call
@@ -482,7 +483,8 @@ func growl(_ *wish, r *random, t *tape) {
 		open := sine(x * 0.5)
 		return float64((throat.pass(raw, 350+float64(700*open), 0.25, t.rate) + chest.pass(raw, 160, 0.4, t.rate)) * open)
 	})
-	for i, x := range t.samples {
+	for i := range t.places() {
+		x := t.samples[i]
 		t.samples[i] = x / (1 + abs(x))
 	}
 	t.echo(0.4, 1.5)
