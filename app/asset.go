@@ -5,8 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"gaia/domain"
@@ -19,6 +19,7 @@ type AssetConfig struct {
 	Limit       int           // entries of a page when the caller names no number; 20
 	MaxLimit    int           // of a page; 100
 	UploadTime  time.Duration // how long an upload may take as a whole; 1 h
+	Similarity  float64       // how alike meanings must be, above 0 to 1; 0: the default of domain.AssetQuery
 	EmbedWait   time.Duration // for what a search means, before it is made with words alone; 2 s
 	LinkTTL     time.Duration // how long links work; 1 h
 	LinkSecret  []byte        // what links are signed with; empty: something that only this process knows
@@ -64,6 +65,7 @@ type AssetDeps struct {
 	Media    ports.MediaInspector // such as an Inspection
 	Scanner  ports.VirusScanner   // nil: nobody looks for what harms
 	Embedder ports.Embedder       // nil: only words are found, not what they mean
+	Meanings ports.AssetMeanings  // nil: the same
 	// Generation returns work on an asset; nil: there is none. It is a store's Get.
 	Generation func(ctx context.Context, owner, id string) (domain.Generation, error)
 	// Troubled, which may be nil, is told what went wrong without a caller who could be told.
@@ -73,11 +75,13 @@ type AssetDeps struct {
 	Config   AssetConfig
 }
 
-// Assets are the catalogue and its files. Run must run for files to be removed that nobody needs any more.
+// Assets are the catalogue and its files. Run must run for files to be removed that nobody needs any more, and for assets to be found by
+// what they mean.
 type Assets struct {
 	AssetDeps
-	links linkSigner
-	sweep chan struct{} // tells Run that there is something to remove
+	links     linkSigner
+	wordsOnly atomic.Bool   // the database can't keep meanings
+	sweep     chan struct{} // tells Run that there is something to remove
 }
 
 // NewAssets makes the use cases.
@@ -105,26 +109,9 @@ func (a *Assets) Search(ctx context.Context, who domain.Principal, q domain.Asse
 	}
 	q.Limit = min(q.Limit, a.Config.MaxLimit)
 	q.Embedding, q.Model = a.meaning(ctx, q.Text)
+	q.Similarity = a.Config.Similarity
 	page, err := a.Store.Search(ctx, q)
 	return page, a.Now().Sub(began), err
-}
-
-// meaning is what a text means and in which model; nil when nobody can tell now: words alone find much, too.
-func (a *Assets) meaning(ctx context.Context, text string) ([]float32, string) {
-	if a.Embedder == nil || text == "" {
-		return nil, ""
-	}
-	ctx, cancel := context.WithTimeout(ctx, a.Config.EmbedWait)
-	defer cancel()
-	vectors, err := a.Embedder.Embed(ctx, []string{text})
-	if err == nil && len(vectors) != 1 {
-		err = errors.New("the embedder has not returned one vector for one text")
-	}
-	if err != nil {
-		a.Troubled("find out what a search means", err)
-		return nil, ""
-	}
-	return vectors[0], a.Embedder.Model()
 }
 
 // Get returns an asset that the caller may see.

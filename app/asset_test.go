@@ -287,13 +287,13 @@ func TestSearchWithoutAnEmbedder(t *testing.T) {
 	for _, e := range []*embedder{{err: errors.New("away")}, {vectors: [][]float32{}}, {vectors: [][]float32{{1, 2}}}} {
 		var asked domain.AssetQuery
 		l := newLibrary(t, func(d *app.AssetDeps) {
-			d.Embedder, d.Store = e, seeing{d.Store, &asked}
+			d.Embedder, d.Meanings, d.Store, d.Config.Similarity = e, &meanings{}, seeing{d.Store, &asked}, 0.6
 		})
 		if _, err := l.upload(t.Context(), draft); err != nil {
 			t.Fatal(err)
 		}
 		page, _, err := l.Search(t.Context(), ada, domain.AssetQuery{Text: "sword", Limit: 100_000})
-		if err != nil || page.Total != 1 || asked.Viewer != "ada" || asked.Limit != 100 {
+		if err != nil || page.Total != 1 || asked.Viewer != "ada" || asked.Limit != 100 || asked.Similarity != 0.6 {
 			t.Errorf("%+v of %+v, %v", page, asked, err)
 		}
 		if known := len(e.vectors) == 1; (asked.Embedding != nil) != known || (asked.Model == "m") != known || (len(l.woes) == 0) != known {
@@ -310,6 +310,87 @@ type embedder struct {
 func (e *embedder) Model() string { return "m" }
 
 func (e *embedder) Embed(context.Context, []string) ([][]float32, error) { return e.vectors, e.err }
+
+// meanings keeps what is told, and has assets without.
+type meanings struct {
+	without []domain.Asset
+	kept    map[string][]float32
+	err     error
+}
+
+func (m *meanings) WithoutMeaning(_ context.Context, _ string, limit int) ([]domain.Asset, error) {
+	var list []domain.Asset
+	for _, a := range m.without {
+		if _, there := m.kept[a.ID]; !there && len(list) < limit {
+			list = append(list, a)
+		}
+	}
+	return list, m.err
+}
+
+func (m *meanings) SetMeaning(_ context.Context, id, _ string, vector []float32) error {
+	if len(vector) == 0 {
+		return domain.NewError(domain.BadRequest, "means nothing")
+	}
+	m.kept[id] = vector
+	return nil
+}
+
+// counting has a vector for every text, and none for an empty title.
+type counting struct{ calls, texts int }
+
+func (c *counting) Model() string { return "m" }
+
+func (c *counting) Embed(_ context.Context, texts []string) ([][]float32, error) {
+	c.calls, c.texts = c.calls+1, c.texts+len(texts)
+	vectors := make([][]float32, len(texts))
+	for i, text := range texts {
+		if !strings.HasPrefix(text, "\n") {
+			vectors[i] = []float32{1}
+		}
+	}
+	return vectors, nil
+}
+
+// Every asset gets its meaning once, in batches; one that has none is no reason to go on for ever.
+func TestAssetsGetTheirMeanings(t *testing.T) {
+	t.Parallel()
+	kept, e := &meanings{kept: map[string][]float32{}}, &counting{}
+	for i := range 120 {
+		kept.without = append(kept.without, domain.Asset{ID: fmt.Sprint(i), Title: "Sword", Description: strings.Repeat("ü", 5000)})
+	}
+	l := newLibrary(t, func(d *app.AssetDeps) { d.Embedder, d.Meanings = e, kept })
+	if n, err := l.Understand(t.Context()); n != 120 || err != nil || len(kept.kept) != 120 || e.calls != 3 || e.texts != 120 {
+		t.Errorf("%d, %v; %d are kept after %d calls with %d texts", n, err, len(kept.kept), e.calls, e.texts)
+	}
+	if n, err := l.Understand(t.Context()); n != 0 || err != nil || e.calls != 3 {
+		t.Errorf("again: %d, %v, %d calls", n, err, e.calls)
+	}
+	kept.without = append([]domain.Asset{{ID: "empty"}}, kept.without...)
+	if n, err := l.Understand(t.Context()); n != 0 || domain.KindOf(err) != domain.BadRequest || e.calls != 4 {
+		t.Errorf("without a meaning: %d, %v, %d calls", n, err, e.calls)
+	}
+}
+
+// Nobody is paid for meanings that can't be kept.
+func TestWithoutAPlaceForMeanings(t *testing.T) {
+	t.Parallel()
+	unable := &meanings{err: domain.NewError(domain.Unimplemented, "no vectors here")}
+	for name, keeper := range map[string]ports.AssetMeanings{"no store": nil, "a store that can't": unable} {
+		e := &counting{}
+		l := newLibrary(t, func(d *app.AssetDeps) { d.Embedder, d.Meanings = e, keeper })
+		_, err := l.Understand(t.Context())
+		if (keeper != nil) != (domain.KindOf(err) == domain.Unimplemented) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := l.Understand(t.Context()); err != nil { // it is said once
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, _, err := l.Search(t.Context(), ada, domain.AssetQuery{Text: "sword"}); err != nil || e.calls != 0 {
+			t.Errorf("%s: %v after %d calls", name, err, e.calls)
+		}
+	}
+}
 
 // seeing notes what is asked for.
 type seeing struct {

@@ -13,11 +13,14 @@ const (
 	sweepTimeout = 30 * time.Second // of removing one file
 )
 
-// Run removes files that nobody needs any more, until ctx ends. What fails is tried again the next time.
+// Run removes files that nobody needs any more, and finds out what assets mean, until ctx ends. What fails is tried again the next time.
 func (a *Assets) Run(ctx context.Context) {
 	for {
 		if _, err := a.Sweep(ctx); err != nil && ctx.Err() == nil {
 			a.Troubled("remove files", err)
+		}
+		if _, err := a.Understand(ctx); err != nil && ctx.Err() == nil {
+			a.Troubled("find out what assets mean", err)
 		}
 		wait := time.NewTimer(backoffAround(a.Config.SweepEvery)) // not all processes at the same moment
 		select {

@@ -36,6 +36,9 @@ type AssetMeanings interface {
 	// SetMeaning keeps the vector of an asset in the space of a model, instead of the one before. An asset that is not there is no error. A
 	// store that can't keep vectors must be domain.Unimplemented, one that is away domain.Unavailable.
 	SetMeaning(ctx context.Context, id, model string, vector []float32) error
+	// WithoutMeaning returns assets, whoever's, that have no vector in the space of a model, at most limit, the newest first. Its errors are
+	// those of SetMeaning.
+	WithoutMeaning(ctx context.Context, model string, limit int) ([]domain.Asset, error)
 }
 
 // FileLeases remembers files of which no asset knows yet, so that none is forgotten in the storage. AssetStore.Add and

@@ -109,6 +109,9 @@ func TestAssetMeanings(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := open(t, database).Assets()
+	if list, err := store.WithoutMeaning(t.Context(), "m", 10); len(list) != 0 || (err == nil) != available || !available && domain.KindOf(err) != domain.Unimplemented {
+		t.Fatalf("WithoutMeaning: %v, %v; the extension is there: %v", list, err, available)
+	}
 	vectors := map[string][]float32{"Sword": {1, 0, 0}, "Blade": {0.9, 0.1, 0}, "Teapot": {0, 0, 1}, "Secret dagger": {1, 0.01, 0}}
 	for title, vector := range vectors {
 		a := domain.Asset{
@@ -117,6 +120,9 @@ func TestAssetMeanings(t *testing.T) {
 		}
 		if err := store.Add(t.Context(), a); err != nil {
 			t.Fatal(err)
+		}
+		if list, err := store.WithoutMeaning(t.Context(), "m", 10); available && (err != nil || len(list) != 1 || list[0].Title != title) {
+			t.Errorf("WithoutMeaning: %v, %v", list, err)
 		}
 		for _, v := range [][]float32{{0, 1, 0}, vector} { // the second takes the place of the first
 			if err := store.SetMeaning(t.Context(), a.ID, "m", v); (err == nil) != available || !available && domain.KindOf(err) != domain.Unimplemented {

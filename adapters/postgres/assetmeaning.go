@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -16,7 +17,7 @@ import (
 
 var _ ports.AssetMeanings = (*AssetStore)(nil)
 
-// SetMeaning implements ports.AssetMeanings. The table is made when the first vector comes, by the extension vector: most databases need
+// SetMeaning implements ports.AssetMeanings. The table is made when somebody asks for it, by the extension vector: most databases need
 // neither.
 func (s *AssetStore) SetMeaning(ctx context.Context, id, model string, vector []float32) error {
 	key, err := parseID(id)
@@ -26,7 +27,45 @@ func (s *AssetStore) SetMeaning(ctx context.Context, id, model string, vector []
 	if !pointsSomewhere(vector) {
 		return domain.NewError(domain.BadRequest, "The vector means nothing")
 	}
-	return s.db.use(ctx, "set meaning", func(ctx context.Context, conn *pgx.Conn) error {
+	return s.withMeanings(ctx, "set meaning", func(ctx context.Context, conn *pgx.Conn, place string) error {
+		_, err := conn.Exec(ctx, `
+			INSERT INTO asset_embeddings (asset_id, model, embedding)
+			SELECT a.id, $2, $3::text::`+place+`.vector FROM assets AS a WHERE a.id = $1
+			ON CONFLICT (asset_id, model) DO UPDATE SET embedding = excluded.embedding`, key, model, vectorText(vector))
+		return err
+	})
+}
+
+// WithoutMeaning implements ports.AssetMeanings.
+func (s *AssetStore) WithoutMeaning(ctx context.Context, model string, limit int) ([]domain.Asset, error) {
+	var ids []uuid.UUID
+	err := s.withMeanings(ctx, "find assets without meaning", func(ctx context.Context, conn *pgx.Conn, _ string) error {
+		rows, err := conn.Query(ctx, `
+			SELECT a.id FROM assets AS a
+			WHERE NOT EXISTS (SELECT FROM asset_embeddings AS m WHERE m.asset_id = a.id AND m.model = $1)
+			ORDER BY a.created_at DESC, a.id DESC
+			LIMIT $2`, model, max(limit, 0))
+		if err == nil {
+			ids, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		}
+		return err
+	})
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	loaded, err := s.load(ctx, "load assets", domain.LinkHolder, ids)
+	list := make([]domain.Asset, 0, len(loaded))
+	for _, id := range ids {
+		if a, there := loaded[id]; there { // it may have been deleted meanwhile
+			list = append(list, a)
+		}
+	}
+	return list, err
+}
+
+// withMeanings runs work when the table is there, and makes it when it is not.
+func (s *AssetStore) withMeanings(ctx context.Context, op string, work func(ctx context.Context, conn *pgx.Conn, place string) error) error {
+	return s.db.use(ctx, op, func(ctx context.Context, conn *pgx.Conn) error {
 		place, err := meaningPlace(ctx, conn)
 		if err == nil && place == "" {
 			if err = makeMeanings(ctx, conn); err == nil {
@@ -36,11 +75,7 @@ func (s *AssetStore) SetMeaning(ctx context.Context, id, model string, vector []
 		if err != nil {
 			return err
 		}
-		_, err = conn.Exec(ctx, `
-			INSERT INTO asset_embeddings (asset_id, model, embedding)
-			SELECT a.id, $2, $3::text::`+place+`.vector FROM assets AS a WHERE a.id = $1
-			ON CONFLICT (asset_id, model) DO UPDATE SET embedding = excluded.embedding`, key, model, vectorText(vector))
-		return err
+		return work(ctx, conn, place)
 	})
 }
 
@@ -110,8 +145,8 @@ func vectorText(vector []float32) string {
 	return string(append(b, ']'))
 }
 
-// nearness finds assets that mean something like a query. nil finds none. It compares with every vector of the model: exact, and fast enough
-// for some ten thousand.
+// nearness finds assets that mean something like a query. nil finds none. It compares with the vector of every asset that a query
+// allows: exact, and fast enough for some ten thousand.
 type nearness struct{ place string }
 
 // nearness returns nil where there are no meanings, or none was asked for.
@@ -141,11 +176,12 @@ func (n *nearness) with(s *statement, q domain.AssetQuery) string {
 // add adds the table "near". Vectors of another length are of another time of the model.
 func (n *nearness) add(s *statement, q domain.AssetQuery) {
 	vector := s.arg(vectorText(q.Embedding)) + "::text::" + n.place + ".vector"
-	s.addf("alike AS MATERIALIZED (SELECT m.asset_id, CASE WHEN %s.vector_dims(m.embedding) = %d THEN 1 - (m.embedding OPERATOR(%s.<=>) %s) END "+
-		"AS relevance FROM asset_embeddings AS m WHERE m.model = %s), ", n.place, len(q.Embedding), n.place, vector, s.arg(q.Model))
-	s.addf("near AS MATERIALIZED (SELECT id, created_at, least(relevance, 1) AS relevance FROM alike JOIN assets ON id = asset_id")
+	s.addf("alike AS MATERIALIZED (SELECT id, created_at, CASE WHEN %s.vector_dims(m.embedding) = %d "+
+		"THEN 1 - (m.embedding OPERATOR(%s.<=>) %s) END AS relevance FROM assets JOIN asset_embeddings AS m ON m.asset_id = id",
+		n.place, len(q.Embedding), n.place, vector)
 	s.where(q)
-	s.addf(" AND relevance >= %s)", s.arg(q.Similarity))
+	s.addf(" AND m.model = %s), near AS MATERIALIZED (SELECT id, created_at, least(relevance, 1) AS relevance FROM alike WHERE relevance >= %s)",
+		s.arg(q.Model), s.arg(q.Similarity))
 }
 
 // find returns a page of what is near alone: of a text without any word.

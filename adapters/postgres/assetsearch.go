@@ -195,12 +195,13 @@ func searchAssets(ctx context.Context, conn *pgx.Conn, q domain.AssetQuery, word
 	if len(words) == 0 {
 		return near.find(ctx, conn, q)
 	}
-	whole, err := findWhole(ctx, conn, q, words, near)
-	if err == nil && (whole.total == 0 || near != nil) { // what is near may be without any of the words
-		var changed bool
-		if changed, err = respell(ctx, conn, q.Viewer, words); changed && err == nil {
-			whole, err = findWhole(ctx, conn, q, words, near)
-		}
+	whole, err := findWhole(ctx, conn, q, words, nil)
+	changed := false
+	if err == nil && whole.total == 0 {
+		changed, err = respell(ctx, conn, q.Viewer, words)
+	}
+	if err == nil && (changed || near != nil) {
+		whole, err = findWhole(ctx, conn, q, words, near)
 	}
 	if err != nil || len(words) == 1 || whole.total >= assetsearch.EnoughWhole {
 		return whole, err

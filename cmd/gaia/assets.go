@@ -37,8 +37,8 @@ func (c *config) checkAssets() error {
 		return errors.New("MAX_ASSET_FILE_SIZE_MB and MAX_PREVIEW_IMAGE_SIZE_MB: must be 1 or more")
 	case c.SearchLimit < 1 || c.SearchLimitMax > 100 || c.SearchLimit > c.SearchLimitMax:
 		return errors.New("ASSET_SEARCH_LIMIT_DEFAULT and ASSET_SEARCH_LIMIT_MAX: must be between 1 and 100, and the first not above the second")
-	case c.SearchThreshold < 0 || c.SearchThreshold > 1:
-		return errors.New("SEMANTIC_SEARCH_SIMILARITY_THRESHOLD: is not between 0 and 1")
+	case !(c.SearchThreshold > 0 && c.SearchThreshold <= 1):
+		return errors.New("SEMANTIC_SEARCH_SIMILARITY_THRESHOLD: is not above 0 and at most 1")
 	case !(c.MaxAssetCost >= 0):
 		return errors.New("MAX_GENERATION_COST_PER_ASSET: is below 0")
 	case c.MaxGenerations < 0:
@@ -119,13 +119,15 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 		log.Warn("files of assets lie on this machine: if other processes use the same database, set ASSET_STORAGE_URL to a storage that they share", "folder", filepath.Join(p.dataDir, assetsDir))
 	}
 	assets, err := app.NewAssets(app.AssetDeps{
-		Store: p.db.assets, Leases: p.db.leases, Blobs: blobs, Media: inspection, Embedder: openEmbedder(c), Generation: p.db.generations.Get,
+		Store: p.db.assets, Leases: p.db.leases, Blobs: blobs, Media: inspection, Embedder: openEmbedder(c),
+		Meanings: p.db.meanings, Generation: p.db.generations.Get,
 		Troubled: func(what string, err error) {
 			log.Error("something about assets failed", "what", what, "error", err.Error())
 		},
 		Now: time.Now, NewID: newID,
 		Config: app.AssetConfig{
-			MaxFile: int64(c.MaxAssetMB) << 20, Limit: c.SearchLimit, MaxLimit: c.SearchLimitMax, LinkTTL: c.AssetLinkTTL.duration(),
+			MaxFile: int64(c.MaxAssetMB) << 20, Limit: c.SearchLimit, MaxLimit: c.SearchLimitMax, Similarity: c.SearchThreshold,
+			LinkTTL:    c.AssetLinkTTL.duration(),
 			LinkSecret: []byte(cmp.Or(c.AssetLinkSecret, p.apiKey)), DirectLinks: c.AssetLinks == "direct",
 		},
 	})

@@ -215,6 +215,7 @@ type database struct {
 	sessions      ports.SessionStore
 	workflows     ports.WorkflowStore
 	assets        ports.AssetStore
+	meanings      ports.AssetMeanings // nil: the database keeps none
 	leases        ports.FileLeases
 	generations   ports.GenerationStore
 }
@@ -253,7 +254,7 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
 		ledger: store.Ledger(), marks: store.Marks(), budgets: store.Budgets(), answers: store.Answers(), outbox: store.Outbox(),
 		accounts: store.Accounts(), sessions: store.Sessions(), apiKeys: store.APIKeys(),
-		audit: store.Audit(), workflows: store.Workflows(), assets: store.Assets(), leases: store.FileLeases(), generations: store.Generations(),
+		audit: store.Audit(), workflows: store.Workflows(), assets: store.Assets(), meanings: store.Assets(), leases: store.FileLeases(), generations: store.Generations(),
 	}, nil
 }
 
