@@ -65,7 +65,7 @@ type GenerationDeps struct {
 	Budgets    ports.BudgetStore // needed with a DailyBudget
 	Table      domain.GeneratorTable
 	Generators map[string]ports.AssetGenerator // that are configured, by their id in Table
-	Prices     func() *domain.PriceTable       // the table in force; work costs what it says when a stage begins
+	Prices     func() *domain.PriceTable       // the table in force; work costs what it says when it is ordered
 	// NewsURL, which may be nil, is where a generator sends news of its tasks; empty: nowhere.
 	NewsURL func(generator string) string
 	// Stored, which may be nil, is called after an event was stored, which can be sent now.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"gaia/domain"
@@ -13,24 +12,19 @@ import (
 
 // next asks the first generator from a place in the list on that may be asked.
 func (r *generationRun) next(from int) error {
-	g := r.generations
 	failed, tried := r.work.Last()
-	for _, id := range r.work.Generators[min(max(from, 0), len(r.work.Generators)):] {
-		row, _, err := r.generator(id)
+	for _, offer := range r.work.Generators[min(max(from, 0), len(r.work.Generators)):] {
+		row, _, err := r.generator(offer.Generator)
 		if err != nil {
 			if !tried { // another process may have it
 				return err
 			}
 			continue
 		}
-		price, err := g.price(row, r.work.Request)
-		if err != nil {
-			return err
-		}
-		if charged := r.work.Charged(); charged > 0 && charged.Plus(price) > r.work.Reserved {
+		if r.work.Charged().Plus(offer.Cost()) > r.work.Reserved {
 			continue
 		}
-		return r.begin(row, 0)
+		return r.begin(row, offer, 0)
 	}
 	if !tried {
 		return r.fail(failureMissing, "No generator is configured that could make this asset")
@@ -61,29 +55,32 @@ func (r *generationRun) nextStage(done domain.GenerationAttempt) error {
 	if err != nil {
 		return err
 	}
-	return r.begin(row, slices.Index(r.generations.stages(row, r.work.Request), done.Stage)+1)
+	offer := r.offer(done)
+	return r.begin(row, offer, offer.Place(done.Stage)+1)
 }
 
 // isLast reports whether no stage comes after that of an attempt.
-func (r *generationRun) isLast(a domain.GenerationAttempt, row domain.Generator) bool {
-	stages := r.generations.stages(row, r.work.Request)
-	return slices.Index(stages, a.Stage)+1 >= len(stages)
+func (r *generationRun) isLast(a domain.GenerationAttempt) bool {
+	offer := r.offer(a)
+	return offer.Place(a.Stage)+1 >= len(offer.Stages)
+}
+
+// offer is the offer that an attempt belongs to.
+func (r *generationRun) offer(a domain.GenerationAttempt) domain.GenerationOffer {
+	if at := r.work.Place(a.Generator); at >= 0 {
+		return r.work.Generators[at]
+	}
+	return domain.GenerationOffer{Generator: a.Generator}
 }
 
 // begin writes down that a stage is ordered, and orders it.
-func (r *generationRun) begin(row domain.Generator, stage int) error {
-	g := r.generations
-	stages := g.stages(row, r.work.Request)
-	if stage >= len(stages) {
-		return fmt.Errorf("generation %s: %s has no stage %d", r.work.ID, row.ID, stage)
+func (r *generationRun) begin(row domain.Generator, offer domain.GenerationOffer, at int) error {
+	if at >= len(offer.Stages) {
+		return fmt.Errorf("generation %s: %s has no stage %d", r.work.ID, row.ID, at)
 	}
-	prices := g.Prices()
-	quote, err := prices.Quote(prices.QueryForStage(row, r.work.Request, stages[stage]))
-	if err != nil {
-		return err
-	}
+	stage := offer.Stages[at]
 	return r.write(row, domain.GenerationAttempt{
-		Generator: row.ID, Stage: stages[stage], Token: g.NewID(), Cost: quote.Total, Credits: quote.Credits, Prices: quote.Version,
+		Generator: row.ID, Stage: stage.Stage, Token: r.generations.NewID(), Cost: stage.Cost, Credits: stage.Credits, Prices: offer.Prices,
 	})
 }
 
@@ -229,7 +226,7 @@ func (r *generationRun) notNow(a domain.GenerationAttempt, err error) error {
 }
 
 func (r *generationRun) hasNext(a domain.GenerationAttempt) bool {
-	return slices.Index(r.work.Generators, a.Generator)+1 < len(r.work.Generators)
+	return r.work.Place(a.Generator)+1 < len(r.work.Generators)
 }
 
 // again places an order once more that was certainly not taken.
@@ -348,7 +345,7 @@ func (r *generationRun) took(row domain.Generator, a domain.GenerationAttempt, t
 	}
 	switch task.Status {
 	case domain.TaskDone:
-		if r.isLast(a, row) {
+		if r.isLast(a) {
 			return r.deliver(row, a, task)
 		}
 		return r.stageDone(a)
@@ -378,7 +375,7 @@ func (r *generationRun) goesOn(row domain.Generator, a domain.GenerationAttempt,
 		return r.overdue(a)
 	}
 	work := r.work.WithAttempt(a)
-	progress := r.progress(row, a, task.Progress)
+	progress := r.progress(a, task.Progress)
 	r.pause = cmp.Or(r.generations.Config.Ask, task.Again)
 	if r.pause <= 0 {
 		r.pause = checkPause(r.checks)
@@ -397,10 +394,10 @@ func (r *generationRun) goesOn(row domain.Generator, a domain.GenerationAttempt,
 }
 
 // progress is how much of the whole is done. The last percent is the end.
-func (r *generationRun) progress(row domain.Generator, a domain.GenerationAttempt, percent int) int {
-	stages := r.generations.stages(row, r.work.Request)
-	at := max(slices.Index(stages, a.Stage), 0)
-	return min((at*100+min(max(percent, 0), 100))/max(len(stages), 1), 99)
+func (r *generationRun) progress(a domain.GenerationAttempt, percent int) int {
+	offer := r.offer(a)
+	at := max(offer.Place(a.Stage), 0)
+	return min((at*100+min(max(percent, 0), 100))/max(len(offer.Stages), 1), 99)
 }
 
 // stageDone notes that a stage is done that others follow.

@@ -23,8 +23,13 @@ const (
 type generationChoice struct {
 	found      *domain.Asset
 	base       string // the asset that is adapted
-	generators []string
+	generators []domain.GenerationOffer
 	most       domain.Money // that it can cost
+}
+
+// asks reports whether a generator is one of those that are asked.
+func (c generationChoice) asks(generator string) bool {
+	return slices.ContainsFunc(c.generators, func(o domain.GenerationOffer) bool { return o.Generator == generator })
 }
 
 // choose decides how a wish is met: the catalogue first, since that costs nothing, then what is there as a base, then something new.
@@ -39,14 +44,13 @@ func (g *Generations) choose(ctx context.Context, w generationWish) (generationC
 	if err != nil {
 		return generationChoice{}, err
 	}
-	affordable, most, err := g.affordable(candidates, w.req)
+	offers, most, err := g.affordable(candidates, w.req)
 	if err != nil {
 		return generationChoice{}, err
 	}
-	choice := generationChoice{most: most}
-	for _, c := range affordable {
-		choice.generators = append(choice.generators, c.ID)
-		if c.CanAdapt(w.req.Category, w.req.Format) {
+	choice := generationChoice{generators: offers, most: most}
+	for _, c := range candidates {
+		if choice.asks(c.ID) && c.CanAdapt(w.req.Category, w.req.Format) {
 			choice.base = base
 		}
 	}
@@ -220,21 +224,22 @@ func notInCatalogue() error {
 }
 
 // affordable leaves those generators that cost no more than is allowed, and returns the most that one of them costs.
-func (g *Generations) affordable(candidates []domain.Generator, r domain.AssetRequest) (left []domain.Generator, most domain.Money, err error) {
+func (g *Generations) affordable(candidates []domain.Generator, r domain.AssetRequest) (left []domain.GenerationOffer, most domain.Money, err error) {
 	limit := min(r.MaxCost, g.Config.MaxCost)
 	least := domain.Money(-1)
 	for _, c := range candidates {
-		price, err := g.price(c, r)
+		offer, err := g.quoted(c, r)
 		if err != nil {
 			return nil, 0, fmt.Errorf("generate: price of %s: %w", c.ID, err)
 		}
+		price := offer.Cost()
 		if price > limit {
 			if least < 0 || price < least {
 				least = price
 			}
 			continue
 		}
-		left, most = append(left, c), max(most, price)
+		left, most = append(left, offer), max(most, price)
 	}
 	if len(left) == 0 {
 		return nil, 0, &domain.Error{Kind: domain.PaymentRequired, Code: domain.CodeQuota, Message: fmt.Sprintf(
@@ -252,17 +257,18 @@ func dollars(m domain.Money) string {
 	return text
 }
 
-// price is what all stages of a generator cost.
-func (g *Generations) price(c domain.Generator, r domain.AssetRequest) (sum domain.Money, err error) {
+// quoted is what all stages of a generator cost by the prices in force.
+func (g *Generations) quoted(c domain.Generator, r domain.AssetRequest) (domain.GenerationOffer, error) {
 	prices := g.Prices()
+	offer := domain.GenerationOffer{Generator: c.ID, Prices: prices.Version()}
 	for _, stage := range g.stages(c, r) {
 		quote, err := prices.Quote(prices.QueryForStage(c, r, stage))
 		if err != nil {
-			return 0, err
+			return offer, err
 		}
-		sum = sum.Plus(quote.Total)
+		offer.Stages = append(offer.Stages, domain.StageOffer{Stage: stage, Cost: quote.Total, Credits: quote.Credits})
 	}
-	return sum, nil
+	return offer, nil
 }
 
 // stages names the stages of a generator that is configured.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -132,7 +131,7 @@ func (r *generationRun) advance() error {
 	case a.Status == domain.AttemptFailed && a.EndedAt.IsZero():
 		return r.again(a)
 	case a.Status == domain.AttemptFailed:
-		return r.next(slices.Index(r.work.Generators, a.Generator) + 1)
+		return r.next(r.work.Place(a.Generator) + 1)
 	default:
 		return r.fail(domain.CodeOutcomeUnknown, unknownOrder(a))
 	}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -675,6 +677,46 @@ func TestOneCallerDoesNotKeepOthersWaiting(t *testing.T) {
 		}
 		if result.Asset == nil {
 			t.Error("others still wait")
+		}
+	})
+}
+
+func TestWorkCostsWhatWasSaidWhenItWasOrdered(t *testing.T) {
+	t.Parallel()
+	file, err := os.ReadFile("../domain/prices.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dear, err := domain.ParsePrices([]byte(strings.NewReplacer(
+		`"credit": 0.04`, `"credit": 0.06`, `"refinement", "credits": 2`, `"refinement", "credits": 3`, `"version": "`, `"version": "later `,
+	).Replace(string(file))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var prices atomic.Pointer[domain.PriceTable]
+		prices.Store(domain.BuiltInPrices())
+		b := newMaking(t, generators{"two": refine()}, func(d *app.GenerationDeps) {
+			d.Prices, d.Config.DailyBudget = prices.Load, domain.FromDollars(0.28)
+		})
+		work := b.order(t, noWait())
+		prices.Store(dear)
+		defer b.work(t.Context())()
+		work = b.ended(t, work.ID)
+		wantWork(t, work, domain.GenerationCompleted, "")
+		if cost := domain.FromDollars(0.28); work.Cost != cost || work.Reserved != cost || b.spent(t) != cost {
+			t.Errorf("it cost %v of %v, and %v was spent", work.Cost, work.Reserved, b.spent(t))
+		}
+		records, err := b.ledger.Recent(t.Context(), "ada", time.Now().Add(-time.Hour), 10)
+		credits := 0
+		for _, u := range records {
+			credits += u.Credits
+			if u.PriceVersion != domain.BuiltInPrices().Version() {
+				t.Errorf("the prices are those of %s", u.PriceVersion)
+			}
+		}
+		if err != nil || credits != 7 {
+			t.Errorf("%d credits, %v", credits, err)
 		}
 	})
 }

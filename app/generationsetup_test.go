@@ -463,3 +463,12 @@ func (s *gatedStore) Claim(ctx context.Context, id, runner string, now, until ti
 	}
 	return s.GenerationStore.Claim(ctx, id, runner, now, until)
 }
+
+// asked are the generators that may be asked.
+func asked(work domain.Generation) string {
+	var list []string
+	for _, o := range work.Generators {
+		list = append(list, o.Generator)
+	}
+	return strings.Join(list, " ")
+}

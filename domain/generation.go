@@ -56,7 +56,7 @@ type Generation struct {
 	Principal     Principal
 	Status        GenerationStatus
 	Request       AssetRequest
-	Generators    []string // that may be asked, in this order
+	Generators    []GenerationOffer // that may be asked, in this order
 	Attempts      []GenerationAttempt
 	Version       int         // from 1, one more with each change; the store counts
 	Progress      int         // percent
@@ -76,6 +76,38 @@ type Generation struct {
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	CompletedAt   time.Time // zero until it has ended
+}
+
+// GenerationOffer is a generator that may be asked, for what it cost when the request was made: that is what is charged.
+type GenerationOffer struct {
+	Generator string       `json:"generator"`
+	Prices    string       `json:"prices,omitempty"` // version of the price table
+	Stages    []StageOffer `json:"stages,omitempty"`
+}
+
+// StageOffer is one of a generator's stages.
+type StageOffer struct {
+	Stage   string `json:"stage"`
+	Cost    Money  `json:"cost,omitempty"`
+	Credits int    `json:"credits,omitempty"`
+}
+
+// Cost is what all stages cost.
+func (o GenerationOffer) Cost() (sum Money) {
+	for _, s := range o.Stages {
+		sum = sum.Plus(s.Cost)
+	}
+	return sum
+}
+
+// Place is where a stage stands among the others; below zero: it is none of them.
+func (o GenerationOffer) Place(stage string) int {
+	return slices.IndexFunc(o.Stages, func(s StageOffer) bool { return s.Stage == stage })
+}
+
+// Place is where a generator stands among those that may be asked; below zero: it is none of them.
+func (g Generation) Place(generator string) int {
+	return slices.IndexFunc(g.Generators, func(o GenerationOffer) bool { return o.Generator == generator })
 }
 
 // GenerationAttemptStatus says how far a call of a generator is.

@@ -38,7 +38,13 @@ func (g Generation) Tidy() (Generation, error) {
 	g.Generators, g.Attempts = slices.Clone(g.Generators), slices.Clone(g.Attempts)
 	words := []*string{&g.ErrorCode, &g.BaseID, &g.AssetID, &g.ReservationID, &g.HTTPRequestID}
 	for i := range g.Generators {
-		words = append(words, &g.Generators[i])
+		o := &g.Generators[i]
+		o.Stages = slices.Clone(o.Stages)
+		tooLarge = tooLarge || len(o.Stages) > maxGenerationAttempts
+		words = append(words, &o.Generator, &o.Prices)
+		for s := range o.Stages {
+			words = append(words, &o.Stages[s].Stage)
+		}
 	}
 	for i := range g.Attempts {
 		a := &g.Attempts[i]
@@ -145,17 +151,19 @@ func AttemptsFromStored(raw []byte) ([]GenerationAttempt, error) {
 	return attempts, err
 }
 
-// StoredNames is a list of names as stores keep it: JSON.
-func StoredNames(names []string) ([]byte, error) { return json.Marshal(append([]string{}, names...)) }
+// StoredOffers are offers as stores keep them: JSON.
+func StoredOffers(offers []GenerationOffer) ([]byte, error) {
+	return json.Marshal(append([]GenerationOffer{}, offers...))
+}
 
-// NamesFromStored reads what StoredNames made. No names are nil.
-func NamesFromStored(raw []byte) ([]string, error) {
-	var names []string
-	err := json.Unmarshal(raw, &names)
-	if len(names) == 0 {
-		names = nil
+// OffersFromStored reads what StoredOffers made. No offers are nil.
+func OffersFromStored(raw []byte) ([]GenerationOffer, error) {
+	var offers []GenerationOffer
+	err := json.Unmarshal(raw, &offers)
+	if len(offers) == 0 {
+		offers = nil
 	}
-	return names, err
+	return offers, err
 }
 
 // subjectGeneration stands before the type of an event.

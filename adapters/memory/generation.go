@@ -106,7 +106,7 @@ func newGeneration(g domain.Generation) (*generation, error) {
 
 // take takes over what a change may change, and what is the same in it.
 func (w *generation) take(g domain.Generation) (err error) {
-	if w.generators, err = domain.StoredNames(g.Generators); err != nil {
+	if w.generators, err = domain.StoredOffers(g.Generators); err != nil {
 		return err
 	}
 	if w.attempts, err = domain.StoredAttempts(g.Attempts); err != nil {
@@ -474,7 +474,7 @@ func (w *generation) load() (domain.Generation, error) {
 	if g.Request, err = domain.AssetRequestFromStored(w.request); err != nil {
 		return domain.Generation{}, err
 	}
-	if g.Generators, err = domain.NamesFromStored(w.generators); err != nil {
+	if g.Generators, err = domain.OffersFromStored(w.generators); err != nil {
 		return domain.Generation{}, err
 	}
 	g.Attempts, err = domain.AttemptsFromStored(w.attempts)

@@ -238,7 +238,7 @@ func generationToRow(g domain.Generation, events int) (row sqlcgen.InsertGenerat
 	if row.Request, err = domain.StoredAssetRequest(g.Request); err != nil {
 		return row, err
 	}
-	if row.Generators, err = domain.StoredNames(g.Generators); err != nil {
+	if row.Generators, err = domain.StoredOffers(g.Generators); err != nil {
 		return row, err
 	}
 	row.Attempts, err = domain.StoredAttempts(g.Attempts)
@@ -258,7 +258,7 @@ func generationFromRow(r sqlcgen.Generation) (domain.Generation, error) {
 		g.Request, err = domain.AssetRequestFromStored(r.Request)
 	}
 	if err == nil {
-		g.Generators, err = domain.NamesFromStored(r.Generators)
+		g.Generators, err = domain.OffersFromStored(r.Generators)
 	}
 	if err == nil {
 		g.Attempts, err = domain.AttemptsFromStored(r.Attempts)

@@ -43,7 +43,7 @@ func benchGeneration(b *testing.B, s *postgres.Store) error {
 	g := domain.Generation{
 		ID: newID(), Principal: domain.Principal{Type: domain.AuthJWT, UserID: "owner"}, Status: domain.GenerationPending,
 		Request:    domain.AssetRequest{Category: domain.AssetProp, Style: "low poly", Description: "A chest", Quality: domain.AssetHigh},
-		Generators: []string{"meshy"}, ReservationID: newID(), Deadline: now.Add(time.Hour), CreatedAt: now, UpdatedAt: now,
+		Generators: []domain.GenerationOffer{{Generator: "meshy"}}, ReservationID: newID(), Deadline: now.Add(time.Hour), CreatedAt: now, UpdatedAt: now,
 	}
 	event := func(of domain.GenerationEventType) domain.GenerationEvent {
 		return domain.GenerationEvent{ID: newID(), Type: of, Status: domain.GenerationProcessing, Message: "It happened", At: now}

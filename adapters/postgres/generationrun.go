@@ -116,7 +116,7 @@ func generationChangeToRows(change domain.GenerationChange) (*generationRows, er
 		Reserved: int64(g.Reserved), ReservationID: g.ReservationID, HttpRequestID: g.HTTPRequestID, UpdatedAt: asStored(g.UpdatedAt),
 		CompletedAt: timeOrNull(g.CompletedAt), Events: atMost(len(c.Events)),
 	}
-	if rows.generation.Generators, err = domain.StoredNames(g.Generators); err != nil {
+	if rows.generation.Generators, err = domain.StoredOffers(g.Generators); err != nil {
 		return nil, err
 	}
 	if rows.generation.Attempts, err = domain.StoredAttempts(g.Attempts); err != nil {

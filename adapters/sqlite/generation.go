@@ -226,7 +226,7 @@ func generationToRow(g domain.Generation, events int) (row sqlcgen.InsertGenerat
 	if texts[1], err = domain.StoredAssetRequest(g.Request); err != nil {
 		return row, err
 	}
-	if texts[2], err = domain.StoredNames(g.Generators); err != nil {
+	if texts[2], err = domain.StoredOffers(g.Generators); err != nil {
 		return row, err
 	}
 	texts[3], err = domain.StoredAttempts(g.Attempts)
@@ -247,7 +247,7 @@ func generationFromRow(r sqlcgen.Generation) (domain.Generation, error) {
 		g.Request, err = domain.AssetRequestFromStored([]byte(r.Request))
 	}
 	if err == nil {
-		g.Generators, err = domain.NamesFromStored([]byte(r.Generators))
+		g.Generators, err = domain.OffersFromStored([]byte(r.Generators))
 	}
 	if err == nil {
 		g.Attempts, err = domain.AttemptsFromStored([]byte(r.Attempts))

@@ -102,7 +102,7 @@ func generationChangeToRows(change domain.GenerationChange) (*generationRows, er
 		Reserved: int64(g.Reserved), ReservationID: g.ReservationID, HttpRequestID: g.HTTPRequestID, UpdatedAt: asStored(g.UpdatedAt),
 		CompletedAt: timeOrNull(g.CompletedAt), Events: int64(len(c.Events)),
 	}
-	generators, err := domain.StoredNames(g.Generators)
+	generators, err := domain.StoredOffers(g.Generators)
 	if err != nil {
 		return nil, err
 	}

@@ -250,12 +250,12 @@ func generationRoundTrip(t *testing.T, s GenerationSetup) {
 		Category: domain.AssetAudio, Style: "calm", Description: "Rain", Platform: "unity", Quality: domain.AssetUltra, MaxPolygons: 3,
 		MaxBytes: 1 << 40, Format: "wav", SessionID: "session", Seed: &seed, AllowAdapted: true, MaxCost: 1, MaxWait: time.Minute + 1,
 	}
-	full.Generators, full.Attempts = []string{"b", "a"}, []domain.GenerationAttempt{anAttempt(domain.AttemptBegun, "")}
+	full.Generators, full.Attempts = offersOf("b", "a"), []domain.GenerationAttempt{anAttempt(domain.AttemptBegun, "")}
 	full.Progress, full.Message, full.BaseID, full.Source = 7, "Waiting", newID(), domain.AssetFromHybrid
 	full.Cost, full.Reserved, full.ReservationID, full.HTTPRequestID = 1<<62, 1<<62+1, newID(), "http-1"
 	full.Key, full.Fingerprint = "key", "print"
 	sparse := aGeneration("owner")
-	sparse.Generators, sparse.Attempts, sparse.Request = []string{}, []domain.GenerationAttempt{}, domain.AssetRequest{}
+	sparse.Generators, sparse.Attempts, sparse.Request = offersOf(), []domain.GenerationAttempt{}, domain.AssetRequest{}
 	for _, g := range []domain.Generation{full, sparse} {
 		made := createWork(t, s.A, g)
 		if len(g.Attempts) == 0 {
@@ -532,7 +532,7 @@ func generationOddText(t *testing.T, s GenerationSetup) {
 		tidy := strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 		g := aGeneration("owner")
 		g.Request.Style, g.Request.Description, g.Request.Platform, g.Request.Format, g.Request.SessionID = text, text, text, text, text
-		g.Generators, g.Message, g.HTTPRequestID = []string{text}, text, text
+		g.Generators, g.Message, g.HTTPRequestID = offersOf(text), text, text
 		made := createWork(t, s.A, g)
 		if r := made.Request; r.Style != tidy || r.Description != tidy || r.Platform != tidy || r.Format != tidy || r.SessionID != tidy {
 			t.Errorf("text %q became %+v", text, r)
@@ -564,8 +564,8 @@ func generationSizes(t *testing.T, s GenerationSetup) {
 	for about, too := range map[string]func(*domain.Generation){
 		"description":     func(g *domain.Generation) { g.Request.Description = long(domain.MaxAssetRequest) },
 		"style":           func(g *domain.Generation) { g.Request.Style = long(domain.MaxAssetRequest) },
-		"generator":       func(g *domain.Generation) { g.Generators = []string{long(300)} },
-		"list":            func(g *domain.Generation) { g.Generators = make([]string, 100) },
+		"generator":       func(g *domain.Generation) { g.Generators = offersOf(long(300)) },
+		"list":            func(g *domain.Generation) { g.Generators = make([]domain.GenerationOffer, 100) },
 		"list of tasks":   func(g *domain.Generation) { g.Attempts = make([]domain.GenerationAttempt, 100) },
 		"name of a task":  func(g *domain.Generation) { g.Attempts = []domain.GenerationAttempt{{TaskID: long(300)}} },
 		"name of an base": func(g *domain.Generation) { g.BaseID = long(300) },
@@ -623,14 +623,14 @@ func generationTimes(t *testing.T, s GenerationSetup) {
 func generationNotShared(t *testing.T, s GenerationSetup) {
 	seed := int64(5)
 	g := aGeneration("owner")
-	g.Generators, g.Request.Seed, g.Principal.Tools = []string{"a"}, &seed, []string{"t/*"}
+	g.Generators, g.Request.Seed, g.Principal.Tools = offersOf("a"), &seed, []string{"t/*"}
 	g.Attempts = []domain.GenerationAttempt{anAttempt(domain.AttemptRunning, "task")}
 	want := asKeptWork(g)
 	kept, attempt := seed, g.Attempts[0]
-	want.Generators, want.Request.Seed, want.Principal.Tools = []string{"a"}, &kept, []string{"t/*"}
+	want.Generators, want.Request.Seed, want.Principal.Tools = offersOf("a"), &kept, []string{"t/*"}
 	want.Attempts = []domain.GenerationAttempt{attempt}
 	spoil := func(g domain.Generation) {
-		g.Generators[0], *g.Request.Seed, g.Principal.Tools[0], g.Attempts[0].TaskID = "x", 6, "x", "x"
+		g.Generators[0].Stages[0].Cost, *g.Request.Seed, g.Principal.Tools[0], g.Attempts[0].TaskID = 1, 6, "x", "x"
 	}
 	made := createWork(t, s.A, g)
 	spoil(g)
@@ -644,7 +644,7 @@ func generationNotShared(t *testing.T, s GenerationSetup) {
 	c := aWorkChange(claimWork(t, s.A, want.ID, "runner"), e)
 	want = commitWork(t, s.A, c)
 	want.Generators, want.Attempts = slices.Clone(want.Generators), slices.Clone(want.Attempts)
-	c.Generation.Generators[0], c.Generation.Attempts[0].TaskID, e.Details[domain.DetailStage] = "x", "x", "x"
+	c.Generation.Generators[0].Generator, c.Generation.Attempts[0].TaskID, e.Details[domain.DetailStage] = "x", "x", "x"
 	wantWork(t, getWork(t, s.A, want), want)
 	workEvents(t, s.A, want)[1].Details[domain.DetailStage] = "x"
 	if got := workEvents(t, s.A, want)[1].Details; !maps.Equal(got, map[string]any{domain.DetailStage: "a"}) {
@@ -805,6 +805,17 @@ func generationByTask(t *testing.T, s GenerationSetup) {
 	commitWork(t, s.A, ended(g, domain.GenerationCancelled))
 	find("", "meshy", "one")
 	find("", "mubert", "one")
+}
+
+// offersOf are offers of generators.
+func offersOf(generators ...string) []domain.GenerationOffer {
+	offers := []domain.GenerationOffer{}
+	for n, id := range generators {
+		offers = append(offers, domain.GenerationOffer{
+			Generator: id, Prices: "2026-01-01.1", Stages: []domain.StageOffer{{Stage: "make", Cost: domain.Money(20 + n), Credits: n}},
+		})
+	}
+	return offers
 }
 
 func generationTurns(t *testing.T, s GenerationSetup) {

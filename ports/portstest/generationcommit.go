@@ -18,7 +18,7 @@ func generationCommit(t *testing.T, s GenerationSetup) {
 	want := g
 	c := aWorkChange(g, aGenerationEvent(domain.GenerationEventProgress), aGenerationEvent(domain.GenerationEventProgress))
 	next := &c.Generation
-	next.Generators, next.Attempts = []string{"meshy"}, []domain.GenerationAttempt{anAttempt(domain.AttemptBegun, "")}
+	next.Generators, next.Attempts = offersOf("meshy"), []domain.GenerationAttempt{anAttempt(domain.AttemptBegun, "")}
 	next.Progress, next.Message, next.Error, next.ErrorCode = 40, "Half", "why", "no_credits"
 	next.BaseID, next.AssetID, next.Source, next.Cost = newID(), newID(), domain.AssetFromGenerator, 1<<60+1
 	next.Reserved, next.ReservationID, next.HTTPRequestID = 1<<60+2, newID(), "http-2"
