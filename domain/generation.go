@@ -130,7 +130,7 @@ type GenerationAttempt struct {
 	Status    GenerationAttemptStatus `json:"status"`
 	TaskID    string                  `json:"task_id,omitempty"`
 	Charged   bool                    `json:"charged,omitempty"` // the generator took money, or may have
-	Cost      Money                   `json:"cost,omitempty"`    // by the price table when it began; owed when charged
+	Cost      Money                   `json:"cost,omitempty"`    // as offered when the work was ordered; owed when charged
 	Credits   int                     `json:"credits,omitempty"` // that Cost stands for
 	Prices    string                  `json:"prices,omitempty"`  // version of the table that Cost comes from
 	Failure   string                  `json:"failure,omitempty"` // a code or a kind of Error
