@@ -101,7 +101,7 @@ func TestGeneratorsWithAnotherModel(t *testing.T) {
 		t.Errorf("the table it came from has changed: %+v", g)
 	}
 	meshy, _ := with.Find("meshy")
-	if meshy.Operations[domain.AssetProp] != "3d_generation" || with.Version() != table.Version() {
+	if meshy.Operations[domain.AssetProp] != "meshy-5" || with.Version() != table.Version() {
 		t.Errorf("others have changed: %+v", meshy)
 	}
 }

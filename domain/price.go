@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"math"
 	"math/big"
 	"slices"
@@ -81,11 +82,12 @@ type PricedProvider struct {
 	Model          PricingModel
 	Listed         bool // is one of those that clients of the LLM Platform know
 	Capabilities   []string
-	Serves         []string        // operations for which it is compared with others
-	Tiers          []PriceTier     // by tier; Gaia has the first
-	Packages       []CreditPackage // by credit
-	Credits        []OperationCredits
-	DefaultCredits int                 // of operations that Credits lacks
+	Serves         []string            // operations for which it is compared with others
+	Tiers          []PriceTier         // by tier; Gaia has the first
+	Packages       []CreditPackage     // by credit
+	Credits        []OperationCredits  // that clients of the LLM Platform know
+	Orders         []OperationCredits  // that Gaia's generators order; clients are not told
+	DefaultCredits int                 // of operations that both lack
 	Bundles        map[string][]string // operations that consist of others
 	Rates          Rates
 	Operations     map[string]Rates // of operations that have their own
@@ -123,13 +125,14 @@ type CreditPackage struct {
 type OperationCredits struct {
 	Operation string
 	Credits   int
+	Credit    Money // what one costs; 0: the rate of the provider
 }
 
 // Refines reports whether an operation has prices of its own.
 func (p PricedProvider) Refines(operation string) bool {
 	_, refined := p.Operations[operation]
 	_, bundle := p.Bundles[operation]
-	return refined || bundle || slices.ContainsFunc(p.Credits, func(c OperationCredits) bool { return c.Operation == operation })
+	return refined || bundle || slices.ContainsFunc(slices.Concat(p.Credits, p.Orders), func(c OperationCredits) bool { return c.Operation == operation })
 }
 
 // QueryFor asks what an asset costs that a generator makes, in all its stages.
@@ -275,18 +278,18 @@ func (p PricedProvider) quoteUnits(q PriceQuery) (Quote, bool) {
 
 // quoteCredits prices what takes credits, of which there are no parts.
 func (p PricedProvider) quoteCredits(q PriceQuery) (Quote, bool) {
-	each := p.DefaultCredits
-	for _, c := range p.Credits {
+	each, credit := p.DefaultCredits, p.Rates[RateCredit]
+	for _, c := range slices.Concat(p.Credits, p.Orders) {
 		if c.Operation == q.Operation {
-			each = c.Credits
+			each, credit = c.Credits, cmp.Or(c.Credit, credit)
 		}
 	}
 	credits := math.Ceil(float64(each) * q.Quantity)
 	if credits > math.MaxInt32 {
 		return Quote{}, false
 	}
-	unit, _ := times(p.Rates[RateCredit], float64(each))
-	total, ok := times(p.Rates[RateCredit], credits)
+	unit, _ := times(credit, float64(each))
+	total, ok := times(credit, credits)
 	return Quote{Unit: unit, Total: total, CreditsEach: each, Credits: int(credits)}, ok
 }
 

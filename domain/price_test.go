@@ -264,7 +264,7 @@ func TestPricesAreChecked(t *testing.T) {
 		"operations of credits need names":      func(_ object, p func(string) object) { p("meshy")["credits"].([]any)[2].(object)["operation"] = "" },
 		"the bundle 3d_generation must consist": func(_ object, p func(string) object) { p("meshy")["bundles"].(object)["3d_generation"] = []string{"x"} },
 		"a package needs a name":                func(_ object, p func(string) object) { p("meshy")["packages"].([]any)[0].(object)["credits"] = 0 },
-		"packages, credits and bundles belong":  func(_ object, p func(string) object) { p("claude")["default_credits"] = 5 },
+		"packages, credits, orders and bundles belong":  func(_ object, p func(string) object) { p("claude")["default_credits"] = 5 },
 		"a tier needs a name":                   func(_ object, p func(string) object) { p("dalle")["tiers"].([]any)[0].(object)["name"] = "" },
 		"monthly_fee must be":                   func(_ object, p func(string) object) { p("dalle")["tiers"].([]any)[0].(object)["monthly_fee"] = 1e9 },
 		"free: capabilities":                    func(_ object, p func(string) object) { p("procedural")["capabilities"] = []string{} },

@@ -65,6 +65,7 @@ type (
 		Tiers          []tierFile                    `json:"tiers"`
 		Packages       []packageFile                 `json:"packages"`
 		Credits        []creditsFile                 `json:"credits"`
+		Orders         []creditsFile                 `json:"orders"`
 		DefaultCredits int                           `json:"default_credits"`
 		Bundles        map[string][]string           `json:"bundles"`
 		Rates          map[string]float64            `json:"rates"`
@@ -84,8 +85,9 @@ type (
 		Cost    float64 `json:"cost"`
 	}
 	creditsFile struct {
-		Operation string `json:"operation"`
-		Credits   int    `json:"credits"`
+		Operation string  `json:"operation"`
+		Credits   int     `json:"credits"`
+		Credit    float64 `json:"credit"`
 	}
 )
 
@@ -170,7 +172,7 @@ func (c *priceCheck) provider(f providerFile) PricedProvider {
 // credits checks what only providers have that are paid in credits.
 func (c *priceCheck) credits(f providerFile, p *PricedProvider) {
 	if f.Model != PricedByCredit {
-		c.require(len(f.Packages)+len(f.Credits)+len(f.Bundles)+f.DefaultCredits == 0, "packages, credits and bundles belong to credit_based")
+		c.require(len(f.Packages)+len(f.Credits)+len(f.Orders)+len(f.Bundles)+f.DefaultCredits == 0, "packages, credits, orders and bundles belong to credit_based")
 		return
 	}
 	c.require(f.DefaultCredits > 0 && f.DefaultCredits <= maxCredits, "default_credits must be 1 to %d", maxCredits)
@@ -179,15 +181,20 @@ func (c *priceCheck) credits(f providerFile, p *PricedProvider) {
 		p.Packages = append(p.Packages, CreditPackage{Name: pack.Name, Credits: pack.Credits, Cost: c.amount("cost", pack.Cost, maxFee)})
 	}
 	operations := map[string]bool{}
-	for _, o := range f.Credits {
-		c.require(o.Operation != "" && !operations[o.Operation], "operations of credits need names, each once")
-		c.require(o.Credits >= 0 && o.Credits <= maxCredits, "credits of %s must be 0 to %d", o.Operation, maxCredits)
-		operations[o.Operation] = true
-		p.Credits = append(p.Credits, OperationCredits(o))
+	read := func(list []creditsFile) (out []OperationCredits) {
+		for _, o := range list {
+			c.require(o.Operation != "" && !operations[o.Operation], "operations of credits need names, each once")
+			c.require(o.Credits >= 0 && o.Credits <= maxCredits, "credits of %s must be 0 to %d", o.Operation, maxCredits)
+			operations[o.Operation] = true
+			out = append(out, OperationCredits{o.Operation, o.Credits, c.amount("credit of "+o.Operation, o.Credit, maxRate)})
+		}
+		return out
 	}
+	p.Credits = read(f.Credits)
 	for _, name := range []string{OperationTextTo3D, OperationTexture, OperationRefinement} { // the contract shows them by name
 		c.require(operations[name], "credits of %s are missing", name)
 	}
+	p.Orders = read(f.Orders)
 	for name, parts := range f.Bundles {
 		c.require(!operations[name] && len(parts) > 0 && !slices.ContainsFunc(parts, func(part string) bool { return !operations[part] }),
 			"the bundle %s must consist of operations of credits, and be none itself", name)

@@ -411,3 +411,34 @@ func TestRefusal(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What a model is estimated at is what the tasks of the transcripts took. The one of the table fits what a request allows if it does not say.
+func TestPrices(t *testing.T) {
+	t.Parallel()
+	row, _ := domain.BuiltInGenerators().Find(domain.GeneratorMeshy)
+	prices := domain.BuiltInPrices()
+	for _, c := range []struct {
+		model          string
+		preview, whole int // credits
+	}{{"meshy-5", 10, 20}, {"meshy-6", 20, 30}} {
+		priced := row
+		priced.Stages = map[string]string{"preview": c.model + "-preview", "refine": c.model + "-refine"}
+		for quality, want := range map[domain.AssetQuality]int{domain.AssetLow: c.preview, domain.AssetMedium: c.whole, domain.AssetUltra: c.whole} {
+			o := with(order("preview"), func(o *domain.GenerationOrder) { o.Request.Quality = quality })
+			credits, cost := 0, domain.Money(0)
+			for _, stage := range generator(t, "http://127.0.0.1:0").Stages(o) {
+				quote, err := prices.Quote(prices.QueryForStage(priced, o.Request, stage))
+				if err != nil {
+					t.Fatal(err)
+				}
+				credits, cost = credits+quote.Credits, cost.Plus(quote.Total)
+			}
+			if credits != want || cost != domain.FromDollars(0.02*float64(want)) {
+				t.Errorf("%s of %s: %d credits for %v, want %d", quality, c.model, credits, cost.Dollars(), want)
+			}
+			if c.model == row.Model && cost > domain.FromDollars(0.5) {
+				t.Errorf("%s costs %v", quality, cost.Dollars())
+			}
+		}
+	}
+}

@@ -7,6 +7,7 @@
 package openaiimages
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -26,6 +27,8 @@ const defaultModel = "gpt-image-1.5"
 
 const (
 	stage = "image"
+	// wide stands behind the model in the stage of pictures that are no squares: they are larger, and have prices of their own.
+	wide = "-wide"
 	// timeout is long: OpenAI says that a picture may take two minutes, and one that was given up is paid all the same.
 	timeout    = 5 * time.Minute
 	maxAnswer  = 16 << 20 // bytes; a picture of 1536 x 1024 takes at most 9 MB in base64
@@ -55,15 +58,18 @@ func New(cfg Config) *Generator {
 func (g *Generator) CloseIdle() { g.api.CloseIdle() }
 
 // Stages implements ports.AssetGenerator.
-func (g *Generator) Stages(domain.GenerationOrder) []string { return []string{stage} }
+func (g *Generator) Stages(o domain.GenerationOrder) []string {
+	if picture.ShapeOf(o.Request) == picture.Square {
+		return []string{stage}
+	}
+	return []string{modelOf(o) + wide}
+}
+
+func modelOf(o domain.GenerationOrder) string { return cmp.Or(o.Model, defaultModel) }
 
 // Begin implements ports.AssetGenerator. The task is done.
 func (g *Generator) Begin(ctx context.Context, o domain.GenerationOrder) (domain.GeneratorTask, error) {
-	model := o.Model
-	if model == "" {
-		model = defaultModel
-	}
-	w, err := request(o, model)
+	w, err := request(o, modelOf(o))
 	if err != nil {
 		return domain.GeneratorTask{}, err
 	}

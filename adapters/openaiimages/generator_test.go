@@ -249,3 +249,32 @@ func TestFactsAreBounded(t *testing.T) {
 		t.Errorf("got %d, %v", n, facts["image_size"])
 	}
 }
+
+// Pictures that are no squares are larger, and cost more.
+func TestPrices(t *testing.T) {
+	t.Parallel()
+	prices := domain.BuiltInPrices()
+	for _, c := range []struct {
+		model, text string
+		quality     domain.AssetQuality
+		dollars     float64
+	}{
+		{"gpt-image-1.5", "a sword", domain.AssetMedium, 0.034},
+		{"gpt-image-1.5", "a poster", domain.AssetMedium, 0.051},
+		{"gpt-image-1.5", "panorama of a castle", domain.AssetHigh, 0.2},
+		{"gpt-image-1", "portrait of a king", domain.AssetUltra, 0.25},
+		{"gpt-image-1-mini", "a skyline", domain.AssetLow, 0.006},
+		{"dall-e-3", "a banner", domain.AssetHigh, 0.12},
+		{"dall-e-3", "a sword", domain.AssetHigh, 0.08},
+	} {
+		row, _ := domain.BuiltInGenerators().WithModel(domain.GeneratorOpenAI, c.model).Find(domain.GeneratorOpenAI)
+		o := order(func(o *domain.GenerationOrder) {
+			o.Model, o.Request.Description, o.Request.Quality = row.Model, c.text, c.quality
+		})
+		stages := generator(t, "http://127.0.0.1:0").Stages(o)
+		quote, err := prices.Quote(prices.QueryForStage(row, o.Request, stages[0]))
+		if err != nil || len(stages) != 1 || quote.Total != domain.FromDollars(c.dollars) {
+			t.Errorf("%s of %s: %s costs %v, want %v (%v)", c.text, c.model, stages, quote.Total.Dollars(), c.dollars, err)
+		}
+	}
+}

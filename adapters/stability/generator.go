@@ -21,7 +21,6 @@ import (
 )
 
 const (
-	stage     = "image"
 	timeout   = 3 * time.Minute // a picture that was given up is paid all the same
 	maxAnswer = 16 << 20        // bytes; a megapixel takes at most 6 MB in base64
 	// limitedFor is how long Stability keeps those out who ask too often, if it does not say.
@@ -56,8 +55,10 @@ const name = "Stability AI"
 // CloseIdle closes the connections that no call uses.
 func (g *Generator) CloseIdle() { g.api.CloseIdle() }
 
-// Stages implements ports.AssetGenerator.
-func (g *Generator) Stages(domain.GenerationOrder) []string { return []string{stage} }
+// Stages implements ports.AssetGenerator. The only stage is called like the service, which has prices of its own.
+func (g *Generator) Stages(o domain.GenerationOrder) []string {
+	return []string{model(service(o.Request))}
+}
 
 // Begin implements ports.AssetGenerator. The task is done, or failed: a picture that was made and blurred is paid, and is no result.
 func (g *Generator) Begin(ctx context.Context, o domain.GenerationOrder) (domain.GeneratorTask, error) {
@@ -126,7 +127,7 @@ func (w wireImage) file(asked wireRequest) (domain.GeneratedFile, error) {
 	if err != nil {
 		return domain.GeneratedFile{}, errors.New("the picture is no base64")
 	}
-	facts := map[string]any{"model": "stable-image-" + asked.service, "aspect_ratio": asked.aspectRatio, "seed": w.Seed}
+	facts := map[string]any{"model": model(asked.service), "aspect_ratio": asked.aspectRatio, "seed": w.Seed}
 	return domain.GeneratedFile{Format: asked.format, Data: data, Attributes: facts}, nil
 }
 

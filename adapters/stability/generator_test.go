@@ -33,7 +33,7 @@ func generator(t *testing.T, url string) *stability.Generator {
 
 func order(edits ...func(*domain.GenerationOrder)) domain.GenerationOrder {
 	o := domain.GenerationOrder{
-		Token: token, Stage: "image", Seed: 7, Request: domain.AssetRequest{
+		Token: token, Stage: "stable-image-core", Seed: 7, Request: domain.AssetRequest{
 			Category: domain.AssetImage, Description: "A glowing magical sword with runes", Style: "fantasy", Quality: domain.AssetMedium, Platform: "web",
 		},
 	}
@@ -204,4 +204,21 @@ func domainError(t *testing.T, err error) *domain.Error {
 		t.Fatalf("got %v", err)
 	}
 	return e
+}
+
+// What a picture is estimated at is what the service takes that makes it.
+func TestPrices(t *testing.T) {
+	t.Parallel()
+	row, _ := domain.BuiltInGenerators().Find(domain.GeneratorStability)
+	prices := domain.BuiltInPrices()
+	for quality, dollars := range map[domain.AssetQuality]float64{
+		domain.AssetLow: 0.03, domain.AssetMedium: 0.03, domain.AssetHigh: 0.08, domain.AssetUltra: 0.08, "": 0.03,
+	} {
+		o := order(func(o *domain.GenerationOrder) { o.Request.Quality = quality })
+		stages := generator(t, "http://127.0.0.1:0").Stages(o)
+		quote, err := prices.Quote(prices.QueryForStage(row, o.Request, stages[0]))
+		if err != nil || len(stages) != 1 || quote.Total != domain.FromDollars(dollars) {
+			t.Errorf("%s: %s costs %v, want %v (%v)", quality, stages, quote.Total.Dollars(), dollars, err)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package stability
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -36,11 +37,8 @@ type wireRequest struct {
 // request is the body of an order, or says why Stability would not take it.
 func request(o domain.GenerationOrder) (wireRequest, error) {
 	w := wireRequest{
-		service: services[o.Request.Quality], format: picture.Format(o.Request), prompt: picture.Text(o.Request, maxPrompt),
+		service: service(o.Request), format: picture.Format(o.Request), prompt: picture.Text(o.Request, maxPrompt),
 		aspectRatio: aspectRatios[picture.ShapeOf(o.Request)], seed: seed(o.Seed),
-	}
-	if w.service == "" {
-		w.service = services[domain.AssetMedium]
 	}
 	switch {
 	case o.Base != nil:
@@ -50,6 +48,12 @@ func request(o domain.GenerationOrder) (wireRequest, error) {
 	}
 	return w, nil
 }
+
+func service(r domain.AssetRequest) string {
+	return cmp.Or(services[r.Quality], services[domain.AssetMedium])
+}
+
+func model(service string) string { return "stable-image-" + service }
 
 // seed is one that gives the same picture again: to Stability, 0 is none.
 func seed(s int64) int64 {
