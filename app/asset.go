@@ -16,6 +16,7 @@ import (
 // AssetConfig tunes Assets. Zero values mean the defaults named here.
 type AssetConfig struct {
 	MaxFile     int64         // bytes of an uploaded file; 100 MiB
+	OwnerBytes  int64         // of all files of one owner; 0: as many as there is room for
 	Limit       int           // entries of a page when the caller names no number; 20
 	MaxLimit    int           // of a page; 100
 	UploadTime  time.Duration // how long an upload may take as a whole; 1 h
@@ -80,6 +81,7 @@ type AssetDeps struct {
 type Assets struct {
 	AssetDeps
 	links     linkSigner
+	quota     assetQuota
 	wordsOnly atomic.Bool   // the database can't keep meanings
 	sweep     chan struct{} // tells Run that there is something to remove
 }
@@ -94,7 +96,7 @@ func NewAssets(d AssetDeps) (*Assets, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Assets{AssetDeps: d, links: links, sweep: make(chan struct{}, 1)}, nil
+	return &Assets{AssetDeps: d, links: links, quota: assetQuota{d.Store, d.Config.OwnerBytes}, sweep: make(chan struct{}, 1)}, nil
 }
 
 // MaxFile is how many bytes an uploaded file may have.

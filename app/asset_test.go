@@ -200,6 +200,56 @@ func TestUploadsEnd(t *testing.T) {
 	late.Close(t.Context())
 }
 
+// The files of one owner have a limit together. Those of others, and the global key, are not in its way.
+func TestOwnersHaveSoMuchRoom(t *testing.T) {
+	t.Parallel()
+	l := newLibrary(t, func(d *app.AssetDeps) { d.Config.OwnerBytes = 20 }) // "a picture" has 9
+	first, err := l.upload(t.Context(), draft)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := l.BeginUpload(ada)
+	if err := late.Receive(t.Context(), strings.NewReader("a picture")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.upload(t.Context(), draft); err != nil {
+		t.Fatal(err)
+	}
+	full := func(err error) {
+		t.Helper()
+		if domain.KindOf(err) != domain.TooLarge || !strings.Contains(err.Error(), "delete some") {
+			t.Error(err)
+		}
+	}
+	_, err = late.Finish(t.Context(), draft) // there was room when it began
+	full(err)
+	late.Close(t.Context())
+	_, err = l.upload(t.Context(), draft) // 2 bytes are left
+	full(err)
+	for _, who := range []domain.Principal{domain.ServicePrincipal(), {Type: domain.AuthUserAPIKey, UserID: "bob"}} {
+		u := l.BeginUpload(who)
+		if err := u.Receive(t.Context(), strings.NewReader(strings.Repeat("x", 20))); err != nil {
+			t.Error(err)
+		}
+		if _, err := u.Finish(t.Context(), draft); err != nil {
+			t.Error(err)
+		}
+	}
+	bob := l.BeginUpload(domain.Principal{Type: domain.AuthUserAPIKey, UserID: "bob"})
+	full(bob.Receive(t.Context(), strings.NewReader("x"))) // nothing is left
+	l.mustSweep(t, 8)
+	if err := l.Delete(t.Context(), ada, first.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.upload(t.Context(), draft); err != nil {
+		t.Error(err)
+	}
+	l.store.FailNext("Bytes", domain.MissingPart("away", nil))
+	if _, err := l.upload(t.Context(), draft); domain.KindOf(err) != domain.Unavailable {
+		t.Error(err)
+	}
+}
+
 func TestScanner(t *testing.T) {
 	t.Parallel()
 	for err, kind := range map[error]domain.Kind{

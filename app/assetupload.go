@@ -61,13 +61,35 @@ func (u *AssetUpload) Received() bool { return u.file.Key != "" }
 func (u *AssetUpload) Receive(ctx context.Context, r io.Reader) error {
 	ctx, cancel := u.within(ctx)
 	defer cancel()
+	limit, err := u.limit(ctx)
+	if err != nil {
+		return tooLong(ctx, err)
+	}
 	hash := sha256.New()
-	key, size, err := u.put(ctx, uploadFolder+u.id, "", "application/octet-stream", io.TeeReader(r, hash), u.assets.Config.MaxFile)
+	key, size, err := u.put(ctx, uploadFolder+u.id, "", "application/octet-stream", io.TeeReader(r, hash), limit)
+	if domain.KindOf(err) == domain.TooLarge && limit < u.assets.Config.MaxFile {
+		err = u.assets.quota.full(domain.TooLarge)
+	}
 	if err != nil {
 		return tooLong(ctx, err)
 	}
 	u.file = domain.AssetFile{Key: key, Size: size, SHA256: hex.EncodeToString(hash.Sum(nil))}
 	return nil
+}
+
+// limit is how many bytes the file may have.
+func (u *AssetUpload) limit(ctx context.Context) (int64, error) {
+	left, limited, err := u.assets.quota.left(ctx, u.who)
+	switch {
+	case err != nil:
+		return 0, err
+	case limited && left == 0:
+		return 0, u.assets.quota.full(domain.TooLarge)
+	case limited:
+		return min(left, u.assets.Config.MaxFile), nil
+	default:
+		return u.assets.Config.MaxFile, nil
+	}
 }
 
 // put leases a key and writes a file under it. What was never used of ids makes keys that nobody uses twice.
@@ -112,6 +134,12 @@ func (u *AssetUpload) finish(ctx context.Context, d domain.AssetDraft) (domain.A
 		Description: d.Description, StyleTags: d.StyleTags, File: u.file, PreviewKey: preview, Quality: domain.UploadedQuality,
 		License: d.License, AttributionRequired: d.AttributionRequired, Metadata: facts.Attributes(),
 		ResponseTime: now.Sub(u.began), CreatedAt: now, UpdatedAt: now,
+	}
+	// Others of the same owner may have ended meanwhile.
+	if left, limited, err := u.assets.quota.left(ctx, u.who); err != nil {
+		return domain.Asset{}, err
+	} else if limited && left < u.file.Size {
+		return domain.Asset{}, u.assets.quota.full(domain.TooLarge)
 	}
 	if err := u.assets.Store.Add(ctx, asset); err != nil {
 		return domain.Asset{}, err

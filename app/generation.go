@@ -28,6 +28,7 @@ type GenerationConfig struct {
 	MaxCost     domain.Money  // of one asset, as it stands: 0 allows only what costs nothing
 	DailyBudget domain.Money  // of each caller; 0: no limit
 	MaxBytes    int64         // of a file; 100 MiB
+	OwnerBytes  int64         // of all files of one owner; 0: as many as there is room for
 	MaxPreview  int64         // bytes of a preview; 10 MiB
 	Public      bool          // everybody finds what was made for one caller
 }
@@ -238,6 +239,12 @@ func (g *Generations) keepFound(ctx context.Context, w generationWish, found dom
 // start sets the money aside, stores the work and has it begun.
 func (g *Generations) start(ctx context.Context, w generationWish, c generationChoice) (GenerationResult, error) {
 	owner := w.who.OwnerID()
+	quota := assetQuota{g.Assets, g.Config.OwnerBytes}
+	if left, limited, err := quota.left(ctx, w.who); err != nil {
+		return GenerationResult{}, err
+	} else if limited && left == 0 {
+		return GenerationResult{}, quota.full(domain.PaymentRequired)
+	}
 	open, err := g.Store.Open(ctx, owner)
 	switch {
 	case err != nil:

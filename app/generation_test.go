@@ -598,6 +598,22 @@ func TestACallerHasSoMuchOpenWorkAtMost(t *testing.T) {
 	b.order(t, noWait())
 }
 
+func TestNothingIsMadeWithoutRoom(t *testing.T) {
+	t.Parallel()
+	b := newMaking(t, generators{"one": newOutside("make")}, func(d *app.GenerationDeps) { d.Config.OwnerBytes = 10 })
+	b.order(t, noWait()) // what is there counts, and nothing is yet
+	b.put(t, func(a *domain.Asset) {
+		a.Title, a.Description, a.Owner, a.File.Size = "Another thing", "of another kind", ada.OwnerID(), 10
+	})
+	_, err := b.Generate(t.Context(), ada, "", noWait(), "")
+	wantFailure(t, err, domain.PaymentRequired, "delete some of them")
+	for _, who := range []domain.Principal{bob, domain.ServicePrincipal()} {
+		if _, err := b.Generate(t.Context(), who, "", noWait(), ""); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestAnswersAreHeldBackForSoLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -26,6 +26,8 @@ type AssetStore interface {
 	// Delete removes an asset of an owner, and in the same transaction leases its files until at, when they are to be removed. One that
 	// the owner sees and that is not the owner's must be domain.Forbidden; an empty owner may delete any.
 	Delete(ctx context.Context, viewer, owner, id string, at time.Time) error
+	// Bytes returns how many bytes the files of an owner's assets have in all, without previews.
+	Bytes(ctx context.Context, owner string) (int64, error)
 	// Downloaded counts one more download. An asset that is not there any more is no error.
 	Downloaded(ctx context.Context, id string) error
 }

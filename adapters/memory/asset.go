@@ -160,6 +160,21 @@ func (s *AssetStore) Downloaded(ctx context.Context, id string) error {
 	return nil
 }
 
+// Bytes implements ports.AssetStore.
+func (s *AssetStore) Bytes(ctx context.Context, owner string) (sum int64, err error) {
+	if err := s.enter(ctx, "Bytes"); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.byID {
+		if a.Owner == owner {
+			sum += a.File.Size
+		}
+	}
+	return sum, nil
+}
+
 // Lease implements ports.FileLeases.
 func (s *AssetStore) Lease(ctx context.Context, l domain.FileLease) error {
 	if err := s.enter(ctx, "Lease"); err != nil {

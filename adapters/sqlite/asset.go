@@ -121,6 +121,15 @@ func (s *AssetStore) Delete(ctx context.Context, viewer, owner, id string, at ti
 	})
 }
 
+// Bytes implements ports.AssetStore.
+func (s *AssetStore) Bytes(ctx context.Context, owner string) (sum int64, err error) {
+	err = s.db.read(ctx, "count bytes of assets", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		sum, err = q.SumAssetFiles(ctx, owner)
+		return err
+	})
+	return sum, err
+}
+
 // Downloaded implements ports.AssetStore.
 func (s *AssetStore) Downloaded(ctx context.Context, id string) error {
 	key, _ := domain.ParseID(id)

@@ -9749,7 +9749,7 @@ type ClientInterface interface {
 
 	// V1GenerateAssetWithBody Get an asset that fits a description
 	//
-	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
+	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent. So is making more than there is room for: the files of one caller's assets have a limit together.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -9758,7 +9758,7 @@ type ClientInterface interface {
 
 	// V1GenerateAsset Get an asset that fits a description
 	//
-	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
+	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent. So is making more than there is room for: the files of one caller's assets have a limit together.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -9774,7 +9774,7 @@ type ClientInterface interface {
 
 	// V1UploadAssetWithBody Add a file to the catalogue
 	//
-	// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it.
+	// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it. A file that is larger than allowed, or than there is room for among the caller's assets, is 413.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -11498,7 +11498,7 @@ func (c *Client) V1ListAssets(ctx context.Context, params *V1ListAssetsParams, r
 
 // V1GenerateAssetWithBody Get an asset that fits a description
 //
-// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
+// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent. So is making more than there is room for: the files of one caller's assets have a limit together.
 //
 // Takes any type of body and a specified content type.
 //
@@ -11517,7 +11517,7 @@ func (c *Client) V1GenerateAssetWithBody(ctx context.Context, params *V1Generate
 
 // V1GenerateAsset Get an asset that fits a description
 //
-// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
+// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent. So is making more than there is room for: the files of one caller's assets have a limit together.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -11553,7 +11553,7 @@ func (c *Client) V1SearchAssets(ctx context.Context, params *V1SearchAssetsParam
 
 // V1UploadAssetWithBody Add a file to the catalogue
 //
-// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it.
+// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it. A file that is larger than allowed, or than there is room for among the caller's assets, is 413.
 //
 // Takes any type of body and a specified content type.
 //
@@ -18459,7 +18459,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1GenerateAssetWithBodyWithResponse Get an asset that fits a description
 	//
-	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
+	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent. So is making more than there is room for: the files of one caller's assets have a limit together.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18468,7 +18468,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1GenerateAssetWithResponse Get an asset that fits a description
 	//
-	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
+	// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent. So is making more than there is room for: the files of one caller's assets have a limit together.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18486,7 +18486,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1UploadAssetWithBodyWithResponse Add a file to the catalogue
 	//
-	// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it.
+	// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it. A file that is larger than allowed, or than there is room for among the caller's assets, is 413.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -32380,7 +32380,7 @@ func (c *ClientWithResponses) V1ListAssetsWithResponse(ctx context.Context, para
 
 // V1GenerateAssetWithBodyWithResponse Get an asset that fits a description
 //
-// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
+// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent. So is making more than there is room for: the files of one caller's assets have a limit together.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32395,7 +32395,7 @@ func (c *ClientWithResponses) V1GenerateAssetWithBodyWithResponse(ctx context.Co
 
 // V1GenerateAssetWithResponse Get an asset that fits a description
 //
-// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent.
+// Looks for a stored asset, adapts one or has a new one made, as the description, the allowed cost and time suggest. When it is ready within `max_wait_time_ms` the answer is 200 with the asset. Otherwise the work goes on, the answer is 202, and the address in `Location` tells how far it is. What goes wrong within that time is told at once: 400 when a generator refuses the description, 404 when it has found nothing that fits, 503 when none can. An `Idempotency-Key` keeps a repeated request from being paid twice; the same key with another body is 409. What would cost more than `max_cost`, than this server allows for one asset, or than is left of the caller's daily budget is 402, before any money is spent. So is making more than there is room for: the files of one caller's assets have a limit together.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32425,7 +32425,7 @@ func (c *ClientWithResponses) V1SearchAssetsWithResponse(ctx context.Context, pa
 
 // V1UploadAssetWithBodyWithResponse Add a file to the catalogue
 //
-// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it.
+// Takes one file as a form and makes it an asset that everybody sees. What kind of file it is, is found out from its bytes, not from its name, and has to fit the category (415). Images get a preview. The parts of the form may come in any order. Without `license_type` the licence is `custom`: ask whoever made it. A file that is larger than allowed, or than there is room for among the caller's assets, is 413.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //

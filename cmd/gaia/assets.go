@@ -33,6 +33,8 @@ func (c *config) checkAssets() error {
 		return errors.New("ASSET_LINKS: is neither proxied nor direct")
 	case c.Procedural != "auto" && c.Procedural != "on" && c.Procedural != "off":
 		return errors.New("PROCEDURAL_ASSETS: is neither auto, on nor off")
+	case c.OwnerBytes < 0:
+		return errors.New("ASSET_BYTES_PER_OWNER: is below 0")
 	case c.MaxAssetMB < 1 || c.MaxPreviewMB < 1:
 		return errors.New("MAX_ASSET_FILE_SIZE_MB and MAX_PREVIEW_IMAGE_SIZE_MB: must be 1 or more")
 	case c.SearchLimit < 1 || c.SearchLimitMax > 100 || c.SearchLimit > c.SearchLimitMax:
@@ -126,7 +128,7 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 		},
 		Now: time.Now, NewID: newID,
 		Config: app.AssetConfig{
-			MaxFile: int64(c.MaxAssetMB) << 20, Limit: c.SearchLimit, MaxLimit: c.SearchLimitMax, Similarity: c.SearchThreshold,
+			MaxFile: int64(c.MaxAssetMB) << 20, OwnerBytes: c.OwnerBytes, Limit: c.SearchLimit, MaxLimit: c.SearchLimitMax, Similarity: c.SearchThreshold,
 			LinkTTL:    c.AssetLinkTTL.duration(),
 			LinkSecret: []byte(cmp.Or(c.AssetLinkSecret, p.apiKey)), DirectLinks: c.AssetLinks == "direct",
 		},
@@ -179,7 +181,7 @@ func (c *config) generationConfig() app.GenerationConfig {
 	return app.GenerationConfig{
 		AtOnce: c.MaxGenerations, Patience: c.OrderPatience.duration(), Lease: c.GenerationLease.duration(),
 		Poll: min(c.GenerationLease.duration(), 5*time.Second), MaxWait: c.GenerationWait.duration(), Timeout: c.GenerationTime.duration(), Ask: c.GenerationAsk.duration(),
-		MaxCost: domain.FromDollars(c.MaxAssetCost), DailyBudget: domain.FromDollars(c.DailyBudget), MaxBytes: int64(c.MaxAssetMB) << 20,
+		MaxCost: domain.FromDollars(c.MaxAssetCost), DailyBudget: domain.FromDollars(c.DailyBudget), OwnerBytes: c.OwnerBytes, MaxBytes: int64(c.MaxAssetMB) << 20,
 		MaxPreview: int64(c.MaxPreviewMB) << 20, Public: c.GenerationsPublic,
 	}
 }

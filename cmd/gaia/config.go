@@ -190,6 +190,7 @@ type config struct {
 	AssetLinkSecret   string  `env:"ASSET_LINK_SECRET" secret:"true" about:"what download links are signed with, the same in every replica; empty: made from API_KEY"`
 	PublicURL         string  `env:"PUBLIC_URL" about:"what clients call this server, for links in answers and news of generators; empty: as the request says"`
 	MaxAssetMB        int     `env:"MAX_ASSET_FILE_SIZE_MB" envDefault:"100"`
+	OwnerBytes        int64   `env:"ASSET_BYTES_PER_OWNER" envDefault:"5368709120" about:"that the files of one caller's assets may have in all; 0: as many as there is room for. The global key has no such limit"`
 	MaxPreviewMB      int     `env:"MAX_PREVIEW_IMAGE_SIZE_MB" envDefault:"10"`
 	SearchLimit       int     `env:"ASSET_SEARCH_LIMIT_DEFAULT" envDefault:"20"`
 	SearchLimitMax    int     `env:"ASSET_SEARCH_LIMIT_MAX" envDefault:"100"`

@@ -38,6 +38,7 @@ func AssetStore(t *testing.T, empty func(*testing.T) AssetSetup) {
 		"Delete is for owners, and for those who may delete any":          assetDeleteOthers,
 		"of racing deletes one succeeds":                                  assetDeleteRace,
 		"Downloaded counts, whoever races, and no change of the asset":    assetDownloads,
+		"Bytes are those of an owner's files":                             assetBytes,
 		"without a text the newest come first, in pages":                  assetPages,
 		"pages of equally good assets neither repeat nor lose any":        assetTies,
 		"every filter counts, and all together":                           assetFilters,
@@ -457,6 +458,27 @@ func assetDownloads(t *testing.T, s AssetSetup) {
 			t.Errorf("Downloaded(%q): %v", id, err)
 		}
 	}
+}
+
+func assetBytes(t *testing.T, s AssetSetup) {
+	want := func(owner string, bytes int64) {
+		t.Helper()
+		if got, err := s.B.Bytes(t.Context(), owner); err != nil || got != bytes {
+			t.Errorf("%q has %d bytes, %v, not %d", owner, got, err, bytes)
+		}
+	}
+	want("owner", 0)
+	small, large, other, shared := anAsset("small"), anAsset("large"), anAsset("other"), anAsset("shared")
+	large.File.Size, large.Public, other.Owner, shared.Owner = 5<<30, false, "else", ""
+	add(t, s, small, large, other, shared)
+	want("owner", 1000+5<<30)
+	want("else", 1000)
+	want("", 1000)
+	want("nobody", 0)
+	if err := s.A.Delete(t.Context(), "owner", "owner", large.ID, assetTime); err != nil {
+		t.Fatal(err)
+	}
+	want("owner", 1000)
 }
 
 func assetPages(t *testing.T, s AssetSetup) {

@@ -18,6 +18,8 @@ ALTER TABLE assets
     ADD COLUMN response_time_ms bigint NOT NULL DEFAULT 0,
     ADD COLUMN generation_id uuid;
 
+CREATE INDEX idx_assets_owner ON assets (owner) INCLUDE (file_size);
+
 -- Files that belong to no asset (yet): until expires_at somebody writes them, after that they are removed. One that is condemned is
 -- being removed, and no asset may take it any more.
 CREATE TABLE file_leases (
@@ -95,6 +97,7 @@ DROP TABLE generation_events;
 DROP TABLE generation_tasks;
 DROP TABLE generations;
 DROP TABLE file_leases;
+DROP INDEX idx_assets_owner;
 ALTER TABLE assets
     DROP COLUMN owner,
     DROP COLUMN public,

@@ -17,6 +17,8 @@ ALTER TABLE assets ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE assets ADD COLUMN response_time_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE assets ADD COLUMN generation_id TEXT;
 
+CREATE INDEX idx_assets_owner ON assets (owner, file_size);
+
 -- Files that belong to no asset (yet): until expires_at somebody writes them, after that they are removed. One that is condemned is
 -- being removed, and no asset may take it any more.
 CREATE TABLE file_leases (
@@ -94,6 +96,7 @@ DROP TABLE generation_events;
 DROP TABLE generation_tasks;
 DROP TABLE generations;
 DROP TABLE file_leases;
+DROP INDEX idx_assets_owner;
 ALTER TABLE assets DROP COLUMN owner;
 ALTER TABLE assets DROP COLUMN public;
 ALTER TABLE assets DROP COLUMN source;

@@ -45,6 +45,11 @@ FOR UPDATE;
 DELETE FROM assets
 WHERE id = $1;
 
+-- name: SumAssetFiles :one
+SELECT coalesce(sum(file_size), 0)::bigint AS bytes
+FROM assets
+WHERE owner = sqlc.arg(owner);
+
 -- name: CountDownload :exec
 -- The LLM Platform kept a row for every download, too.
 WITH counted AS (

@@ -35,6 +35,11 @@ WHERE id = ?1;
 DELETE FROM assets
 WHERE id = ?1;
 
+-- name: SumAssetFiles :one
+SELECT cast(coalesce(sum(file_size), 0) AS INTEGER) AS bytes
+FROM assets
+WHERE owner = sqlc.arg(owner);
+
 -- name: CountDownload :exec
 UPDATE assets
 SET download_count = download_count + 1

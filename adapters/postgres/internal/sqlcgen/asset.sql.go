@@ -274,3 +274,16 @@ func (q *Queries) RecordAssetGeneration(ctx context.Context, arg RecordAssetGene
 	)
 	return err
 }
+
+const sumAssetFiles = `-- name: SumAssetFiles :one
+SELECT coalesce(sum(file_size), 0)::bigint AS bytes
+FROM assets
+WHERE owner = $1
+`
+
+func (q *Queries) SumAssetFiles(ctx context.Context, owner string) (int64, error) {
+	row := q.db.QueryRow(ctx, sumAssetFiles, owner)
+	var bytes int64
+	err := row.Scan(&bytes)
+	return bytes, err
+}

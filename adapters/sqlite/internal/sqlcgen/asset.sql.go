@@ -315,6 +315,19 @@ func (q *Queries) RecordDownload(ctx context.Context, id string) error {
 	return err
 }
 
+const sumAssetFiles = `-- name: SumAssetFiles :one
+SELECT cast(coalesce(sum(file_size), 0) AS INTEGER) AS bytes
+FROM assets
+WHERE owner = ?1
+`
+
+func (q *Queries) SumAssetFiles(ctx context.Context, owner string) (int64, error) {
+	row := q.queryRow(ctx, q.sumAssetFilesStmt, sumAssetFiles, owner)
+	var bytes int64
+	err := row.Scan(&bytes)
+	return bytes, err
+}
+
 const unnoteAssetWords = `-- name: UnnoteAssetWords :exec
 UPDATE asset_words
 SET assets = assets - 1

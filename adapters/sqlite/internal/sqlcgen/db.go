@@ -417,6 +417,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.storeTwoEventsStmt, err = db.PrepareContext(ctx, storeTwoEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query StoreTwoEvents: %w", err)
 	}
+	if q.sumAssetFilesStmt, err = db.PrepareContext(ctx, sumAssetFiles); err != nil {
+		return nil, fmt.Errorf("error preparing query SumAssetFiles: %w", err)
+	}
 	if q.sumReservationsStmt, err = db.PrepareContext(ctx, sumReservations); err != nil {
 		return nil, fmt.Errorf("error preparing query SumReservations: %w", err)
 	}
@@ -1098,6 +1101,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing storeTwoEventsStmt: %w", cerr)
 		}
 	}
+	if q.sumAssetFilesStmt != nil {
+		if cerr := q.sumAssetFilesStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing sumAssetFilesStmt: %w", cerr)
+		}
+	}
 	if q.sumReservationsStmt != nil {
 		if cerr := q.sumReservationsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing sumReservationsStmt: %w", cerr)
@@ -1303,6 +1311,7 @@ type Queries struct {
 	spendBudgetStmt               *sql.Stmt
 	storeEventStmt                *sql.Stmt
 	storeTwoEventsStmt            *sql.Stmt
+	sumAssetFilesStmt             *sql.Stmt
 	sumReservationsStmt           *sql.Stmt
 	sumUsageStmt                  *sql.Stmt
 	takeFileLeaseStmt             *sql.Stmt
@@ -1447,6 +1456,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		spendBudgetStmt:               q.spendBudgetStmt,
 		storeEventStmt:                q.storeEventStmt,
 		storeTwoEventsStmt:            q.storeTwoEventsStmt,
+		sumAssetFilesStmt:             q.sumAssetFilesStmt,
 		sumReservationsStmt:           q.sumReservationsStmt,
 		sumUsageStmt:                  q.sumUsageStmt,
 		takeFileLeaseStmt:             q.takeFileLeaseStmt,
