@@ -257,17 +257,17 @@ func TestPricesAreChecked(t *testing.T) {
 		"claude: operations have no rates": func(_ object, p func(string) object) {
 			p("claude")["operations"] = object{"chat": object{"standard": 1}}
 		},
-		"operations.x: standard is missing":     func(_ object, p func(string) object) { p("dalle")["operations"] = object{"x": object{"hd": 1}} },
-		"default_credits must be":               func(_ object, p func(string) object) { p("meshy")["default_credits"] = 0 },
-		"credits of text_to_3d must be 0 to":    func(_ object, p func(string) object) { p("meshy")["credits"].([]any)[0].(object)["credits"] = -5 },
-		"credits of refinement are missing":     func(_ object, p func(string) object) { p("meshy")["credits"].([]any)[2].(object)["operation"] = "x" },
-		"operations of credits need names":      func(_ object, p func(string) object) { p("meshy")["credits"].([]any)[2].(object)["operation"] = "" },
-		"the bundle 3d_generation must consist": func(_ object, p func(string) object) { p("meshy")["bundles"].(object)["3d_generation"] = []string{"x"} },
-		"a package needs a name":                func(_ object, p func(string) object) { p("meshy")["packages"].([]any)[0].(object)["credits"] = 0 },
-		"packages, credits, orders and bundles belong":  func(_ object, p func(string) object) { p("claude")["default_credits"] = 5 },
-		"a tier needs a name":                   func(_ object, p func(string) object) { p("dalle")["tiers"].([]any)[0].(object)["name"] = "" },
-		"monthly_fee must be":                   func(_ object, p func(string) object) { p("dalle")["tiers"].([]any)[0].(object)["monthly_fee"] = 1e9 },
-		"free: capabilities":                    func(_ object, p func(string) object) { p("procedural")["capabilities"] = []string{} },
+		"operations.x: standard is missing":            func(_ object, p func(string) object) { p("dalle")["operations"] = object{"x": object{"hd": 1}} },
+		"default_credits must be":                      func(_ object, p func(string) object) { p("meshy")["default_credits"] = 0 },
+		"credits of text_to_3d must be 0 to":           func(_ object, p func(string) object) { p("meshy")["credits"].([]any)[0].(object)["credits"] = -5 },
+		"credits of refinement are missing":            func(_ object, p func(string) object) { p("meshy")["credits"].([]any)[2].(object)["operation"] = "x" },
+		"operations of credits need names":             func(_ object, p func(string) object) { p("meshy")["credits"].([]any)[2].(object)["operation"] = "" },
+		"the bundle 3d_generation must consist":        func(_ object, p func(string) object) { p("meshy")["bundles"].(object)["3d_generation"] = []string{"x"} },
+		"a package needs a name":                       func(_ object, p func(string) object) { p("meshy")["packages"].([]any)[0].(object)["credits"] = 0 },
+		"packages, credits, orders and bundles belong": func(_ object, p func(string) object) { p("claude")["default_credits"] = 5 },
+		"a tier needs a name":                          func(_ object, p func(string) object) { p("dalle")["tiers"].([]any)[0].(object)["name"] = "" },
+		"monthly_fee must be":                          func(_ object, p func(string) object) { p("dalle")["tiers"].([]any)[0].(object)["monthly_fee"] = 1e9 },
+		"free: capabilities":                           func(_ object, p func(string) object) { p("procedural")["capabilities"] = []string{} },
 	} {
 		table, err := domain.ParsePrices(editPrices(t, edit))
 		if want := strings.TrimPrefix(want, "free: "); err == nil || !strings.Contains(err.Error(), want) || table != nil {
