@@ -74,7 +74,7 @@ func best(sounds []wireSound, format string) (wireSound, bool) {
 	if chosen < 0 {
 		return wireSound{}, false
 	}
-	return sounds[chosen], true
+	return sounds[chosen], true // #nosec G602 -- one of them was chosen
 }
 
 func (s wireSound) preview(format string) string { return s.Previews["preview-hq-"+format] }

@@ -43,7 +43,7 @@ func wav(f *file) (domain.FileFacts, error) {
 			}
 			bytesPerSecond = uint64(binary.LittleEndian.Uint32(format[8:]))
 		case "data":
-			duration, ok := length(uint64(size), bytesPerSecond)
+			duration, ok := length(uint64(size), bytesPerSecond) // #nosec G115 -- the size is not negative
 			if !ok {
 				return domain.FileFacts{}, broken("WAV", "its format is not before its samples")
 			}
@@ -209,11 +209,11 @@ func mp3Length(frame mp3Frame, data []byte, size int64) time.Duration {
 		if name := string(data[side : side+4]); (name == "Xing" || name == "Info") && data[side+7]&1 != 0 {
 			frames := uint64(binary.BigEndian.Uint32(data[side+8:]))
 			// Each frame has some bytes, so there can't be more of them.
-			if duration, ok := length(frames*uint64(frame.samples), uint64(frame.rate)); ok && int64(frames) <= size/16 {
+			if duration, ok := length(frames*uint64(frame.samples), uint64(frame.rate)); ok && int64(frames) <= size/16 { // #nosec G115 -- both are bounded by the size of the file
 				return duration
 			}
 		}
 	}
-	duration, _ := length(uint64(size)*8, uint64(frame.bitrate))
+	duration, _ := length(uint64(size)*8, uint64(frame.bitrate)) // #nosec G115 -- neither is negative
 	return duration
 }

@@ -98,9 +98,9 @@ func shrunk(ctx context.Context, p *image.NRGBA, side int) (*image.NRGBA, error)
 			}
 			pixel := out.Pix[out.PixOffset(x, y):]
 			for c := range 3 {
-				pixel[c] = uint8((sum[c] + sum[3]/2) / max(sum[3], 1)) //nolint:gosec // a mean of bytes
+				pixel[c] = uint8((sum[c] + sum[3]/2) / max(sum[3], 1)) // #nosec G115 -- a mean of bytes
 			}
-			pixel[3] = uint8(sum[3] / ((y1 - y0) * (x1 - x0))) //nolint:gosec // a mean of bytes
+			pixel[3] = uint8(sum[3] / ((y1 - y0) * (x1 - x0))) // #nosec G115 -- a mean of bytes
 		}
 	})
 }

@@ -546,7 +546,7 @@ func (f *figure) hat() {
 		}
 	case hair:
 		colour := pick(f.wish.random.fork("hair"), 0x2b1d14, 0x5b3a1e, 0xa8672a, 0xd9b45c, 0x8c2f1c, 0x1d1d22)
-		f.locks(dull("hair", uint32(colour), 0.85), f.has("woman", "girl", "elf", "princess", "long", "fairy", "female", "angel"))
+		f.locks(dull("hair", uint32(colour), 0.85), f.has("woman", "girl", "elf", "princess", "long", "fairy", "female", "angel")) // #nosec G115 -- a colour
 	}
 }
 

@@ -170,10 +170,10 @@ func glb(text, data []byte) []byte {
 	}
 	out := make([]byte, 0, 12+8+len(text)+8+len(data))
 	for _, n := range []int{glbMagic, glbVersion, cap(out), len(text), chunkJSON} {
-		out = binary.LittleEndian.AppendUint32(out, uint32(n)) //nolint:gosec // far below 4 GB
+		out = binary.LittleEndian.AppendUint32(out, uint32(n)) // #nosec G115 -- far below 4 GB
 	}
 	out = append(out, text...)
-	out = binary.LittleEndian.AppendUint32(out, uint32(len(data))) //nolint:gosec // far below 4 GB
+	out = binary.LittleEndian.AppendUint32(out, uint32(len(data))) // #nosec G115 -- far below 4 GB
 	out = binary.LittleEndian.AppendUint32(out, chunkBIN)
 	return append(out, data...)
 }
@@ -263,7 +263,7 @@ func (w *writer) indices(indices []uint32, vertices int) int {
 	}
 	for _, i := range indices {
 		if kind == typeShort {
-			w.data = binary.LittleEndian.AppendUint16(w.data, uint16(i)) //nolint:gosec // there are no more vertices
+			w.data = binary.LittleEndian.AppendUint16(w.data, uint16(i)) // #nosec G115 -- there are no more vertices
 		} else {
 			w.data = binary.LittleEndian.AppendUint32(w.data, i)
 		}

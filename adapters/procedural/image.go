@@ -389,7 +389,7 @@ func (s *scene) sunOn(c rgb, d vec) rgb {
 
 // ridge is the height of a chain of mountains in a direction, from 0 to 1.
 func (s *scene) ridge(angle float64, i int) float64 {
-	n := clouds(s.seed+uint64(20+i), float64(angle*(2.2+float64(i)))+200, 3, 1<<20, 1<<20, 6) //nolint:gosec // small
+	n := clouds(s.seed+uint64(20+i), float64(angle*(2.2+float64(i)))+200, 3, 1<<20, 1<<20, 6) // #nosec G115 -- small
 	sharp := 1 - abs(2*n-1)
 	return float64(mix(n, sharp, 0.5) * 1.1)
 }

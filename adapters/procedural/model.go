@@ -156,7 +156,7 @@ func weld(faces []face, origin vec, soft float64) primitive {
 			v := vertex{spot: here, normal: steps(n), tint: tintBytes(f.tint[i])}
 			index, ok := known[v]
 			if !ok {
-				index = uint32(len(p.positions)) //nolint:gosec // the level of detail bounds it
+				index = uint32(len(p.positions)) // #nosec G115 -- the level of detail bounds it
 				known[v] = index
 				p.positions = append(p.positions, here.floats())
 				p.normals = append(p.normals, [3]float32{float32(n.x), float32(n.y), float32(n.z)})

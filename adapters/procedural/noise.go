@@ -4,7 +4,7 @@ import "math"
 
 // lattice is a number from 0 to 1 for a place of a grid.
 func lattice(seed uint64, x, y, z int) float64 {
-	h := seed ^ uint64(x)*0x9e3779b97f4a7c15 ^ uint64(y)*0xc2b2ae3d27d4eb4f ^ uint64(z)*0x165667b19e3779f9 //nolint:gosec // only the bits matter
+	h := seed ^ uint64(x)*0x9e3779b97f4a7c15 ^ uint64(y)*0xc2b2ae3d27d4eb4f ^ uint64(z)*0x165667b19e3779f9 // #nosec G115 -- only the bits matter
 	return float64(scramble(h)>>11) / (1 << 53)
 }
 

@@ -145,7 +145,7 @@ func (r *random) around(x, share float64) float64 {
 	return mul(x, 1+mul(share, 2*r.unit()-1))
 }
 
-func (r *random) below(n int) int { return int(r.next() % uint64(n)) } //nolint:gosec // n is positive, and so is the rest
+func (r *random) below(n int) int { return int(r.next() % uint64(n)) } // #nosec G115 -- n is positive, and so is the rest
 
 func (r *random) chance(p float64) bool { return r.unit() < p }
 

@@ -183,10 +183,10 @@ func (f *film) take(ctx context.Context, facets []facet, v view, l light, shade 
 // glowing is the number of a light.
 func (f *film) glowing(c rgb) uint16 {
 	if i := slices.Index(f.glows, c); i >= 0 {
-		return uint16(i) //nolint:gosec // a model has a few materials
+		return uint16(i) // #nosec G115 -- a model has a few materials
 	}
 	f.glows = append(f.glows, c)
-	return uint16(len(f.glows) - 1) //nolint:gosec // a model has a few materials
+	return uint16(len(f.glows) - 1) // #nosec G115 -- a model has a few materials
 }
 
 // draw fills a facet between two rows.

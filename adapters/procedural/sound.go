@@ -202,8 +202,8 @@ func (t *tape) fade(in, out float64) {
 func (t *tape) wav() []byte {
 	size := 2 * len(t.samples)
 	b := make([]byte, 0, wavHeader+size)
-	four := func(n int) { b = binary.LittleEndian.AppendUint32(b, uint32(n)) } //nolint:gosec // at most a few megabytes
-	two := func(n int) { b = binary.LittleEndian.AppendUint16(b, uint16(n)) }  //nolint:gosec // small constants
+	four := func(n int) { b = binary.LittleEndian.AppendUint32(b, uint32(n)) } // #nosec G115 -- at most a few megabytes
+	two := func(n int) { b = binary.LittleEndian.AppendUint16(b, uint16(n)) }  // #nosec G115 -- small constants
 	b = append(b, "RIFF"...)
 	four(wavHeader - 8 + size)
 	b = append(b, "WAVEfmt "...)
@@ -217,7 +217,7 @@ func (t *tape) wav() []byte {
 	b = append(b, "data"...)
 	four(size)
 	for _, x := range t.samples {
-		b = binary.LittleEndian.AppendUint16(b, uint16(int16(math.Floor(float64(clamp(x, -1, 1)*32767)+0.5)))) //nolint:gosec // the bits are meant
+		b = binary.LittleEndian.AppendUint16(b, uint16(int16(math.Floor(float64(clamp(x, -1, 1)*32767)+0.5)))) // #nosec G115 -- the bits are meant
 	}
 	return b
 }

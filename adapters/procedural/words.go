@@ -41,7 +41,7 @@ type wish struct {
 func understand(r domain.AssetRequest, seed int64) *wish {
 	w := &wish{words: split(r.Description), look: plainLook, size: 1, slender: 1, rich: 1}
 	w.all = append(append(w.all, w.words...), split(r.Style)...)
-	w.random = &random{hashText(append([]string{string(r.Category)}, w.all...)...) ^ scramble(uint64(seed))} //nolint:gosec // only its bits matter
+	w.random = &random{hashText(append([]string{string(r.Category)}, w.all...)...) ^ scramble(uint64(seed))} // #nosec G115 -- only its bits matter
 	w.look = lookOf(w.all)
 	for _, word := range w.all {
 		w.take(word)

@@ -3,7 +3,7 @@ package s3
 import (
 	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // S3 checks by it that a body arrived as it was sent
+	"crypto/md5" // #nosec G501 -- S3 checks by it that a body arrived as it was sent
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
