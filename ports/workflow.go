@@ -50,7 +50,7 @@ type WorkQueue interface {
 	// Enqueue offers an item. It must not block on a bus that is away; then it fails, and that is no reason to fail anything.
 	Enqueue(ctx context.Context, id string) error
 	// Work hands items to do, at most so many at a time, until ctx ends. While do runs nobody else gets the item; when do returns false,
-	// or the process dies, it is offered again later.
+	// or the process dies, it is offered again later. It returns when every do has.
 	Work(ctx context.Context, atOnce int, do func(ctx context.Context, id string) (done bool)) error
 	// Signal tells every replica about a workflow that has something new: that it was cancelled, or has new events.
 	Signal(ctx context.Context, id string)

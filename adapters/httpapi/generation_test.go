@@ -36,10 +36,12 @@ func (q *workLine) Enqueue(_ context.Context, id string) error {
 }
 
 func (q *workLine) Work(ctx context.Context, _ int, do func(context.Context, string) bool) error {
+	var running sync.WaitGroup
+	defer running.Wait()
 	for {
 		select {
 		case id := <-q.items:
-			go do(ctx, id)
+			running.Go(func() { do(ctx, id) })
 		case <-ctx.Done():
 			return ctx.Err()
 		}
