@@ -24,7 +24,7 @@ const (
 	previewPixels  = 512
 )
 
-// generationFiles are the files that a run has written.
+// generationFiles are the files that a run has written, or is writing.
 type generationFiles struct {
 	mu   sync.Mutex
 	keys []string // that an asset may get
@@ -35,6 +35,14 @@ func (f *generationFiles) add(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.keys = append(f.keys, key)
+}
+
+// forget leaves a file to its lease.
+func (f *generationFiles) forget(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	is := func(k string) bool { return k == key }
+	f.keys, f.junk = slices.DeleteFunc(f.keys, is), slices.DeleteFunc(f.junk, is)
 }
 
 // discard gives up all files that were written until now.
@@ -249,19 +257,29 @@ func brokenLimit(format string, args ...any) error {
 	return &domain.Error{Kind: domain.BadRequest, Code: failureLimits, Message: fmt.Sprintf(format, args...)}
 }
 
-// put leases a key and writes a file there. A write that was broken off may still arrive, so its lease is left to end by itself.
+// put leases a key and writes a file there. The lease is kept while the run lives, and ends soon after a process has died. A write that was
+// broken off in a process that lives may still arrive at the storage: its lease lasts until it can't any more.
 func (r *generationRun) put(ctx context.Context, key, contentType string, source io.Reader, limit int64) (domain.AssetFile, error) {
 	g := r.generations
-	if err := g.Leases.Lease(ctx, domain.FileLease{Key: key, Expires: g.Now().Add(deliverTimeout + settleTime)}); err != nil {
-		r.files.add(key) // the lease may be there although making it seemed to fail
+	r.files.add(key) // first: the lease may be there although making it seemed to fail
+	if err := g.Leases.Lease(ctx, domain.FileLease{Key: key, Expires: g.Now().Add(g.Config.FileLease)}); err != nil {
 		return domain.AssetFile{}, err
 	}
 	sum := sha256.New()
 	size, err := g.Blobs.Put(ctx, key, contentType, io.TeeReader(source, sum), limit)
-	if err == nil || domain.KindOf(err) == domain.TooLarge {
-		r.files.add(key)
+	if err != nil && domain.KindOf(err) != domain.TooLarge {
+		r.letSettle(ctx, key)
 	}
 	return domain.AssetFile{Key: key, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
+}
+
+// letSettle leaves a file to the time when it can't arrive any more.
+func (r *generationRun) letSettle(ctx context.Context, key string) {
+	g := r.generations
+	r.files.forget(key)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.Config.SaveTimeout)
+	defer cancel()
+	_ = g.Leases.EndLeases(ctx, []string{key}, g.Now().Add(settleTime)) // else the lease ends by itself, and only a very late file stays
 }
 
 // fileKey is a key that was never used before.

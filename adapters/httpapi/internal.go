@@ -45,9 +45,7 @@ func (c Config) internalEdge(fail failFunc) func(*intake.Operation, http.Handler
 			chain = append(chain, needForwarded(fail), identifyForwarded(op))
 		}
 		chain = append(chain, authorize(op, fail), limitBody(c.bodyLimit(op), fail), validate(op, bodies, fail), checkWebhook(op, c.Webhooks, c.Log, fail))
-		if op.Limited {
-			chain = append(chain, limitConcurrency(c.place(op, bodies, running), fail))
-		}
+		chain = append(chain, limitRunning(op, bodies, running, fail)...)
 		return append(chain, implemented(op, fail)).Handler(handler)
 	}
 }

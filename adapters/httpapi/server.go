@@ -165,9 +165,7 @@ func (c Config) edgeFor(authenticate authenticateFunc, fail failFunc) func(*inta
 			limitBody(c.bodyLimit(op), fail), validate(op, bodies, fail), limitAccount(op, c.Limits, fail),
 			checkWebhook(op, c.Webhooks, c.Log, fail),
 		}
-		if op.Limited {
-			chain = append(chain, limitConcurrency(c.place(op, bodies, running), fail))
-		}
+		chain = append(chain, limitRunning(op, bodies, running, fail)...)
 		return append(chain, implemented(op, fail)).Handler(handler)
 	}
 }
@@ -187,15 +185,6 @@ func (c Config) bodyLimit(op *intake.Operation) int64 {
 		return min(c.MaxBodyBytes, maxWebhook)
 	}
 	return c.MaxBodyBytes
-}
-
-// place is the gate at which an operation holds a place while it runs. A form is read as it comes, so it stays among the bodies that are
-// on their way: slow ones never hold what runs.
-func (c Config) place(op *intake.Operation, bodies, running gate) gate {
-	if op.Form() {
-		return bodies
-	}
-	return running
 }
 
 // implemented answers operations that the contract has and the code has not.

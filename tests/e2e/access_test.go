@@ -63,7 +63,7 @@ func TestKeysAsBearerTokens(t *testing.T) {
 // TestBusyServerSaysSo: a server that has enough to do refuses more in the form of the contract, but its probes go on answering.
 func TestBusyServerSaysSo(t *testing.T) {
 	t.Parallel()
-	server := gaiatest.Start(t, gaiatest.Settings{"MAX_CONCURRENT_REQUESTS": "1", "ECHO_WORD_DELAY": "10", "SHUTDOWN_TIMEOUT": "0.5"})
+	server := gaiatest.Start(t, gaiatest.Settings{"MAX_CONCURRENT_REQUESTS": "1", "ECHO_WORD_DELAY": "10", "SHUTDOWN_TIMEOUT": "0.5"}, newsSecrets())
 	c := server.As(uuid.NewString())
 	stream := c.Stream(t.Context(), typedRoute, message("Take your time"))
 	if _, err := stream.Next(); err != nil {
@@ -81,6 +81,7 @@ func TestBusyServerSaysSo(t *testing.T) {
 		if op.BodyType == "multipart/form-data" {
 			request.Body, request.Header = form(t)
 		}
+		request.Path += newsSecret(op)
 		r := c.Do(request)
 		if r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
 			t.Errorf("%s: status %d, Retry-After %q: %.300s", op.ID, r.Status, r.Header.Get("Retry-After"), r.Body)
