@@ -78,10 +78,3 @@ func (f frame) turnZ(a float64) frame {
 	s, c := sin(a), cos(a)
 	return f.then(frame{x: vec{c, s, 0}, y: vec{-s, c, 0}, z: vec{z: 1}})
 }
-
-// along turns the y axis into a direction.
-func (f frame) along(d vec) frame {
-	y := d.unit()
-	x := y.across()
-	return f.then(frame{x: x, y: y, z: x.cross(y)})
-}

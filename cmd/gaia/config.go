@@ -294,24 +294,46 @@ func plainFaults(err error) error {
 	return errors.Join(faults...)
 }
 
+// faults are what is wrong with settings.
+type faults []error
+
+func (f *faults) add(format string, args ...any) { *f = append(*f, fmt.Errorf(format, args...)) }
+
+// validate reports every fault.
 func (c *config) validate() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	_, files := c.filesCommand()
+	_, proxies := c.trustedProxies()
+	if proxies != nil {
+		proxies = fmt.Errorf("TRUSTED_PROXIES: %w", proxies)
+	}
+	return errors.Join(
+		c.checkWords(), c.checkCounts(), c.checkLimits(), c.checkURLs(), files, proxies, c.checkInternal(), c.checkLocalAccounts(),
+		c.checkAssets(), c.checkWorkflows(),
+	)
+}
+
+func (c *config) checkWords() error {
+	var f faults
 	if _, err := logging.ParseLevel(c.LogLevel); err != nil {
-		fault("LOG_LEVEL: %w", err)
+		f.add("LOG_LEVEL: %w", err)
 	}
 	if c.ServicePort < 0 || c.ServicePort > 65535 {
-		fault("SERVICE_PORT: %d is no port", c.ServicePort)
+		f.add("SERVICE_PORT: %d is no port", c.ServicePort)
 	}
 	if !strings.HasPrefix(c.SupabaseAuthPath, "/") {
-		fault("SUPABASE_AUTH_PATH: does not start with /")
+		f.add("SUPABASE_AUTH_PATH: does not start with /")
 	}
 	if c.DatabaseSync != syncNormal && c.DatabaseSync != syncFull {
-		fault("DATABASE_SYNCHRONOUS: %q is neither normal nor full", c.DatabaseSync)
+		f.add("DATABASE_SYNCHRONOUS: %q is neither normal nor full", c.DatabaseSync)
 	}
 	if periods[c.RateLimitPeriod] == 0 {
-		fault("RATE_LIMIT_PERIOD: %q is none of second, minute, hour, day", c.RateLimitPeriod)
+		f.add("RATE_LIMIT_PERIOD: %q is none of second, minute, hour, day", c.RateLimitPeriod)
 	}
+	return errors.Join(f...)
+}
+
+func (c *config) checkCounts() error {
+	var f faults
 	for _, n := range []struct {
 		name       string
 		value, min int
@@ -323,7 +345,7 @@ func (c *config) validate() error {
 		{"WORKFLOWS_AT_ONCE", c.WorkflowsAtOnce, 0}, {"WORKFLOW_RETENTION_DAYS", c.WorkflowDays, 0},
 	} {
 		if n.value < n.min {
-			fault("%s: %d is below %d", n.name, n.value, n.min)
+			f.add("%s: %d is below %d", n.name, n.value, n.min)
 		}
 	}
 	for _, n := range []struct {
@@ -335,30 +357,37 @@ func (c *config) validate() error {
 		{"RATE_LIMIT_FAILURES", c.RateFailures},
 	} {
 		if n.value < 0 || n.value > maxRateLimit {
-			fault("%s: %d is not between 0 and %d", n.name, n.value, maxRateLimit)
+			f.add("%s: %d is not between 0 and %d", n.name, n.value, maxRateLimit)
 		}
 	}
-	if _, err := c.filesCommand(); err != nil {
-		fault("%w", err)
-	}
+	return errors.Join(f...)
+}
+
+func (c *config) checkLimits() error {
+	var f faults
 	if c.MCPMaxReadMB < 1 || c.MCPMaxReadMB > 1024 { // so much of it can be in memory, eight times
-		fault("MCP_FILESYSTEM_MAX_READ_MB: %d is not between 1 and 1024", c.MCPMaxReadMB)
+		f.add("MCP_FILESYSTEM_MAX_READ_MB: %d is not between 1 and 1024", c.MCPMaxReadMB)
 	}
 	if c.LLMConnect == 0 || c.LLMFirstToken == 0 || c.LLMIdle == 0 {
-		fault("LLM_CONNECT_TIMEOUT, LLM_FIRST_TOKEN_TIMEOUT and LLM_IDLE_TIMEOUT: must be above 0")
+		f.add("LLM_CONNECT_TIMEOUT, LLM_FIRST_TOKEN_TIMEOUT and LLM_IDLE_TIMEOUT: must be above 0")
 	}
 	if c.DailyBudget < 0 || c.DailyBudget != c.DailyBudget {
-		fault("BUDGET_DAILY_USD: %v is below 0", c.DailyBudget)
+		f.add("BUDGET_DAILY_USD: %v is below 0", c.DailyBudget)
 	}
 	if c.ToolTime == 0 {
-		fault("TOOLS_MAX_TIME: must be above 0")
+		f.add("TOOLS_MAX_TIME: must be above 0")
 	}
 	if c.ToolCost < 0 || c.ToolCost != c.ToolCost {
-		fault("TOOLS_MAX_COST_USD: %v is below 0", c.ToolCost)
+		f.add("TOOLS_MAX_COST_USD: %v is below 0", c.ToolCost)
 	}
 	if c.PingInterval == 0 || c.FirstEventWait == 0 {
-		fault("STREAM_PING_INTERVAL and STREAM_FIRST_EVENT_WAIT: must be above 0")
+		f.add("STREAM_PING_INTERVAL and STREAM_FIRST_EVENT_WAIT: must be above 0")
 	}
+	return errors.Join(f...)
+}
+
+func (c *config) checkURLs() error {
+	var f faults
 	for _, u := range []struct {
 		name, value string
 		schemes     []string
@@ -382,25 +411,10 @@ func (c *config) validate() error {
 		{"MIDJOURNEY_BASE_URL", c.MidjourneyURL, []string{"http", "https"}},
 	} {
 		if err := checkURL(u.value, u.schemes); err != nil {
-			fault("%s: %w", u.name, err)
+			f.add("%s: %w", u.name, err)
 		}
 	}
-	if err := c.checkInternal(); err != nil {
-		fault("%w", err)
-	}
-	if _, err := c.trustedProxies(); err != nil {
-		fault("TRUSTED_PROXIES: %w", err)
-	}
-	if err := c.checkLocalAccounts(); err != nil {
-		fault("%w", err)
-	}
-	if err := c.checkAssets(); err != nil {
-		fault("%w", err)
-	}
-	if err := c.checkWorkflows(); err != nil {
-		fault("%w", err)
-	}
-	return errors.Join(faults...)
+	return errors.Join(f...)
 }
 
 // checkURL does not repeat the URL: it may hold a password.
