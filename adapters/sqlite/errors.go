@@ -39,6 +39,12 @@ func translate(ctx context.Context, op string, err error) error {
 	}
 }
 
+// isBusy reports whether another process has the lock.
+func isBusy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == lib.SQLITE_BUSY
+}
+
 // fromFile translates what SQLite itself reported.
 func fromFile(op string, code int, err error) error {
 	cause := fmt.Errorf("sqlite %s: %w", op, err)

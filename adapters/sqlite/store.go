@@ -74,7 +74,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := touch(c.Path); err != nil {
 		return nil, fmt.Errorf("sqlite open: %w", err)
 	}
-	writer, err := openPool(c, 1, url.Values{
+	writing := c
+	writing.Timeout = min(c.Timeout, lockRound)
+	writer, err := openPool(writing, 1, url.Values{
 		"_txlock": {"immediate"}, "_pragma": {"wal_autocheckpoint(0)"}, // see checkpointer
 	})
 	if err != nil {
@@ -93,7 +95,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 }
 
 func (s *Store) prepare(ctx context.Context) (err error) {
-	w, err := newWriter(ctx, s.writer)
+	w, err := newWriter(ctx, s.writer, s.config.Timeout)
 	if err != nil {
 		return err
 	}

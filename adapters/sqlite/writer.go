@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"gaia/adapters/sqlite/internal/sqlcgen"
 )
@@ -12,6 +13,7 @@ import (
 // much as a statement or two.
 type writer struct {
 	conn                  *sql.Conn
+	timeout               time.Duration // of the wait for other processes
 	queries               *sqlcgen.Queries
 	beginStmt, commitStmt *sql.Stmt
 	rollbackStmt          *sql.Stmt
@@ -19,8 +21,8 @@ type writer struct {
 	takeBackStmt          *sql.Stmt
 }
 
-func newWriter(ctx context.Context, pool *sql.DB) (_ *writer, err error) {
-	w := &writer{}
+func newWriter(ctx context.Context, pool *sql.DB, timeout time.Duration) (_ *writer, err error) {
+	w := &writer{timeout: timeout}
 	if w.conn, err = pool.Conn(ctx); err != nil {
 		return nil, err
 	}
@@ -41,11 +43,19 @@ func newWriter(ctx context.Context, pool *sql.DB) (_ *writer, err error) {
 	return w, err
 }
 
-// begin takes the file's only write lock. It waits for other processes no longer than the connection's busy timeout. Its ctx must not end:
-// the driver may then report an error although the transaction has begun, and nobody would end it.
+// lockRound is the connection's busy timeout. SQLite asks for a lock ever less often the longer it waits, ten times a second in the end, and
+// never gets it from a process that writes without a pause: so the wait begins anew before that.
+const lockRound = 50 * time.Millisecond
+
+// begin takes the file's only write lock. It waits for other processes about as long as the store's timeout. Its ctx must not end: the driver
+// may then report an error although the transaction has begun, and nobody would end it.
 func (w *writer) begin(ctx context.Context) error {
-	_, err := w.beginStmt.ExecContext(ctx)
-	return err
+	for since := time.Now(); ; {
+		_, err := w.beginStmt.ExecContext(ctx)
+		if err == nil || !isBusy(err) || time.Since(since) >= w.timeout {
+			return err
+		}
+	}
 }
 
 // commit never stops half-way: whoever left gets a clear outcome all the same.

@@ -16,7 +16,7 @@ import (
 func (o *Operation) HasBody() bool { return o.body != nil }
 
 // JSONBody reports whether the body is JSON, to be judged by CheckBody.
-func (o *Operation) JSONBody() bool { return o.body != nil && o.body.media == jsonMedia }
+func (o *Operation) JSONBody() bool { return o.body != nil && o.body.media == jsonMedia && !o.Opaque }
 
 // Form reports whether the body is a form with files, which is read as it comes. CheckForm judges its fields.
 func (o *Operation) Form() bool { return o.body != nil && o.body.media == formMedia }
