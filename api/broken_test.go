@@ -20,6 +20,7 @@ paths:
       description: It does.
       x-gaia-source: extension
       x-gaia-scope: public
+      x-gaia-service: each
       security: []
       responses:
         '200':
@@ -35,6 +36,7 @@ paths:
       description: Puts it somewhere.
       x-gaia-source: captured
       x-gaia-scope: chat:write
+      x-gaia-service: chat
       parameters:
         - {name: id, in: path, required: true, schema: {type: string, maxLength: 64}}
       requestBody:
@@ -131,6 +133,7 @@ var breaks = map[string][]edit{
 	"prose":        {{"      summary: Put a thing\n", ""}, {"description: Puts it somewhere.", "description: ' '"}},
 	"source":       {{"x-gaia-source: captured", "x-gaia-source: seen"}, {"      x-gaia-source: captured\n", ""}},
 	"scope":        {{"x-gaia-scope: chat:write", "x-gaia-scope: chat:shout"}, {"      x-gaia-scope: chat:write\n", ""}},
+	"service":      {{"x-gaia-service: chat", "x-gaia-service: chats"}, {"      x-gaia-service: chat\n", ""}},
 	"public scope": {{"x-gaia-scope: chat:write", "x-gaia-scope: public"}, {"      security: []\n", ""}},
 	"no default":   {{"        '200':\n          description: It lives", "        default: {$ref: '#/components/responses/NotFound'}\n        '200':\n          description: It lives"}},
 	"common statuses": {

@@ -30,6 +30,7 @@ func rules(table []row) []rule {
 		{"prose", prose},
 		{"source", sourceWord},
 		{"scope", scopeWord},
+		{"service", serviceWord},
 		{"public scope", publicScope},
 		{"no default", noDefault},
 		{"common statuses", commonStatuses},

@@ -145,6 +145,15 @@ func scopeWord(doc *openapi3.T) []string {
 	})
 }
 
+// services are where an operation may be carried out: in one service, or in each process by itself.
+var services = []string{"each", "gateway", "auth", "asset", "chat"}
+
+func serviceWord(doc *openapi3.T) []string {
+	return complain(doc, "has an unknown x-gaia-service", func(op operation) bool {
+		return slices.Contains(services, op.extension("x-gaia-service"))
+	})
+}
+
 func publicScope(doc *openapi3.T) []string {
 	return complain(doc, "must have an open scope exactly when it needs no credentials", func(op operation) bool {
 		return slices.Contains(openScopes, op.extension("x-gaia-scope")) == op.public()

@@ -4379,6 +4379,25 @@ type InitializeDefaultResponse struct {
 // InitializeDefaultResponseMessage defines model for InitializeDefaultResponse.Message.
 type InitializeDefaultResponseMessage string
 
+// InstanceHealth Health of one process of a service.
+type InstanceHealth struct {
+	// Build The version of its program.
+	Build *string `json:"build,omitempty"`
+	Error *string `json:"error,omitempty"`
+
+	// Id Names the process for as long as it runs, or the place in the list of addresses when the process is not known.
+	Id string `json:"id"`
+
+	// LastSeen When it was heard of last.
+	LastSeen *time.Time `json:"last_seen,omitempty"`
+
+	// ResponseTime Seconds, of the last time when it was asked; null when nobody has asked.
+	ResponseTime *float64 `json:"response_time"`
+
+	// Status State of one part. `disabled` means that it is not configured, which is no fault.
+	Status ComponentStatus `json:"status"`
+}
+
 // JSONSchemaObject A JSON Schema.
 type JSONSchemaObject map[string]interface{}
 
@@ -5628,6 +5647,9 @@ type RootVersions struct {
 // ServiceHealth Health of one service.
 type ServiceHealth struct {
 	Error *string `json:"error,omitempty"`
+
+	// Instances The processes of the service, where it does not run in the process that answers.
+	Instances []InstanceHealth `json:"instances,omitempty"`
 
 	// ResponseTime Seconds; null when nothing was asked.
 	ResponseTime *float64 `json:"response_time"`

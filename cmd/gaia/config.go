@@ -13,12 +13,14 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
 	"github.com/joho/godotenv"
 
+	"gaia/domain"
 	"gaia/internal/logging"
 )
 
@@ -60,16 +62,19 @@ type config struct {
 	LogLevel    string `env:"LOG_LEVEL" envDefault:"INFO" about:"DEBUG, INFO, WARNING, ERROR or CRITICAL"`
 	DataDir     string `env:"GAIA_DATA_DIR" envDefault:"./data" about:"where the embedded database, bus and key live"`
 
-	ServiceName      string  `env:"SERVICE_NAME" envDefault:"gateway" section:"Serving"`
+	Services         string  `env:"SERVICES" section:"Serving" about:"what this process serves: any of gateway, auth, asset, chat, with commas between; empty: all. gaia serve --services says the same"`
+	ServiceName      string  `env:"SERVICE_NAME" envDefault:"gateway" about:"of a process without the gateway: the service that it serves"`
 	ServiceVersion   string  `env:"SERVICE_VERSION" envDefault:"1.0.0"`
 	ServiceHost      string  `env:"SERVICE_HOST" envDefault:"127.0.0.1" about:"0.0.0.0 to be reached from other machines"`
-	ServicePort      int     `env:"SERVICE_PORT" envDefault:"8666"`
+	ServicePort      int     `env:"SERVICE_PORT" envDefault:"8666" about:"of a process without the gateway: 8001 where it serves auth, 8002 asset, 8003 chat; it answers the gateway there and nobody else"`
+	AdminAddress     string  `env:"ADMIN_ADDRESS" about:"host:port of metrics, profiles and probes, for operators alone; empty: nowhere"`
 	AllowedOrigins   string  `env:"ALLOWED_ORIGINS" envDefault:"http://localhost:8666,http://localhost:3000" about:"for browsers; comma-separated, * for any"`
 	TrustedProxies   string  `env:"TRUSTED_PROXIES" about:"addresses or CIDRs whose X-Forwarded-* headers count; comma-separated"`
 	MaxConcurrent    int     `env:"MAX_CONCURRENT_REQUESTS" envDefault:"100" about:"running at once, streams included; one caller gets nine tenths at the most"`
 	MaxConnections   int     `env:"MAX_CONNECTIONS" envDefault:"10000" about:"open at once; when there are more, those that have waited longest for a request are closed. Fewer when the process may not open so many files"`
 	MaxBodyMB        int     `env:"MAX_REQUEST_BODY_MB" envDefault:"10"`
 	WorkerPoolSize   int     `env:"WORKER_POOL_SIZE" envDefault:"4"`
+	ShutdownDelay    seconds `env:"SHUTDOWN_DELAY" envDefault:"0" about:"how long a process that has to stop goes on taking requests, so that whoever sends them learns that it is no longer ready"`
 	ShutdownTimeout  seconds `env:"SHUTDOWN_TIMEOUT" envDefault:"25" about:"how long running answers may take to finish when the process stops"`
 	RateLimit        int     `env:"RATE_LIMIT_REQUESTS" envDefault:"60" about:"requests per period and caller; 0 turns this and all RATE_LIMIT_ settings below off"`
 	RateLimitPeriod  string  `env:"RATE_LIMIT_PERIOD" envDefault:"minute" about:"second, minute, hour or day"`
@@ -86,7 +91,7 @@ type config struct {
 	RegistryEnabled  bool    `env:"SERVICE_REGISTRY_ENABLED" envDefault:"true"`
 	Heartbeat        seconds `env:"SERVICE_HEARTBEAT_INTERVAL" envDefault:"15"`
 	GaiaServiceName  string  `env:"GAIA_SERVICE_NAME"`
-	AuthServiceURL   string  `env:"AUTH_SERVICE_URL" section:"Other services (empty: served by this process)"`
+	AuthServiceURL   string  `env:"AUTH_SERVICE_URL" section:"Other services" about:"http://host:port where the gateway finds a service that it does not serve itself; several with commas between, and every address behind a name"`
 	AssetServiceURL  string  `env:"ASSET_SERVICE_URL"`
 	ChatServiceURL   string  `env:"CHAT_SERVICE_URL"`
 	RemoteURL        string  `env:"GAIA_URL" about:"of gaia mcp: the Gaia that it hands everything on to; empty: it works by itself on this database"`
@@ -248,9 +253,31 @@ func loadConfig(dotenv string, environ []string) (config, error) {
 			delete(values, name) // an empty line of .env means the default
 		}
 	}
+	settleServing(values)
 	var c config
 	err = env.ParseWithOptions(&c, env.Options{Environment: values})
 	return c, errors.Join(plainFaults(err), c.validate())
+}
+
+// settleServing names a process without the gateway, and its port, after what it serves, where nothing else is said.
+func settleServing(values map[string]string) {
+	services, err := domain.ParseServices(values["SERVICES"])
+	if err != nil || slices.Contains(services, domain.ServiceGateway) {
+		return // faults are reported with all others
+	}
+	for i, s := range domain.Services() {
+		if slices.Contains(services, s) {
+			setDefault(values, "SERVICE_NAME", string(s))
+			setDefault(values, "SERVICE_PORT", strconv.Itoa(8000+i))
+			return
+		}
+	}
+}
+
+func setDefault(values map[string]string, name, value string) {
+	if values[name] == "" {
+		values[name] = value
+	}
 }
 
 // readFile reads a .env file; one that is not there is empty. Errors of the library show what stands in the file, which may be secret.
@@ -316,6 +343,9 @@ func (c *config) checkWords() error {
 	var f faults
 	if _, err := logging.ParseLevel(c.LogLevel); err != nil {
 		f.add("LOG_LEVEL: %w", err)
+	}
+	if _, err := domain.ParseServices(c.Services); err != nil {
+		f.add("SERVICES: %w", err)
 	}
 	if c.ServicePort < 0 || c.ServicePort > 65535 {
 		f.add("SERVICE_PORT: %d is no port", c.ServicePort)
