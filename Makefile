@@ -17,7 +17,7 @@ run: build ## build, and serve on 127.0.0.1:8666 with nothing else installed
 	@bin/gaia serve
 
 build: ## build bin/gaia
-	@$(GO) build -ldflags "-s -w -X main.build=$(BUILD)" -o bin/gaia ./cmd/gaia
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.build=$(BUILD)" -o bin/gaia ./cmd/gaia
 
 generate: bin/sqlc ## regenerate the API, the client and the queries
 	@$(GO) generate ./api

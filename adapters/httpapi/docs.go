@@ -2,30 +2,41 @@ package httpapi
 
 import (
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
+	"html"
 	"io/fs"
 	"net/http"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/swaggest/swgui"
 	"github.com/swaggest/swgui/v5/static"
-	"github.com/swaggest/swgui/v5emb"
+	"github.com/vearutop/statigz"
 )
 
+//go:embed docs.html
+var docsPage string
+
 // mountDocs serves the contract, an OpenAPI document in JSON, and a page to read it with. Everything the page needs is in the program.
+//
+// The page is put together without a template: html/template calls methods by names that the linker can't know, which keeps every method
+// of everything in the program, 13 MB of them.
 func mountDocs(router chi.Router, title string, spec []byte, fail failFunc) {
 	get := func(path string, h http.HandlerFunc) {
 		router.Get(path, h)
 		router.Head(path, h)
 	}
 	get("/openapi.json", serveSpec(spec))
+	page := []byte(strings.ReplaceAll(docsPage, "{title}", html.EscapeString(title)))
 	for _, path := range []string{"/docs", "/redoc"} {
-		page := v5emb.NewHandlerWithConfig(swgui.Config{Title: title, SwaggerJSON: "/openapi.json", BasePath: "/docs/", InternalBasePath: path})
-		get(path, page.ServeHTTP)
+		get(path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = w.Write(page)
+		})
 	}
-	assets := v5emb.New(title, "/openapi.json", "/docs/")
+	assets := http.StripPrefix("/docs/", statigz.FileServer(static.FS))
 	get("/docs/{asset}", func(w http.ResponseWriter, r *http.Request) {
-		if !isAsset(chi.URLParam(r, "asset")) { // the page's own handler would say so in its own way
+		if !isAsset(chi.URLParam(r, "asset")) { // the server of files would say so in its own way
 			fail(w, r, errNoRoute)
 			return
 		}

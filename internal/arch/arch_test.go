@@ -51,7 +51,7 @@ var rules = map[string]rule{
 		own: []string{"domain", "app", "api"}, clock: true,
 		others: []string{
 			"github.com/go-chi/chi", "github.com/getkin/kin-openapi", "github.com/oapi-codegen/runtime",
-			"github.com/oapi-codegen/nullable", "github.com/swaggest/swgui", "github.com/klauspost/compress", "github.com/google/uuid",
+			"github.com/oapi-codegen/nullable", "github.com/swaggest/swgui", "github.com/vearutop/statigz", "github.com/klauspost/compress", "github.com/google/uuid",
 		},
 		tests: []string{"adapters/gcra"},
 	},
