@@ -19,6 +19,11 @@ func (p part) Check(context.Context) domain.PartHealth {
 	return domain.PartHealth{Status: domain.Status(p), ResponseTime: time.Millisecond}
 }
 
+// health knows these parts.
+func health(probes map[string]ports.Probe) *app.Health {
+	return app.NewHealth(app.HealthDeps{Probes: probes, Now: time.Now})
+}
+
 const (
 	ok   = part(domain.Healthy)
 	weak = part(domain.Degraded)
@@ -49,7 +54,7 @@ func TestHealthPrecedence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for range 20 { // parts come in any order
-				h := app.NewHealth(map[string]ports.Probe{
+				h := health(map[string]ports.Probe{
 					app.PartDatabase: test.database, app.PartCache: test.cache, app.PartBus: test.bus, app.PartLimiter: ok,
 				})
 				report := h.Report(t.Context())
@@ -59,7 +64,7 @@ func TestHealthPrecedence(t *testing.T) {
 				if got := report.Part(app.PartCache); got.Status != domain.Status(test.cache) || got.ResponseTime == 0 {
 					t.Fatalf("the cache is %+v", got)
 				}
-				if err := h.Ready(t.Context()); (err == nil) != (test.database != down) {
+				if _, err := h.Ready(t.Context()); (err == nil) != (test.database != down) {
 					t.Fatalf("ready: %v", err)
 				}
 			}
@@ -69,12 +74,12 @@ func TestHealthPrecedence(t *testing.T) {
 
 func TestHealthOfPartsThatAreNotThere(t *testing.T) {
 	t.Parallel()
-	h := app.NewHealth(nil)
+	h := health(nil)
 	report := h.Report(t.Context())
 	if report.Status != domain.Healthy || !reflect.DeepEqual(report.Part(app.PartIdentity), domain.PartHealth{Status: domain.Disabled}) {
 		t.Errorf("got %+v", report)
 	}
-	if err := h.Ready(t.Context()); err != nil {
+	if _, err := h.Ready(t.Context()); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
 }
@@ -82,18 +87,23 @@ func TestHealthOfPartsThatAreNotThere(t *testing.T) {
 func TestReady(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[part]bool{ok: true, weak: true, down: false, "": false, "confused": false} {
-		err := app.NewHealth(map[string]ports.Probe{app.PartDatabase: status, app.PartCache: down}).Ready(t.Context())
+		checks, err := health(map[string]ports.Probe{app.PartDatabase: status, app.PartCache: down}).Ready(t.Context())
 		if (err == nil) != want {
 			t.Errorf("with a database that is %q: %v", status, err)
 		}
 		if err != nil {
 			wantKind(t, err, domain.Unavailable)
+			continue
+		}
+		if len(checks) != 2 || checks[0].Name != app.PartDatabase || checks[0].Status != domain.Status(status) || checks[1].Name != app.PartMigrations {
+			t.Errorf("checks %+v", checks)
 		}
 	}
-	draining := app.NewHealth(map[string]ports.Probe{app.PartDatabase: ok})
+	draining := health(map[string]ports.Probe{app.PartDatabase: ok})
 	draining.Drain()
 	draining.Drain()
-	wantKind(t, draining.Ready(t.Context()), domain.Unavailable)
+	_, err := draining.Ready(t.Context())
+	wantKind(t, err, domain.Unavailable)
 	if report := draining.Report(t.Context()); report.Status != domain.Healthy {
 		t.Errorf("draining made it %s", report.Status)
 	}
@@ -114,7 +124,7 @@ func (s slow) Check(ctx context.Context) domain.PartHealth {
 func TestHealthAsksAllAtOnceAndNotForEver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := app.NewHealth(map[string]ports.Probe{
+		h := health(map[string]ports.Probe{
 			app.PartDatabase: slow(time.Second), app.PartCache: slow(time.Second), app.PartBus: slow(time.Hour),
 		})
 		began := time.Now()
@@ -125,9 +135,10 @@ func TestHealthAsksAllAtOnceAndNotForEver(t *testing.T) {
 		if report.Status != domain.Degraded || report.Part(app.PartBus).Detail == "" || report.Part(app.PartCache).Status != domain.Healthy {
 			t.Errorf("got %+v", report)
 		}
-		h = app.NewHealth(map[string]ports.Probe{app.PartDatabase: slow(time.Hour)})
+		h = health(map[string]ports.Probe{app.PartDatabase: slow(time.Hour)})
 		began = time.Now()
-		wantKind(t, h.Ready(t.Context()), domain.Unavailable)
+		_, err := h.Ready(t.Context())
+		wantKind(t, err, domain.Unavailable)
 		if waited := time.Since(began); waited != 2*time.Second {
 			t.Errorf("readiness took %v", waited)
 		}

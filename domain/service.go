@@ -53,6 +53,9 @@ type Instance struct {
 	Seen    time.Time // when it was heard of last; zero when never
 }
 
+// Works reports whether a process answers, be it well or not so well.
+func (i Instance) Works() bool { return i.Health.Status == Healthy || i.Health.Status == Degraded }
+
 // Hop says how a request reaches a service that runs elsewhere.
 type Hop struct {
 	Service    Service

@@ -36,6 +36,7 @@ type Config struct {
 	Limits        *app.Limits
 
 	Build          string // version of the program
+	Instance       string // names this process among others for as long as it runs
 	DatabaseKind   string // "postgresql" or "sqlite"
 	SupabaseURL    string // shown by /health; may be empty
 	AssetBucket    string // where files of assets lie, as answers name it
@@ -120,7 +121,7 @@ func (c Config) handler(
 	errs := &errorWriter{log: c.Log}
 	root := chi.NewRouter()
 	root.Use(
-		withRequestID(c.NewRequestID), limitBodyTime(bodyTimeout), compression, accessLog(c.Log, c.AccessLevel), cors(c.AllowedOrigins),
+		withRequestID(c.NewRequestID), nameInstance(c.Instance), limitBodyTime(bodyTimeout), compression, accessLog(c.Log, c.AccessLevel), cors(c.AllowedOrigins),
 		recoverPanics(errs.writeError), limitHead(errs.writeError),
 	)
 	root.NotFound(notFound(root, c.TrustedProxies, errs.writeError))

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"math"
+	"net/http"
 	"time"
 
 	"gaia/adapters/httpapi/internal/oapi"
@@ -25,12 +26,13 @@ func (s *server) GetRoot(context.Context, oapi.GetRootRequestObject) (oapi.GetRo
 // GetHealth tells how every part of the system is. It answers 200 whatever it finds, since old probes rely on that.
 func (s *server) GetHealth(ctx context.Context, _ oapi.GetHealthRequestObject) (oapi.GetHealthResponseObject, error) {
 	r := s.health.Report(ctx)
-	service := oapi.ServiceHealth{Status: oapi.ComponentStatus(domain.Healthy), ResponseTime: new(float64)}
 	database, cache, bus, identity := r.Part(app.PartDatabase), r.Part(app.PartCache), r.Part(app.PartBus), r.Part(app.PartIdentity)
 	limits := r.Part(app.PartLimiter)
 	return oapi.GetHealth200JSONResponse{
 		Status: oapi.HealthStatus(r.Status), Timestamp: timestamp(s.now()), Version: apiVersion, Build: s.build,
-		Services: oapi.ServicesHealth{Auth: service, Asset: service, Chat: service},
+		Services: oapi.ServicesHealth{
+			Auth: serviceToAPI(r.Service(domain.ServiceAuth)), Asset: serviceToAPI(r.Service(domain.ServiceAsset)), Chat: serviceToAPI(r.Service(domain.ServiceChat)),
+		},
 		Database: oapi.DatabaseHealth{
 			Status: componentToAPI(database), Database: oapi.DatabaseKind(s.databaseKind), Responsive: works(database), Error: nilIfEmpty(database.Detail),
 		},
@@ -52,12 +54,15 @@ func (s *server) GetLivez(context.Context, oapi.GetLivezRequestObject) (oapi.Get
 
 // GetReadyz says whether requests may come here.
 func (s *server) GetReadyz(ctx context.Context, _ oapi.GetReadyzRequestObject) (oapi.GetReadyzResponseObject, error) {
-	if err := s.health.Ready(ctx); err != nil {
+	parts, err := s.health.Ready(ctx)
+	if err != nil {
 		return nil, err
 	}
-	return oapi.GetReadyz200JSONResponse{Status: "ready", Checks: []oapi.ReadinessCheck{
-		{Name: app.PartDatabase, Status: oapi.ComponentStatus(domain.Healthy)},
-	}}, nil
+	checks := make([]oapi.ReadinessCheck, len(parts))
+	for i, part := range parts {
+		checks[i] = oapi.ReadinessCheck{Name: part.Name, Status: componentToAPI(part.PartHealth)}
+	}
+	return oapi.GetReadyz200JSONResponse{Status: "ready", Checks: checks}, nil
 }
 
 // GetV02Info describes the v0.2 API.
@@ -90,6 +95,49 @@ func (s *server) AddNumbers(_ context.Context, r oapi.AddNumbersRequestObject) (
 		return nil, domain.InvalidInput(domain.Fault{Type: "finite_number", Loc: []any{"body"}, Msg: "The sum should be a finite number", Input: r.Body})
 	}
 	return oapi.AddNumbers200JSONResponse{Result: sum}, nil
+}
+
+// instanceHeader names the process that has answered a probe, so that others can tell processes behind one address apart.
+const instanceHeader = "X-Gaia-Instance"
+
+// nameInstance tells who asks how this process is which one it is, whatever the answer.
+func nameInstance(id string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/livez", "/readyz", "/health":
+				w.Header().Set(instanceHeader, id)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+func serviceToAPI(r app.ServiceReport) oapi.ServiceHealth {
+	service := oapi.ServiceHealth{Status: componentToAPI(r.PartHealth), ResponseTime: secondsToAPI(r.ResponseTime), Error: nilIfEmpty(r.Detail)}
+	for _, part := range r.Parts {
+		service.Parts = append(service.Parts, oapi.ServicePart{Name: part.Name, Status: componentToAPI(part.PartHealth), Error: nilIfEmpty(part.Detail)})
+	}
+	for _, i := range r.Instances {
+		one := oapi.InstanceHealth{
+			Id: i.ID, Status: componentToAPI(i.Health), ResponseTime: secondsToAPI(i.Health.ResponseTime), Build: nilIfEmpty(i.Build), Error: nilIfEmpty(i.Health.Detail),
+		}
+		if !i.Seen.IsZero() {
+			seen := timestamp(i.Seen)
+			one.LastSeen = &seen
+		}
+		service.Instances = append(service.Instances, one)
+	}
+	return service
+}
+
+// secondsToAPI is nil where nothing was measured.
+func secondsToAPI(d time.Duration) *float64 {
+	if d <= 0 {
+		return nil
+	}
+	seconds := d.Seconds()
+	return &seconds
 }
 
 // timestamp is a time as the contract writes it. Finer than microseconds, clients in C# and Python can't read it.

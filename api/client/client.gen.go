@@ -5651,8 +5651,20 @@ type ServiceHealth struct {
 	// Instances The processes of the service, where it does not run in the process that answers.
 	Instances []InstanceHealth `json:"instances,omitempty"`
 
+	// Parts What the service needs, where it runs in the process that answers: `providers` and `tools` of chat, `storage` and `generators` of asset, `keys` and `supabase` of auth.
+	Parts []ServicePart `json:"parts,omitempty"`
+
 	// ResponseTime Seconds; null when nothing was asked.
 	ResponseTime *float64 `json:"response_time"`
+
+	// Status State of one part. `disabled` means that it is not configured, which is no fault.
+	Status ComponentStatus `json:"status"`
+}
+
+// ServicePart Health of something that a service needs.
+type ServicePart struct {
+	Error *string `json:"error,omitempty"`
+	Name  string  `json:"name"`
 
 	// Status State of one part. `disabled` means that it is not configured, which is no fault.
 	Status ComponentStatus `json:"status"`
@@ -10307,21 +10319,21 @@ type ClientInterface interface {
 
 	// GetHealth Health of the server and of what it depends on
 	//
-	// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. Like all probes it is never rate limited.
+	// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. `services` tells of what this process carries out by itself with `parts`, and of what it has others carry out with `instances`, one for each process; a service that is neither is `disabled`, and one without an instance that works is `unhealthy`, which makes the whole `degraded`. What was found is told again for a second. The header `X-Gaia-Instance` names the process that answers. Like all probes it is never rate limited.
 	//
 	// Corresponds with GET /health (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetLivez Whether the process answers
 	//
-	// For orchestrators that restart a process that hangs. Asks nothing of the database or of any other part.
+	// For orchestrators that restart a process that hangs. Asks nothing of the database or of any other part. The header `X-Gaia-Instance` names the process that answers.
 	//
 	// Corresponds with GET /livez (the `GetLivez` operationId).
 	GetLivez(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetReadyz Whether requests can be served
 	//
-	// For load balancers. Answers 503 while the server starts, while it drains, and while the database is away.
+	// For load balancers. Answers 503 while the server starts, while it drains, and while the database is away or has not the schema that this program needs. Other services don't count: without them the rest can still be done. A look at the database is good for a second. The header `X-Gaia-Instance` names the process that answers.
 	//
 	// Corresponds with GET /readyz (the `GetReadyz` operationId).
 	GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -12716,7 +12728,7 @@ func (c *Client) AddNumbers(ctx context.Context, body AddNumbersJSONRequestBody,
 
 // GetHealth Health of the server and of what it depends on
 //
-// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. Like all probes it is never rate limited.
+// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. `services` tells of what this process carries out by itself with `parts`, and of what it has others carry out with `instances`, one for each process; a service that is neither is `disabled`, and one without an instance that works is `unhealthy`, which makes the whole `degraded`. What was found is told again for a second. The header `X-Gaia-Instance` names the process that answers. Like all probes it is never rate limited.
 //
 // Corresponds with GET /health (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -12733,7 +12745,7 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // GetLivez Whether the process answers
 //
-// For orchestrators that restart a process that hangs. Asks nothing of the database or of any other part.
+// For orchestrators that restart a process that hangs. Asks nothing of the database or of any other part. The header `X-Gaia-Instance` names the process that answers.
 //
 // Corresponds with GET /livez (the `GetLivez` operationId).
 func (c *Client) GetLivez(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -12750,7 +12762,7 @@ func (c *Client) GetLivez(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // GetReadyz Whether requests can be served
 //
-// For load balancers. Answers 503 while the server starts, while it drains, and while the database is away.
+// For load balancers. Answers 503 while the server starts, while it drains, and while the database is away or has not the schema that this program needs. Other services don't count: without them the rest can still be done. A look at the database is good for a second. The header `X-Gaia-Instance` names the process that answers.
 //
 // Corresponds with GET /readyz (the `GetReadyz` operationId).
 func (c *Client) GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -19075,7 +19087,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetHealthWithResponse Health of the server and of what it depends on
 	//
-	// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. Like all probes it is never rate limited.
+	// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. `services` tells of what this process carries out by itself with `parts`, and of what it has others carry out with `instances`, one for each process; a service that is neither is `disabled`, and one without an instance that works is `unhealthy`, which makes the whole `degraded`. What was found is told again for a second. The header `X-Gaia-Instance` names the process that answers. Like all probes it is never rate limited.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -19084,7 +19096,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetLivezWithResponse Whether the process answers
 	//
-	// For orchestrators that restart a process that hangs. Asks nothing of the database or of any other part.
+	// For orchestrators that restart a process that hangs. Asks nothing of the database or of any other part. The header `X-Gaia-Instance` names the process that answers.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -19093,7 +19105,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetReadyzWithResponse Whether requests can be served
 	//
-	// For load balancers. Answers 503 while the server starts, while it drains, and while the database is away.
+	// For load balancers. Answers 503 while the server starts, while it drains, and while the database is away or has not the schema that this program needs. Other services don't count: without them the rest can still be done. A look at the database is good for a second. The header `X-Gaia-Instance` names the process that answers.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -33392,7 +33404,7 @@ func (c *ClientWithResponses) AddNumbersWithResponse(ctx context.Context, body A
 
 // GetHealthWithResponse Health of the server and of what it depends on
 //
-// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. Like all probes it is never rate limited.
+// Reports every part by itself and the whole in one word. The status code is 200 in all cases: read `status`. A failing database makes the whole `unhealthy`; any other fault makes it `degraded`. Parts that are not configured are `disabled` and harm nothing. `services` tells of what this process carries out by itself with `parts`, and of what it has others carry out with `instances`, one for each process; a service that is neither is `disabled`, and one without an instance that works is `unhealthy`, which makes the whole `degraded`. What was found is told again for a second. The header `X-Gaia-Instance` names the process that answers. Like all probes it is never rate limited.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -33407,7 +33419,7 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 
 // GetLivezWithResponse Whether the process answers
 //
-// For orchestrators that restart a process that hangs. Asks nothing of the database or of any other part.
+// For orchestrators that restart a process that hangs. Asks nothing of the database or of any other part. The header `X-Gaia-Instance` names the process that answers.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -33422,7 +33434,7 @@ func (c *ClientWithResponses) GetLivezWithResponse(ctx context.Context, reqEdito
 
 // GetReadyzWithResponse Whether requests can be served
 //
-// For load balancers. Answers 503 while the server starts, while it drains, and while the database is away.
+// For load balancers. Answers 503 while the server starts, while it drains, and while the database is away or has not the schema that this program needs. Other services don't count: without them the rest can still be done. A look at the database is good for a second. The header `X-Gaia-Instance` names the process that answers.
 //
 // Returns a wrapper object for the known response body format(s).
 //

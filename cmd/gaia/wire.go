@@ -40,6 +40,7 @@ type system struct {
 	events       ports.EventPublisher
 	databaseKind string
 	serviceName  string
+	instance     string // names this process among others for as long as it runs
 	load         *loadMeter
 	workflows    *app.Workflows
 	stopping     chan struct{} // is closed when the process takes no more requests
@@ -90,7 +91,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 }
 
 func wireIn(ctx context.Context, c config, where folders, apiKey string, log *slog.Logger) (_ *system, err error) {
-	sys, dataDir := &system{serviceName: c.ServiceName, load: newLoadMeter(), stopping: make(chan struct{}), beside: where.bus != ""}, where.data
+	sys, dataDir := &system{serviceName: c.ServiceName, instance: newInstance(), load: newLoadMeter(), stopping: make(chan struct{}), beside: where.bus != ""}, where.data
 	defer func() {
 		if err != nil {
 			sys.close()
@@ -171,12 +172,12 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 	if err != nil {
 		return nil, err
 	}
-	sys.health = app.NewHealth(probes)
+	sys.health = app.NewHealth(app.HealthDeps{Probes: probes, Services: allServices(), Now: time.Now})
 	api := httpapi.Config{
 		Personas: personas, Chat: chat, Conversations: conversations,
 		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, APIKeys: keys, Audit: audit, Files: files, Workflows: flows,
 		Accounts: app.NewAccounts(app.AccountDeps{Provider: provider, Identity: identity, Audit: audit, Forget: sys.forget}),
-		Health:   sys.health, Build: build, DatabaseKind: sys.databaseKind,
+		Health:   sys.health, Build: build, Instance: sys.instance, DatabaseKind: sys.databaseKind,
 		Usage: usage, Pricing: app.NewPricing(app.PricingDeps{Prices: prices, Usage: usage, Now: time.Now}),
 		Assets: assets, Generations: generations, Webhooks: c.webhooks(), AssetBucket: c.AssetBucket, PublicURL: strings.TrimSuffix(c.PublicURL, "/"),
 		Performance: app.NewPerformance(app.PerformanceDeps{
