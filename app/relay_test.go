@@ -25,18 +25,19 @@ type bus struct {
 	times   []time.Time
 }
 
-func (b *bus) Send(ctx context.Context, events []domain.StoredEvent) (int, error) {
+func (b *bus) Send(ctx context.Context, batch domain.EventBatch) (int, string, error) {
+	events := batch.Events
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.times = append(b.times, time.Now())
 	if b.err != nil {
-		return 0, b.err
+		return 0, "", b.err
 	}
 	b.batches = append(b.batches, len(events))
 	for _, e := range events {
 		b.sent = append(b.sent, e.ID)
 	}
-	return len(events), ctx.Err()
+	return len(events), "", ctx.Err()
 }
 
 func (b *bus) breaks(err error) {
@@ -184,9 +185,9 @@ func TestRelaySendsWhatWaitsWhenItStops(t *testing.T) {
 // deafBus never answers.
 type deafBus struct{}
 
-func (deafBus) Send(ctx context.Context, _ []domain.StoredEvent) (int, error) {
+func (deafBus) Send(ctx context.Context, _ domain.EventBatch) (int, string, error) {
 	<-ctx.Done()
-	return 0, ctx.Err()
+	return 0, "", ctx.Err()
 }
 
 func TestRelayStopsAlthoughTheBusDoesNotAnswer(t *testing.T) {

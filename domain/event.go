@@ -95,6 +95,15 @@ type StoredEvent struct {
 	Data    []byte // JSON
 }
 
+// EventBatch is what an outbox hands out to be sent.
+type EventBatch struct {
+	Events []StoredEvent
+	// Doubt says that a sender got some of the events before and that nobody knows what came of it: it may have died after the bus had them.
+	Doubt bool
+	// Since is where the bus stood, in the sender's own words, when there was no doubt about any event; empty when that is not known.
+	Since string
+}
+
 // ServiceHealthEvent tells how a service is.
 type ServiceHealthEvent struct {
 	ServiceName string         `json:"service_name"`

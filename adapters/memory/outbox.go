@@ -18,6 +18,8 @@ type Outbox struct {
 	sending sync.Mutex // held by who sends
 	mu      sync.Mutex
 	events  []domain.StoredEvent
+	handed  int    // of the first of them a sender has got so many
+	since   string // where the bus stood before those
 }
 
 // stored makes of events what waits in an outbox.
@@ -44,9 +46,7 @@ func (o *Outbox) add(events []domain.StoredEvent) {
 }
 
 // Relay implements ports.Outbox.
-func (o *Outbox) Relay(
-	ctx context.Context, limit int, send func(context.Context, []domain.StoredEvent) (int, error),
-) (int, error) {
+func (o *Outbox) Relay(ctx context.Context, limit int, send ports.SendEvents) (int, error) {
 	if err := o.enter(ctx, "Relay"); err != nil {
 		return 0, err
 	}
@@ -54,22 +54,28 @@ func (o *Outbox) Relay(
 		return 0, nil
 	}
 	defer o.sending.Unlock()
-	waiting := o.first(limit)
-	if len(waiting) == 0 {
+	batch := o.hand(limit)
+	if len(batch.Events) == 0 {
 		return 0, nil
 	}
-	sent, err := send(ctx, waiting)
-	sent = min(max(sent, 0), len(waiting))
+	sent, place, err := send(ctx, batch)
+	sent = min(max(sent, 0), len(batch.Events))
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.events = o.events[sent:]
+	o.events, o.handed = o.events[sent:], o.handed-sent
+	if o.handed == 0 && place != "" {
+		o.since = place
+	}
 	return sent, err
 }
 
-func (o *Outbox) first(limit int) []domain.StoredEvent {
+func (o *Outbox) hand(limit int) domain.EventBatch {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return append([]domain.StoredEvent(nil), o.events[:min(max(limit, 0), len(o.events))]...)
+	count := min(max(limit, 0), len(o.events))
+	batch := domain.EventBatch{Events: append([]domain.StoredEvent(nil), o.events[:count]...), Doubt: o.handed > 0, Since: o.since}
+	o.handed = max(o.handed, count)
+	return batch
 }
 
 // Pending implements ports.Outbox.

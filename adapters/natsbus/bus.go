@@ -67,6 +67,7 @@ type Bus struct {
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	stream streamState // of events
+	sender sender      // of stored events
 
 	workflows, generations *WorkQueue
 
@@ -185,6 +186,9 @@ func (b *Bus) Close() error {
 	} else if waiting, _ := b.conn.Buffered(); waiting > 0 {
 		err = errors.New("events were waiting for a server that is away")
 	}
+	b.sender.mu.Lock()
+	b.sender.end()
+	b.sender.mu.Unlock()
 	b.conn.Close()
 	b.shutdownServer()
 	if err != nil {

@@ -22,59 +22,82 @@ const (
 
 var errSlow = errors.New("the bus did not confirm in time")
 
-// Send implements ports.EventSender. Events go into the stream with their id as Nats-Msg-Id, by which JetStream drops what it has
-// already. On a server without JetStream they go to who listens at the moment.
-func (b *Bus) Send(ctx context.Context, events []domain.StoredEvent) (int, error) {
+// Send implements ports.EventSender. Events go into the stream with their id as Nats-Msg-Id, by which JetStream drops what came a
+// while ago; what is in doubt is looked for in the stream. On a server without JetStream events go to who listens at the moment.
+func (b *Bus) Send(ctx context.Context, batch domain.EventBatch) (sent int, place string, err error) {
 	if !b.Connected() {
-		return 0, errAway
+		return 0, "", errAway
 	}
+	b.sender.mu.Lock()
+	defer b.sender.mu.Unlock()
 	stored, err := b.ensureStream(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("send events: %w", err)
+	if err == nil {
+		err = b.beginSession()
 	}
-	var sent int
-	if stored {
-		sent, err = b.sendToStream(ctx, events)
-	} else {
-		sent, err = b.sendToListeners(ctx, events)
+	switch {
+	case err != nil:
+	case stored:
+		sent, place, err = b.sendToStream(ctx, batch)
+	default:
+		sent, err = b.sendToListeners(ctx, batch.Events)
 	}
 	if err != nil {
+		b.sender.end()
 		b.stream.forget() // it may have been deleted, or JetStream switched on or off
-		return sent, fmt.Errorf("send events: %w", err)
+		return sent, place, fmt.Errorf("send events: %w", err)
 	}
-	return sent, nil
+	return sent, place, nil
 }
 
 // sendToStream publishes all events and then waits for the confirmations, in order: the first that is missing ends the count.
-func (b *Bus) sendToStream(ctx context.Context, events []domain.StoredEvent) (int, error) {
-	acks := make([]jetstream.PubAckFuture, 0, len(events))
-	var failed error
-	for _, e := range events {
-		if b.tooLarge(e) {
-			acks = append(acks, nil)
-			continue
+func (b *Bus) sendToStream(ctx context.Context, batch domain.EventBatch) (int, string, error) {
+	at := readPlaces(batch.Since)
+	var known map[string]bool
+	if batch.Doubt {
+		var err error
+		if known, err = b.inStream(ctx, batch.Events, at); err != nil {
+			return 0, "", err
 		}
-		// Without retries: they would come after events that were stored later.
-		ack, err := b.js.PublishMsgAsync(b.message(e), jetstream.WithRetryAttempts(0))
-		if err != nil {
-			failed = err
-			break
-		}
-		acks = append(acks, ack)
 	}
+	acks, failed := b.publishAll(ctx, batch.Events, known)
 	for i, ack := range acks {
 		if ack == nil {
 			continue
 		}
 		select {
-		case <-ack.Ok():
+		case confirmed := <-ack.Ok():
+			if err := b.reached(ctx, at, confirmed); err != nil {
+				return i + 1, "", err
+			}
 		case err := <-ack.Err():
-			return i, err
+			return i, "", err
 		case <-ctx.Done():
-			return i, errSlow
+			return i, "", errSlow
 		}
 	}
-	return len(acks), failed
+	return len(acks), at.String(), failed
+}
+
+// publishAll publishes what is not known to be there. It returns what to wait for, nil where there is nothing, up to the first failure.
+func (b *Bus) publishAll(ctx context.Context, events []domain.StoredEvent, known map[string]bool) (acks []jetstream.PubAckFuture, err error) {
+	end, bounded := ctx.Deadline()
+	for _, e := range events {
+		if known[e.ID] || b.tooLarge(e) {
+			acks = append(acks, nil)
+			continue
+		}
+		// By the clock, not by the context, whose timer comes late in a process that was halted: another one sends by now.
+		if bounded && !time.Now().Before(end) {
+			return acks, errSlow
+		}
+		// Without retries: they would come after events that were stored later.
+		ack, err := b.sender.js.PublishMsgAsync(b.message(e), jetstream.WithRetryAttempts(0))
+		if err != nil {
+			return acks, err
+		}
+		acks = append(acks, ack)
+	}
+	return acks, nil
 }
 
 // sendToListeners publishes without a stream: an answer to a ping after the events confirms that the server has them.
@@ -83,13 +106,13 @@ func (b *Bus) sendToListeners(ctx context.Context, events []domain.StoredEvent) 
 		if b.tooLarge(e) {
 			continue
 		}
-		if err := b.conn.PublishMsg(b.message(e)); err != nil {
+		if err := b.sender.conn.PublishMsg(b.message(e)); err != nil {
 			return 0, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, confirmWait)
 	defer cancel()
-	if err := b.conn.FlushWithContext(ctx); err != nil {
+	if err := b.sender.conn.FlushWithContext(ctx); err != nil {
 		return 0, err
 	}
 	return len(events), nil

@@ -35,7 +35,7 @@ func send(t *testing.T, b *natsbus.Bus, events []domain.StoredEvent) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if n, err := b.Send(ctx, events); n != len(events) || err != nil {
+	if n, _, err := b.Send(ctx, domain.EventBatch{Events: events}); n != len(events) || err != nil {
 		t.Fatalf("Send = %d, %v, want %d", n, err, len(events))
 	}
 }
@@ -168,7 +168,7 @@ func TestStreamThatIsDeletedIsMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	events := storedEvents(2)
-	if n, err := b.Send(t.Context(), events); n != 0 || err == nil {
+	if n, _, err := b.Send(t.Context(), domain.EventBatch{Events: events}); n != 0 || err == nil {
 		t.Errorf("Send without a stream = %d, %v", n, err)
 	}
 	send(t, b, events)
@@ -185,7 +185,7 @@ func TestSendWhileTheServerIsAway(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	if n, err := b.Send(ctx, events[10:]); n != 0 || err == nil {
+	if n, _, err := b.Send(ctx, domain.EventBatch{Events: events[10:]}); n != 0 || err == nil {
 		t.Errorf("Send to a server that hangs = %d, %v", n, err)
 	}
 	if took := time.Since(began); took > portstest.Patience/2 {
@@ -195,7 +195,7 @@ func TestSendWhileTheServerIsAway(t *testing.T) {
 	server.Stop()
 	portstest.Within(t, portstest.Patience, "the outage is noticed", func() bool { return !b.Connected() })
 	portstest.Quick(t, "Send", func() {
-		if n, err := b.Send(t.Context(), events); n != 0 || err == nil {
+		if n, _, err := b.Send(t.Context(), domain.EventBatch{Events: events}); n != 0 || err == nil {
 			t.Errorf("Send to a server that is away = %d, %v", n, err)
 		}
 	})
@@ -299,7 +299,7 @@ func BenchmarkSendEmbedded(b *testing.B) {
 				for i := range events {
 					events[i] = domain.StoredEvent{ID: fmt.Sprintf("6ba7b810-9dad-41d1-80b4-%012d", sent+i), Subject: domain.SubjectUsageRecorded, Data: data}
 				}
-				n, err := bus.Send(b.Context(), events[:min(batch, b.N-sent)])
+				n, _, err := bus.Send(b.Context(), domain.EventBatch{Events: events[:min(batch, b.N-sent)]})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -26,7 +26,7 @@ const (
 	adasChat     = "c0000000-0000-4000-8000-000000000001"
 	legacyMu     = "b0000000-0000-4000-8000-000000000001"
 	legacySage   = "b0000000-0000-4000-8000-000000000002"
-	gaiaBaseline = 7 // migrations
+	gaiaBaseline = 8 // migrations
 )
 
 func TestMigrateTakesOverTheOldPlatform(t *testing.T) {
@@ -59,7 +59,7 @@ func TestMigrateOldPlatformDownAndUpLosesNothing(t *testing.T) {
 	for _, table := range []string{
 		"usage_ledger", "outbox", "budgets", "budget_reservations", "kept_answers", "marks",
 		"accounts", "account_sessions", "refresh_tokens", "audit_log", "workflows", "workflow_steps", "workflow_events",
-		"file_leases", "generations", "generation_tasks", "generation_events", "asset_words",
+		"file_leases", "generations", "generation_tasks", "generation_events", "asset_words", "outbox_state",
 	} {
 		delete(before, table) // the old platform has no place for these
 	}

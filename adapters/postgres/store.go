@@ -113,7 +113,7 @@ func (s *Store) Conversations() *ConversationStore { return &ConversationStore{d
 func (s *Store) Check(ctx context.Context) domain.PartHealth {
 	start := time.Now()
 	err := s.use(ctx, "check", func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "SELECT FROM asset_words LIMIT 0") // the last table that migrations add
+		_, err := conn.Exec(ctx, "SELECT FROM outbox_state LIMIT 0") // the last table that migrations add
 		return err
 	})
 	health := domain.PartHealth{Status: domain.Healthy, ResponseTime: time.Since(start)}

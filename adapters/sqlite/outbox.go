@@ -18,41 +18,62 @@ type Outbox struct{ db *Store }
 func (s *Store) Outbox() *Outbox { return &Outbox{db: s} }
 
 // Relay implements ports.Outbox. It holds no transaction while it sends, so that nobody who writes waits for the bus.
-func (o *Outbox) Relay(
-	ctx context.Context, limit int, send func(context.Context, []domain.StoredEvent) (int, error),
-) (int, error) {
+func (o *Outbox) Relay(ctx context.Context, limit int, send ports.SendEvents) (int, error) {
 	if !o.db.relaying.TryLock() {
 		return 0, nil
 	}
 	defer o.db.relaying.Unlock()
-	rows, err := o.list(ctx, limit)
+	rows, state, err := o.list(ctx, limit)
 	if err != nil || len(rows) == 0 {
 		return 0, err
 	}
-	sent, sendErr := send(ctx, eventsFromRows(rows))
+	handed := max(state.Handed, rows[len(rows)-1].Seq)
+	if handed != state.Handed {
+		if err := o.hand(ctx, handed); err != nil {
+			return 0, err
+		}
+	}
+	sent, place, sendErr := send(ctx, domain.EventBatch{Events: eventsFromRows(rows), Doubt: rows[0].Seq <= state.Handed, Since: state.Since})
 	sent = min(max(sent, 0), len(rows))
 	if sent == 0 {
 		return 0, sendErr
 	}
-	// Also when the caller leaves now: what is not forgotten would be sent again.
-	if err := o.forget(context.WithoutCancel(ctx), rows[sent-1].Seq); err != nil {
+	last := rows[sent-1].Seq
+	if last < handed || place == "" {
+		place = state.Since
+	}
+	// Also when the caller leaves now: what is not forgotten would be in doubt.
+	if err := o.forget(context.WithoutCancel(ctx), last, place); err != nil {
 		return 0, errors.Join(err, sendErr)
 	}
 	return sent, sendErr
 }
 
-func (o *Outbox) list(ctx context.Context, limit int) (rows []sqlcgen.Outbox, err error) {
+func (o *Outbox) list(ctx context.Context, limit int) (rows []sqlcgen.Outbox, state sqlcgen.OutboxStateRow, err error) {
 	err = o.db.read(ctx, "read events", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
-		rows, err = q.ListEvents(ctx, int64(max(limit, 0)))
+		if rows, err = q.ListEvents(ctx, int64(max(limit, 0))); err != nil || len(rows) == 0 {
+			return err
+		}
+		state, err = q.OutboxState(ctx)
 		return err
 	})
-	return rows, err
+	return rows, state, err
 }
 
-// forget removes events up to a number.
-func (o *Outbox) forget(ctx context.Context, seq int64) error {
+// hand notes that a sender gets events up to a number.
+func (o *Outbox) hand(ctx context.Context, seq int64) error {
+	return o.db.writeTogether(ctx, "hand out events", func(ctx context.Context, q *sqlcgen.Queries) error {
+		return q.HandEvents(ctx, seq)
+	})
+}
+
+// forget removes events up to a number, after which the bus stands at a place.
+func (o *Outbox) forget(ctx context.Context, seq int64, place string) error {
 	return o.db.writeTogether(ctx, "forget events", func(ctx context.Context, q *sqlcgen.Queries) error {
-		return q.DeleteEvents(ctx, seq)
+		if err := q.DeleteEvents(ctx, seq); err != nil {
+			return err
+		}
+		return q.SettleEvents(ctx, place)
 	})
 }
 

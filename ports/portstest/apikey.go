@@ -416,7 +416,8 @@ func apiKeyEvents(t *testing.T, s APIKeySetup) {
 		t.Fatal(err)
 	}
 	want := []domain.AuditEntry{created, nextCreated, replaced, revoked}
-	relay(t, s.Outbox, 10, len(want), func(_ context.Context, events []domain.StoredEvent) (int, error) {
+	relay(t, s.Outbox, 10, len(want), func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+		events := batch.Events
 		for i, entry := range want {
 			event := entry.Event()
 			data, err := event.Data()
@@ -427,7 +428,7 @@ func apiKeyEvents(t *testing.T, s APIKeySetup) {
 				t.Errorf("got %s %s %s, want %s", events[i].ID, events[i].Subject, events[i].Data, data)
 			}
 		}
-		return len(events), nil
+		return len(events), "", nil
 	})
 	if n, err := s.Audit.Expire(t.Context(), keyTime.Add(time.Hour)); n != len(want) || err != nil {
 		t.Errorf("%d audit entries, %v, want %d", n, err, len(want))

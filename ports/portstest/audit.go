@@ -86,7 +86,8 @@ func auditRoundTrip(t *testing.T, s AuditSetup) {
 func auditEvents(t *testing.T, s AuditSetup) {
 	entries := []domain.AuditEntry{anEntry(domain.AuditLogin), anEntry(domain.AuditKeyRevoked)}
 	mustRecord(t, s.A, entries...)
-	relay(t, s.Outbox, 10, 2, func(_ context.Context, events []domain.StoredEvent) (int, error) {
+	relay(t, s.Outbox, 10, 2, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+		events := batch.Events
 		for i, e := range entries {
 			want, err := e.Event().Data()
 			if err != nil {
@@ -96,7 +97,7 @@ func auditEvents(t *testing.T, s AuditSetup) {
 				t.Errorf("got %s %s %s, want %s %s", got.ID, got.Subject, got.Data, e.ID, want)
 			}
 		}
-		return len(events), nil
+		return len(events), "", nil
 	})
 	mustRecord(t, s.B, entries...)
 	wantPending(t, s.Outbox, 0)
@@ -109,7 +110,8 @@ func auditTools(t *testing.T, s AuditSetup) {
 	}
 	mustRecord(t, s.A, call)
 	wantEntries(t, recent(t, s.B), call)
-	relay(t, s.Outbox, 10, 1, func(_ context.Context, events []domain.StoredEvent) (int, error) {
+	relay(t, s.Outbox, 10, 1, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+		events := batch.Events
 		want, err := call.Event().Data()
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +119,7 @@ func auditTools(t *testing.T, s AuditSetup) {
 		if got := events[0]; got.ID != call.ID || got.Subject != domain.SubjectToolCalled || !sameJSON(got.Data, want) || strings.Contains(string(got.Data), "ppp") {
 			t.Errorf("got %s %s %s, want %s %s", got.ID, got.Subject, got.Data, call.ID, want)
 		}
-		return len(events), nil
+		return len(events), "", nil
 	})
 }
 
@@ -165,7 +167,9 @@ func auditTidied(t *testing.T, s AuditSetup) {
 	}
 	mustRecord(t, s.A, e)
 	wantEntries(t, recent(t, s.A), e.Tidy())
-	relay(t, s.Outbox, 1, 1, func(_ context.Context, events []domain.StoredEvent) (int, error) { return len(events), nil })
+	relay(t, s.Outbox, 1, 1, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+		return len(batch.Events), "", nil
+	})
 }
 
 func auditSecrets(t *testing.T, s AuditSetup) {
@@ -176,11 +180,12 @@ func auditSecrets(t *testing.T, s AuditSetup) {
 	if got := recent(t, s.A)[0].Details; got[domain.DetailName] != "my key [secret]" || got[domain.DetailPrefix] != "gaia_test_0123" {
 		t.Errorf("details are %q", got)
 	}
-	relay(t, s.Outbox, 1, 1, func(_ context.Context, events []domain.StoredEvent) (int, error) {
+	relay(t, s.Outbox, 1, 1, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+		events := batch.Events
 		if strings.Contains(string(events[0].Data), "efghij") {
 			t.Errorf("the event tells a key: %s", events[0].Data)
 		}
-		return 1, nil
+		return 1, "", nil
 	})
 }
 

@@ -501,7 +501,8 @@ func generationOutbox(t *testing.T, s GenerationSetup) {
 	started.Details = map[string]any{domain.DetailGenerator: "meshy"}
 	completed.ID = strings.ToLower(completed.ID)
 	want := []domain.GenerationEvent{started, progress, completed}
-	relay(t, s.Outbox, 10, 3, func(_ context.Context, events []domain.StoredEvent) (int, error) {
+	relay(t, s.Outbox, 10, 3, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+		events := batch.Events
 		for i, e := range events {
 			want[i].GenerationID, want[i].Sequence = g.ID, i+1
 			asset := ""
@@ -517,7 +518,7 @@ func generationOutbox(t *testing.T, s GenerationSetup) {
 				t.Errorf("got  %s %s %s\nwant %s %s %s", e.ID, e.Subject, e.Data, told.ID, told.Subject, data)
 			}
 		}
-		return len(events), nil
+		return len(events), "", nil
 	})
 	if got := workEvents(t, s.A, g)[0].Details; !reflect.DeepEqual(got, started.Details) {
 		t.Errorf("details %v, want %v", got, started.Details)

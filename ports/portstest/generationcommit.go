@@ -354,13 +354,14 @@ func generationUsage(t *testing.T, s GenerationSetup) {
 	wantRecent(t, s.Ledger, second, first)
 	want := []domain.Event{first.Recorded(), second.Recorded()}
 	var told []domain.StoredEvent
-	relay(t, s.Outbox, 10, 4, func(_ context.Context, events []domain.StoredEvent) (int, error) {
+	relay(t, s.Outbox, 10, 4, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+		events := batch.Events
 		for _, e := range events {
 			if e.Subject == domain.SubjectUsageRecorded {
 				told = append(told, e)
 			}
 		}
-		return len(events), nil
+		return len(events), "", nil
 	})
 	if len(told) != len(want) {
 		t.Fatalf("%d records were told", len(told))

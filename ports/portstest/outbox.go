@@ -33,6 +33,9 @@ func Outbox(t *testing.T, empty func(*testing.T) OutboxSetup) {
 		"racing senders send each event once, in order":   outboxRace,
 		"a sender that does not return in time is left":   outboxCanceled,
 		"send may not be asked without events":            outboxEmpty,
+		"what a sender got and did not send is in doubt":  outboxDoubt,
+		"the place of the bus is kept while in doubt":     outboxPlace,
+		"a sender that dies leaves doubt":                 outboxDeath,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -69,16 +72,16 @@ type sink struct {
 	ids []string
 }
 
-func (k *sink) send(_ context.Context, events []domain.StoredEvent) (int, error) {
+func (k *sink) send(_ context.Context, batch domain.EventBatch) (int, string, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, e := range events {
+	for _, e := range batch.Events {
 		k.ids = append(k.ids, e.ID)
 	}
-	return len(events), nil
+	return len(batch.Events), "", nil
 }
 
-func relay(t *testing.T, o ports.Outbox, limit, want int, send func(context.Context, []domain.StoredEvent) (int, error)) {
+func relay(t *testing.T, o ports.Outbox, limit, want int, send ports.SendEvents) {
 	t.Helper()
 	if n, err := o.Relay(t.Context(), limit, send); n != want || err != nil {
 		t.Fatalf("Relay = %d, %v, want %d", n, err, want)
@@ -107,7 +110,8 @@ func outboxOrder(t *testing.T, s OutboxSetup) {
 		t.Fatal(err)
 	}
 	wantPending(t, s.B, 2)
-	relay(t, s.A, 10, 2, func(_ context.Context, events []domain.StoredEvent) (int, error) {
+	relay(t, s.A, 10, 2, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+		events := batch.Events
 		for i, want := range []domain.Event{a, b} {
 			data, err := want.Data()
 			if err != nil {
@@ -117,7 +121,7 @@ func outboxOrder(t *testing.T, s OutboxSetup) {
 				t.Errorf("got %s %s %s, want %s %s %s", events[i].ID, events[i].Subject, events[i].Data, want.ID, want.Subject, data)
 			}
 		}
-		return len(events), nil
+		return len(events), "", nil
 	})
 	wantPending(t, s.A, 0)
 }
@@ -139,9 +143,9 @@ func outboxLimit(t *testing.T, s OutboxSetup) {
 
 func outboxPartly(t *testing.T, s OutboxSetup) {
 	ids := storeEvents(t, s, 5)
-	relay(t, s.A, 10, 2, func(context.Context, []domain.StoredEvent) (int, error) { return 2, nil })
+	relay(t, s.A, 10, 2, func(context.Context, domain.EventBatch) (int, string, error) { return 2, "", nil })
 	wantPending(t, s.B, 3)
-	relay(t, s.A, 10, 0, func(context.Context, []domain.StoredEvent) (int, error) { return 0, nil })
+	relay(t, s.A, 10, 0, func(context.Context, domain.EventBatch) (int, string, error) { return 0, "", nil })
 	var k sink
 	relay(t, s.B, 10, 3, k.send)
 	wantIDs(t, k.ids, ids[2:])
@@ -150,7 +154,7 @@ func outboxPartly(t *testing.T, s OutboxSetup) {
 func outboxSendError(t *testing.T, s OutboxSetup) {
 	storeEvents(t, s, 3)
 	broken := errors.New("broken")
-	n, err := s.A.Relay(t.Context(), 10, func(context.Context, []domain.StoredEvent) (int, error) { return 1, broken })
+	n, err := s.A.Relay(t.Context(), 10, func(context.Context, domain.EventBatch) (int, string, error) { return 1, "", broken })
 	if n != 1 || !errors.Is(err, broken) {
 		t.Errorf("Relay = %d, %v, want 1 and the error of send", n, err)
 	}
@@ -159,15 +163,15 @@ func outboxSendError(t *testing.T, s OutboxSetup) {
 
 func outboxOneSender(t *testing.T, s OutboxSetup) {
 	storeEvents(t, s, 1)
-	relay(t, s.A, 10, 1, func(ctx context.Context, events []domain.StoredEvent) (int, error) {
-		n, err := s.B.Relay(ctx, 10, func(context.Context, []domain.StoredEvent) (int, error) {
+	relay(t, s.A, 10, 1, func(ctx context.Context, batch domain.EventBatch) (int, string, error) {
+		n, err := s.B.Relay(ctx, 10, func(context.Context, domain.EventBatch) (int, string, error) {
 			t.Error("two send at the same time")
-			return 0, nil
+			return 0, "", nil
 		})
 		if n != 0 || err != nil {
 			t.Errorf("the second sender: %d, %v", n, err)
 		}
-		return len(events), nil
+		return len(batch.Events), "", nil
 	})
 	storeEvents(t, s, 1)
 	var k sink
@@ -177,9 +181,9 @@ func outboxOneSender(t *testing.T, s OutboxSetup) {
 func outboxMeanwhile(t *testing.T, s OutboxSetup) {
 	first := storeEvents(t, s, 2)
 	var later []string
-	relay(t, s.A, 10, 2, func(_ context.Context, events []domain.StoredEvent) (int, error) {
+	relay(t, s.A, 10, 2, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
 		later = storeEvents(t, s, 2) // who writes does not wait for the bus
-		return len(events), nil
+		return len(batch.Events), "", nil
 	})
 	wantPending(t, s.A, 2)
 	var k sink
@@ -216,10 +220,10 @@ func outboxRace(t *testing.T, s OutboxSetup) {
 func outboxCanceled(t *testing.T, s OutboxSetup) {
 	ids := storeEvents(t, s, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := s.A.Relay(ctx, 10, func(ctx context.Context, _ []domain.StoredEvent) (int, error) {
+	_, err := s.A.Relay(ctx, 10, func(ctx context.Context, _ domain.EventBatch) (int, string, error) {
 		cancel()
 		<-ctx.Done()
-		return 0, ctx.Err()
+		return 0, "", ctx.Err()
 	})
 	wantCanceled(t, "Relay", err)
 	var k sink
@@ -234,9 +238,72 @@ func outboxCanceled(t *testing.T, s OutboxSetup) {
 }
 
 func outboxEmpty(t *testing.T, s OutboxSetup) {
-	relay(t, s.A, 10, 0, func(context.Context, []domain.StoredEvent) (int, error) {
+	relay(t, s.A, 10, 0, func(context.Context, domain.EventBatch) (int, string, error) {
 		t.Error("asked to send nothing")
-		return 0, nil
+		return 0, "", nil
 	})
 	wantPending(t, s.A, 0)
+}
+
+// asked relays once, sends so many of what it gets, and returns what that was.
+func asked(t *testing.T, o ports.Outbox, limit, count int, place string) (got domain.EventBatch) {
+	t.Helper()
+	relay(t, o, limit, count, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+		got = batch
+		return count, place, nil
+	})
+	return got
+}
+
+func wantBatch(t *testing.T, got domain.EventBatch, doubt bool, since string, ids []string) {
+	t.Helper()
+	if got.Doubt != doubt || got.Since != since {
+		t.Errorf("the batch has doubt %t since %q, want %t since %q", got.Doubt, got.Since, doubt, since)
+	}
+	var list []string
+	for _, e := range got.Events {
+		list = append(list, e.ID)
+	}
+	wantIDs(t, list, ids)
+}
+
+func outboxDoubt(t *testing.T, s OutboxSetup) {
+	ids := storeEvents(t, s, 6)
+	wantBatch(t, asked(t, s.A, 3, 0, ""), false, "", ids[:3])
+	wantBatch(t, asked(t, s.B, 2, 2, ""), true, "", ids[:2])
+	wantBatch(t, asked(t, s.A, 2, 2, ""), true, "", ids[2:4]) // the first of these alone
+	wantBatch(t, asked(t, s.B, 2, 1, ""), false, "", ids[4:])
+	wantBatch(t, asked(t, s.A, 2, 1, ""), true, "", ids[5:])
+	more := storeEvents(t, s, 1)
+	wantBatch(t, asked(t, s.B, 2, 1, ""), false, "", more)
+}
+
+func outboxPlace(t *testing.T, s OutboxSetup) {
+	ids := storeEvents(t, s, 7)
+	wantBatch(t, asked(t, s.A, 2, 2, "one"), false, "", ids[:2])
+	wantBatch(t, asked(t, s.B, 3, 1, "two"), false, "one", ids[2:5]) // two are in doubt
+	wantBatch(t, asked(t, s.A, 1, 1, "three"), true, "one", ids[3:4])
+	wantBatch(t, asked(t, s.B, 1, 1, "four"), true, "one", ids[4:5])
+	wantBatch(t, asked(t, s.A, 1, 1, ""), false, "four", ids[5:6])
+	wantBatch(t, asked(t, s.B, 1, 1, "five"), false, "four", ids[6:])
+}
+
+func outboxDeath(t *testing.T, s OutboxSetup) {
+	ids := storeEvents(t, s, 3)
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = s.A.Relay(t.Context(), 2, func(context.Context, domain.EventBatch) (int, string, error) { panic("dead") })
+	}()
+	Within(t, Patience, "another may send", func() bool {
+		n, err := s.B.Relay(t.Context(), 3, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+			wantBatch(t, batch, true, "", ids)
+			return len(batch.Events), "place", nil
+		})
+		if err != nil {
+			t.Fatalf("Relay: %v", err)
+		}
+		return n > 0
+	})
+	more := storeEvents(t, s, 1)
+	wantBatch(t, asked(t, s.A, 3, 1, ""), false, "place", more)
 }

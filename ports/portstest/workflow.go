@@ -613,7 +613,8 @@ func workflowOutbox(t *testing.T, s WorkflowSetup) {
 		e.WorkflowID, e.Sequence = w.ID, i+1
 		want = append(want, e.Event("owner", w.Kind))
 	}
-	relay(t, s.Outbox, 10, 3, func(_ context.Context, events []domain.StoredEvent) (int, error) {
+	relay(t, s.Outbox, 10, 3, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+		events := batch.Events
 		for i, e := range events {
 			data, err := want[i].Data()
 			if err != nil {
@@ -623,7 +624,7 @@ func workflowOutbox(t *testing.T, s WorkflowSetup) {
 				t.Errorf("got  %s %s %s\nwant %s %s %s", e.ID, e.Subject, e.Data, want[i].ID, want[i].Subject, data)
 			}
 		}
-		return len(events), nil
+		return len(events), "", nil
 	})
 	got := flowEvents(t, s.A, w)
 	if !reflect.DeepEqual(got[0].Details, first.Details) {

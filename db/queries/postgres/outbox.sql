@@ -16,3 +16,13 @@ WHERE seq = ANY(sqlc.arg(seqs)::bigint[]);
 -- name: CountEvents :one
 SELECT count(*)
 FROM outbox;
+
+-- name: OutboxState :one
+SELECT handed, since
+FROM outbox_state;
+
+-- name: HandEvents :exec
+UPDATE outbox_state SET handed = sqlc.arg(handed)::bigint[];
+
+-- name: SettleEvents :exec
+UPDATE outbox_state SET handed = sqlc.arg(handed)::bigint[], since = sqlc.arg(since);

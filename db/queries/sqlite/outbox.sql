@@ -12,3 +12,13 @@ WHERE seq <= ?1;
 -- name: CountEvents :one
 SELECT count(*)
 FROM outbox;
+
+-- name: OutboxState :one
+SELECT handed, since
+FROM outbox_state;
+
+-- name: HandEvents :exec
+UPDATE outbox_state SET handed = ?1;
+
+-- name: SettleEvents :exec
+UPDATE outbox_state SET since = ?1;

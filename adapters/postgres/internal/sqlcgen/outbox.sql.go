@@ -32,6 +32,15 @@ func (q *Queries) DeleteEvents(ctx context.Context, seqs []int64) error {
 	return err
 }
 
+const handEvents = `-- name: HandEvents :exec
+UPDATE outbox_state SET handed = $1::bigint[]
+`
+
+func (q *Queries) HandEvents(ctx context.Context, handed []int64) error {
+	_, err := q.db.Exec(ctx, handEvents, handed)
+	return err
+}
+
 const listEvents = `-- name: ListEvents :many
 SELECT seq, id, subject, payload
 FROM outbox
@@ -74,4 +83,35 @@ func (q *Queries) LockOutbox(ctx context.Context) (bool, error) {
 	var pg_try_advisory_xact_lock bool
 	err := row.Scan(&pg_try_advisory_xact_lock)
 	return pg_try_advisory_xact_lock, err
+}
+
+const outboxState = `-- name: OutboxState :one
+SELECT handed, since
+FROM outbox_state
+`
+
+type OutboxStateRow struct {
+	Handed []int64
+	Since  string
+}
+
+func (q *Queries) OutboxState(ctx context.Context) (OutboxStateRow, error) {
+	row := q.db.QueryRow(ctx, outboxState)
+	var i OutboxStateRow
+	err := row.Scan(&i.Handed, &i.Since)
+	return i, err
+}
+
+const settleEvents = `-- name: SettleEvents :exec
+UPDATE outbox_state SET handed = $1::bigint[], since = $2
+`
+
+type SettleEventsParams struct {
+	Handed []int64
+	Since  string
+}
+
+func (q *Queries) SettleEvents(ctx context.Context, arg SettleEventsParams) error {
+	_, err := q.db.Exec(ctx, settleEvents, arg.Handed, arg.Since)
+	return err
 }

@@ -243,6 +243,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.getWorkflowStatusStmt, err = db.PrepareContext(ctx, getWorkflowStatus); err != nil {
 		return nil, fmt.Errorf("error preparing query GetWorkflowStatus: %w", err)
 	}
+	if q.handEventsStmt, err = db.PrepareContext(ctx, handEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query HandEvents: %w", err)
+	}
 	if q.insertAccountStmt, err = db.PrepareContext(ctx, insertAccount); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertAccount: %w", err)
 	}
@@ -357,6 +360,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.openBudgetStmt, err = db.PrepareContext(ctx, openBudget); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenBudget: %w", err)
 	}
+	if q.outboxStateStmt, err = db.PrepareContext(ctx, outboxState); err != nil {
+		return nil, fmt.Errorf("error preparing query OutboxState: %w", err)
+	}
 	if q.putGenerationEventStmt, err = db.PrepareContext(ctx, putGenerationEvent); err != nil {
 		return nil, fmt.Errorf("error preparing query PutGenerationEvent: %w", err)
 	}
@@ -404,6 +410,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.settleBudgetStmt, err = db.PrepareContext(ctx, settleBudget); err != nil {
 		return nil, fmt.Errorf("error preparing query SettleBudget: %w", err)
+	}
+	if q.settleEventsStmt, err = db.PrepareContext(ctx, settleEvents); err != nil {
+		return nil, fmt.Errorf("error preparing query SettleEvents: %w", err)
 	}
 	if q.showWorkflowStepsStmt, err = db.PrepareContext(ctx, showWorkflowSteps); err != nil {
 		return nil, fmt.Errorf("error preparing query ShowWorkflowSteps: %w", err)
@@ -811,6 +820,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing getWorkflowStatusStmt: %w", cerr)
 		}
 	}
+	if q.handEventsStmt != nil {
+		if cerr := q.handEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing handEventsStmt: %w", cerr)
+		}
+	}
 	if q.insertAccountStmt != nil {
 		if cerr := q.insertAccountStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertAccountStmt: %w", cerr)
@@ -1001,6 +1015,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing openBudgetStmt: %w", cerr)
 		}
 	}
+	if q.outboxStateStmt != nil {
+		if cerr := q.outboxStateStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing outboxStateStmt: %w", cerr)
+		}
+	}
 	if q.putGenerationEventStmt != nil {
 		if cerr := q.putGenerationEventStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putGenerationEventStmt: %w", cerr)
@@ -1079,6 +1098,11 @@ func (q *Queries) Close() error {
 	if q.settleBudgetStmt != nil {
 		if cerr := q.settleBudgetStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing settleBudgetStmt: %w", cerr)
+		}
+	}
+	if q.settleEventsStmt != nil {
+		if cerr := q.settleEventsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing settleEventsStmt: %w", cerr)
 		}
 	}
 	if q.showWorkflowStepsStmt != nil {
@@ -1253,6 +1277,7 @@ type Queries struct {
 	getWorkflowStmt               *sql.Stmt
 	getWorkflowByKeyStmt          *sql.Stmt
 	getWorkflowStatusStmt         *sql.Stmt
+	handEventsStmt                *sql.Stmt
 	insertAccountStmt             *sql.Stmt
 	insertAssetStmt               *sql.Stmt
 	insertConversationStmt        *sql.Stmt
@@ -1291,6 +1316,7 @@ type Queries struct {
 	noteAssetWordsStmt            *sql.Stmt
 	noteSignInStmt                *sql.Stmt
 	openBudgetStmt                *sql.Stmt
+	outboxStateStmt               *sql.Stmt
 	putGenerationEventStmt        *sql.Stmt
 	putGenerationTaskStmt         *sql.Stmt
 	putWorkflowEventStmt          *sql.Stmt
@@ -1307,6 +1333,7 @@ type Queries struct {
 	setPasswordHashStmt           *sql.Stmt
 	setPreferenceStmt             *sql.Stmt
 	settleBudgetStmt              *sql.Stmt
+	settleEventsStmt              *sql.Stmt
 	showWorkflowStepsStmt         *sql.Stmt
 	spendBudgetStmt               *sql.Stmt
 	storeEventStmt                *sql.Stmt
@@ -1398,6 +1425,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getWorkflowStmt:               q.getWorkflowStmt,
 		getWorkflowByKeyStmt:          q.getWorkflowByKeyStmt,
 		getWorkflowStatusStmt:         q.getWorkflowStatusStmt,
+		handEventsStmt:                q.handEventsStmt,
 		insertAccountStmt:             q.insertAccountStmt,
 		insertAssetStmt:               q.insertAssetStmt,
 		insertConversationStmt:        q.insertConversationStmt,
@@ -1436,6 +1464,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		noteAssetWordsStmt:            q.noteAssetWordsStmt,
 		noteSignInStmt:                q.noteSignInStmt,
 		openBudgetStmt:                q.openBudgetStmt,
+		outboxStateStmt:               q.outboxStateStmt,
 		putGenerationEventStmt:        q.putGenerationEventStmt,
 		putGenerationTaskStmt:         q.putGenerationTaskStmt,
 		putWorkflowEventStmt:          q.putWorkflowEventStmt,
@@ -1452,6 +1481,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		setPasswordHashStmt:           q.setPasswordHashStmt,
 		setPreferenceStmt:             q.setPreferenceStmt,
 		settleBudgetStmt:              q.settleBudgetStmt,
+		settleEventsStmt:              q.settleEventsStmt,
 		showWorkflowStepsStmt:         q.showWorkflowStepsStmt,
 		spendBudgetStmt:               q.spendBudgetStmt,
 		storeEventStmt:                q.storeEventStmt,

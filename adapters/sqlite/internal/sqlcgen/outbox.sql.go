@@ -32,6 +32,15 @@ func (q *Queries) DeleteEvents(ctx context.Context, seq int64) error {
 	return err
 }
 
+const handEvents = `-- name: HandEvents :exec
+UPDATE outbox_state SET handed = ?1
+`
+
+func (q *Queries) HandEvents(ctx context.Context, handed int64) error {
+	_, err := q.exec(ctx, q.handEventsStmt, handEvents, handed)
+	return err
+}
+
 const listEvents = `-- name: ListEvents :many
 SELECT seq, id, subject, payload
 FROM outbox
@@ -65,4 +74,30 @@ func (q *Queries) ListEvents(ctx context.Context, maxEvents int64) ([]Outbox, er
 		return nil, err
 	}
 	return items, nil
+}
+
+const outboxState = `-- name: OutboxState :one
+SELECT handed, since
+FROM outbox_state
+`
+
+type OutboxStateRow struct {
+	Handed int64
+	Since  string
+}
+
+func (q *Queries) OutboxState(ctx context.Context) (OutboxStateRow, error) {
+	row := q.queryRow(ctx, q.outboxStateStmt, outboxState)
+	var i OutboxStateRow
+	err := row.Scan(&i.Handed, &i.Since)
+	return i, err
+}
+
+const settleEvents = `-- name: SettleEvents :exec
+UPDATE outbox_state SET since = ?1
+`
+
+func (q *Queries) SettleEvents(ctx context.Context, since string) error {
+	_, err := q.exec(ctx, q.settleEventsStmt, settleEvents, since)
+	return err
 }
