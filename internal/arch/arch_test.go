@@ -135,6 +135,10 @@ var rules = map[string]rule{
 	"tests": {own: []string{"api", "db", "domain", "internal/testenv"}, others: []string{"*"}, clock: true, env: true},
 	// It has a client's validator look at what the built-in generator makes.
 	"tests/sdk": {own: []string{"tests"}, others: []string{"*"}, clock: true, env: true, tests: []string{"adapters/procedural"}},
+	// It joins databases and the bus, and kills what stands between.
+	"tests/outbox": {
+		others: []string{"*"}, clock: true, env: true, tests: []string{"adapters/postgres", "adapters/sqlite", "adapters/natsbus"},
+	},
 	// It joins what only the program joins otherwise, to count queries.
 	"tests/warm": {
 		others: []string{"*"}, clock: true, tests: []string{"adapters/postgres", "adapters/rediskv", "adapters/natsbus", "adapters/tiercache", "ports/portstest"},
