@@ -1,0 +1,287 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"time"
+
+	"gaia/domain"
+)
+
+const (
+	// suspicious is how long an answer may be waited for before somebody looks whether the service still lives, again and again.
+	suspicious = time.Second
+	// shortPause is the longest pause before the second attempt; it doubles with each.
+	shortPause = 25 * time.Millisecond
+)
+
+// passage is one request on its way, through as many attempts as it takes.
+type passage struct {
+	group    *group
+	request  *http.Request
+	hop      domain.Hop
+	upload   *upload
+	deadline time.Time // for the head of the answer; what the client needs for its body comes on top
+	tried    []*endpoint
+}
+
+// attempt is a request that was answered, or is about to be.
+type attempt struct {
+	endpoint *endpoint
+	service  domain.Service
+	response *http.Response
+	body     *pass // nil: there is none, or it is not read from the client
+	vigil    *vigil
+	cancel   context.CancelCauseFunc
+}
+
+func (a *attempt) end() {
+	a.vigil.stop()
+	a.cancel(context.Canceled)
+	if a.body != nil {
+		a.body.interrupt()
+		close(a.body.over)
+	}
+	a.endpoint.release()
+}
+
+// How an attempt can fail, by what the service may have seen of it.
+type failure struct {
+	err  error
+	sent bool // the service may have seen the request
+	late bool // the time is over
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func (f *failure) cause() error {
+	if f == nil {
+		return nil
+	}
+	return f.err
+}
+
+var (
+	errNobody   = errors.New("no address can be used")
+	errLate     = errors.New("no answer in time")
+	errSilent   = errors.New("nothing was sent for too long")
+	errRationed = errors.New("too many requests are sent again")
+	errMoved    = errors.New("the address has failed meanwhile")
+)
+
+// ask sends the request until somebody answers it.
+func (p *passage) ask() (*attempt, error) {
+	p.group.budget.earn()
+	var failed *failure
+	for n := 0; ; n++ {
+		e := p.group.pick(p.tried)
+		if e == nil {
+			return nil, p.away(errors.Join(errNobody, failed.cause()), true)
+		}
+		var a *attempt
+		a, failed = p.try(e)
+		if failed == nil {
+			return a, nil
+		}
+		if err := p.client(failed); err != nil {
+			return nil, err
+		}
+		p.tried = append(p.tried, e)
+		if !p.may(failed, n) {
+			return nil, p.away(failed, !failed.sent || p.repeatable())
+		}
+		if err := p.pause(n, e); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// repeatable reports whether the service may see the request twice.
+func (p *passage) repeatable() bool {
+	switch p.request.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return true
+	}
+	return p.hop.Repeatable
+}
+
+// may reports whether there is another attempt after n others failed.
+func (p *passage) may(f *failure, n int) bool {
+	return !f.late && (!f.sent || p.repeatable()) && p.upload.whole() && n < p.group.config.Retries && time.Until(p.deadline) > 0 && p.group.budget.spend()
+}
+
+// pause waits before another attempt, a little longer each time, unless there is another address.
+func (p *passage) pause(n int, failed *endpoint) error {
+	if p.group.another(failed) && n == 0 {
+		return nil
+	}
+	longest := min(shortPause<<min(n, 10), p.group.config.RetryDelay, time.Until(p.deadline))
+	timer := time.NewTimer(time.Duration(rand.Int64N(int64(max(longest, 1))))) // #nosec G404 -- spreads attempts, guards nothing
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-p.request.Context().Done():
+		return canceled(context.Cause(p.request.Context()))
+	}
+}
+
+// client is the error of a request that its client gave up or broke.
+func (p *passage) client(f *failure) error {
+	if cause := p.upload.left(p.request.Context()); cause != nil {
+		return canceled(cause)
+	}
+	if err := p.upload.failure(); err != nil {
+		return fmt.Errorf("forward: body of the request: %w", err)
+	}
+	var told *domain.Error
+	if errors.As(f.err, &told) {
+		return told
+	}
+	return nil
+}
+
+// away is the error of a service that can't be had. Where a request may have been carried out, nobody is invited to send it again.
+func (p *passage) away(cause error, inviting bool) error {
+	err := domain.MissingPart(fmt.Sprintf("Service %s unavailable", p.hop.Service), fmt.Errorf("forward to %s: %w", p.hop.Service, cause))
+	if inviting {
+		err.RetryAfter = p.group.comeBack()
+	}
+	return err
+}
+
+// try makes one attempt. It is given back, and has to be ended, when it was answered.
+func (p *passage) try(e *endpoint) (*attempt, *failure) {
+	ctx, cancel := p.upload.context(p.request.Context())
+	a := &attempt{endpoint: e, service: p.hop.Service, cancel: cancel}
+	begun := e.group.config.Now()
+	a.vigil = newVigil(max(time.Until(p.deadline), time.Millisecond), suspicious, func() { cancel(errLate) }, func() { p.doubt(e, cancel) })
+	used := used{again: func() bool {
+		if p.group.budget.spend() {
+			return true
+		}
+		cancel(errRationed)
+		return false
+	}}
+	out := outgoing(p.request, e, p.repeatable())
+	signed, err := e.group.config.Sign(p.hop.Caller, string(p.hop.Service))
+	if err == nil {
+		out.Header[identityHeader] = []string{signed}
+		a.body, err = p.upload.attach(out, a.vigil)
+	}
+	used.body = a.body
+	if err != nil {
+		a.end()
+		return nil, &failure{err: &domain.Error{Kind: domain.Internal, Message: "Internal server error", Cause: err}}
+	}
+	if p.upload.source != nil && (p.upload.size < 0 || p.upload.size >= largeUpload) {
+		out.Header["Expect"] = []string{"100-continue"}
+	}
+	a.response, err = e.transport.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, used.trace())))
+	if err == nil && isForeign(a.response) {
+		_ = a.response.Body.Close()
+		err = fmt.Errorf("status %d from something that is no service of Gaia", a.response.StatusCode)
+		e.failed(err, true)
+		a.end()
+		return nil, &failure{err: err, sent: true}
+	}
+	if err != nil {
+		f := p.judge(e, ctx, &used, begun, err)
+		a.end()
+		return nil, f
+	}
+	e.succeeded()
+	a.vigil.begun(e.group.config.Silence)
+	if a.body != nil {
+		a.body.answered()
+	}
+	return a, nil
+}
+
+// judge says what became of an attempt without an answer, and lets the address know.
+func (p *passage) judge(e *endpoint, ctx context.Context, used *used, begun time.Time, err error) *failure {
+	cause := context.Cause(ctx)
+	f := &failure{err: err, sent: used.sent(), late: errors.Is(cause, errLate)}
+	var unconnected *connectError
+	switch {
+	case p.upload.left(p.request.Context()) != nil, p.upload.failure() != nil: // not the service's fault
+	case f.late:
+		f.err = errLate
+		e.late(begun, errLate)
+	case errors.Is(cause, errMoved):
+		f.err = errMoved
+	case errors.As(err, &unconnected), f.sent:
+		e.failed(err, false)
+	}
+	if used.reused {
+		e.transport.CloseIdleConnections() // whoever has closed this one has closed the others too
+	}
+	return f
+}
+
+// doubt is called while an answer is waited for: is there still somebody who could give it? A request that may be sent again does not wait for
+// an address that has failed.
+func (p *passage) doubt(e *endpoint, cancel context.CancelCauseFunc) {
+	if e.dead() {
+		if p.repeatable() && p.upload.whole() && p.group.another(e) {
+			cancel(errMoved)
+		}
+		return
+	}
+	e.probeNow()
+}
+
+// isForeign tells an answer of something that stands before a service, or in its place: services say what is wrong in JSON.
+func isForeign(r *http.Response) bool {
+	if r.StatusCode < http.StatusInternalServerError {
+		return false
+	}
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return !strings.EqualFold(strings.TrimSpace(media), "application/json")
+}
+
+// used is the connection that an attempt has got.
+type used struct {
+	body   *pass
+	got    bool
+	conn   *countedConn // nil: it is none that counts
+	before int64
+	reused bool
+	again  func() bool // net/http wants to send once more, as it does when a kept connection was closed: may it?
+}
+
+func (u *used) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		if u.got && !u.again() {
+			_ = i.Conn.Close()
+			return
+		}
+		u.got, u.reused = true, i.Reused
+		conn := i.Conn
+		if secured, ok := conn.(interface{ NetConn() net.Conn }); ok {
+			conn = secured.NetConn() // what TLS has to say counts as sent: that errs on the safe side
+		}
+		if u.conn, _ = conn.(*countedConn); u.conn == nil {
+			return
+		}
+		u.before = u.conn.sent.Load()
+		if u.body != nil {
+			tell := u.body.interrupt
+			u.conn.closed.Store(&tell)
+		} else {
+			u.conn.closed.Store(nil)
+		}
+	}}
+}
+
+// sent reports whether anything may have reached the service.
+func (u *used) sent() bool {
+	return u.got && (u.conn == nil || u.conn.sent.Load() > u.before)
+}

@@ -1,0 +1,11 @@
+// Package forward hands requests to services that run as other processes, and gives their answers back as they come. It keeps connections
+// to every address of a service, knows which of them are well, and asks again elsewhere where that can do no harm.
+//
+// It must not decide who may do what, read a body or change one: both sides of that are adapters/httpapi, before and behind it. What a
+// service has answered, failures included, reaches the client as it is.
+//
+// An address is chosen among those that are well, the less busy one of two picked at random. Probes of /readyz run now and then while
+// all is well and every second while something is wrong; requests that fail or wait long have one made at once. An address that can't
+// be reached, or answers as no service of Gaia does, is left alone for a while that doubles up to a bound: nobody dials it but probes.
+// One that says it is not ready is used when there is no better one, since its own refusal tells more than one made here.
+package forward

@@ -1,0 +1,750 @@
+package forward_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gaia/adapters/forward"
+	"gaia/domain"
+)
+
+func TestRequestsAndAnswersPassUnchanged(t *testing.T) {
+	t.Parallel()
+	seen := make(chan *http.Request, 1)
+	s := newService(t, "c1", func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.Clone(context.Background())
+		h := w.Header()
+		h.Set("Content-Type", "application/json")
+		h.Set("X-Own", "1")
+		h.Set("Connection", "X-Hop")
+		h.Set("X-Hop", "1")
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Retry-After", "7")
+		h.Set("Trailer", "X-Late")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		_, _ = io.WriteString(w, `{"detail":[]}`)
+		h.Set("X-Late", "1")
+	})
+	f := start(t, forward.Config{}, s.url())
+	g := serve(t, f, domain.Hop{})
+	h := want(t, 422, `{"detail":[]}`, http.MethodPost, g.URL+"/api/a%2Fb/c?x=1&y=%20", strings.NewReader("hello"),
+		domain.ForwardedHeader, "forged", "Connection", "X-Mine", "X-Mine", "1", "X-Forwarded-For", "9.9.9.9", "X-Request-Id", "rid", "Idempotency-Key", "k", "Te", "trailers")
+	for name, value := range map[string]string{"X-Own": "1", "Retry-After": "7", "X-Hop": "", "Access-Control-Allow-Origin": "", forward.InstanceHeader: "", "Content-Type": "application/json"} {
+		if h.Get(name) != value {
+			t.Errorf("answer: %s is %q, want %q", name, h.Get(name), value)
+		}
+	}
+	r := <-seen
+	for name, value := range map[string]string{
+		domain.ForwardedHeader: "signed:chat:rid", "X-Mine": "", "Te": "", "X-Forwarded-For": "9.9.9.9", "X-Request-Id": "rid", "Idempotency-Key": "k", "Content-Length": "5",
+	} {
+		if name == "Content-Length" {
+			if r.ContentLength != 5 {
+				t.Errorf("the length is %d", r.ContentLength)
+			}
+		} else if got := r.Header.Values(name); strings.Join(got, ",") != value {
+			t.Errorf("request: %s is %q, want %q", name, got, value)
+		}
+	}
+	if r.RequestURI != "/api/a%2Fb/c?x=1&y=%20" || "http://"+r.Host != g.URL {
+		t.Errorf("the service saw %s of %s", r.RequestURI, r.Host)
+	}
+}
+
+func TestEventsComeAtOnceAndAlone(t *testing.T) {
+	t.Parallel()
+	more := make(chan string)
+	s := newService(t, "c1", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		_ = http.NewResponseController(w).Flush()
+		for text := range more {
+			_, _ = io.WriteString(w, text)
+			_ = http.NewResponseController(w).Flush()
+		}
+		panic(http.ErrAbortHandler)
+	})
+	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{})
+	resp, err := http.Get(g.URL) //nolint:noctx // ends with the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	in := bufio.NewReader(resp.Body)
+	for i := range 100 {
+		more <- fmt.Sprintf("data: %d\n\n", i)
+		if line, err := in.ReadString('\n'); err != nil || line != fmt.Sprintf("data: %d\n", i) {
+			t.Fatalf("%q %v", line, err)
+		}
+		_, _ = in.ReadString('\n')
+	}
+	large := "data: " + strings.Repeat("x", 100_000) + "\r\n\r\n"
+	more <- large
+	got := make([]byte, len(large))
+	if _, err := io.ReadFull(in, got); err != nil || string(got) != large {
+		t.Fatalf("a large event: %v", err)
+	}
+	more <- "data: whole\n\ndata: half of"
+	close(more)
+	rest, err := io.ReadAll(in)
+	if string(rest) != "data: whole\n\n" || err == nil {
+		t.Errorf("at the break: %q %v", rest, err)
+	}
+	if err := g.outcome(t); !errors.Is(err, domain.ErrBrokenOff) {
+		t.Errorf("%v is no broken answer", err)
+	}
+}
+
+func TestLargeBodiesStreamBothWays(t *testing.T) {
+	t.Parallel()
+	const size = 100 << 20
+	s := newService(t, "c1", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.Header().Set("Content-Type", "model/gltf-binary")
+			w.Header().Set("Content-Length", fmt.Sprint(size))
+			_, _ = io.CopyN(w, zeros{}, size)
+			return
+		}
+		sum := sha256.New()
+		n, err := io.Copy(sum, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, "%d %x %v", n, sum.Sum(nil), err)
+	})
+	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{Wait: 2 * time.Second})
+	sum := sha256.New()
+	_, _ = io.CopyN(sum, zeros{}, size)
+	for _, length := range []int64{size, -1} {
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL, io.LimitReader(zeros{}, size))
+		r.ContentLength = length
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if string(got) != fmt.Sprintf("%d %x <nil>", size, sum.Sum(nil)) {
+			t.Errorf("length %d: %d %s", length, resp.StatusCode, got)
+		}
+	}
+	resp, err := http.Get(g.URL) //nolint:noctx // ends with the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil || resp.ContentLength != size {
+		t.Errorf("download: %d of %d, %v", n, resp.ContentLength, err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
+}
+
+// A slow client's upload may take longer than a service may think.
+func TestTimeOfTheClientIsNotTheServices(t *testing.T) {
+	t.Parallel()
+	s := newService(t, "c1", says("done"))
+	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{Wait: 300 * time.Millisecond})
+	out, in := io.Pipe()
+	go func() {
+		for range 10 {
+			time.Sleep(100 * time.Millisecond) // the client is slow, nothing waits for it
+			_, _ = io.WriteString(in, "piece")
+		}
+		_ = in.Close()
+	}()
+	want(t, 200, "done", http.MethodPost, g.URL, out)
+}
+
+func TestServicesRefuseUploadsBeforeTheyCome(t *testing.T) {
+	t.Parallel()
+	s := newService(t, "c1", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "busy")
+	})
+	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{})
+	body := &counted{}
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, g.URL, body)
+	r.ContentLength = 1 << 30
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if resp.StatusCode != 503 || string(got) != "busy" || body.n.Load() > 64<<20 {
+		t.Errorf("%d %q after %d bytes", resp.StatusCode, got, body.n.Load())
+	}
+}
+
+type counted struct{ n atomic.Int64 }
+
+func (c *counted) Read(b []byte) (int, error) {
+	c.n.Add(int64(len(b)))
+	return len(b), nil
+}
+
+func TestClientsThatLeaveAreNotWorkedFor(t *testing.T) {
+	t.Parallel()
+	begun, left := make(chan struct{}), make(chan time.Time, 1)
+	s := newService(t, "c1", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Stream") != "" {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_ = http.NewResponseController(w).Flush()
+		}
+		_, _ = io.Copy(io.Discard, r.Body) // or net/http does not notice
+		begun <- struct{}{}
+		<-r.Context().Done()
+		left <- time.Now()
+	})
+	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{})
+	for _, stream := range []string{"", "1"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, _ := http.NewRequestWithContext(ctx, http.MethodPost, g.URL, strings.NewReader("{}"))
+		r.Header.Set("Stream", stream)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if resp, err := http.DefaultTransport.RoundTrip(r); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}
+		}()
+		<-begun
+		at := time.Now()
+		cancel()
+		if took := (<-left).Sub(at); took > time.Second { // 100 ms on a machine that does nothing else
+			t.Errorf("stream %q: the service worked on for %v", stream, took)
+		} else {
+			t.Logf("stream %q: noticed after %v", stream, took)
+		}
+		<-done
+		if err := g.outcome(t); domain.KindOf(err) != domain.Canceled {
+			t.Errorf("stream %q: %v", stream, err)
+		}
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	t.Parallel()
+	s := newService(t, "c1", says("here"))
+	s.down()
+	f := start(t, forward.Config{RetryDelay: time.Millisecond}, s.url())
+	g := serve(t, f, domain.Hop{})
+	for range 20 {
+		began := time.Now()
+		want(t, 503, "Service chat unavailable", http.MethodPost, g.URL, strings.NewReader("{}"), "X-Test-Whole", "1")
+		err := g.outcome(t)
+		var known *domain.Error
+		if !errors.As(err, &known) || known.Kind != domain.Unavailable || known.RetryAfter < time.Second {
+			t.Fatalf("%#v", err)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("a refusal took %v", took)
+		}
+	}
+	s.up(t)
+	eventually(t, "it is found again", func() bool {
+		status, _, _, err := call(t, http.MethodPost, g.URL, strings.NewReader("{}"))
+		return err == nil && status == 200
+	})
+	if err := f.Forward(nil, nil, domain.Hop{Service: domain.ServiceAsset}); domain.KindOf(err) != domain.Unavailable {
+		t.Errorf("a service that nobody has named: %v", err)
+	}
+}
+
+// Nobody dials an address that is known to be away, however many ask.
+func TestNoDialStorm(t *testing.T) {
+	t.Parallel()
+	var dials atomic.Int64
+	target := raw(t, func(conn *net.TCPConn, _ int) {
+		dials.Add(1)
+		reset(conn)
+	})
+	g := serve(t, start(t, forward.Config{}, target), domain.Hop{})
+	eventually(t, "it is left alone", func() bool {
+		status, _, _, err := call(t, http.MethodPost, g.URL, strings.NewReader("{}"))
+		return err == nil && status == 503 && dials.Load() > 2
+	})
+	before := dials.Load()
+	for range 500 {
+		want(t, 503, "", http.MethodPost, g.URL, strings.NewReader("{}"))
+	}
+	if more := dials.Load() - before; more > 50 {
+		t.Errorf("%d dials for 500 requests", more)
+	}
+}
+
+func TestHangingService(t *testing.T) {
+	t.Parallel()
+	var hang atomic.Bool
+	wake := make(chan struct{})
+	target := raw(t, func(conn *net.TCPConn, _ int) {
+		in := bufio.NewReader(conn)
+		for {
+			if _, err := http.ReadRequest(in); err != nil {
+				return
+			}
+			if hang.Load() {
+				<-wake
+				return
+			}
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhung")
+		}
+	})
+	t.Cleanup(func() { close(wake) })
+	s := newService(t, "c2", says("well"))
+	f := start(t, forward.Config{ProbeInterval: time.Hour, ProbeTimeout: 200 * time.Millisecond}, target, s.url())
+	g := serve(t, f, domain.Hop{Wait: patience})
+	allReady(t, f, 2)
+	hang.Store(true)
+	for range 20 { // what can be sent again does not wait for it, and others are not sent there for long
+		began := time.Now()
+		want(t, 200, "", http.MethodGet, g.URL, nil)
+		if took := time.Since(began); took > patience/2 {
+			t.Errorf("waited %v for an address that hangs", took)
+		}
+	}
+	// When it is the only one: what can't be sent again is refused when its time is over.
+	alone := serve(t, start(t, forward.Config{}, target), domain.Hop{Wait: 300 * time.Millisecond})
+	began := time.Now()
+	want(t, 503, "Service chat unavailable", http.MethodPost, alone.URL, strings.NewReader("{}"))
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("waited %v", took)
+	}
+}
+
+func TestConnectionsThatDieBeforeTheHead(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	bad := perRequest(t, func(conn *net.TCPConn, _ *http.Request) bool {
+		asked.Add(1)
+		reset(conn)
+		return false
+	})
+	s := newService(t, "c2", says("well"))
+	f := start(t, forward.Config{}, bad, s.url())
+	g := serve(t, f, domain.Hop{})
+	allReady(t, f, 2)
+	for range 30 {
+		want(t, 200, "well", http.MethodGet, g.URL, nil)
+		want(t, 200, "well", http.MethodPost, g.URL, strings.NewReader("{}"), "X-Test-Repeatable", "1", "X-Test-Whole", "1")
+	}
+	if asked.Load() == 0 {
+		t.Error("the broken address was never asked")
+	}
+	// What must not be carried out twice is not sent twice, and nobody is invited to.
+	alone := serve(t, start(t, forward.Config{}, bad), domain.Hop{})
+	before := asked.Load()
+	want(t, 503, "Service chat unavailable", http.MethodPost, alone.URL, strings.NewReader("{}"), "X-Test-Whole", "1", "Idempotency-Key", "not-kept")
+	if n := asked.Load() - before; n != 1 {
+		t.Errorf("it was sent %d times", n)
+	}
+	var known *domain.Error
+	if err := alone.outcome(t); !errors.As(err, &known) || known.RetryAfter != 0 {
+		t.Errorf("%#v", known)
+	}
+}
+
+func TestAnswersThatBreakOff(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"a known length":   "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\nhalf",
+		"pieces":           "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+		"before any piece": "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n",
+	} {
+		for how, end := range map[string]func(*net.TCPConn){"reset": reset, "closed": func(c *net.TCPConn) { _ = c.Close() }} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				t.Parallel()
+				target := perRequest(t, func(conn *net.TCPConn, _ *http.Request) bool {
+					_, _ = io.WriteString(conn, answer)
+					time.Sleep(10 * time.Millisecond) // a reset may overtake what was sent before it; either is right, this is likelier
+					end(conn)
+					return false
+				})
+				g := serve(t, start(t, forward.Config{}, target), domain.Hop{})
+				if status, _, said, err := call(t, http.MethodPost, g.URL, strings.NewReader("{}")); err == nil && status != 503 {
+					t.Errorf("half an answer looks whole: %d %q", status, said)
+				}
+				if err := g.outcome(t); !errors.Is(err, domain.ErrBrokenOff) && domain.KindOf(err) != domain.Unavailable {
+					t.Errorf("%v", err)
+				}
+			})
+		}
+	}
+}
+
+func TestSilentStreamsAreGivenUp(t *testing.T) {
+	t.Parallel()
+	wake := make(chan struct{})
+	target := perRequest(t, func(conn *net.TCPConn, _ *http.Request) bool {
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n")
+		<-wake // half open: nothing comes any more, not even an end
+		return false
+	})
+	t.Cleanup(func() { close(wake) })
+	g := serve(t, start(t, forward.Config{Silence: 200 * time.Millisecond}, target), domain.Hop{})
+	_, _, said, err := call(t, http.MethodGet, g.URL, nil)
+	if said != "data: 1\n\n" || err == nil {
+		t.Errorf("%q %v", said, err)
+	}
+	if err := g.outcome(t); !errors.Is(err, domain.ErrBrokenOff) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A client that reads slowly does not make a stream silent.
+func TestSlowReadersAreNoSilence(t *testing.T) {
+	t.Parallel()
+	const size = 64 << 20
+	s := newService(t, "c1", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "model/gltf-binary")
+		_, _ = io.CopyN(w, zeros{}, size)
+	})
+	g := serve(t, start(t, forward.Config{Silence: 300 * time.Millisecond}, s.url()), domain.Hop{})
+	resp, err := http.Get(g.URL) //nolint:noctx // ends with the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	time.Sleep(time.Second) // the reader is slow, nothing waits for it
+	if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil {
+		t.Errorf("%d %v", n, err)
+	}
+}
+
+// When a service dies in the middle of an upload, the client hears of it though it has not sent the rest.
+func TestServiceDiesDuringUpload(t *testing.T) {
+	t.Parallel()
+	target := perRequest(t, func(conn *net.TCPConn, r *http.Request) bool {
+		_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
+		_, _ = io.ReadFull(r.Body, make([]byte, 5))
+		reset(conn)
+		return false
+	})
+	g := serve(t, start(t, forward.Config{}, target), domain.Hop{Wait: patience})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://")) //nolint:noctx // a test's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\nfirst", 50<<20)
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 503 {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+}
+
+// A service that answers before it has the whole body is heard at once.
+func TestEarlyAnswer(t *testing.T) {
+	t.Parallel()
+	s := newService(t, "c1", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadFull(r.Body, make([]byte, 5))
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		_, _ = io.WriteString(w, "too large")
+	})
+	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{Wait: patience})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://")) //nolint:noctx // a test's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\nfirst", 50<<20)
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if resp.StatusCode != 413 || string(said) != "too large" || err != nil {
+		t.Errorf("%d %q %v", resp.StatusCode, said, err)
+	}
+}
+
+func TestBodiesThatBreakOff(t *testing.T) {
+	t.Parallel()
+	s := newService(t, "c1", says("done"))
+	f := start(t, forward.Config{}, s.url())
+	g := serve(t, f, domain.Hop{})
+	allReady(t, f, 1)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://")) //nolint:noctx // a test's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+	_ = conn.Close()
+	if err := g.outcome(t); err == nil || domain.KindOf(err) == domain.Unavailable {
+		t.Errorf("%v", err)
+	}
+	allReady(t, f, 1) // it was not the service's fault
+}
+
+// Something that stands in place of a service is not believed.
+func TestForeignAnswers(t *testing.T) {
+	t.Parallel()
+	s := newService(t, "c1", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.WriteString(w, "<html>")
+	})
+	well := newService(t, "c2", says("well"))
+	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{})
+	for range 10 {
+		want(t, 503, "Service chat unavailable", http.MethodPost, g.URL, strings.NewReader("{}"))
+	}
+	if n := s.asked.Load(); n > 5 {
+		t.Errorf("it was asked %d times", n)
+	}
+	both := serve(t, start(t, forward.Config{}, s.url(), well.url()), domain.Hop{})
+	for range 20 {
+		want(t, 200, "well", http.MethodGet, both.URL, nil)
+	}
+}
+
+func TestReadinessAndNews(t *testing.T) {
+	t.Parallel()
+	one, two := newService(t, "c1", says("one")), newService(t, "c2", says("two"))
+	f := start(t, forward.Config{ProbeInterval: 20 * time.Millisecond}, one.url(), two.url())
+	g := serve(t, f, domain.Hop{})
+	allReady(t, f, 2)
+	one.ready.Store(false)
+	eventually(t, "it is known not to be ready", func() bool {
+		i := f.Instances(chat)[0]
+		return i.ID == "c1" && i.Health.Status == domain.Unhealthy && !i.Seen.IsZero()
+	})
+	for range 20 {
+		want(t, 200, "two", http.MethodGet, g.URL, nil)
+	}
+	two.ready.Store(false)
+	eventually(t, "neither is ready", func() bool { return f.Instances(chat)[1].Health.Status == domain.Unhealthy })
+	want(t, 200, "", http.MethodGet, g.URL, nil) // they answer for themselves
+	one.ready.Store(true)
+	two.ready.Store(true)
+	allReady(t, f, 2)
+	f.Heard(chat, "c2", false)
+	for range 20 {
+		want(t, 200, "one", http.MethodGet, g.URL, nil)
+	}
+	f.Heard(chat, "c2", true)
+	eventually(t, "it is back", func() bool {
+		_, _, said, err := call(t, http.MethodGet, g.URL, nil)
+		return err == nil && said == "two"
+	})
+	f.Heard(chat, "unknown", false)
+	f.Heard(domain.ServiceAsset, "c1", false)
+	want(t, 200, "", http.MethodGet, g.URL, nil)
+}
+
+func TestNamesAreLookedUpAgain(t *testing.T) {
+	t.Parallel()
+	one := newService(t, "c1", says("one"))
+	port := hostOf(t, one.url()).Port()
+	two := &service{id: "c2", handler: says("two"), address: fmt.Sprintf("127.0.0.2:%d", port)}
+	two.ready.Store(true)
+	two.up(t)
+	t.Cleanup(two.down)
+	var addresses atomic.Pointer[[]string]
+	addresses.Store(&[]string{"127.0.0.1", "127.0.0.2"})
+	f := start(t, forward.Config{LookupEvery: 10 * time.Millisecond, Lookup: func(context.Context, string) ([]string, error) {
+		if a := *addresses.Load(); a != nil {
+			return a, nil
+		}
+		return nil, errors.New("no answer")
+	}}, fmt.Sprintf("http://chat-service:%d", port))
+	g := serve(t, f, domain.Hop{})
+	allReady(t, f, 2)
+	heard := map[string]bool{}
+	eventually(t, "both are used", func() bool {
+		_, _, said, _ := call(t, http.MethodGet, g.URL, nil)
+		heard[said] = true
+		return len(heard) == 2
+	})
+	addresses.Store(&[]string{"127.0.0.2"})
+	eventually(t, "one is gone", func() bool { return len(f.Instances(chat)) == 1 })
+	for range 10 {
+		want(t, 200, "two", http.MethodGet, g.URL, nil)
+	}
+	addresses.Store(new([]string))
+	time.Sleep(50 * time.Millisecond) // look-ups that fail take nothing away; none has to have happened
+	want(t, 200, "two", http.MethodGet, g.URL, nil)
+}
+
+func TestLoadIsSpread(t *testing.T) {
+	t.Parallel()
+	hold := make(chan struct{})
+	slow := newService(t, "c1", func(w http.ResponseWriter, r *http.Request) { <-hold; says("slow")(w, r) })
+	fast := []*service{newService(t, "c2", says("fast")), newService(t, "c3", says("fast"))}
+	f := start(t, forward.Config{}, slow.url(), fast[0].url(), fast[1].url())
+	g := serve(t, f, domain.Hop{Wait: 2 * patience})
+	allReady(t, f, 3)
+	done := make(chan struct{}, 300)
+	for range 300 {
+		go func() {
+			_, _, _, _ = call(t, http.MethodGet, g.URL, nil)
+			done <- struct{}{}
+		}()
+		if n := fast[0].asked.Load() + fast[1].asked.Load() + slow.asked.Load(); n > 250 {
+			break
+		}
+	}
+	eventually(t, "all but those that are held are done", func() bool {
+		return slow.asked.Load()+fast[0].asked.Load()+fast[1].asked.Load() >= 250
+	})
+	if n := slow.asked.Load(); n > 100 {
+		t.Errorf("the one that answers nothing got %d of 300", n)
+	}
+	close(hold)
+	if a, b := fast[0].asked.Load(), fast[1].asked.Load(); a < 50 || b < 50 {
+		t.Errorf("the others got %d and %d", a, b)
+	}
+}
+
+func TestRetriesAreRationed(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	bad := func() string {
+		return perRequest(t, func(conn *net.TCPConn, _ *http.Request) bool {
+			if asked.Add(1)%2 == 0 { // or it would be left alone
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				return true
+			}
+			reset(conn)
+			return false
+		})
+	}
+	g := serve(t, start(t, forward.Config{Retries: 5, RetryDelay: time.Millisecond}, bad()), domain.Hop{})
+	const requests = 300
+	for range requests {
+		_, _, _, _ = call(t, http.MethodGet, g.URL, nil)
+	}
+	if n := asked.Load(); n > requests*13/10+25 {
+		t.Errorf("%d attempts for %d requests", n, requests)
+	}
+}
+
+// The server closes idle connections just when requests go out on them, a thousand times and while it restarts. What must not be carried out
+// twice is never carried out twice.
+func TestKeepAliveRace(t *testing.T) {
+	t.Parallel()
+	counts := make([]atomic.Int64, 1000)
+	s := newService(t, "c1", func(w http.ResponseWriter, r *http.Request) {
+		var i int
+		if _, err := fmt.Fscanf(r.Body, "%d", &i); err == nil {
+			counts[i].Add(1)
+		}
+		says("done")(w, r)
+	})
+	f := start(t, forward.Config{ProbeInterval: 10 * time.Millisecond}, s.url())
+	g := serve(t, f, domain.Hop{Wait: patience})
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			s.mu.Lock()
+			server := s.server
+			s.mu.Unlock()
+			server.SetKeepAlivesEnabled(false) // closes those that are idle
+			server.SetKeepAlivesEnabled(true)
+			if n%50 == 0 {
+				s.down()
+				s.up(t)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	answered, refused := 0, 0
+	for i := range counts {
+		status, _, said, err := call(t, http.MethodPost, g.URL, strings.NewReader(fmt.Sprint(i)), "X-Test-Whole", "1")
+		n := counts[i].Load()
+		switch {
+		case err == nil && status == 200 && said == "done":
+			answered++
+			if n != 1 {
+				t.Errorf("request %d was answered and carried out %d times", i, n)
+			}
+		case err == nil && status == 503:
+			refused++
+		case err != nil && s != nil:
+			refused++ // its answer was cut off
+		default:
+			t.Errorf("request %d: %d %q", i, status, said)
+		}
+		if n > 1 {
+			t.Errorf("request %d was carried out %d times", i, n)
+		}
+	}
+	close(stop)
+	<-stopped
+	t.Logf("%d answered, %d refused", answered, refused)
+	if answered < 100 {
+		t.Errorf("only %d of %d were answered", answered, len(counts))
+	}
+}
+
+// Against a server that goes down in between, what may be repeated always gets its answer from the other one.
+func TestOneOfTwoIsKilled(t *testing.T) {
+	t.Parallel()
+	one, two := newService(t, "c1", says("well")), newService(t, "c2", says("well"))
+	f := start(t, forward.Config{Retries: 3}, one.url(), two.url())
+	g := serve(t, f, domain.Hop{Wait: patience})
+	allReady(t, f, 2)
+	for i := range 300 {
+		if i%60 == 30 {
+			one.down()
+		}
+		if i%60 == 50 {
+			one.up(t)
+		}
+		want(t, 200, "well", http.MethodGet, g.URL, nil)
+	}
+}
+
+func TestConfigs(t *testing.T) {
+	t.Parallel()
+	if _, err := forward.New(forward.Config{}); err == nil {
+		t.Error("nothing signs")
+	}
+	for _, target := range []string{"chat:8003", "ftp://chat", "http://", "http://u:p@chat", "http://chat?x=1", "http://chat:port"} {
+		if f, err := forward.New(forward.Config{Sign: sign, Targets: map[domain.Service][]string{chat: {target}}}); err == nil {
+			f.Close()
+			t.Errorf("%s is taken", target)
+		} else if strings.Contains(err.Error(), "u:p") {
+			t.Errorf("a password is told: %v", err)
+		}
+	}
+	if _, err := forward.New(forward.Config{Sign: sign, Targets: map[domain.Service][]string{chat: nil}}); err == nil {
+		t.Error("no address")
+	}
+	f := start(t, forward.Config{Sign: func(domain.Forwarded, string) (string, error) { return "", errors.New("no secret") }}, newService(t, "c1", says("")).url())
+	g := serve(t, f, domain.Hop{})
+	_, _, _, _ = call(t, http.MethodGet, g.URL, nil)
+	if err := g.outcome(t); domain.KindOf(err) != domain.Internal {
+		t.Errorf("%v", err)
+	}
+}

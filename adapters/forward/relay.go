@@ -1,0 +1,180 @@
+package forward
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"gaia/domain"
+)
+
+const (
+	// pieceSize is how much of an answer is passed on at a time.
+	pieceSize = 32 << 10
+	// eventSize is what a stream of events begins with; there are many at once, and most events are small. maxEvent is what is held back of one
+	// until it is whole.
+	eventSize = 4 << 10
+	maxEvent  = 1 << 20
+)
+
+var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+
+// relay passes an answer on as it comes.
+func (a *attempt) relay(w http.ResponseWriter, r *http.Request) error {
+	defer a.end()
+	defer func() { _ = a.response.Body.Close() }()
+	stream := isEventStream(a.response.Header)
+	incoming(w.Header(), a.response.Header, stream)
+	w.WriteHeader(a.response.StatusCode)
+	var err error
+	if stream {
+		err = a.events(w)
+	} else {
+		err = a.bytes(w)
+	}
+	return a.outcome(err, a.left(r.Context()))
+}
+
+func isEventStream(h http.Header) bool {
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream") && h.Get("Content-Encoding") == ""
+}
+
+// clientError is why the client could not be written to.
+type clientError struct{ error }
+
+func (e *clientError) Unwrap() error { return e.error }
+
+func (a *attempt) left(client context.Context) error {
+	if a.body != nil {
+		return a.body.upload.left(client)
+	}
+	return context.Cause(client)
+}
+
+func (a *attempt) outcome(err, left error) error {
+	var gone *clientError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &gone):
+		return canceled(err)
+	case left != nil:
+		return canceled(left)
+	default:
+		a.endpoint.probeNow()
+		return fmt.Errorf("forward to %s: %w: %w", a.service, domain.ErrBrokenOff, err)
+	}
+}
+
+// read reads the next piece of the answer.
+func (a *attempt) read(b []byte) (int, error) {
+	a.vigil.wait()
+	n, err := a.response.Body.Read(b)
+	a.vigil.rest()
+	return n, err
+}
+
+func (a *attempt) bytes(w http.ResponseWriter) error {
+	piece, _ := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(piece)
+	ctl := http.NewResponseController(w)
+	prompt := a.response.ContentLength < 0 && !isJSON(a.response.Header)
+	for {
+		n, err := a.read(piece[:])
+		if n > 0 {
+			if _, failed := w.Write(piece[:n]); failed != nil {
+				return &clientError{failed}
+			}
+			if prompt && err == nil {
+				if failed := ctl.Flush(); failed != nil {
+					return &clientError{failed}
+				}
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return a.why(err)
+		}
+	}
+}
+
+// isJSON tells answers that nobody can use in parts.
+func isJSON(h http.Header) bool {
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), "application/json")
+}
+
+// why names the true reason: when a vigil has given up, reading fails for the want of a context.
+func (a *attempt) why(err error) error {
+	if a.vigil.done.Load() {
+		return errSilent
+	}
+	return err
+}
+
+// events passes whole events on, each as soon as it is there. Half of one is of no use to a client and would spoil what is said after it,
+// should the stream break off.
+func (a *attempt) events(w http.ResponseWriter) error {
+	ctl := http.NewResponseController(w)
+	if err := ctl.Flush(); err != nil { // the status tells that there will be a stream
+		return &clientError{err}
+	}
+	buffer, held := make([]byte, eventSize), 0
+	for {
+		n, err := a.read(buffer[held:])
+		held += n
+		whole := held
+		if !errors.Is(err, io.EOF) {
+			whole = wholeEvents(buffer[:held], n)
+		}
+		if whole == 0 && held == len(buffer) {
+			if len(buffer) < maxEvent {
+				buffer = append(buffer, make([]byte, len(buffer))...)
+			} else {
+				whole = held
+			}
+		}
+		if whole > 0 {
+			if failed := send(w, ctl, buffer[:whole]); failed != nil {
+				return failed
+			}
+			held = copy(buffer, buffer[whole:held])
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return a.why(err)
+		}
+	}
+}
+
+func send(w http.ResponseWriter, ctl *http.ResponseController, b []byte) error {
+	if _, err := w.Write(b); err != nil {
+		return &clientError{err}
+	}
+	if err := ctl.Flush(); err != nil {
+		return &clientError{err}
+	}
+	return nil
+}
+
+// wholeEvents is the length of the events at the beginning of b that are complete. Only the last fresh bytes were not looked at before.
+func wholeEvents(b []byte, fresh int) int {
+	from := max(len(b)-fresh-3, 0)
+	if i := bytes.LastIndex(b[from:], []byte("\n\n")); i >= 0 {
+		return from + i + 2
+	}
+	if i := bytes.LastIndex(b[from:], []byte("\r\n\r\n")); i >= 0 {
+		return from + i + 4
+	}
+	return 0
+}
