@@ -454,6 +454,46 @@ func TestServiceDiesDuringUpload(t *testing.T) {
 	}
 }
 
+// Connections of clients outlive their requests, whatever the service read of the bodies.
+func TestClientsKeepTheirConnections(t *testing.T) {
+	t.Parallel()
+	s := newService(t, "c1", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/part" {
+			_, _ = r.Body.Read(make([]byte, 1))
+		} else {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+		_, _ = io.WriteString(w, "done")
+	})
+	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{})
+	for _, path := range []string{"/whole", "/part"} {
+		for _, length := range []int64{5, -1} {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://")) //nolint:noctx // a test's own
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := bufio.NewReader(conn)
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			for i := range 300 {
+				r, _ := http.NewRequest(http.MethodPost, "http://gaia"+path, io.MultiReader(strings.NewReader("hello"))) //nolint:noctx // not sent by net/http
+				r.ContentLength = length
+				if err := r.Write(conn); err != nil {
+					t.Fatalf("%s %d: request %d: %v", path, length, i, err)
+				}
+				resp, err := http.ReadResponse(in, r)
+				if err != nil {
+					t.Fatalf("%s %d: request %d: %v", path, length, i, err)
+				}
+				said, err := io.ReadAll(resp.Body)
+				if string(said) != "done" || err != nil {
+					t.Fatalf("%s %d: request %d: %q %v", path, length, i, said, err)
+				}
+			}
+			_ = conn.Close()
+		}
+	}
+}
+
 // A service that answers before it has the whole body is heard at once.
 func TestEarlyAnswer(t *testing.T) {
 	t.Parallel()

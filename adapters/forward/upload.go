@@ -19,7 +19,8 @@ type upload struct {
 
 	mu      sync.Mutex // held while source is read
 	touched atomic.Bool
-	err     error // why source can't be read
+	taken   atomic.Int64 // bytes
+	err     error        // why source can't be read
 
 	interrupted atomic.Bool // a read was made to fail, which net/http takes for the client leaving
 }
@@ -48,6 +49,9 @@ func (u *upload) left(ctx context.Context) error {
 	}
 	return context.Cause(ctx)
 }
+
+// lastBytes is how long, in milliseconds, an answer waits for the end of a body that is still being read: most often it is there already.
+const lastBytes = 20
 
 // interruptEvery is how often a read that has to end is told so, at the latest.
 const interruptEvery = 50 * time.Millisecond
@@ -127,6 +131,7 @@ func (p *pass) read(b []byte) (int, error) {
 	u.touched.Store(true)
 	p.vigil.rest()
 	n, err := u.source.Read(b)
+	u.taken.Add(int64(n))
 	switch {
 	case err == nil || errors.Is(err, io.EOF):
 		p.vigil.wait()
@@ -147,6 +152,9 @@ func (p *pass) Close() error {
 // answered is called when the answer begins. What is left of the body is not wanted any more, if there is anything left.
 func (p *pass) answered() {
 	p.held.Store(true)
+	for waited := 0; waited < lastBytes && p.reading.Load() && !p.whole(); waited++ {
+		time.Sleep(time.Millisecond)
+	}
 	p.interrupt()
 	p.upload.settle()
 }
@@ -154,12 +162,18 @@ func (p *pass) answered() {
 // interrupt ends a read that waits for the client, since nobody would take what it brings: net/http does not tell a failure before the read is
 // over. The connection to the client can't be used for another request then, and would not be after half a body.
 func (p *pass) interrupt() {
+	if p.whole() {
+		return
+	}
 	p.closed.Store(true)
 	if p.reading.Load() {
 		p.upload.interrupted.Store(true)
 		go p.insist()
 	}
 }
+
+// whole reports whether all was read but the end, which does not wait for the client.
+func (p *pass) whole() bool { return p.upload.size >= 0 && p.upload.taken.Load() >= p.upload.size }
 
 // insist sets the deadline again and again, for a body may set one of its own before it reads.
 func (p *pass) insist() {
