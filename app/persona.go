@@ -75,7 +75,8 @@ func (p *Personas) Create(ctx context.Context, who domain.Principal, draft domai
 	if err := p.Store.Create(ctx, persona); err != nil {
 		return domain.Persona{}, explainPersona(err, persona.ID, persona.Name)
 	}
-	p.Cache.Invalidate(ctx, ports.CacheKey{Space: spacePersonaList})
+	// Nobody can know the id yet; who guessed it made the cache remember that there is no such persona.
+	p.Cache.Invalidate(ctx, ports.CacheKey{Space: spacePersona, Name: persona.ID}, ports.CacheKey{Space: spacePersonaList})
 	return persona, nil
 }
 
@@ -224,16 +225,11 @@ func (p *Personas) current(ctx context.Context, who domain.Principal) (persona d
 			return persona, hit && personaHit, err
 		}
 	}
-	persona, defaultHit, err := fetch(ctx, p.Cache, ports.CacheKey{Space: spacePersona, Name: nameDefault}, p.TTLs.Persona, p.loadDefault)
-	return persona, hit && defaultHit, err
-}
-
-func (p *Personas) loadDefault(ctx context.Context) (domain.Persona, error) {
-	persona, err := p.Store.Default(ctx)
+	persona, defaultHit, err := fetch(ctx, p.Cache, ports.CacheKey{Space: spacePersona, Name: nameDefault}, p.TTLs.Persona, p.Store.Default)
 	if err == nil && !persona.Active || domain.KindOf(err) == domain.NotFound {
-		return domain.Persona{}, domain.MissingPart("There is no default persona: POST /api/v0.2/personas/initialize-default makes it", nil)
+		return domain.Persona{}, false, domain.MissingPart("There is no default persona: POST /api/v0.2/personas/initialize-default makes it", nil)
 	}
-	return persona, err
+	return persona, hit && defaultHit, err
 }
 
 func (p *Personas) invalidate(ctx context.Context, id string) {

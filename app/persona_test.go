@@ -389,6 +389,26 @@ func TestNoDefaultPersona(t *testing.T) {
 	}
 }
 
+// TestGuessedIDIsFoundOnceItExists lets somebody ask for an id before the persona with that id is made.
+func TestGuessedIDIsFoundOnceItExists(t *testing.T) {
+	t.Parallel()
+	store, cache := memory.NewPersonaStore(), newKeepingCache()
+	p := app.NewPersonas(app.PersonaDeps{
+		Store: store, Preferences: store, Cache: cache, Now: clock(), NewID: func() string { return unknownID }, TTLs: app.PersonaTTLs{Persona: time.Minute},
+	})
+	for range 10 {
+		_, err := p.Get(t.Context(), unknownID)
+		wantKind(t, err, domain.NotFound)
+	}
+	if n := cache.loaded(); n != 1 {
+		t.Errorf("a persona that is not there was looked for %d times", n)
+	}
+	create(t, p, ada, "Eve")
+	if got, err := p.Get(t.Context(), unknownID); err != nil || got.Name != "Eve" {
+		t.Errorf("once it exists: %+v, %v", got, err)
+	}
+}
+
 func TestEnsureDefaultTwice(t *testing.T) {
 	t.Parallel()
 	p := newPersonas(memory.NewPersonaStore(), noCache{})

@@ -55,16 +55,17 @@ func (noCache) Peek(ports.CacheKey) (any, bool) { return nil, false }
 
 func (noCache) Len(string) int { return 0 }
 
-// keepingCache keeps everything as JSON until it is invalidated, and counts.
+// keepingCache keeps everything as JSON until it is invalidated, what is not there too, and counts.
 type keepingCache struct {
-	mu    sync.Mutex
-	kept  map[ports.CacheKey][]byte
-	ttls  map[ports.CacheKey]time.Duration
-	loads int
+	mu      sync.Mutex
+	kept    map[ports.CacheKey][]byte
+	missing map[ports.CacheKey]error
+	ttls    map[ports.CacheKey]time.Duration
+	loads   int
 }
 
 func newKeepingCache() *keepingCache {
-	return &keepingCache{kept: map[ports.CacheKey][]byte{}, ttls: map[ports.CacheKey]time.Duration{}}
+	return &keepingCache{kept: map[ports.CacheKey][]byte{}, missing: map[ports.CacheKey]error{}, ttls: map[ports.CacheKey]time.Duration{}}
 }
 
 func (c *keepingCache) Fetch(ctx context.Context, key ports.CacheKey, ttl time.Duration, load func(context.Context) (any, error),
@@ -75,8 +76,14 @@ func (c *keepingCache) Fetch(ctx context.Context, key ports.CacheKey, ttl time.D
 		v, err := decode(data)
 		return v, true, err
 	}
+	if err := c.missing[key]; err != nil {
+		return nil, true, err
+	}
 	c.loads++
 	v, err := load(ctx)
+	if domain.KindOf(err) == domain.NotFound {
+		c.missing[key] = err
+	}
 	if err != nil {
 		return nil, false, err
 	}
@@ -92,6 +99,11 @@ func (c *keepingCache) Invalidate(_ context.Context, keys ...ports.CacheKey) {
 		for kept := range c.kept {
 			if kept == key || key.Name == "" && kept.Space == key.Space {
 				delete(c.kept, kept)
+			}
+		}
+		for missing := range c.missing {
+			if missing == key || key.Name == "" && missing.Space == key.Space {
+				delete(c.missing, missing)
 			}
 		}
 	}

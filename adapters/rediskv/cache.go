@@ -93,7 +93,7 @@ func (c *Client) Drop(ctx context.Context, keys ...ports.CacheKey) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	if !c.link.answers() {
+	if !c.link.open() {
 		return errAway
 	}
 	return c.call(ctx, func(ctx context.Context) error {

@@ -112,14 +112,22 @@ func (c *Client) readRun(ctx context.Context, conn *redis.Conn) error {
 	return nil
 }
 
-// ping tells whether Redis answers as fast as a request may wait. The first round may have to open a connection.
+// slowAfter is how long a call may take before it counts as slow.
+func (c *Client) slowAfter() time.Duration { return c.cfg.CallTimeout * 3 / 5 }
+
+// ping tells whether Redis answers as fast as a request may wait, and one that was given up as fast as it should. The first round may have
+// to open a connection.
 func (c *Client) ping(ctx context.Context) error {
 	first, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
 	if err := c.rdb.Ping(first).Err(); err != nil {
 		return err
 	}
-	second, cancel := context.WithTimeout(ctx, c.cfg.CallTimeout)
+	limit := c.cfg.CallTimeout
+	if !c.link.answers() {
+		limit = c.slowAfter()
+	}
+	second, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return c.rdb.Ping(second).Err()
 }
@@ -144,12 +152,26 @@ func (c *Client) Check(ctx context.Context) domain.PartHealth {
 func (c *Client) call(ctx context.Context, do func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, c.cfg.CallTimeout)
 	defer cancel()
+	c.link.calls.Add(1)
+	began := time.Now()
 	err := do(bounded)
 	var refused redis.Error
-	if err != nil && ctx.Err() == nil && !errors.As(err, &refused) {
+	switch {
+	case err == nil || errors.As(err, &refused):
+		c.link.answered(time.Since(began) > c.slowAfter())
+	case ctx.Err() == nil:
+		c.link.failures.Add(1)
 		c.link.lost(err)
 	}
 	return err
+}
+
+// Stats returns how Redis has answered since the client was opened. It asks nobody, and is read for metrics.
+func (c *Client) Stats() domain.RemoteCounts {
+	l := c.link
+	return domain.RemoteCounts{
+		Up: l.answers(), Calls: l.calls.Load(), Failures: l.failures.Load(), Slow: l.slow.Load(), Skipped: l.skipped.Load(), Outages: l.outages.Load(),
+	}
 }
 
 // Close stops the watcher and closes all connections.

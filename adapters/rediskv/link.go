@@ -2,8 +2,10 @@ package rediskv
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,16 +15,24 @@ const (
 	// settle is how long values are left alone after an outage. Every other process notices the return within askWhenDown and
 	// delivers the drops that it owes; until then Redis may hold values that are no longer true.
 	settle = 3 * askWhenDown
+	// mostSlow is how many calls in a row may be answered in time and still slowly. A request makes several calls, one after the other:
+	// they must not add up, and a cache that is slower than the database is none.
+	mostSlow = 3
 )
 
-// link is a circuit breaker: one failed call opens it for all, and only the watcher closes it again.
+var errSlow = errors.New("redis is slow")
+
+// link is a circuit breaker: one call without an answer, or several slow ones, open it for all, and only the watcher closes it again.
 type link struct {
 	log  *slog.Logger
 	wake chan struct{}
 
+	calls, failures, slow, skipped, outages atomic.Uint64
+
 	mu      sync.Mutex
 	up      bool
 	wasUp   bool
+	slowRow int       // slow calls since the last fast one
 	useFrom time.Time // values may be read and written from here on, while up
 }
 
@@ -35,19 +45,49 @@ func (l *link) answers() bool {
 	return l.up
 }
 
-// trusted tells whether what Redis holds may be used.
+// open tells a caller whether to make a call, and counts it when not.
+func (l *link) open() bool {
+	ok := l.answers()
+	if !ok {
+		l.skipped.Add(1)
+	}
+	return ok
+}
+
+// trusted tells a caller whether what Redis holds may be used, and counts the call that is not made when not.
 func (l *link) trusted() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.up && (l.useFrom.IsZero() || !time.Now().Before(l.useFrom))
+	ok := l.up && (l.useFrom.IsZero() || !time.Now().Before(l.useFrom))
+	if !ok {
+		l.skipped.Add(1)
+	}
+	return ok
+}
+
+// answered notes a call that was answered in time.
+func (l *link) answered(slowly bool) {
+	l.mu.Lock()
+	if slowly {
+		l.slowRow++
+		l.slow.Add(1)
+	} else {
+		l.slowRow = 0
+	}
+	tooSlow := l.up && l.slowRow >= mostSlow
+	l.mu.Unlock()
+	if tooSlow {
+		l.lost(errSlow)
+	}
 }
 
 func (l *link) lost(err error) {
 	l.mu.Lock()
 	was := l.up
-	l.up = false
+	l.up, l.slowRow = false, 0
 	l.mu.Unlock()
 	if was {
+		l.outages.Add(1)
 		l.log.Warn("redis does not answer, going on without it", "error", err)
 		select {
 		case l.wake <- struct{}{}:

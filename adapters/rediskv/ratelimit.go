@@ -45,7 +45,7 @@ var errStrangeCount = errors.New("redis: counting gave something else than figur
 
 // Count implements ports.SharedRateLimiter.
 func (c *Client) Count(ctx context.Context, limits []domain.RateLimit, owed [domain.MaxRateLimits]time.Duration) (domain.RateDecision, error) {
-	if !c.link.answers() {
+	if !c.link.open() {
 		return domain.RateDecision{}, errAway
 	}
 	if len(limits) == 0 || len(limits) > domain.MaxRateLimits {

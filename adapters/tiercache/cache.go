@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -15,7 +14,7 @@ import (
 
 // Config sets up a Cache. The zero value is a cache for a process that is alone with its data.
 type Config struct {
-	Entries     int                   // kept in memory; 10,000 when zero
+	Bytes       int64                 // of memory for entries, as near as can be told; 64 MiB when zero
 	Remote      ports.RemoteCache     // nil: none
 	Bus         ports.InvalidationBus // nil: none
 	Shared      bool                  // other processes may change the data even though there is neither Remote nor Bus
@@ -26,8 +25,8 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Entries <= 0 {
-		c.Entries = 10_000
+	if c.Bytes <= 0 {
+		c.Bytes = 64 << 20
 	}
 	if c.MaxAge <= 0 {
 		c.MaxAge = 5 * time.Second
@@ -47,14 +46,15 @@ func (c Config) withDefaults() Config {
 
 // Cache implements ports.Cache.
 type Cache struct {
-	cfg   Config
-	local *otter.Cache[ports.CacheKey, *entry]
+	cfg     Config
+	local   *otter.Cache[ports.CacheKey, *entry]
+	missing *otter.Cache[ports.CacheKey, *entry] // what is not there; apart from local, so that made-up names push out nothing useful
+	spaces  spaces
 
-	// mu orders what goes into local against what is dropped from it. Reads of local don't take it.
-	mu       sync.Mutex
-	flights  map[ports.CacheKey]*flight
-	versions map[string]*atomic.Uint64 // by space; the spaces are a small fixed set
-	closed   bool
+	// mu orders what goes into local and missing against what is dropped from them. Reads don't take it.
+	mu      sync.Mutex
+	flights map[ports.CacheKey]*flight
+	closed  bool
 
 	owedRemote, owedBus debt // invalidations that have not arrived yet
 	wake                chan struct{}
@@ -63,26 +63,41 @@ type Cache struct {
 	running             sync.WaitGroup
 }
 
-// entry is a decoded value. It is never changed.
+// What is not there is remembered for a short time, whatever the ttl of values is: who puts it there without an Invalidate is noticed
+// as soon as after an outage of the bus.
+const (
+	missingFor  = 5 * time.Second
+	missingRoom = 2000
+)
+
+// entry is a decoded value, or the error of a load that found nothing. It is never changed.
 type entry struct {
 	value   any
+	err     error
 	loaded  time.Time // when the load began, or when the remote cache vouched for the value
 	expires time.Time
-	space   *atomic.Uint64
+	space   *space
 	version uint64 // of the space when the value was stored; another one now means that the space was dropped
+	bytes   uint32
 }
 
 // New makes a cache. Close it after the last Fetch and before the remote cache and the bus.
 func New(cfg Config) (*Cache, error) {
 	cfg = cfg.withDefaults()
-	local, err := otter.New(&otter.Options[ports.CacheKey, *entry]{MaximumSize: cfg.Entries})
+	local, err := otter.New(&otter.Options[ports.CacheKey, *entry]{
+		MaximumWeight: uint64(cfg.Bytes), // #nosec G115 -- above 0
+		Weigher:       func(_ ports.CacheKey, e *entry) uint32 { return e.bytes },
+		// In the order of what happens to a key, so that the figures of a space are right.
+		OnAtomicDeletion: func(d otter.DeletionEvent[ports.CacheKey, *entry]) { d.Value.space.left(d.Value, d.WasEvicted()) },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("new cache: %w", err)
 	}
-	c := &Cache{
-		cfg: cfg, local: local, wake: make(chan struct{}, 1),
-		flights: map[ports.CacheKey]*flight{}, versions: map[string]*atomic.Uint64{},
+	missing, err := otter.New(&otter.Options[ports.CacheKey, *entry]{MaximumSize: missingRoom})
+	if err != nil {
+		return nil, fmt.Errorf("new cache of what is missing: %w", err)
 	}
+	c := &Cache{cfg: cfg, local: local, missing: missing, wake: make(chan struct{}, 1), flights: map[ports.CacheKey]*flight{}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	if cfg.Bus != nil {
 		cfg.Bus.Listen(c.heard, c.dropAll)
@@ -98,14 +113,15 @@ func (c *Cache) Fetch(ctx context.Context, key ports.CacheKey, ttl time.Duration
 	decode func([]byte) (any, error)) (value any, hit bool, err error) {
 	if ttl <= 0 {
 		value, err = load(ctx)
+		c.spaces.get(key.Space).loaded(err)
 		return value, false, err
 	}
-	if e, ok := c.local.GetIfPresent(key); ok && c.fresh(e) {
-		return e.value, true, nil
+	if e := c.have(key); e != nil {
+		return e.value, true, e.err
 	}
 	f, e := c.join(ctx, key, fetch{ttl: ttl, load: load, decode: decode})
 	if e != nil {
-		return e.value, true, nil
+		return e.value, true, e.err
 	}
 	if f == nil {
 		value, err = load(ctx)
@@ -128,7 +144,20 @@ func (c *Cache) Peek(key ports.CacheKey) (value any, ok bool) {
 	return held.Value.value, true
 }
 
-// Len implements ports.Cache. It looks at every entry, of which there are at most Config.Entries.
+// have returns the entry that may be served, if there is one, and counts it.
+func (c *Cache) have(key ports.CacheKey) *entry {
+	if e, ok := c.local.GetIfPresent(key); ok && c.fresh(e) {
+		e.space.localHits.Add(1)
+		return e
+	}
+	if e, ok := c.missing.GetIfPresent(key); ok && c.fresh(e) {
+		e.space.negativeHits.Add(1)
+		return e
+	}
+	return nil
+}
+
+// Len implements ports.Cache. It looks at every entry, of which there are at most Config.Bytes / overhead.
 func (c *Cache) Len(space string) int {
 	n := 0
 	for key, e := range c.local.All() {
@@ -142,7 +171,7 @@ func (c *Cache) Len(space string) int {
 // fresh tells whether an entry may be served. While invalidations may not arrive, only for a short time.
 func (c *Cache) fresh(e *entry) bool {
 	now := c.cfg.Now()
-	if !now.Before(e.expires) || e.version != e.space.Load() {
+	if !now.Before(e.expires) || e.version != e.space.version.Load() {
 		return false
 	}
 	return c.told() || now.Sub(e.loaded) < c.cfg.MaxAge
@@ -190,12 +219,15 @@ func (c *Cache) drop(keys []ports.CacheKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, key := range keys {
+		s := c.spaces.get(key.Space)
+		s.invalidations.Add(1)
 		if key.Name != "" {
 			c.local.Invalidate(key)
+			c.missing.Invalidate(key)
 			c.abandon(key)
 			continue
 		}
-		c.version(key.Space).Add(1)
+		s.version.Add(1)
 		for inFlight := range c.flights {
 			if inFlight.Space == key.Space {
 				c.abandon(inFlight)
@@ -208,23 +240,15 @@ func (c *Cache) drop(keys []ports.CacheKey) {
 func (c *Cache) dropAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, version := range c.versions {
-		version.Add(1)
+	for _, s := range c.spaces.all() {
+		s.version.Add(1)
+		s.invalidations.Add(1)
 	}
 	for key := range c.flights {
 		c.abandon(key)
 	}
 	c.local.InvalidateAll()
-}
-
-// version returns the version of a space. The caller holds mu.
-func (c *Cache) version(space string) *atomic.Uint64 {
-	v, ok := c.versions[space]
-	if !ok {
-		v = new(atomic.Uint64)
-		c.versions[space] = v
-	}
-	return v
+	c.missing.InvalidateAll()
 }
 
 // Close stops deliveries and waits for loads, which it cancels. A Fetch that comes later loads.

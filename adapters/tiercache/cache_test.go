@@ -292,28 +292,6 @@ func TestMissedAnnouncementsDropEverythingAndWhatIsBeingLoaded(t *testing.T) {
 	truth.want(t, c, "new", false)
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	t.Parallel()
-	const bound, asked = 100, 10_000
-	c := newCache(t, tiercache.Config{Entries: bound})
-	var truth store
-	for n := range asked {
-		if _, _, err := c.Fetch(t.Context(), ports.CacheKey{Space: "s", Name: fmt.Sprint(n)}, time.Hour, truth.load, decode); err != nil {
-			t.Fatal(err)
-		}
-	}
-	hits := 0
-	for n := range asked {
-		key := ports.CacheKey{Space: "s", Name: fmt.Sprint(n)}
-		if _, hit, _ := c.Fetch(t.Context(), key, time.Hour, func(context.Context) (any, error) { return nil, errors.New("not kept") }, decode); hit {
-			hits++
-		}
-	}
-	if hits == 0 || hits > 2*bound {
-		t.Errorf("%d entries kept of %d, want about %d", hits, asked, bound)
-	}
-}
-
 func TestCloseEndsLoads(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, tiercache.Config{})

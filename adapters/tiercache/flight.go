@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"gaia/domain"
 	"gaia/ports"
 )
 
@@ -45,10 +46,11 @@ func (c *Cache) abandon(key ports.CacheKey) {
 func (c *Cache) join(ctx context.Context, key ports.CacheKey, ask fetch) (*flight, *entry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, ok := c.local.GetIfPresent(key); ok && c.fresh(e) {
+	if e := c.have(key); e != nil {
 		return nil, e
 	}
 	if f, ok := c.flights[key]; ok {
+		c.spaces.get(key.Space).shared.Add(1)
 		return f, nil
 	}
 	if c.closed {
@@ -69,31 +71,53 @@ func (c *Cache) join(ctx context.Context, key ports.CacheKey, ask fetch) (*fligh
 
 func (c *Cache) fly(ctx context.Context, key ports.CacheKey, f *flight, ask fetch) {
 	began := c.cfg.Now()
-	e := &entry{loaded: began, expires: began.Add(ask.ttl)}
+	e := &entry{space: c.spaces.get(key.Space), loaded: began, expires: began.Add(ask.ttl)}
 	ticket := c.obtain(ctx, key, f, ask, e)
-	e.value = f.value
+	e.value, e.err = f.value, f.err
 	kept := c.land(key, f, e)
 	close(f.done)
-	if kept && !f.hit {
+	if kept && !f.hit && f.err == nil {
 		c.toRemote(ctx, key, ticket, e)
 	}
 }
 
-// land keeps the entry unless an invalidation has overtaken it.
+// land keeps the entry unless an invalidation has overtaken it, and unless it is an error that says nothing about what there is.
 func (c *Cache) land(key ports.CacheKey, f *flight, e *entry) (kept bool) {
+	nothing := domain.KindOf(e.err) == domain.NotFound
+	if e.err == nil {
+		e.bytes = weigh(key, e.value)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f.abandoned {
 		return false
 	}
 	delete(c.flights, key)
-	if f.err != nil {
+	e.version = e.space.version.Load()
+	switch {
+	case nothing:
+		e.value = nil
+		e.expires = earlier(e.expires, e.loaded.Add(missingFor))
+		c.missing.Set(key, e)
+	case e.err != nil:
 		return false
+	case int64(e.bytes) <= c.cfg.Bytes/largestPart:
+		e.space.entered(e)
+		c.local.Set(key, e)
+	default: // it would push out too much that is asked for as often
+		e.space.evictions.Add(1)
 	}
-	e.space = c.version(key.Space)
-	e.version = e.space.Load()
-	c.local.Set(key, e)
 	return true
+}
+
+// largestPart is the part of the memory that one entry may have at the most.
+const largestPart = 4
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // obtain gets the value from the remote cache or loads it. A panic becomes an error: it happens in a goroutine of the cache, where
@@ -102,12 +126,19 @@ func (c *Cache) obtain(ctx context.Context, key ports.CacheKey, f *flight, ask f
 	defer func() {
 		if p := recover(); p != nil {
 			f.err = fmt.Errorf("fetch %s: panic: %v\n%s", key.Space, p, debug.Stack())
+			e.space.loaded(f.err)
 		}
 	}()
 	ticket = c.fromRemote(ctx, key, f, ask, e)
-	if !f.hit {
-		f.value, f.err = ask.load(ctx)
+	if f.hit {
+		e.space.remoteHits.Add(1)
+		return ticket
 	}
+	if ticket == "" && c.cfg.Remote != nil {
+		e.space.bypasses.Add(1)
+	}
+	f.value, f.err = ask.load(ctx)
+	e.space.loaded(f.err)
 	return ticket
 }
 
@@ -132,15 +163,20 @@ func (c *Cache) fromRemote(ctx context.Context, key ports.CacheKey, f *flight, a
 	if !expires.After(e.loaded) {
 		return ticket
 	}
-	if expires.Before(e.expires) {
-		e.expires = expires
-	}
+	e.expires = earlier(e.expires, expires)
 	f.value, f.hit = value, true
 	return ticket
 }
 
+// remoteBytes is the size of the largest value that is stored remotely. A larger one takes so long on its way that the remote cache looks
+// as if it were slow, and then nobody uses it.
+const remoteBytes = 512 << 10
+
 func (c *Cache) toRemote(ctx context.Context, key ports.CacheKey, ticket ports.RemoteTicket, e *entry) {
 	if ticket == "" || !c.remoteUsable() {
+		return
+	}
+	if e.bytes > remoteBytes {
 		return
 	}
 	data, err := pack(e.expires, e.value)

@@ -127,6 +127,7 @@ type config struct {
 	RedisTimeout     seconds `env:"REDIS_SOCKET_TIMEOUT" envDefault:"5" about:"requests never wait longer than 0.05 s for Redis, whatever this says"`
 	RedisConnect     seconds `env:"REDIS_CONNECT_TIMEOUT" envDefault:"5"`
 	RedisHealth      seconds `env:"REDIS_HEALTH_CHECK_INTERVAL" envDefault:"30"`
+	CacheMemoryMB    int     `env:"CACHE_MEMORY_MB" envDefault:"64" about:"that values cached in this process may take; beyond it go those that are asked for least"`
 	DefaultCacheTTL  seconds `env:"DEFAULT_CACHE_TTL_SECONDS" envDefault:"3600"`
 	AuthTTL          seconds `env:"AUTH_CACHE_TTL" envDefault:"1800" about:"how long a verified access token is not verified again, at most until it expires; 0: verified each time"`
 	APIKeyTTL        seconds `env:"API_KEY_CACHE_TTL" envDefault:"1200" about:"how long an API key is not looked up again; the longest time until a change is known to who could not be told of it"`
@@ -371,7 +372,7 @@ func (c *config) checkCounts() error {
 		{"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_CONNECTIONS", c.MaxConnections, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
 		{"DATABASE_POOL_SIZE", c.DatabasePool, 1}, {"DATABASE_MAX_OVERFLOW", c.DatabaseOverflow, 0},
 		{"LLM_MAX_RETRIES", c.LLMRetries, 0}, {"TOOLS_MAX_ROUNDS", c.ToolRounds, 1}, {"TOOLS_MAX_CALLS", c.ToolCalls, 1}, {"TOOLS_MAX_TOKENS", c.ToolTokens, 0},
-		{"AUDIT_RETENTION_DAYS", c.AuditDays, 0},
+		{"AUDIT_RETENTION_DAYS", c.AuditDays, 0}, {"CACHE_MEMORY_MB", c.CacheMemoryMB, 1},
 		{"WORKFLOWS_AT_ONCE", c.WorkflowsAtOnce, 0}, {"WORKFLOW_RETENTION_DAYS", c.WorkflowDays, 0},
 	} {
 		if n.value < n.min {

@@ -289,8 +289,8 @@ func openRedis(c config, sys *system, probes map[string]ports.Probe, log *slog.L
 	return client, nil
 }
 
-func openCache(c config, bus *natsbus.Bus, redis *rediskv.Client, sys *system, log *slog.Logger) (ports.Cache, error) {
-	config := tiercache.Config{Shared: c.DatabaseURL != "", Logger: log}
+func openCache(c config, bus *natsbus.Bus, redis *rediskv.Client, sys *system, log *slog.Logger) (*tiercache.Cache, error) {
+	config := tiercache.Config{Bytes: int64(c.CacheMemoryMB) << 20, Shared: c.DatabaseURL != "", Logger: log}
 	if c.NATSURL != "" { // a bus inside the process reaches nobody else
 		config.Bus = bus
 	}

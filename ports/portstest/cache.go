@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gaia/domain"
 	"gaia/ports"
 )
 
@@ -34,6 +35,13 @@ func Cache(t *testing.T, setup func(t *testing.T) CacheSetup) {
 		"concurrent fetches load once":                      cacheLoadsOnce,
 		"late fetches do not load again":                    cacheLoadsOnceAtTheSeam,
 		"errors come back unchanged and are not cached":     cacheErrors,
+		"what is not there is not looked for again":         cacheMissing,
+		"what is not there is asked for again after 5 s":    cacheMissingTTL,
+		"what was created is found at once":                 cacheCreated(cacheKeys.one),
+		"what was created with its space is found at once":  cacheCreated(ports.CacheKey{Space: cacheKeys.one.Space}),
+		"what is created while it is looked for is found":   cacheCreatedMeanwhile,
+		"another process hears of what was created":         cacheCreatedElsewhere,
+		"made-up names push out nothing":                    cacheMadeUp,
 		"a ttl of zero caches nothing":                      cacheZeroTTL,
 		"the ttl ends an entry":                             cacheTTL,
 		"a caller that leaves gets its own error":           cacheCallerLeaves,
@@ -171,6 +179,89 @@ func cacheErrors(t *testing.T, s CacheSetup) {
 		t.Errorf("Fetch: hit %v, error %v; want the error of load", hit, err)
 	}
 	wantFetch(t, s.A, cacheKeys.one, "value", "value", false)
+}
+
+var errNotThere = domain.NewError(domain.NotFound, "not there")
+
+// nothing is a load that finds nothing.
+func nothing(context.Context) (any, error) { return nil, errNotThere }
+
+// wantMissing checks one Fetch of what the cache shall know to be missing, or shall look for and not find.
+func wantMissing(t *testing.T, c ports.Cache, ttl time.Duration, wantHit bool) {
+	t.Helper()
+	_, hit, err := c.Fetch(t.Context(), cacheKeys.one, ttl, nothing, decodeString)
+	if err != errNotThere || hit != wantHit { //nolint:errorlint // unchanged means the same, not wrapped
+		t.Errorf("Fetch of what is not there: hit %v, error %v; want hit %v and the error of the load", hit, err, wantHit)
+	}
+}
+
+func cacheMissing(t *testing.T, s CacheSetup) {
+	wantMissing(t, s.A, time.Hour, false)
+	wantMissing(t, s.A, time.Hour, true)
+	wantPeek(t, s.A, cacheKeys.one, nil)
+	wantLen(t, s.A, cacheKeys.one.Space, 0)
+	wantMissing(t, s.A, 0, false)
+}
+
+func cacheMissingTTL(t *testing.T, s CacheSetup) {
+	wantMissing(t, s.A, time.Hour, false)
+	s.Advance(5*time.Second - time.Millisecond)
+	if s.Staleness == 0 || s.Staleness >= 5*time.Second {
+		wantMissing(t, s.A, time.Hour, true)
+	}
+	s.Advance(time.Millisecond)
+	wantFetch(t, s.A, cacheKeys.one, "there", "there", false)
+}
+
+func cacheCreated(invalid ports.CacheKey) func(*testing.T, CacheSetup) {
+	return func(t *testing.T, s CacheSetup) {
+		wantMissing(t, s.A, time.Hour, false)
+		s.A.Invalidate(t.Context(), invalid)
+		wantFetch(t, s.A, cacheKeys.one, "there", "there", false)
+		wantFetch(t, s.A, cacheKeys.one, "again", "there", true)
+	}
+}
+
+// cacheCreatedMeanwhile: a look-up that began before the creation ends after it.
+func cacheCreatedMeanwhile(t *testing.T, s CacheSetup) {
+	looking, created, looked := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		_, _, err := s.A.Fetch(t.Context(), cacheKeys.one, time.Hour, func(context.Context) (any, error) {
+			close(looking)
+			<-created
+			return nil, errNotThere
+		}, decodeString)
+		looked <- err
+	}()
+	receive(t, looking, "the look-up")
+	s.A.Invalidate(t.Context(), cacheKeys.one)
+	close(created)
+	if err := receive(t, looked, "the end of the look-up"); domain.KindOf(err) != domain.NotFound {
+		t.Errorf("who asked before the creation got %v", err)
+	}
+	wantFetch(t, s.A, cacheKeys.one, "there", "there", false)
+}
+
+func cacheCreatedElsewhere(t *testing.T, s CacheSetup) {
+	wantMissing(t, s.B, time.Hour, false)
+	s.A.Invalidate(t.Context(), cacheKeys.one)
+	s.Advance(s.Staleness)
+	Within(t, Patience, "what another process has created is found", func() bool {
+		value, _, err := s.B.Fetch(t.Context(), cacheKeys.one, time.Hour, constant("there"), decodeString)
+		return value == "there" && err == nil
+	})
+}
+
+func cacheMadeUp(t *testing.T, s CacheSetup) {
+	const madeUp = 20_000
+	wantFetch(t, s.A, cacheKeys.one, "useful", "useful", false)
+	for n := range madeUp {
+		key := ports.CacheKey{Space: cacheKeys.one.Space, Name: "made up " + strconv.Itoa(n)}
+		if _, _, err := s.A.Fetch(t.Context(), key, time.Hour, nothing, decodeString); domain.KindOf(err) != domain.NotFound {
+			t.Fatalf("Fetch of what is not there: %v", err)
+		}
+	}
+	wantPeek(t, s.A, cacheKeys.one, "useful")
 }
 
 func cacheZeroTTL(t *testing.T, s CacheSetup) {
