@@ -88,6 +88,7 @@ type ChatInfo struct {
 	FetchTime  time.Duration    // for persona and history
 	PersonaHit bool             // the persona came from a cache
 	OwnTools   bool             // tools of Gaia's own are offered, and calls in the answer are theirs
+	EventBase  int              // the number before that of the first event of a stream; above 0 when the answer had to begin again
 }
 
 // ChatResult is a finished answer, which is stored by then.

@@ -16,6 +16,7 @@ type keeper struct {
 	deltas     bool // of a stream; else the whole answer is enough
 	steps      []keptStep
 	err        *keptError
+	released   bool // the key is to be free again: the same request begins anew
 	stored     bool // the answer is in the store
 }
 
@@ -76,6 +77,13 @@ func (k *keeper) failure(err error) {
 	}
 }
 
+// release leaves the answer out of what is stored.
+func (k *keeper) release() {
+	if k != nil {
+		k.released = true
+	}
+}
+
 // answer is what is stored with the turn.
 func (k *keeper) answer(info ChatInfo, r ChatResult) (*domain.KeptAnswer, error) {
 	kept := keptAnswer{Info: info, Steps: k.steps, Usage: r.Usage, Cost: r.Cost, Conversation: r.ConversationID, Duration: r.Duration, FallbackUsed: r.FallbackUsed, Err: k.err}
@@ -91,7 +99,7 @@ func (k *keeper) answer(info ChatInfo, r ChatResult) (*domain.KeptAnswer, error)
 
 func (k *keeper) markStored() {
 	if k != nil {
-		k.stored = true
+		k.stored = !k.released
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type Repeat struct {
 	Key         string
 	Fingerprint string // of everything that decides the answer
+	After       int    // number of the last event of a stream that the caller has; 0: none
 }
 
 // Times of runs.
@@ -26,10 +27,13 @@ const (
 	maxRunSteps = 1 << 20                // of one answer
 )
 
-var (
-	errNobodyListens = domain.NewError(domain.Unavailable, "The answer was given up because nobody listened to it")
-	errStopping      = domain.NewError(domain.Unavailable, "The server stopped before the answer was complete")
+// eventsOfARun is how far apart the numbers are of events of an answer that had to begin again and of those before it.
+const (
+	eventsOfARun = 10_000_000
+	maxEventID   = 1 << 53 // nobody has seen so many, and more of them would not be a number to every client
 )
+
+var errNobodyListens = domain.NewError(domain.Unavailable, "The answer was given up because nobody listened to it")
 
 // runs are the requests with an Idempotency-Key that this process works on.
 type runs struct {
@@ -100,7 +104,7 @@ func (c *Chat) join(ctx context.Context, who domain.Principal, req ChatRequest) 
 	c.runs.mu.Lock()
 	defer c.runs.mu.Unlock()
 	if c.runs.closed {
-		return nil, errStopping
+		return nil, domain.ErrStopping
 	}
 	r := c.runs.byKey[key]
 	if r != nil && r.req.Repeat.Fingerprint != req.Repeat.Fingerprint {
@@ -127,7 +131,8 @@ func (rs *runs) forget(key runKey, r *run) {
 	}
 }
 
-// Close waits until the runs that go on are finished, but not longer than ctx allows: then they are given up, and what they have is saved.
+// Close waits until the runs that go on are finished, but not longer than ctx allows: then they are given up, what they have is saved, and
+// their keys are free, so that the same request begins anew in another process.
 func (c *Chat) Close(ctx context.Context) {
 	c.runs.mu.Lock()
 	c.runs.closed = true
@@ -141,7 +146,7 @@ func (c *Chat) Close(ctx context.Context) {
 	}
 	c.runs.mu.Lock()
 	for _, r := range c.runs.byKey {
-		r.cancel(errStopping)
+		r.cancel(domain.ErrStopping)
 	}
 	c.runs.mu.Unlock()
 	<-finished
@@ -278,6 +283,15 @@ func (r *run) generate(ctx context.Context, runID string) {
 	}
 }
 
+// eventBase is the number before the first event. A caller who has seen events of an answer that is not there, because the process that
+// gave it has gone, gets all of this one, with higher numbers: else it would take the rest of this answer for the rest of that one.
+func (r *run) eventBase() int {
+	if r.req.Repeat.After == 0 || r.req.Repeat.After > maxEventID {
+		return 0
+	}
+	return (r.req.Repeat.After/eventsOfARun + 1) * eventsOfARun
+}
+
 // ask produces the steps and reports whether an answer is stored.
 func (r *run) ask(ctx context.Context, runID string) bool {
 	t, err := r.chat.prepare(ctx, r.who, r.req)
@@ -287,6 +301,7 @@ func (r *run) ask(ctx context.Context, runID string) bool {
 	}
 	defer t.close()
 	t.kept = &keeper{key: r.req.Repeat.Key, runID: runID, deltas: !t.whole}
+	t.info.EventBase = r.eventBase()
 	info := t.info
 	r.add(ChatStep{Info: &info})
 	for n := 0; ; n++ {

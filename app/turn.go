@@ -133,9 +133,13 @@ func (t *turn) fail(ctx context.Context, cause error) error {
 		return t.giveUp(ctx, cause)
 	}
 	cause = context.Cause(ctx)
-	delivered := !t.whole || t.kept == nil // else nobody has seen any of it, and the same request may begin anew
+	stopping := errors.Is(cause, domain.ErrStopping)
+	delivered := !t.whole || t.kept == nil && !stopping // else nobody has seen any of it, and the same request may begin anew
 	if !delivered || answer.Content == "" && answer.Refusal == "" {
 		return t.giveUp(ctx, cause)
+	}
+	if stopping {
+		t.kept.release() // else all who ask again would get no more than this part
 	}
 	t.kept.failure(cause)
 	_, err := t.commit(ctx, answer, usage)
@@ -204,7 +208,7 @@ func (t *turn) commit(ctx context.Context, answer domain.Answer, usage domain.Us
 // keep is what a repeated request will get. It names the conversation although only the store decides which one that is: the default one, or
 // one that the turn makes.
 func (t *turn) keep(ctx context.Context, result ChatResult, newID string) (*domain.KeptAnswer, error) {
-	if t.kept == nil {
+	if t.kept == nil || t.kept.released {
 		return nil, nil
 	}
 	if t.req.stored() {

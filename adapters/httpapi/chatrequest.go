@@ -55,7 +55,9 @@ func repeatable(ctx context.Context, req *app.ChatRequest, body any, key *oapi.I
 	}
 	sum := sha256.Sum256(append([]byte(pattern+"\n"), data...))
 	req.Repeat = &app.Repeat{Key: *key, Fingerprint: hex.EncodeToString(sum[:])}
-	return lastEventFromAPI(last)
+	after, err = lastEventFromAPI(last)
+	req.Repeat.After = after
+	return after, err
 }
 
 func completionRequestFromAPI(b *oapi.ChatCompletionRequest) (app.ChatRequest, error) {

@@ -19,7 +19,8 @@ func encodedSteps(enc encoder, info app.ChatInfo, steps ...app.ChatStep) []strin
 	out := newSSE(w, false, 0)
 	enc.begin(out, info)
 	for _, s := range steps {
-		streamReply{ctx: httptest.NewRequest("GET", "/", nil).Context(), log: slog.New(slog.DiscardHandler), enc: enc}.send(out, s, true)
+		r := streamReply{ctx: httptest.NewRequest("GET", "/", nil).Context(), log: slog.New(slog.DiscardHandler), enc: enc, begun: true}
+		r.send(out, s)
 	}
 	var lines []string
 	for line := range strings.SplitSeq(w.Body.String(), "\n") {
@@ -120,8 +121,8 @@ func TestLateFailuresAreLogged(t *testing.T) {
 				cancel()
 			}
 			var log strings.Builder
-			r := streamReply{ctx: ctx, log: slog.New(slog.NewTextHandler(&log, nil)), enc: &openAIStream{}}
-			r.send(newSSE(httptest.NewRecorder(), false, 0), app.ChatStep{Err: test.err}, true)
+			r := streamReply{ctx: ctx, log: slog.New(slog.NewTextHandler(&log, nil)), enc: &openAIStream{}, begun: true}
+			r.send(newSSE(httptest.NewRecorder(), false, 0), app.ChatStep{Err: test.err})
 			if test.want == nil && log.Len() > 0 {
 				t.Errorf("logged %s", log.String())
 			}

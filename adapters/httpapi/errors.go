@@ -152,6 +152,9 @@ func (e *errorWriter) writeError(w http.ResponseWriter, r *http.Request, err err
 		}
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 	}
+	if isStopping(r.Context()) && endedByStopping(err) {
+		err = domain.ErrStopping
+	}
 	if domain.KindOf(err) == domain.Canceled && r.Context().Err() != nil {
 		if rec != nil {
 			rec.canceled = true

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"gaia/domain"
 )
 
 // eventFeed is what happens to something, as an event stream, for as long as it happens.
@@ -32,8 +34,8 @@ type heardEvent struct {
 	err    error // with ended; nil: that was the last event
 }
 
-// write sends events until the last one, or until the client leaves. A stream that ends for another reason breaks off, so that it does not
-// look whole: the client asks again and names the last event that it has.
+// write sends events until the last one, or until the client leaves. When the process stops, an interruption comes last. A stream that ends
+// for another reason breaks off, so that it does not look whole: either way the client asks again and names the last event that it has.
 func (f *eventFeed) write(w http.ResponseWriter) {
 	ctx, cancel := context.WithCancel(f.ctx)
 	heard := make(chan heardEvent)
@@ -58,8 +60,12 @@ func (f *eventFeed) write(w http.ResponseWriter) {
 		case <-ticker.C:
 			out.ping()
 		case <-f.stopping: // another process goes on with it
-			panic(http.ErrAbortHandler)
+			interrupt(out, domain.ErrStopping)
+			return
 		case <-ctx.Done():
+			if isStopping(ctx) {
+				interrupt(out, domain.ErrStopping)
+			}
 			return
 		}
 	}

@@ -27,12 +27,17 @@ func newSSE(w http.ResponseWriter, ids bool, after int) *sse {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-cache, no-transform")
-	h.Set("Connection", "keep-alive")
+	if h.Get("Connection") != "close" { // a server that stops says so
+		h.Set("Connection", "keep-alive")
+	}
 	h.Set("X-Accel-Buffering", "no") // proxies must not collect events
 	s := &sse{w: w, ctl: http.NewResponseController(w), ids: ids, after: after}
 	w.WriteHeader(http.StatusOK)
 	return s
 }
+
+// continueSSE goes on with an event stream that others have begun.
+func continueSSE(w http.ResponseWriter) *sse { return &sse{w: w, ctl: http.NewResponseController(w)} }
 
 // event sends one value as a data line.
 func (s *sse) event(v any) {
@@ -64,6 +69,10 @@ func (s *sse) line(data []byte) {
 
 // ping sends a comment, which clients ignore and proxies count as life.
 func (s *sse) ping() { s.send([]byte(": ping\n\n")) }
+
+// farewell makes what is still sent no part of what clients number: whoever takes the stream up again must not name it, and gets what comes
+// in its place.
+func (s *sse) farewell() { s.ids, s.after = false, min(s.after, s.n) }
 
 // done sends what stands at the end of every stream, also to a client that has it already.
 func (s *sse) done() {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -34,6 +35,7 @@ type streamReply struct {
 	header http.Header
 	ids    bool // events carry ids: the request may be sent again
 	after  int  // number of the last event that the client has
+	begun  bool // the first event is on its way
 }
 
 func (r streamReply) VisitV02ChatResponse(w http.ResponseWriter) error           { return r.write(w) }
@@ -41,50 +43,97 @@ func (r streamReply) VisitV02StreamChatResponse(w http.ResponseWriter) error    
 func (r streamReply) VisitV1ChatResponse(w http.ResponseWriter) error            { return r.write(w) }
 func (r streamReply) VisitV1ChatCompletionsResponse(w http.ResponseWriter) error { return r.write(w) }
 
-func (r streamReply) write(w http.ResponseWriter) error {
+func (r *streamReply) write(w http.ResponseWriter) error {
 	defer r.stream.Close()
 	for k, v := range r.header {
 		w.Header()[k] = v
 	}
 	out := newSSE(w, r.ids, r.after)
-	info := r.stream.Info
-	begun := info.MessageID != "" // else another replica is answering, and the first step tells
-	if begun {
-		r.enc.begin(out, info)
+	if r.stream.Info.MessageID != "" { // else another replica is answering, and the first step tells
+		r.begin(out, r.stream.Info)
 	}
 	ticker := time.NewTicker(r.ping)
 	defer ticker.Stop()
 	for !out.gone {
 		select {
 		case step := <-r.stream.Steps():
-			if step.Info != nil {
-				info = *step.Info
-			}
-			if !begun && (step.Info != nil || step.Err == nil) {
-				begun = true
-				r.enc.begin(out, info)
-			}
-			if r.send(out, step, begun) {
+			if r.take(out, step) {
 				return nil
 			}
 			ticker.Reset(r.ping)
 		case <-ticker.C:
 			out.ping()
 		case <-r.ctx.Done():
+			if isStopping(r.ctx) {
+				r.stop(out)
+			}
 			return nil
 		}
 	}
 	return nil
 }
 
+func (r *streamReply) begin(out *sse, info app.ChatInfo) {
+	r.begun = true
+	out.n = info.EventBase
+	r.enc.begin(out, info)
+}
+
+// take begins the stream with the first step that allows it, and reports whether this was the last.
+func (r *streamReply) take(out *sse, step app.ChatStep) bool {
+	if !r.begun && (step.Info != nil || step.Err == nil) {
+		info := r.stream.Info
+		if step.Info != nil {
+			info = *step.Info
+		}
+		r.begin(out, info)
+	}
+	return r.send(out, step)
+}
+
+// stop ends the stream of a process that stops. What was generated is saved by the time the client hears of it, and an answer that was
+// finished at this very moment is one.
+func (r *streamReply) stop(out *sse) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		r.stream.Close()
+	}()
+	for {
+		select {
+		case step := <-r.stream.Steps():
+			if r.take(out, step) {
+				<-closed
+				return
+			}
+			continue
+		case <-closed:
+		}
+		select {
+		case step := <-r.stream.Steps():
+			if r.take(out, step) {
+				return
+			}
+		default:
+			r.take(out, app.ChatStep{Err: domain.ErrStopping})
+			return
+		}
+	}
+}
+
 // send encodes a step and reports whether it was the last.
-func (r streamReply) send(out *sse, step app.ChatStep, begun bool) bool {
+func (r *streamReply) send(out *sse, step app.ChatStep) bool {
 	switch {
 	case step.Err != nil:
-		if !begun {
+		if !r.begun {
 			r.enc.begin(out, app.ChatInfo{MessageID: requestIDFrom(r.ctx), Created: time.Now()})
 		}
-		r.enc.fail(out, step.Err)
+		err := step.Err
+		if errors.Is(err, domain.ErrStopping) {
+			out.farewell()
+			err = resumable(err, r.ids)
+		}
+		r.enc.fail(out, err)
 		if r.ctx.Err() == nil { // else the client left
 			logLate(r.ctx, r.log, step.Err)
 		}

@@ -1045,6 +1045,21 @@ func (e ErrorType) Valid() bool {
 	}
 }
 
+// Defines values for FeedInterruptionType.
+const (
+	Interrupted FeedInterruptionType = "interrupted"
+)
+
+// Valid indicates whether the value is a known member of the FeedInterruptionType enum.
+func (e FeedInterruptionType) Valid() bool {
+	switch e {
+	case Interrupted:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FileEncoding.
 const (
 	Base64 FileEncoding = "base64"
@@ -4236,6 +4251,16 @@ type ErrorType string
 // EventDetails What else belongs to an event.
 type EventDetails map[string]interface{}
 
+// FeedInterruption The stream ends although what it tells about goes on: the process that sent it stops, or can't be reached any more. Follow again, with the id of the last event as `Last-Event-ID`.
+type FeedInterruption struct {
+	// Message A sentence for people.
+	Message string               `json:"message"`
+	Type    FeedInterruptionType `json:"type"`
+}
+
+// FeedInterruptionType defines model for FeedInterruption.Type.
+type FeedInterruptionType string
+
 // FileContent Bytes of a file.
 type FileContent = openapi_types.File
 
@@ -7030,7 +7055,7 @@ type V02ChatParams struct {
 	// IdempotencyKey Repeating a request with the same key gives the first answer again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// LastEventID Where to take a stream up again. Only together with Idempotency-Key.
+	// LastEventID Where to take a stream up again. Only together with Idempotency-Key. When the answer had to begin again, because the process that gave it stopped, the stream begins with its first event, and with ids above all that came before.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 
 	// XVercelAIUIMessageStream Asks for the answer as the UI message stream of the Vercel AI SDK, whatever `stream` says. `Accept: text/x-vercel-ai-ui-message-stream` does the same.
@@ -7045,7 +7070,7 @@ type V02StreamChatParams struct {
 	// IdempotencyKey Repeating a request with the same key gives the first answer again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// LastEventID Where to take a stream up again. Only together with Idempotency-Key.
+	// LastEventID Where to take a stream up again. Only together with Idempotency-Key. When the answer had to begin again, because the process that gave it stopped, the stream begins with its first event, and with ids above all that came before.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 }
 
@@ -7225,7 +7250,7 @@ type V1ChatParams struct {
 	// IdempotencyKey Repeating a request with the same key gives the first answer again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// LastEventID Where to take a stream up again. Only together with Idempotency-Key.
+	// LastEventID Where to take a stream up again. Only together with Idempotency-Key. When the answer had to begin again, because the process that gave it stopped, the stream begins with its first event, and with ids above all that came before.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 
 	// XVercelAIUIMessageStream Asks for the answer as the UI message stream of the Vercel AI SDK, whatever `stream` says. `Accept: text/x-vercel-ai-ui-message-stream` does the same.
@@ -7240,7 +7265,7 @@ type V1ChatCompletionsParams struct {
 	// IdempotencyKey Repeating a request with the same key gives the first answer again.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 
-	// LastEventID Where to take a stream up again. Only together with Idempotency-Key.
+	// LastEventID Where to take a stream up again. Only together with Idempotency-Key. When the answer had to begin again, because the process that gave it stopped, the stream begins with its first event, and with ids above all that came before.
 	LastEventID *LastEventID `json:"Last-Event-ID,omitempty"`
 
 	// XVercelAIUIMessageStream Asks for the answer as the UI message stream of the Vercel AI SDK, whatever `stream` says. `Accept: text/x-vercel-ai-ui-message-stream` does the same.
@@ -9845,7 +9870,7 @@ type ClientInterface interface {
 
 	// V1StreamAssetEvents Follow the making of an asset
 	//
-	// Streams an event for each change of state and each step of progress, beginning with the present state. After `completed`, `failed` or `cancelled` comes `[DONE]` and the stream ends. `Last-Event-ID` takes it up after that event.
+	// Streams an event for each change of state and each step of progress, beginning with the present state. After `completed`, `failed` or `cancelled` comes `[DONE]` and the stream ends. `Last-Event-ID` takes it up after that event. When the process that sends the stream stops before, `interrupted` comes last, without an id and without `[DONE]`: follow again.
 	//
 	// Corresponds with GET /api/v1/assets/{asset_id}/events (the `V1StreamAssetEvents` operationId).
 	V1StreamAssetEvents(ctx context.Context, assetId string, params *V1StreamAssetEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -10294,7 +10319,7 @@ type ClientInterface interface {
 
 	// V1StreamWorkflowEvents Follow a workflow
 	//
-	// Streams the events of a workflow, those of the past first, then new ones as they happen. When the workflow has ended, `[DONE]` comes last. `Last-Event-ID` takes the stream up after that event.
+	// Streams the events of a workflow, those of the past first, then new ones as they happen. When the workflow has ended, `[DONE]` comes last. `Last-Event-ID` takes the stream up after that event. When the process that sends the stream stops before, `interrupted` comes last, without an id and without `[DONE]`: follow again.
 	//
 	// Corresponds with GET /api/v1/workflows/{workflow_id}/events (the `V1StreamWorkflowEvents` operationId).
 	V1StreamWorkflowEvents(ctx context.Context, workflowId string, params *V1StreamWorkflowEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -11674,7 +11699,7 @@ func (c *Client) V1DownloadAsset(ctx context.Context, assetId string, params *V1
 
 // V1StreamAssetEvents Follow the making of an asset
 //
-// Streams an event for each change of state and each step of progress, beginning with the present state. After `completed`, `failed` or `cancelled` comes `[DONE]` and the stream ends. `Last-Event-ID` takes it up after that event.
+// Streams an event for each change of state and each step of progress, beginning with the present state. After `completed`, `failed` or `cancelled` comes `[DONE]` and the stream ends. `Last-Event-ID` takes it up after that event. When the process that sends the stream stops before, `interrupted` comes last, without an id and without `[DONE]`: follow again.
 //
 // Corresponds with GET /api/v1/assets/{asset_id}/events (the `V1StreamAssetEvents` operationId).
 func (c *Client) V1StreamAssetEvents(ctx context.Context, assetId string, params *V1StreamAssetEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -12673,7 +12698,7 @@ func (c *Client) V1CancelWorkflow(ctx context.Context, workflowId string, reqEdi
 
 // V1StreamWorkflowEvents Follow a workflow
 //
-// Streams the events of a workflow, those of the past first, then new ones as they happen. When the workflow has ended, `[DONE]` comes last. `Last-Event-ID` takes the stream up after that event.
+// Streams the events of a workflow, those of the past first, then new ones as they happen. When the workflow has ended, `[DONE]` comes last. `Last-Event-ID` takes the stream up after that event. When the process that sends the stream stops before, `interrupted` comes last, without an id and without `[DONE]`: follow again.
 //
 // Corresponds with GET /api/v1/workflows/{workflow_id}/events (the `V1StreamWorkflowEvents` operationId).
 func (c *Client) V1StreamWorkflowEvents(ctx context.Context, workflowId string, params *V1StreamWorkflowEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -18565,7 +18590,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1StreamAssetEventsWithResponse Follow the making of an asset
 	//
-	// Streams an event for each change of state and each step of progress, beginning with the present state. After `completed`, `failed` or `cancelled` comes `[DONE]` and the stream ends. `Last-Event-ID` takes it up after that event.
+	// Streams an event for each change of state and each step of progress, beginning with the present state. After `completed`, `failed` or `cancelled` comes `[DONE]` and the stream ends. `Last-Event-ID` takes it up after that event. When the process that sends the stream stops before, `interrupted` comes last, without an id and without `[DONE]`: follow again.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -19060,7 +19085,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1StreamWorkflowEventsWithResponse Follow a workflow
 	//
-	// Streams the events of a workflow, those of the past first, then new ones as they happen. When the workflow has ended, `[DONE]` comes last. `Last-Event-ID` takes the stream up after that event.
+	// Streams the events of a workflow, those of the past first, then new ones as they happen. When the workflow has ended, `[DONE]` comes last. `Last-Event-ID` takes the stream up after that event. When the process that sends the stream stops before, `interrupted` comes last, without an id and without `[DONE]`: follow again.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -32534,7 +32559,7 @@ func (c *ClientWithResponses) V1DownloadAssetWithResponse(ctx context.Context, a
 
 // V1StreamAssetEventsWithResponse Follow the making of an asset
 //
-// Streams an event for each change of state and each step of progress, beginning with the present state. After `completed`, `failed` or `cancelled` comes `[DONE]` and the stream ends. `Last-Event-ID` takes it up after that event.
+// Streams an event for each change of state and each step of progress, beginning with the present state. After `completed`, `failed` or `cancelled` comes `[DONE]` and the stream ends. `Last-Event-ID` takes it up after that event. When the process that sends the stream stops before, `interrupted` comes last, without an id and without `[DONE]`: follow again.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -33359,7 +33384,7 @@ func (c *ClientWithResponses) V1CancelWorkflowWithResponse(ctx context.Context, 
 
 // V1StreamWorkflowEventsWithResponse Follow a workflow
 //
-// Streams the events of a workflow, those of the past first, then new ones as they happen. When the workflow has ended, `[DONE]` comes last. `Last-Event-ID` takes the stream up after that event.
+// Streams the events of a workflow, those of the past first, then new ones as they happen. When the workflow has ended, `[DONE]` comes last. `Last-Event-ID` takes the stream up after that event. When the process that sends the stream stops before, `interrupted` comes last, without an id and without `[DONE]`: follow again.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -54,6 +54,13 @@ func (c *connections) add(conn net.Conn) (shed net.Conn) {
 	return shed
 }
 
+// unserved is how many connections nobody serves at the moment.
+func (c *connections) unserved() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting.Len()
+}
+
 func (c *connections) remove(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -58,11 +58,7 @@ func serveInternal(c config, handler http.Handler, log *slog.Logger, failed chan
 		return nil, fmt.Errorf("can't serve at INTERNAL_ADDRESS: %w", err)
 	}
 	server := newHTTPServer(handler, c.connections(), func(net.Conn, http.ConnState) {}, log)
-	go func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			failed <- err
-		}
-	}()
+	server.serve(listener, failed)
 	logging.Lifecycle(log, "answering other services", "internal_address", listener.Addr().String())
 	return server, nil
 }

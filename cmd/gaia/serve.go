@@ -43,7 +43,11 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 		return errors.Join(err, listener.Close())
 	}
 	sys, err := wire(ctx, c, dataDir, key, log)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		logging.Lifecycle(log, "stopped before it served")
+		return listener.Close()
+	case err != nil:
 		return errors.Join(err, listener.Close())
 	}
 	defer sys.close()
@@ -54,7 +58,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 		return errors.Join(err, listener.Close())
 	}
 	server := newHTTPServer(sys.handler, c.connections(), sys.load.connection, log)
-	go func() { failed <- server.Serve(listener) }()
+	server.serve(listener, failed)
 	address := listener.Addr().String()
 	logging.Lifecycle(log, "listening", "address", address, "build", build, "environment", c.Environment, "database", sys.databaseKind)
 	if c.APIKey == "" && !c.production() {
@@ -66,7 +70,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
-	stop(server, internal, sys, c.ShutdownTimeout.duration(), log)
+	stop(sys, c, log, server, internal)
 	return nil
 }
 
@@ -78,14 +82,22 @@ func explainListen(err error) error {
 	return fmt.Errorf("can't serve at SERVICE_HOST and SERVICE_PORT: %w", err)
 }
 
-// stop takes the process out of service: no new requests, then running answers end.
-func stop(server, internal *httpServer, sys *system, patience time.Duration, log *slog.Logger) {
-	logging.Lifecycle(log, "stopping", "patience_s", patience.Seconds())
+// stop takes the process out of service. Whoever sends requests here learns it first, and then no connections are taken; requests that run
+// may finish.
+func stop(sys *system, c config, log *slog.Logger, servers ...*httpServer) {
+	delay, patience := c.ShutdownDelay.duration(), c.ShutdownTimeout.duration()
+	logging.Lifecycle(log, "stopping", "delay_s", delay.Seconds(), "patience_s", patience.Seconds())
 	sys.health.Drain()
 	sys.announce(context.Background(), "stopping", domain.SubjectServiceHealth)
+	for _, s := range servers {
+		if s != nil {
+			s.leave()
+		}
+	}
+	time.Sleep(delay)
 	close(sys.stopping)
-	if !drainAll(patience, server, internal) {
-		log.Warn("some requests did not finish in time and were cut off")
+	if !drainAll(patience, servers...) {
+		log.Warn("some requests did not finish in time: they were ended, and their clients told")
 	}
 	logging.Lifecycle(log, "stopped")
 }

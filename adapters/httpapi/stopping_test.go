@@ -1,0 +1,84 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"gaia/adapters/httpapi/internal/intake"
+	"gaia/domain"
+)
+
+// TestStreamsOfOthersGetAnEnd: a middleware that forwards knows no more than the bytes that went by.
+func TestStreamsOfOthersGetAnEnd(t *testing.T) {
+	t.Parallel()
+	const stream = "text/event-stream; charset=utf-8"
+	for name, test := range map[string]struct {
+		op     intake.Operation
+		header map[string]string // of the answer
+		sent   string
+		keyed  bool
+		err    error
+		want   []string // what follows, line by line; nil: nothing can
+	}{
+		"chunks":                 {intake.Operation{ID: "v1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "data: {}\n\n", false, domain.ErrBrokenOff, []string{`"finish_reason":"error"`, "[DONE]"}},
+		"chunks before any":      {intake.Operation{ID: "v02Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "", false, domain.ErrStopping, []string{`"code":"server_stopping"`, "[DONE]"}},
+		"with a key":             {intake.Operation{ID: "v1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "id: 1\ndata: {}\n\n", true, domain.ErrBrokenOff, []string{"with its Idempotency-Key and Last-Event-ID goes on", "[DONE]"}},
+		"typed events":           {intake.Operation{ID: "v02StreamChat", Method: "POST"}, map[string]string{"Content-Type": stream}, ": ping\n\n", false, domain.ErrBrokenOff, []string{`"type":"error"`, `"type":"complete"`, "[DONE]"}},
+		"UI messages":            {intake.Operation{ID: "v1Chat", Method: "POST"}, map[string]string{"Content-Type": stream, uiStreamHeader: "v1"}, "data: {}\n\n", false, domain.ErrBrokenOff, []string{`"errorText"`, "[DONE]"}},
+		"a feed":                 {intake.Operation{ID: "v1StreamWorkflowEvents", Method: "GET"}, map[string]string{"Content-Type": stream}, "id: 3\ndata: {}\n\n", false, domain.ErrBrokenOff, []string{`"type":"interrupted"`}},
+		"half an event":          {intake.Operation{ID: "v1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "data: {}\n\ndata: {\"a", false, domain.ErrBrokenOff, nil},
+		"something else: a file": {intake.Operation{ID: "v1GetAssetFile", Method: "GET"}, map[string]string{"Content-Type": "text/plain"}, "text\n\n", false, domain.ErrBrokenOff, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			answer := httptest.NewRecorder()
+			r := httptest.NewRequest(http.MethodPost, "/", nil)
+			if test.keyed {
+				r.Header.Set("Idempotency-Key", "k")
+			}
+			rec, r := record(answer, r)
+			for k, v := range test.header {
+				rec.Header().Set(k, v)
+			}
+			rec.WriteHeader(http.StatusOK)
+			for _, b := range []byte(test.sent) { // in whatever pieces it came
+				_, _ = rec.Write([]byte{b})
+			}
+			ended := endStream(rec, r, &test.op, test.err)
+			rest, _ := strings.CutPrefix(answer.Body.String(), test.sent)
+			if ended != (test.want != nil) || !ended && rest != "" {
+				t.Fatalf("ended: %v, with %q", ended, rest)
+			}
+			lines := strings.Split(strings.TrimSuffix(rest, "\n\n"), "\n\n")
+			if ended && len(lines) != len(test.want) {
+				t.Fatalf("got %q", lines)
+			}
+			for i, want := range test.want {
+				if !strings.HasPrefix(lines[i], "data: ") || !strings.Contains(lines[i], want) {
+					t.Errorf("line %d is %s, want %s in it", i, lines[i], want)
+				}
+			}
+		})
+	}
+}
+
+// TestWhatIsEndedByAStopIsA503: and not an answer without a body that looks like a good one.
+func TestWhatIsEndedByAStopIsA503(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"work that was given up": context.Canceled, "a body that does not come": errTooSlow, "the stop itself": domain.ErrStopping,
+	} {
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(domain.ErrStopping)
+		answer := httptest.NewRecorder()
+		rec, r := record(answer, httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+		(&errorWriter{log: slog.New(slog.DiscardHandler)}).writeError(rec, r, err)
+		if answer.Code != http.StatusServiceUnavailable || answer.Header().Get("Retry-After") == "" || !strings.Contains(answer.Body.String(), "shutting down") {
+			t.Errorf("%s: %d %s", name, answer.Code, answer.Body)
+		}
+	}
+}
