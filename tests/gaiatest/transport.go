@@ -114,6 +114,7 @@ func (s *checkedStream) line(line []byte) {
 	case string(data) == Done:
 		s.done = true
 	default:
+		s.done = bytes.HasPrefix(data, []byte(`{"message":`)) && bytes.HasSuffix(data, []byte(`"type":"interrupted"}`)) // a feed that ends before its subject
 		if err := s.events(data); err != nil {
 			s.report(fmt.Errorf("event %s: %w", data, err))
 		}
