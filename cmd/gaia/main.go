@@ -30,6 +30,7 @@ const usage = `Gaia serves chat, personas and assets behind the API of the LLM P
 
 Usage:
   gaia serve                    serve everything (the default)
+  gaia health [URL]             ask a process how it is: the one with these settings, or the one at URL; fails when it is not ready
   gaia migrate up|down|status   change the database's schema, or show where it stands
   gaia accounts password EMAIL  give a local account a new password, read from standard input
   gaia keys …                   make, list, revoke and replace API keys: see gaia keys help
@@ -62,6 +63,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	switch command {
 	case "serve":
 		return withConfig(args, 0, func(c config) error { return serve(ctx, c, out) })
+	case "health":
+		return runHealth(ctx, args, out)
 	case "migrate":
 		return withConfig(args, 1, func(c config) error { return migrate(ctx, c, args[0], out) })
 	case "accounts":
