@@ -8,13 +8,22 @@ FUZZTIME ?= 1m
 
 .DEFAULT_GOAL := help
 .PHONY: help run build generate verify test test-unit test-integration test-compatibility test-performance \
-	test-deps bench fuzz vet fmt fmt-check arch lint security gosec secrets vulncheck ci clean
+	test-deploy test-deps setup split infra bench fuzz vet fmt fmt-check arch lint security gosec secrets vulncheck ci clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## build, and serve on 127.0.0.1:8666 with nothing else installed
 	@bin/gaia serve
+
+setup: ## make .env with fresh secrets, once
+	@sh scripts/setup.sh
+
+split: build ## run gateway, auth, asset and chat as processes; only some: SERVICES="gateway chat"
+	@sh scripts/split.sh $(SERVICES)
+
+infra: ## run PostgreSQL, Redis and NATS alone, as programs of this machine
+	@sh scripts/split.sh infra
 
 build: ## build bin/gaia
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.build=$(BUILD)" -o bin/gaia ./cmd/gaia
@@ -45,6 +54,9 @@ test-compatibility: test-deps ## replay what the LLM Platform answered
 
 test-performance: build ## run every Go benchmark
 	@$(GO) test -short -run '^$$' -bench . -benchmem ./...
+
+test-deploy: ## check compose.yaml, Dockerfile, chart, set-up and the size of the program
+	@cd deploy/check && $(GO) vet . && $(GO) test -count=1 .
 
 test-deps: bin/versitygw ## install the servers and Node that the tests need (Debian, as root)
 	@sh scripts/test-deps.sh
