@@ -75,6 +75,7 @@ func newAssetServer(t *testing.T, edit func(*Config, *app.AssetDeps)) *assetServ
 	if edit != nil {
 		edit(&s.config, &deps)
 	}
+	s.config.MaxFileBytes = deps.Config.MaxFile
 	assets, err := app.NewAssets(deps)
 	if err != nil {
 		t.Fatal(err)

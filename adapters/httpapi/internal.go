@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path"
 	"regexp"
@@ -16,7 +17,6 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"gaia/adapters/httpapi/internal/intake"
-	"gaia/app"
 	"gaia/domain"
 )
 
@@ -24,12 +24,14 @@ import (
 const internalPrefix = "internal"
 
 // NewInternal makes the handler for other services. It serves the same operations, but believes nothing about a caller that no other
-// service has signed: neither a key nor a token opens anything. Nobody is limited here: the gateway has done that.
+// service has signed: neither a key nor a token opens anything. What is signed comes from the gateway, which has limited how often callers
+// come and knows where they are and what they call this server; only how often an account is tried is counted here, since that stands in
+// the body.
 func NewInternal(c Config) (http.Handler, error) {
 	if c.VerifyForwarded == nil {
 		return nil, errors.New("httpapi: nothing verifies what other services say")
 	}
-	c.Limits = app.NewLimits(nil, app.LimitsConfig{}, c.Now)
+	c.TrustedProxies = everybody
 	return c.handler(func(root chi.Router, _ []byte, fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
 		root.Use(readForwarded(c.VerifyForwarded))
 		root.With(noteOrigin(c.TrustedProxies), needForwarded(fail)).Post("/"+internalPrefix+"/validate", c.validateForOthers(fail))
@@ -40,14 +42,30 @@ func NewInternal(c Config) (http.Handler, error) {
 func (c Config) internalEdge(fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
 	bodies, running := c.gates()
 	return func(op *intake.Operation, handler http.Handler) http.Handler {
+		if !c.hosts(op) {
+			return notHere(op, fail)
+		}
 		chain := chi.Middlewares{noteOrigin(c.TrustedProxies), noteAddress(c.PublicURL, c.TrustedProxies)}
 		if op.Limited || !op.Public { // others are probes, which anybody may ask
 			chain = append(chain, needForwarded(fail), identifyForwarded(op))
 		}
-		chain = append(chain, authorize(op, fail), limitBody(c.bodyLimit(op), fail), validate(op, bodies, fail), checkWebhook(op, c.Webhooks, c.Log, fail))
+		chain = append(
+			chain, noStore(op), authorize(op, fail), limitBody(c.bodyLimit(op), fail), validate(op, bodies, fail), limitAccount(op, c.Limits, fail),
+			checkWebhook(op, c.Webhooks, c.Log, fail),
+		)
 		chain = append(chain, limitRunning(op, bodies, running, fail)...)
 		return append(chain, implemented(op, fail)).Handler(handler)
 	}
+}
+
+// everybody is trusted about where requests come from: only those that are signed are answered.
+var everybody = proxies{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
+
+// notHere answers for an operation that another process carries out.
+func notHere(op *intake.Operation, fail failFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fail(w, r, domain.NewError(domain.NotFound, "This process does not serve "+string(op.Service)))
+	})
 }
 
 type forwardedKey struct{}

@@ -15,10 +15,10 @@ const mcpPath = "/mcp"
 
 // mountMCP has messages of that protocol answered behind everything that stands before operations. Each tool asks for its scope itself.
 func (c Config) mountMCP(root chi.Router, edge func(*intake.Operation, http.Handler) http.Handler, fail failFunc) {
-	if c.MCP == nil {
+	op := intake.Opaque("mcp", http.MethodPost, mcpPath, "application/json", domain.ServiceChat)
+	if c.MCP == nil && c.hosts(op) {
 		return
 	}
-	op := intake.Opaque("mcp", http.MethodPost, mcpPath, "application/json")
 	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.MCP(principalFrom(r.Context()), w, r)
 		if rec := recorderFrom(r.Context()); rec != nil && !rec.written() && r.Context().Err() != nil {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -45,6 +46,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	Webhooks       map[string]Webhook // of generators, by their id
 	MaxBodyBytes   int64
+	MaxFileBytes   int64         // of an upload
 	Running        *app.Slots    // of operations
 	MaxConcurrent  int           // requests whose credentials are looked at, and whose bodies are on their way
 	LimitsShared   bool          // whether replicas count requests together as long as all is well
@@ -57,6 +59,15 @@ type Config struct {
 
 	// MCP answers one message of the Model Context Protocol, whose body is read; nil: nobody does.
 	MCP func(who domain.Principal, w http.ResponseWriter, r *http.Request)
+
+	// Hosts are the services whose operations are carried out here; empty: all. Forward hands requests for the others on, and gives a
+	// *domain.Error where nothing was answered, or domain.ErrBrokenOff. Without it there is no such operation here.
+	Hosts   []domain.Service
+	Forward func(w http.ResponseWriter, r *http.Request, hop domain.Hop) error
+	// ForwardTimeout is how long other services may take to begin an answer; ForwardLong where a model or a generator has to work first.
+	ForwardTimeout, ForwardLong time.Duration
+	// SignedOut, which may be nil, hears of access tokens whose session another service has ended.
+	SignedOut func(ctx context.Context, accessToken string) error
 
 	// VerifyForwarded reads what another service says about a caller; NewInternal alone needs it.
 	VerifyForwarded func(header string) (domain.Forwarded, error)
@@ -162,10 +173,13 @@ func (c Config) edgeFor(authenticate authenticateFunc, fail failFunc) func(*inta
 	return func(op *intake.Operation, handler http.Handler) http.Handler {
 		chain := chi.Middlewares{
 			noteOrigin(c.TrustedProxies), noteAddress(c.PublicURL, c.TrustedProxies), noStore(op), identify(op, judge),
-			limitRate(op, c.Limits, c.TrustedProxies, fail), authorize(op, fail),
-			limitBody(c.bodyLimit(op), fail), validate(op, bodies, fail), limitAccount(op, c.Limits, fail),
-			checkWebhook(op, c.Webhooks, c.Log, fail),
+			limitRate(op, c.Limits, c.TrustedProxies, fail), authorize(op, fail), limitBody(c.bodyLimit(op), fail),
 		}
+		if !c.hosts(op) {
+			chain = append(append(chain, receive(op, bodies, fail)), limitRunning(op, bodies, running, fail)...)
+			return chain.HandlerFunc(c.forward(op, fail))
+		}
+		chain = append(chain, validate(op, bodies, fail), limitAccount(op, c.Limits, fail), checkWebhook(op, c.Webhooks, c.Log, fail))
 		chain = append(chain, limitRunning(op, bodies, running, fail)...)
 		return append(chain, implemented(op, fail)).Handler(handler)
 	}
@@ -179,8 +193,8 @@ func (c Config) gates() (bodies, running gate) {
 
 // bodyLimit is how many bytes the body of an operation may have.
 func (c Config) bodyLimit(op *intake.Operation) int64 {
-	if op.Form() && c.Assets != nil {
-		return c.Assets.MaxFile() + formOverhead
+	if op.Form() {
+		return c.MaxFileBytes + formOverhead
 	}
 	if op.Scope == scopeWebhooks {
 		return min(c.MaxBodyBytes, maxWebhook)

@@ -19,6 +19,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ const (
 
 // payload is what is signed. The order of its fields is part of the format.
 type payload struct {
-	Audience  string          `json:"aud"` // SERVICE_NAME of who may believe it
+	Audience  string          `json:"aud"` // the service that may believe it, or its SERVICE_NAME
 	IssuedAt  int64           `json:"iat"` // milliseconds since 1970
 	ExpiresAt int64           `json:"exp"`
 	RequestID string          `json:"rid"`
@@ -175,17 +176,17 @@ func (p payload) check() error {
 	return nil
 }
 
-// Verifier believes what was signed for one service.
+// Verifier believes what was signed for one process, which may be several services.
 type Verifier struct {
-	secrets  [][]byte
-	audience string
-	now      ports.Clock
+	secrets   [][]byte
+	audiences []string
+	now       ports.Clock
 }
 
-// NewVerifier makes a verifier for the service with a name. previous, which may be empty, is the secret before the current one, so that
+// NewVerifier makes a verifier for a process with these names. previous, which may be empty, is the secret before the current one, so that
 // services can be given a new one one after the other.
-func NewVerifier(current, previous, audience string, now ports.Clock) (*Verifier, error) {
-	v := &Verifier{audience: audience, now: now}
+func NewVerifier(current, previous string, audiences []string, now ports.Clock) (*Verifier, error) {
+	v := &Verifier{audiences: audiences, now: now}
 	for i, secret := range []string{current, previous} {
 		if i > 0 && secret == "" {
 			continue
@@ -195,7 +196,7 @@ func NewVerifier(current, previous, audience string, now ports.Clock) (*Verifier
 		}
 		v.secrets = append(v.secrets, []byte(secret))
 	}
-	if audience == "" {
+	if len(audiences) == 0 || slices.Contains(audiences, "") {
 		return nil, errors.New("internalauth: no audience")
 	}
 	return v, nil
@@ -261,7 +262,7 @@ func (v *Verifier) judge(p payload) error {
 	now := v.now().UnixMilli()
 	lifetime := p.ExpiresAt - p.IssuedAt
 	switch {
-	case p.Audience != v.audience:
+	case !slices.Contains(v.audiences, p.Audience):
 		return errors.New("meant for another service")
 	case lifetime <= 0 || lifetime > Lifetime.Milliseconds():
 		return errors.New("no lifetime of ours")

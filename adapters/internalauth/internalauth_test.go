@@ -39,7 +39,7 @@ func signed(t *testing.T, secret string, now time.Time, f domain.Forwarded, audi
 
 func verifier(t *testing.T, current, previous string, now time.Time) *Verifier {
 	t.Helper()
-	v, err := NewVerifier(current, previous, "chat", at(now))
+	v, err := NewVerifier(current, previous, []string{"chat"}, at(now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,14 +246,14 @@ func TestSecretsAreLongEnough(t *testing.T) {
 		if _, err := NewSigner(secret, time.Now); (err == nil) != good {
 			t.Errorf("signer with %d bytes: %v", len(secret), err)
 		}
-		if _, err := NewVerifier(secret, "", "chat", time.Now); (err == nil) != good {
+		if _, err := NewVerifier(secret, "", []string{"chat"}, time.Now); (err == nil) != good {
 			t.Errorf("verifier with %d bytes: %v", len(secret), err)
 		}
-		if _, err := NewVerifier(secretA, secret, "chat", time.Now); (err == nil) != (good || secret == "") {
+		if _, err := NewVerifier(secretA, secret, []string{"chat"}, time.Now); (err == nil) != (good || secret == "") {
 			t.Errorf("previous secret with %d bytes: %v", len(secret), err)
 		}
 	}
-	if _, err := NewVerifier(secretA, "", "", time.Now); err == nil {
+	if _, err := NewVerifier(secretA, "", nil, time.Now); err == nil {
 		t.Error("a verifier for no service")
 	}
 }
@@ -296,7 +296,7 @@ func FuzzVerify(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	v, err := NewVerifier(secretA, "", "chat", at(noon))
+	v, err := NewVerifier(secretA, "", []string{"chat"}, at(noon))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -323,7 +323,7 @@ func FuzzVerify(f *testing.F) {
 
 func BenchmarkVerify(b *testing.B) {
 	s, _ := NewSigner(secretA, at(noon))
-	v, _ := NewVerifier(secretA, "", "chat", at(noon))
+	v, _ := NewVerifier(secretA, "", []string{"chat"}, at(noon))
 	header, err := s.Sign(ada, "chat")
 	if err != nil {
 		b.Fatal(err)

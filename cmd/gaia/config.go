@@ -98,6 +98,7 @@ type config struct {
 	RemoteKey        string  `env:"GAIA_API_KEY" secret:"true" about:"the API key that gaia mcp uses there"`
 	GatewayURL       string  `env:"GATEWAY_URL" envDefault:"http://localhost:8666"`
 	GatewayTimeout   seconds `env:"GATEWAY_REQUEST_TIMEOUT" envDefault:"30"`
+	GatewayLong      seconds `env:"GATEWAY_LONG_TIMEOUT" envDefault:"600" about:"how long chats, generations and uploads may take until their answer begins; all others have GATEWAY_REQUEST_TIMEOUT"`
 	GatewayRetries   int     `env:"GATEWAY_MAX_RETRIES" envDefault:"2"`
 	GatewayDelay     seconds `env:"GATEWAY_RETRY_DELAY" envDefault:"1"`
 	InterTimeout     seconds `env:"INTER_SERVICE_REQUEST_TIMEOUT" envDefault:"30"`
@@ -335,7 +336,7 @@ func (c *config) validate() error {
 		proxies = fmt.Errorf("TRUSTED_PROXIES: %w", proxies)
 	}
 	return errors.Join(
-		c.checkWords(), c.checkCounts(), c.checkLimits(), c.checkURLs(), files, proxies, c.checkInternal(), c.checkLocalAccounts(),
+		c.checkWords(), c.checkServices(), c.checkCounts(), c.checkLimits(), c.checkURLs(), files, proxies, c.checkInternal(), c.checkLocalAccounts(),
 		c.checkAssets(), c.checkWorkflows(),
 	)
 }
@@ -344,9 +345,6 @@ func (c *config) checkWords() error {
 	var f faults
 	if _, err := logging.ParseLevel(c.LogLevel); err != nil {
 		f.add("LOG_LEVEL: %w", err)
-	}
-	if _, err := domain.ParseServices(c.Services); err != nil {
-		f.add("SERVICES: %w", err)
 	}
 	if c.ServicePort < 0 || c.ServicePort > 65535 {
 		f.add("SERVICE_PORT: %d is no port", c.ServicePort)

@@ -3,7 +3,9 @@ package main
 import (
 	"crypto/rand"
 	"strings"
+	"time"
 
+	"gaia/app"
 	"gaia/domain"
 	"gaia/ports"
 )
@@ -11,11 +13,11 @@ import (
 // newInstance makes the name of a process. It stands in subjects of the bus and in answers to anybody, so it says nothing about the machine.
 func newInstance() string { return strings.ToLower(rand.Text()[:10]) }
 
-// allServices are those of a process that does everything by itself.
-func allServices() map[domain.Service]map[string]ports.Probe {
-	services := map[domain.Service]map[string]ports.Probe{}
-	for _, s := range domain.Services() {
-		services[s] = nil
+// openHealth tells how this process is and, where it is the gateway, how the services are that others carry out.
+func (s *system) openHealth(c config, p parts) *app.Health {
+	d := app.HealthDeps{Probes: p.probes, Services: map[domain.Service]map[string]ports.Probe{}, Now: time.Now}
+	for _, service := range c.services() {
+		d.Services[service] = nil
 	}
-	return services
+	return app.NewHealth(d)
 }

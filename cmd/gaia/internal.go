@@ -28,18 +28,27 @@ func (c *config) checkInternal() error {
 			return fmt.Errorf("%s: shorter than %d bytes", name, internalauth.MinSecret)
 		}
 	}
-	if c.InternalSecret == "" {
+	if c.InternalSecret == "" && c.InternalAddress+c.InternalBefore != "" {
 		return errors.New("INTERNAL_AUTH_SECRET: must be set when INTERNAL_ADDRESS or the secret before it is")
 	}
 	return nil
 }
 
-// internalHandler answers other services; nil when none are to be answered.
+// internalHandler answers other services at INTERNAL_ADDRESS; nil when none are to be answered.
 func internalHandler(c config, api httpapi.Config) (http.Handler, error) {
 	if c.InternalAddress == "" {
 		return nil, nil
 	}
-	verifier, err := internalauth.NewVerifier(c.InternalSecret, c.InternalBefore, c.ServiceName, time.Now)
+	return newInternalHandler(c, api)
+}
+
+// newInternalHandler believes what is signed for one of the services of this process, or for it by its name.
+func newInternalHandler(c config, api httpapi.Config) (http.Handler, error) {
+	audiences := []string{c.ServiceName}
+	for _, s := range api.Hosts {
+		audiences = append(audiences, string(s))
+	}
+	verifier, err := internalauth.NewVerifier(c.InternalSecret, c.InternalBefore, audiences, time.Now)
 	if err != nil {
 		return nil, err
 	}

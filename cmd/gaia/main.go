@@ -30,6 +30,7 @@ const usage = `Gaia serves chat, personas and assets behind the API of the LLM P
 
 Usage:
   gaia serve                    serve everything (the default)
+  gaia serve --services=LIST    serve a part, beside other processes: any of gateway, auth, asset, chat, with commas between
   gaia health [URL]             ask a process how it is: the one with these settings, or the one at URL; fails when it is not ready
   gaia migrate up|down|status   change the database's schema, or show where it stands
   gaia accounts password EMAIL  give a local account a new password, read from standard input
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	switch command {
 	case "serve":
-		return withConfig(args, 0, func(c config) error { return serve(ctx, c, out) })
+		return runServe(ctx, args, out)
 	case "health":
 		return runHealth(ctx, args, out)
 	case "migrate":
@@ -92,6 +93,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 // withConfig runs a command that takes so many arguments and needs the configuration.
 func withConfig(args []string, want int, command func(config) error) error {
+	return withConfigOf(os.Environ(), args, want, command)
+}
+
+// withConfigOf is withConfig in another environment.
+func withConfigOf(environment, args []string, want int, command func(config) error) error {
 	if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
 		_, err := io.WriteString(os.Stdout, usage)
 		return err
@@ -99,7 +105,7 @@ func withConfig(args []string, want int, command func(config) error) error {
 	if len(args) != want {
 		return fmt.Errorf("wrong number of arguments: %w", errUsage)
 	}
-	c, err := loadConfig(".env", os.Environ())
+	c, err := loadConfig(".env", environment)
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func serveMCP(ctx context.Context, c config, in io.ReadCloser, out, info io.Writ
 		}
 		defer func() { _ = os.RemoveAll(where.bus) }()
 	}
-	c.LocalAccounts, c.InternalAddress = accountsOff, "" // nobody signs in here, and nobody else is answered
+	c.LocalAccounts, c.Services = accountsOff, string(domain.ServiceChat) // nobody signs in here
 	sys, err := wireIn(ctx, c, where, newKey(domain.KeyEnvironment(c.Environment)), log)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,25 @@ import (
 	"gaia/domain"
 	"gaia/internal/logging"
 )
+
+// runServe serves what the command line says, or else the setting SERVICES.
+func runServe(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("gaia serve", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // its errors come back, too
+	services := flags.String("services", "", "")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		_, err = io.WriteString(out, usage)
+		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", err, errUsage)
+	}
+	environment := os.Environ()
+	if *services != "" {
+		environment = append(environment, "SERVICES="+*services)
+	}
+	return withConfigOf(environment, flags.Args(), 0, func(c config) error { return serve(ctx, c, out) })
+}
 
 // serve runs until ctx ends, then lets running answers finish.
 func serve(ctx context.Context, c config, out io.Writer) error {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -17,7 +16,6 @@ import (
 	"gaia/adapters/echo"
 	"gaia/adapters/httpapi"
 	"gaia/adapters/mcpserver"
-	"gaia/adapters/mcptools"
 	"gaia/adapters/natsbus"
 	"gaia/adapters/openai"
 	"gaia/adapters/postgres"
@@ -42,7 +40,6 @@ type system struct {
 	serviceName  string
 	instance     string // names this process among others for as long as it runs
 	load         *loadMeter
-	workflows    *app.Workflows
 	stopping     chan struct{} // is closed when the process takes no more requests
 	tools        *app.Tools
 	closers      []func()
@@ -91,80 +88,15 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 }
 
 func wireIn(ctx context.Context, c config, where folders, apiKey string, log *slog.Logger) (_ *system, err error) {
-	sys, dataDir := &system{serviceName: c.ServiceName, instance: newInstance(), load: newLoadMeter(), stopping: make(chan struct{}), beside: where.bus != ""}, where.data
+	sys := &system{
+		serviceName: c.ServiceName, instance: newInstance(), load: newLoadMeter(), stopping: make(chan struct{}), beside: where.bus != "",
+	}
 	defer func() {
 		if err != nil {
 			sys.close()
 		}
 	}()
-	probes := map[string]ports.Probe{}
-	db, err := openDatabase(ctx, c, dataDir, sys, probes)
-	if err != nil {
-		return nil, err
-	}
-	bus, err := openBus(ctx, c, cmp.Or(where.bus, dataDir), sys, probes, log)
-	if err != nil {
-		return nil, err
-	}
-	relay := sys.startRelay(&db, bus, log, keptAudit(c, db), keptSessions(db), keptWorkflows(c, db), keptGenerations(c, db))
-	audit := sys.startAudit(db, relay, log)
-	sys.announce(ctx, "starting", domain.SubjectServiceHealth)
-	redis, err := openRedis(c, sys, probes, log)
-	if err != nil {
-		return nil, err
-	}
-	cache, err := openCache(c, bus, redis, sys, log)
-	if err != nil {
-		return nil, err
-	}
-	limits := wireLimits(c, redis, probes, log)
-	personas := app.NewPersonas(app.PersonaDeps{
-		Store: db.personas, Preferences: db.preferences, Cache: cache, Now: time.Now, NewID: newID,
-		TTLs: app.PersonaTTLs{
-			Persona: c.PersonaTTL.duration(), ListActive: c.PersonaListTTL.duration(), ListAll: c.PersonaAllTTL.duration(),
-			Preference: c.PreferenceTTL.duration(),
-		},
-	})
-	sys.ensureDefaultPersona(personas, log)
-	models, err := wireModels(c, log)
-	if err != nil {
-		return nil, err
-	}
-	files, fileTools, err := wireFiles(c, dataDir, sys, log)
-	if err != nil {
-		return nil, err
-	}
-	if err = sys.startTools(ctx, c, []mcptools.Server{fileTools}, audit, log); err != nil {
-		return nil, err
-	}
-	active := app.NewActiveRequests()
-	running := app.NewSlots(c.MaxConcurrent)
-	chat := wireChat(c, models, personas, db, active, running, sys)
-	conversations := app.NewConversations(app.ConversationDeps{Directory: db.directory, Personas: personas, Now: time.Now, NewID: newID})
-	keys := sys.startAPIKeys(c, db, cache, relay, log)
-	identity, err := wireIdentity(c, apiKey, keys, sys, log)
-	if err != nil {
-		return nil, err
-	}
-	flows, err := sys.startWorkflows(c, workflowParts{
-		store: db.workflows, queue: bus.Workflows(), chat: chat, personas: personas, keys: keys, relay: relay, onlyOwn: where.visitor,
-	}, log)
-	if err != nil {
-		return nil, err
-	}
-	sys.workflows = flows
-	prices, err := sys.startPrices(c, db, log)
-	if err != nil {
-		return nil, err
-	}
-	assets, generations, err := sys.startAssets(c, assetParts{
-		db: db, queue: bus.Generations(), prices: prices, relay: relay, dataDir: dataDir, apiKey: apiKey, onlyOwn: where.visitor,
-	}, log)
-	if err != nil {
-		return nil, err
-	}
-	usage := app.NewUsage(app.UsageDeps{Ledger: db.ledger, Now: time.Now, NewID: newID})
-	provider, err := openProvider(c, db, sys, probes, log)
+	opened, err := sys.openParts(ctx, c, where, apiKey, log)
 	if err != nil {
 		return nil, err
 	}
@@ -172,28 +104,31 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 	if err != nil {
 		return nil, err
 	}
-	sys.health = app.NewHealth(app.HealthDeps{Probes: probes, Services: allServices(), Now: time.Now})
 	api := httpapi.Config{
-		Personas: personas, Chat: chat, Conversations: conversations,
-		Models: app.NewModels(models.selector, models.measurements, time.Now), Identity: identity, APIKeys: keys, Audit: audit, Files: files, Workflows: flows,
-		Accounts: app.NewAccounts(app.AccountDeps{Provider: provider, Identity: identity, Audit: audit, Forget: sys.forget}),
-		Health:   sys.health, Build: build, Instance: sys.instance, DatabaseKind: sys.databaseKind,
-		Usage: usage, Pricing: app.NewPricing(app.PricingDeps{Prices: prices, Usage: usage, Now: time.Now}),
-		Assets: assets, Generations: generations, Webhooks: c.webhooks(), AssetBucket: c.AssetBucket, PublicURL: strings.TrimSuffix(c.PublicURL, "/"),
-		Performance: app.NewPerformance(app.PerformanceDeps{
-			Ledger: db.ledger, Marks: db.marks, Active: active, Selector: models.selector, Load: sys.load.read, Now: time.Now,
-		}),
-		Limits: limits, LimitsShared: redis != nil, Running: running,
+		Hosts: c.services(), Identity: opened.identity, APIKeys: opened.keys, Audit: opened.audit, Personas: opened.personas,
+		Build: build, Instance: sys.instance, DatabaseKind: sys.databaseKind, Webhooks: c.webhooks(), AssetBucket: c.AssetBucket,
+		PublicURL: strings.TrimSuffix(c.PublicURL, "/"), Limits: opened.limits, LimitsShared: opened.redis != nil, Running: opened.running,
 		SupabaseURL: c.SupabaseURL, AllowedOrigins: splitList(c.AllowedOrigins), TrustedProxies: proxies,
-		MaxBodyBytes: int64(c.MaxBodyMB) << 20, MaxConcurrent: c.MaxConcurrent, PingInterval: c.PingInterval.duration(), Stopping: sys.stopping, Now: time.Now,
+		MaxBodyBytes: int64(c.MaxBodyMB) << 20, MaxFileBytes: int64(c.MaxAssetMB) << 20, MaxConcurrent: c.MaxConcurrent,
+		PingInterval: c.PingInterval.duration(), Stopping: sys.stopping, Now: time.Now,
 		NewRequestID: newID, Log: log, AccessLevel: logging.LevelNetwork,
 	}
-	sys.mcp = wireMCP(&api, flows)
-	if sys.handler, err = httpapi.New(api); err != nil {
-		return nil, err
+	for _, part := range []struct {
+		service domain.Service
+		start   func(context.Context, config, parts, *httpapi.Config, *slog.Logger) error
+	}{
+		{domain.ServiceAuth, sys.startAuth}, {domain.ServiceAsset, sys.startAsset}, {domain.ServiceChat, sys.startChat},
+	} {
+		if !c.hosts(part.service) {
+			continue
+		}
+		if err = part.start(ctx, c, opened, &api, log); err != nil {
+			return nil, err
+		}
 	}
-	sys.internal, err = internalHandler(c, api)
-	return sys, err
+	sys.health = sys.openHealth(c, opened)
+	api.Health = sys.health
+	return sys, sys.serve(c, api, where, log)
 }
 
 // databaseFile is the embedded database, in the data folder.

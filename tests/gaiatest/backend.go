@@ -1,6 +1,7 @@
 package gaiatest
 
 import (
+	"maps"
 	"os/exec"
 	"testing"
 
@@ -25,11 +26,11 @@ func (b Backend) Start(t testing.TB, settings ...Settings) *Server {
 	return Start(t, append([]Settings{b.Settings}, settings...)...)
 }
 
-// OnBackends runs a test on the embedded backend (SQLite, a bus in the process, no Redis) and on the full one (PostgreSQL, Redis,
-// NATS).
+// OnBackends runs a test on the embedded backend (SQLite, a bus in the process, no Redis), on the full one (PostgreSQL, Redis, NATS), and on
+// that with every service in a process of its own.
 func OnBackends(t *testing.T, test func(t *testing.T, b Backend)) {
 	t.Helper()
-	for name, backend := range map[string]func(testing.TB) Backend{"embedded": Embedded, "full": Full} {
+	for name, backend := range map[string]func(testing.TB) Backend{"embedded": Embedded, "full": Full, "split": Split} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, backend(t))
@@ -51,6 +52,28 @@ func Full(t testing.TB) Backend {
 	return full(t, nil, Settings{
 		"DATABASE_URL": testenv.Postgres(t), "REDIS_URL": redisURL, "REDIS_KEY_PREFIX": keys, "NATS_URL": natsURL, "NATS_SUBJECT_PREFIX": subjects,
 	})
+}
+
+// apart, as SERVICES, has a server be a gateway with a process for each other service behind it.
+const apart = "apart"
+
+// Split is a full backend on which each server is four processes: a gateway, and behind it auth, asset and chat.
+func Split(t testing.TB) Backend {
+	t.Helper()
+	b := Full(t)
+	b.Name = "split"
+	b.Settings["SERVICES"], b.Settings["INTERNAL_AUTH_SECRET"] = apart, "a-secret-between-services-of-tests"
+	return b
+}
+
+// divide makes a server the gateway, and one of each other service behind it.
+func (s *Server) divide() {
+	for _, service := range []string{"auth", "asset", "chat"} {
+		settings := maps.Clone(s.settings)
+		settings["SERVICES"], settings["SERVICE_PORT"] = service, "0"
+		s.behind = append(s.behind, &Server{t: s.t, transport: newTransport(), settings: settings})
+	}
+	s.settings["SERVICES"] = "gateway"
 }
 
 // FragileCache is a full backend whose Redis and NATS may be broken.

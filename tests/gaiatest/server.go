@@ -27,9 +27,11 @@ const (
 // Settings are environment variables of a server.
 type Settings map[string]string
 
-// Server is a running gaia process. Its methods are for the goroutine of the test that started it.
+// Server is a running gaia process, or the gateway with the processes behind it, which it starts and ends. Its methods are for the goroutine
+// of the test that started it.
 type Server struct {
 	t         testing.TB
+	behind    []*Server // each is one service
 	settings  Settings
 	transport *http.Transport
 	url       string
@@ -66,12 +68,20 @@ func Launch(t testing.TB, settings ...Settings) *Server {
 		s.settings["GAIA_DATA_DIR"] = t.TempDir()
 	}
 	t.Cleanup(s.cleanup)
+	if s.settings["SERVICES"] == apart {
+		s.divide()
+	}
 	s.launch()
 	return s
 }
 
 func (s *Server) launch() {
 	s.t.Helper()
+	for _, service := range s.behind {
+		service.launch()
+		s.settings[strings.ToUpper(service.settings["SERVICES"])+"_SERVICE_URL"] = service.url
+		service.settings["SERVICE_PORT"] = service.url[strings.LastIndex(service.url, ":")+1:] // where the gateway finds it after a restart
+	}
 	cmd := exec.Command(Program(s.t), "serve")
 	cmd.Dir = s.settings["GAIA_DATA_DIR"] // no .env of the developer is read
 	cmd.Env = environ(s.settings)
@@ -112,6 +122,9 @@ func environ(settings Settings) []string {
 
 func (s *Server) awaitReady() {
 	s.t.Helper()
+	for _, service := range s.behind {
+		service.awaitReady()
+	}
 	probe := s.Client()
 	Eventually(s.t, startTimeout, "the server is ready", func() bool {
 		if s.hasExited() {
@@ -125,32 +138,51 @@ func (s *Server) awaitReady() {
 // URL is where the server listens, without a slash at the end. It changes with a restart.
 func (s *Server) URL() string { return s.url }
 
-// Output is what the server printed since it was last started.
-func (s *Server) Output() string { return s.out.String() }
+// Output is what the server printed since it was last started, and after it what each process behind it did.
+func (s *Server) Output() string {
+	all := s.out.String()
+	for _, service := range s.behind {
+		all += service.Output()
+	}
+	return all
+}
 
 // Kill ends the server as a crash would.
 func (s *Server) Kill() {
 	s.t.Helper()
 	s.signal(syscall.SIGKILL)
 	<-s.exited
+	for _, service := range s.behind {
+		service.Kill()
+	}
 }
 
-// Terminate asks the server to stop and does not wait for it.
+// Terminate asks the server to stop and does not wait for it. Processes behind a gateway are asked when that has ended.
 func (s *Server) Terminate() {
 	s.t.Helper()
 	s.signal(syscall.SIGTERM)
+	for _, service := range s.behind {
+		process, gateway := service.cmd.Process, s.exited
+		go func() {
+			<-gateway
+			_ = process.Signal(syscall.SIGTERM) // it may have ended
+		}()
+	}
 }
 
 // Wait waits until the server has ended and returns how: nil when it went well.
 func (s *Server) Wait() error {
 	s.t.Helper()
-	select {
-	case <-s.exited:
-		return s.exitErr
-	case <-time.After(stopTimeout):
-		s.t.Fatalf("gaiatest: gaia still runs after %s", stopTimeout)
-		return nil
+	var ended []error
+	for _, process := range append([]*Server{s}, s.behind...) {
+		select {
+		case <-process.exited:
+			ended = append(ended, process.exitErr)
+		case <-time.After(stopTimeout):
+			s.t.Fatalf("gaiatest: gaia still runs after %s", stopTimeout)
+		}
 	}
+	return errors.Join(ended...)
 }
 
 // Restart starts a server again that has ended, with the same settings and data.
@@ -158,6 +190,9 @@ func (s *Server) Restart() {
 	s.t.Helper()
 	s.Wait() //nolint:errcheck // how it ended was for the test to judge
 	s.checkOutput()
+	for _, service := range s.behind {
+		service.checkOutput()
+	}
 	s.transport.CloseIdleConnections()
 	s.launch()
 	s.awaitReady()
@@ -202,6 +237,9 @@ func (s *Server) cleanup() {
 		}
 	}
 	s.checkOutput()
+	for _, service := range s.behind {
+		service.cleanup()
+	}
 	if s.t.Failed() {
 		s.t.Logf("output of gaia (%s):\n%s", s.url, tail(s.out.String(), 16<<10))
 	}

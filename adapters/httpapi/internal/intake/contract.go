@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"gaia/domain"
 )
 
 // Operation is what the contract says about the requests of one operation.
@@ -14,18 +16,23 @@ type Operation struct {
 	ID      string
 	Method  string
 	Path    string
-	Public  bool   // needs no credentials
-	Links   bool   // a signed link opens it, too, in the place of credentials
-	Scope   string // what a key with scopes needs; empty: nothing
-	Limited bool   // counts against rate limits
-	OpenAI  bool   // failures also carry the error object of OpenAI
-	Streams bool   // answers with nothing but an event stream
-	NotYet  bool   // planned: it lists status 501
-	Opaque  bool   // its body is read as a whole, and judged by whoever carries it out
+	Public  bool           // needs no credentials
+	Links   bool           // a signed link opens it, too, in the place of credentials
+	Scope   string         // what a key with scopes needs; empty: nothing
+	Service domain.Service // that carries it out; empty: each process by itself
+	Once    bool           // a client can name a request, so that repeating it does nothing twice
+	Limited bool           // counts against rate limits
+	OpenAI  bool           // failures also carry the error object of OpenAI
+	Streams bool           // answers with nothing but an event stream
+	NotYet  bool           // planned: it lists status 501
+	Opaque  bool           // its body is read as a whole, and judged by whoever carries it out
 
 	body   *body
 	params []param
 }
+
+// eachProcess is the x-gaia-service of operations that every process answers for itself.
+const eachProcess = "each"
 
 const (
 	jsonMedia = "application/json"
@@ -49,8 +56,8 @@ type param struct {
 
 // Opaque is an operation beside the contract, for callers who are known, that counts against rate limits. Somebody else knows what its body
 // may hold.
-func Opaque(id, method, path, media string) *Operation {
-	return &Operation{ID: id, Method: method, Path: path, Limited: true, Opaque: true, body: &body{media: media}}
+func Opaque(id, method, path, media string, service domain.Service) *Operation {
+	return &Operation{ID: id, Method: method, Path: path, Limited: true, Opaque: true, Service: service, body: &body{media: media}}
 }
 
 // document is the part of an OpenAPI document that decides about requests.
@@ -74,6 +81,7 @@ type parameter struct {
 type operation struct {
 	ID          string             `json:"operationId"`
 	Scope       string             `json:"x-gaia-scope"`
+	Service     domain.Service     `json:"x-gaia-service"`
 	Security    *[]json.RawMessage `json:"security"`
 	Parameters  []parameter        `json:"parameters"`
 	RequestBody *struct {
@@ -135,6 +143,9 @@ func (l *loader) operation(method, path string, shared []parameter, raw json.Raw
 		ID: o.ID, Method: method, Path: path, Public: len(security) == 0, Links: slices.ContainsFunc(security, isNone), Scope: o.Scope,
 		Limited: limited, NotYet: notYet, Opaque: o.Scope == "webhooks",
 	}
+	if o.Service != eachProcess {
+		op.Service = o.Service
+	}
 	for _, r := range o.Responses {
 		op.OpenAI = op.OpenAI || strings.HasPrefix(r.Ref, "#/components/responses/OpenAI")
 	}
@@ -145,6 +156,7 @@ func (l *loader) operation(method, path string, shared []parameter, raw json.Raw
 	if op.params, err = l.params(append(slices.Clone(shared), o.Parameters...)); err != nil {
 		return nil, err
 	}
+	op.Once = slices.ContainsFunc(op.params, func(p param) bool { return p.in == "header" && p.name == "Idempotency-Key" })
 	if o.RequestBody == nil {
 		return op, nil
 	}

@@ -1,0 +1,146 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"gaia/adapters/httpapi/internal/intake"
+	"gaia/domain"
+)
+
+// hosts reports whether an operation is carried out in this process.
+func (c Config) hosts(op *intake.Operation) bool {
+	return op.Service == "" || len(c.Hosts) == 0 || slices.Contains(c.Hosts, op.Service)
+}
+
+// receive takes a body in before it is handed on: whoever sends slowly holds nobody up behind the gateway, and a body that is there can be
+// sent again. What it says is for the service to judge. A form is passed on as it comes.
+func receive(op *intake.Operation, bodies gate, fail failFunc) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		if !op.HasBody() {
+			return withoutBody(next)
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !op.Accepts(r.Header.Get("Content-Type")) || encoded(r.Header.Get("Content-Encoding")) {
+				fail(w, r, errMediaType(op.MediaType()))
+				return
+			}
+			if op.Form() {
+				r.Body = &steadyBody{r.Body, http.NewResponseController(w), bodyTimeout}
+				next.ServeHTTP(w, r)
+				return
+			}
+			body, err := readThrough(bodies, w, r, bodyTimeout)
+			if err != nil {
+				fail(w, r, err)
+				return
+			}
+			r.ContentLength, r.TransferEncoding = int64(len(body)), nil
+			r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+			r.Body, _ = r.GetBody()
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// withoutBody leaves what nobody would read where it is.
+func withoutBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+		next.ServeHTTP(w, r)
+	})
+}
+
+// forward hands requests for an operation on to the service that carries it out.
+func (c Config) forward(op *intake.Operation, fail failFunc) http.HandlerFunc {
+	if c.Forward == nil {
+		return notHere(op, fail).ServeHTTP
+	}
+	wait := c.ForwardTimeout
+	if takesLong(op) {
+		wait = c.ForwardLong
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		hop := domain.Hop{
+			Service: op.Service, Wait: wait, Caller: domain.Forwarded{Principal: principalFrom(r.Context()), RequestID: requestIDFrom(r.Context())},
+			Repeatable: r.Method == http.MethodGet || r.Method == http.MethodHead || op.Once && r.Header.Get("Idempotency-Key") != "",
+		}
+		out := &relayWriter{ResponseWriter: w, ctl: http.NewResponseController(w)}
+		if token := accessTokenFrom(r.Context()); op.ID == "v1Logout" && c.SignedOut != nil {
+			out.succeeded = func() { _ = c.SignedOut(context.WithoutCancel(r.Context()), token) }
+		}
+		if err := c.Forward(out, proxies(c.TrustedProxies).rewrite(r, op.Service), hop); err != nil {
+			c.brokenOff(out, r, op, err, fail)
+		}
+	}
+}
+
+// takesLong reports whether a model or a generator may have to finish its work before an answer begins, or all of a large file to come.
+func takesLong(op *intake.Operation) bool {
+	switch op.ID {
+	case "v1Chat", "v1ChatCompletions", "v02Chat", "v02StreamChat", "v1GenerateAsset", "mcp":
+		return true
+	default:
+		return op.Form()
+	}
+}
+
+// brokenOff answers for a service that has not, or not to its end.
+func (c Config) brokenOff(w http.ResponseWriter, r *http.Request, _ *intake.Operation, err error, fail failFunc) {
+	fail(w, r, err)
+}
+
+// rewrite gives the request as a service has to see it: where it comes from and what the client calls this server, as far as that can be
+// believed, and no credentials, but for the access token that the identity provider wants to see.
+func (p proxies) rewrite(r *http.Request, to domain.Service) *http.Request {
+	out := r.WithContext(r.Context())
+	out.Header = r.Header.Clone()
+	h := out.Header
+	if to != domain.ServiceAuth {
+		h.Del("Authorization")
+	}
+	for _, name := range []string{"X-Api-Key", "Origin", "Cookie", "Forwarded"} {
+		h.Del(name)
+	}
+	h.Set("X-Forwarded-For", p.client(r).String())
+	h.Set("X-Forwarded-Proto", p.scheme(r))
+	h.Set("X-Forwarded-Host", p.host(r))
+	h.Set(requestIDHeader, requestIDFrom(r.Context()))
+	return out
+}
+
+// relayWriter gives a client time to read as long as there is something to read.
+type relayWriter struct {
+	http.ResponseWriter
+
+	ctl       *http.ResponseController
+	succeeded func() // is called before a client can know that all went well; nil: nobody wants to know
+}
+
+// Unwrap is for http.ResponseController.
+func (w *relayWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *relayWriter) WriteHeader(status int) {
+	if w.succeeded != nil && status == http.StatusOK {
+		w.succeeded()
+	}
+	if isEventStream(w.Header()) {
+		w.Header().Set("Connection", "keep-alive") // holds for one connection, so it did not come from the service
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *relayWriter) Write(b []byte) (int, error) {
+	_ = w.ctl.SetWriteDeadline(time.Now().Add(answerTimeout)) // a recorder in a test has none
+	return w.ResponseWriter.Write(b)
+}
+
+func isEventStream(h http.Header) bool {
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.TrimSpace(media) == "text/event-stream"
+}
