@@ -98,8 +98,8 @@ func NewAPIKeys(d APIKeyDeps) *APIKeys {
 	}
 }
 
-// spaceAPIKey is where checked keys are cached, by their hash.
-const spaceAPIKey = "api_key"
+// SpaceAPIKey is where checked keys are cached, by their hash.
+const SpaceAPIKey = "api_key"
 
 // anyOwner asks for the keys of all owners.
 const anyOwner = ""
@@ -215,7 +215,7 @@ func (k *APIKeys) unsure(ctx context.Context, err error) error {
 	switch domain.KindOf(err) {
 	case domain.NotFound, domain.Conflict, domain.BadRequest:
 	default:
-		k.Cache.Invalidate(ctx, ports.CacheKey{Space: spaceAPIKey})
+		k.Cache.Invalidate(ctx, ports.CacheKey{Space: SpaceAPIKey})
 	}
 	return err
 }
@@ -300,7 +300,7 @@ func hashOfKey(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func keyAt(hash string) ports.CacheKey { return ports.CacheKey{Space: spaceAPIKey, Name: hash} }
+func keyAt(hash string) ports.CacheKey { return ports.CacheKey{Space: SpaceAPIKey, Name: hash} }
 
 // keyNotFound says in the words of clients what a store reported.
 func keyNotFound(err error) error {

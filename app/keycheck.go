@@ -69,7 +69,7 @@ func (k *APIKeys) Verify(ctx context.Context, text string) (domain.Principal, er
 	}
 	checked, ok := found.(*checkedKey)
 	if !ok {
-		return domain.Principal{}, fmt.Errorf("cache %s holds a %T", spaceAPIKey, found)
+		return domain.Principal{}, fmt.Errorf("cache %s holds a %T", SpaceAPIKey, found)
 	}
 	key := domain.APIKey{ID: checked.ID, Subject: checked.Subject, Scopes: checked.Scopes, Tools: checked.Tools, Active: checked.Active, ExpiresAt: checked.Expires}
 	if !key.UsableAt(now) {

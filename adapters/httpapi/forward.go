@@ -71,19 +71,31 @@ func (c Config) forward(op *intake.Operation, fail failFunc) http.HandlerFunc {
 			Repeatable: r.Method == http.MethodGet || r.Method == http.MethodHead || op.Once && r.Header.Get("Idempotency-Key") != "",
 		}
 		out := &relayWriter{ResponseWriter: w, ctl: http.NewResponseController(w)}
-		if token := accessTokenFrom(r.Context()); op.ID == "v1Logout" && c.SignedOut != nil {
-			out.succeeded = func() { _ = c.SignedOut(context.WithoutCancel(r.Context()), token) }
-		}
+		out.succeeded = c.afterwards(op, r)
 		if err := c.Forward(out, proxies(c.TrustedProxies).rewrite(r, op.Service), hop); err != nil {
 			c.brokenOff(out, r, op, err, fail)
 		}
 	}
 }
 
+// afterwards is what this process has to do when a service has carried out an operation, before the caller can know: whoever has ended a
+// session or a key must not get in here with it. Other processes hear of it on the bus.
+func (c Config) afterwards(op *intake.Operation, r *http.Request) func() {
+	switch {
+	case op.ID == "V1Logout" && c.SignedOut != nil:
+		token := accessTokenFrom(r.Context())
+		return func() { _ = c.SignedOut(context.WithoutCancel(r.Context()), token) } // fails for tokens that are refused anyway
+	case op.Scope == "keys:manage" && r.Method != http.MethodGet && c.KeysChanged != nil:
+		return c.KeysChanged
+	default:
+		return nil
+	}
+}
+
 // takesLong reports whether a model or a generator may have to finish its work before an answer begins, or all of a large file to come.
 func takesLong(op *intake.Operation) bool {
 	switch op.ID {
-	case "v1Chat", "v1ChatCompletions", "v02Chat", "v02StreamChat", "v1GenerateAsset", "mcp":
+	case "V1Chat", "V1ChatCompletions", "V02Chat", "V02StreamChat", "V1GenerateAsset", "mcp":
 		return true
 	default:
 		return op.Form()

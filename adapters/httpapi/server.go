@@ -68,6 +68,8 @@ type Config struct {
 	ForwardTimeout, ForwardLong time.Duration
 	// SignedOut, which may be nil, hears of access tokens whose session another service has ended.
 	SignedOut func(ctx context.Context, accessToken string) error
+	// KeysChanged, which may be nil, is called when another service has changed API keys.
+	KeysChanged func()
 
 	// VerifyForwarded reads what another service says about a caller; NewInternal alone needs it.
 	VerifyForwarded func(header string) (domain.Forwarded, error)

@@ -205,6 +205,9 @@ func (c *Cache) Invalidate(ctx context.Context, keys ...ports.CacheKey) {
 	c.hurry()
 }
 
+// Forget drops a space in this process alone: somebody else has dropped it everywhere, and the news has yet to come.
+func (c *Cache) Forget(space string) { c.drop([]ports.CacheKey{{Space: space}}) }
+
 // heard takes the invalidation of another process.
 func (c *Cache) heard(i ports.Invalidation) {
 	if i.RemoteOwed && c.cfg.Remote != nil {

@@ -9,17 +9,19 @@ import (
 
 	"gaia/adapters/httpapi"
 	"gaia/adapters/internalauth"
+	"gaia/app"
 	"gaia/domain"
 )
 
 // startForwarding hands requests on to services that other processes serve.
-func (s *system) startForwarding(c config, api *httpapi.Config, _ *slog.Logger) error {
+func (s *system) startForwarding(c config, p parts, api *httpapi.Config, _ *slog.Logger) error {
 	signer, err := internalauth.NewSigner(c.InternalSecret, time.Now)
 	if err != nil {
 		return err
 	}
 	urls := c.serviceURLs()
 	api.ForwardTimeout, api.ForwardLong, api.SignedOut = c.GatewayTimeout.duration(), c.GatewayLong.duration(), s.forget
+	api.KeysChanged = func() { p.cache.Forget(app.SpaceAPIKey) }
 	api.Forward = func(w http.ResponseWriter, r *http.Request, hop domain.Hop) (failed error) {
 		target, _ := url.Parse(urls[hop.Service][0])
 		signed, err := signer.Sign(hop.Caller, string(hop.Service))

@@ -13,6 +13,7 @@ import (
 	"gaia/adapters/mcptools"
 	"gaia/adapters/natsbus"
 	"gaia/adapters/rediskv"
+	"gaia/adapters/tiercache"
 	"gaia/app"
 	"gaia/domain"
 	"gaia/ports"
@@ -92,7 +93,7 @@ type parts struct {
 	db       database
 	bus      *natsbus.Bus
 	redis    *rediskv.Client // nil: none is configured
-	cache    ports.Cache
+	cache    *tiercache.Cache
 	relay    *app.Relay
 	audit    *app.Audit
 	keys     *app.APIKeys
@@ -194,8 +195,8 @@ func (s *system) startChat(ctx context.Context, c config, p parts, api *httpapi.
 }
 
 // serve makes what answers clients, or the gateway in the place of clients, and what answers other services beside it.
-func (s *system) serve(c config, api httpapi.Config, where folders, log *slog.Logger) (err error) {
-	if where.visitor { // answers nobody over HTTP
+func (s *system) serve(c config, p parts, api httpapi.Config, log *slog.Logger) (err error) {
+	if p.where.visitor { // answers nobody over HTTP
 		return nil
 	}
 	if !c.hosts(domain.ServiceGateway) {
@@ -203,7 +204,7 @@ func (s *system) serve(c config, api httpapi.Config, where folders, log *slog.Lo
 		return err
 	}
 	if c.apart() {
-		if err = s.startForwarding(c, &api, log); err != nil {
+		if err = s.startForwarding(c, p, &api, log); err != nil {
 			return err
 		}
 	}

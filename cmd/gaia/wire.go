@@ -128,7 +128,7 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 	}
 	sys.health = sys.openHealth(c, opened)
 	api.Health = sys.health
-	return sys, sys.serve(c, api, where, log)
+	return sys, sys.serve(c, opened, api, log)
 }
 
 // databaseFile is the embedded database, in the data folder.

@@ -10,7 +10,7 @@ import (
 
 // Backend is what a server keeps its data in. Servers started on the same backend are replicas of each other, or restarts.
 type Backend struct {
-	Name     string
+	Name     string // "embedded" or "full"
 	Settings Settings
 	Faults   *Faults // nil where no part may be broken: there is none, or other tests use it
 }
@@ -54,15 +54,14 @@ func Full(t testing.TB) Backend {
 	})
 }
 
-// apart, as SERVICES, has a server be a gateway with a process for each other service behind it.
-const apart = "apart"
+// apart is a setting that the program does not know: it has a server be a gateway with a process for each other service behind it.
+const apart = "GAIATEST_APART"
 
 // Split is a full backend on which each server is four processes: a gateway, and behind it auth, asset and chat.
 func Split(t testing.TB) Backend {
 	t.Helper()
 	b := Full(t)
-	b.Name = "split"
-	b.Settings["SERVICES"], b.Settings["INTERNAL_AUTH_SECRET"] = apart, "a-secret-between-services-of-tests"
+	b.Settings[apart], b.Settings["INTERNAL_AUTH_SECRET"] = "yes", "a-secret-between-services-of-tests"
 	return b
 }
 

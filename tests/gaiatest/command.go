@@ -18,9 +18,6 @@ func (b Backend) Run(t testing.TB, more Settings, args ...string) Output {
 	t.Helper()
 	settings := maps.Clone(b.Settings)
 	maps.Copy(settings, more)
-	if settings["SERVICES"] == apart {
-		delete(settings, "SERVICES")
-	}
 	cmd := exec.CommandContext(t.Context(), Program(t), args...)
 	cmd.Dir = t.TempDir() // no .env of the developer is read
 	cmd.Env = environ(settings)

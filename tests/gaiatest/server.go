@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,7 +69,7 @@ func Launch(t testing.TB, settings ...Settings) *Server {
 		s.settings["GAIA_DATA_DIR"] = t.TempDir()
 	}
 	t.Cleanup(s.cleanup)
-	if s.settings["SERVICES"] == apart {
+	if s.settings[apart] != "" {
 		s.divide()
 	}
 	s.launch()
@@ -150,10 +151,12 @@ func (s *Server) Output() string {
 // Kill ends the server as a crash would.
 func (s *Server) Kill() {
 	s.t.Helper()
-	s.signal(syscall.SIGKILL)
-	<-s.exited
-	for _, service := range s.behind {
-		service.Kill()
+	processes := append(slices.Clone(s.behind), s)
+	for _, process := range processes { // all at once, as when a machine dies
+		process.signal(syscall.SIGKILL)
+	}
+	for _, process := range processes {
+		<-process.exited
 	}
 }
 
