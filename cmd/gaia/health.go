@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"strings"
 	"time"
@@ -18,6 +19,12 @@ func (s *system) openHealth(c config, p parts) *app.Health {
 	d := app.HealthDeps{Probes: p.probes, Services: map[domain.Service]map[string]ports.Probe{}, Now: time.Now}
 	for _, service := range c.services() {
 		d.Services[service] = nil
+	}
+	if s.forwarder != nil {
+		for service := range c.serviceURLs() {
+			d.Elsewhere = append(d.Elsewhere, service)
+		}
+		d.Instances = func(_ context.Context, of domain.Service) []domain.Instance { return s.forwarder.Instances(of) }
 	}
 	return app.NewHealth(d)
 }

@@ -196,17 +196,19 @@ func (s *system) startChat(ctx context.Context, c config, p parts, api *httpapi.
 
 // serve makes what answers clients, or the gateway in the place of clients, and what answers other services beside it.
 func (s *system) serve(c config, p parts, api httpapi.Config, log *slog.Logger) (err error) {
-	if p.where.visitor { // answers nobody over HTTP
-		return nil
-	}
-	if !c.hosts(domain.ServiceGateway) {
-		s.handler, err = newInternalHandler(c, api)
-		return err
-	}
-	if c.apart() {
+	if c.apart() && c.hosts(domain.ServiceGateway) {
 		if err = s.startForwarding(c, p, &api, log); err != nil {
 			return err
 		}
+	}
+	s.health = s.openHealth(c, p)
+	api.Health = s.health
+	switch {
+	case p.where.visitor: // answers nobody over HTTP
+		return nil
+	case !c.hosts(domain.ServiceGateway):
+		s.handler, err = newInternalHandler(c, api)
+		return err
 	}
 	if s.handler, err = httpapi.New(api); err != nil {
 		return fmt.Errorf("serve the API: %w", err)

@@ -14,6 +14,7 @@ import (
 
 	"gaia/adapters/anthropic"
 	"gaia/adapters/echo"
+	"gaia/adapters/forward"
 	"gaia/adapters/httpapi"
 	"gaia/adapters/mcpserver"
 	"gaia/adapters/natsbus"
@@ -42,6 +43,7 @@ type system struct {
 	load         *loadMeter
 	stopping     chan struct{} // is closed when the process takes no more requests
 	tools        *app.Tools
+	forwarder    *forward.Forwarder // nil: this process serves everything, or is not the gateway
 	closers      []func()
 	enders       []func() // of work in the background, which ends before anything is freed
 
@@ -126,8 +128,6 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 			return nil, err
 		}
 	}
-	sys.health = sys.openHealth(c, opened)
-	api.Health = sys.health
 	return sys, sys.serve(c, opened, api, log)
 }
 
