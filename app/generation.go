@@ -119,6 +119,13 @@ func NewGenerations(d GenerationDeps) *Generations {
 // Close ends what listens to other replicas. Run must have returned before.
 func (g *Generations) Close() { g.stopWatching() }
 
+// Running is how many pieces of work this process does.
+func (g *Generations) Running() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.running)
+}
+
 // GenerationResult is an asset, or how far the work on it is.
 type GenerationResult struct {
 	Generation domain.Generation // of an asset that was found without work: what there is to say, with the asset's ID

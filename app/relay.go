@@ -62,6 +62,7 @@ type Relay struct {
 
 	mu      sync.Mutex
 	lastErr error
+	sent    int64
 }
 
 // NewRelay makes the use case. Nothing is sent before Run.
@@ -93,6 +94,13 @@ func (r *Relay) State(ctx context.Context) (RelayState, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return RelayState{Pending: pending, Err: r.lastErr}, err
+}
+
+// Sent is how many events were sent since the start.
+func (r *Relay) Sent() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sent
 }
 
 // Run sends until ctx ends, and then what still waits, as far as that is possible within Config.Drain.
@@ -144,6 +152,7 @@ func (r *Relay) batch(ctx context.Context) (int, error) {
 	r.mu.Lock()
 	changed := (err == nil) != (r.lastErr == nil)
 	r.lastErr = err
+	r.sent += int64(n)
 	r.mu.Unlock()
 	if changed {
 		r.Changed(err)

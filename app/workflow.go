@@ -144,6 +144,13 @@ func NewWorkflows(d WorkflowDeps) *Workflows {
 // Close ends what listens to other replicas. Run must have returned before.
 func (w *Workflows) Close() { w.stopWatching() }
 
+// Running is how many workflows this process works on.
+func (w *Workflows) Running() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.running)
+}
+
 // Offered returns the agents that can take part, in the order in which they were read.
 func (w *Workflows) Offered() []domain.Agent { return slices.Clone(w.Agents) }
 

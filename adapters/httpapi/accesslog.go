@@ -11,12 +11,15 @@ import (
 // statusClientGone is how the log counts requests whose client left before there was an answer. It is never sent.
 const statusClientGone = 499
 
-// accessLog writes one line for each request at the given level. Bytes are those before compression. It names the pattern of the path,
+// accessLog writes one line for each request, and has it observed. Bytes are those before compression. It names the pattern of the path,
 // never what stands in its place, and no query, header or body: these may hold secrets.
-func accessLog(log *slog.Logger, level slog.Level) func(http.Handler) http.Handler {
+func (c Config) accessLog() func(http.Handler) http.Handler {
+	log, level := c.Log, c.AccessLevel
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rec, r := record(w, r)
+			r, ended := c.observed(rec, r)
+			defer ended()
 			defer func() { // also when a handler gives up the connection
 				if !log.Enabled(r.Context(), level) {
 					return

@@ -177,6 +177,9 @@ func (e *errorWriter) writeError(w http.ResponseWriter, r *http.Request, err err
 	}
 	var exceeded *app.RateExceeded
 	if errors.As(err, &exceeded) {
+		if rec != nil {
+			rec.limited = true
+		}
 		setStanding(h, exceeded.Standing)
 	}
 	if f.retryAfter > 0 {
@@ -199,6 +202,9 @@ func (e *errorWriter) logFailure(r *http.Request, f failure, err error) {
 
 // logLate tells of a failure that only the end of a stream tells: its status, which the access log has, was sent long before.
 func logLate(ctx context.Context, log *slog.Logger, err error) {
+	if rec := recorderFrom(ctx); rec != nil {
+		rec.failed = true
+	}
 	status := failureOf(err).status
 	level, worth := logLevel(status)
 	if !worth {

@@ -25,7 +25,7 @@ func (c Config) mountMCP(root chi.Router, edge func(*intake.Operation, http.Hand
 			rec.canceled = true
 		}
 	})
-	root.Method(http.MethodPost, mcpPath, refuseOrigins(c.AllowedOrigins, fail)(edge(op, serve)))
+	root.Method(http.MethodPost, mcpPath, refuseOrigins(c.AllowedOrigins, fail)(noteOperation(op, edge(op, serve))))
 }
 
 // refuseOrigins keeps pages out that may not read answers anyway, as the protocol demands: a page that has a name of its own point at this

@@ -56,7 +56,7 @@ func (o operationRouter) handle(method, pattern string, h http.HandlerFunc) {
 		return
 	}
 	o.seen[key] = true
-	wrapped := o.wrap(op, h)
+	wrapped := noteOperation(op, o.wrap(op, h))
 	o.Router.Method(method, pattern, wrapped)
 	if method == http.MethodGet && !op.Streams {
 		o.Router.Method(http.MethodHead, pattern, wrapped)

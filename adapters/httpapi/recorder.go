@@ -23,6 +23,8 @@ type recorder struct {
 	principal domain.AuthType
 
 	authentication, validation time.Duration // how long these took
+
+	observation
 }
 
 type recorderKey struct{}
@@ -47,6 +49,7 @@ func (rec *recorder) WriteHeader(status int) {
 		rec.status = status
 		rec.Header().Set("X-Response-Time", fmt.Sprintf("%.3fs", time.Since(rec.start).Seconds()))
 		_ = http.NewResponseController(rec.ResponseWriter).SetWriteDeadline(time.Now().Add(answerTimeout)) // a recorder in a test has none
+		rec.begins()
 	}
 	rec.ResponseWriter.WriteHeader(status)
 }

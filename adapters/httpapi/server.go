@@ -56,6 +56,7 @@ type Config struct {
 	Stopping       <-chan struct{} // is closed when streams that may last for ever have to end; nil: never
 	Log            *slog.Logger
 	AccessLevel    slog.Level // of the line for each request
+	Observe        Observe    // nil: nobody does
 
 	// MCP answers one message of the Model Context Protocol, whose body is read; nil: nobody does.
 	MCP func(who domain.Principal, w http.ResponseWriter, r *http.Request)
@@ -134,7 +135,7 @@ func (c Config) handler(
 	errs := &errorWriter{log: c.Log}
 	root := chi.NewRouter()
 	root.Use(
-		withRequestID(c.NewRequestID), nameInstance(c.Instance), limitBodyTime(bodyTimeout), compression, accessLog(c.Log, c.AccessLevel), cors(c.AllowedOrigins),
+		withRequestID(c.NewRequestID), nameInstance(c.Instance), limitBodyTime(bodyTimeout), compression, c.accessLog(), cors(c.AllowedOrigins),
 		recoverPanics(errs.writeError), limitHead(errs.writeError),
 	)
 	root.NotFound(notFound(root, c.TrustedProxies, errs.writeError))

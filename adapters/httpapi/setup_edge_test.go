@@ -55,7 +55,7 @@ func newTestEdge(t *testing.T, origins ...string) *testEdge {
 	log := slog.New(slog.NewJSONHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	e.errs = &errorWriter{log}
 	e.router.Use(
-		withRequestID(func() string { return "id-1" }), compression, accessLog(log, slog.LevelInfo), cors(origins), recoverPanics(e.errs.writeError),
+		withRequestID(func() string { return "id-1" }), compression, Config{Log: log, AccessLevel: slog.LevelInfo}.accessLog(), cors(origins), recoverPanics(e.errs.writeError),
 	)
 	e.router.NotFound(notFound(e.router, nil, e.errs.writeError))
 	e.router.MethodNotAllowed(methodNotAllowed(e.router, e.errs.writeError))

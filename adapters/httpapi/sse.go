@@ -78,6 +78,9 @@ func (s *sse) farewell() { s.ids, s.after = false, min(s.after, s.n) }
 func (s *sse) done() {
 	s.after = min(s.after, s.n)
 	s.line([]byte("[DONE]"))
+	if rec := recorderUnder(s.w); rec != nil && !s.gone {
+		rec.finished = true
+	}
 }
 
 func (s *sse) send(frame []byte) {

@@ -3,6 +3,8 @@ package natsbus
 import (
 	"context"
 
+	"github.com/nats-io/nats.go"
+
 	"gaia/domain"
 )
 
@@ -11,16 +13,21 @@ type message struct {
 	subject string
 	data    []byte
 	hint    bool // its loss is no loss of an event
+	header  nats.Header
+	ended   func(error) // nil: nobody is to be told
 }
 
 // Publish implements ports.EventPublisher.
-func (b *Bus) Publish(_ context.Context, e domain.Event) {
+func (b *Bus) Publish(ctx context.Context, e domain.Event) {
 	data, err := e.Data()
 	if err != nil {
 		b.losing(e.Subject, err)
 		return
 	}
-	if err := b.enqueue(message{subject: b.subject(e.Subject), data: data}); err != nil {
+	m := message{subject: b.subject(e.Subject), data: data}
+	m.observe(ctx, b.cfg.Observe, e.Subject)
+	if err := b.enqueue(m); err != nil {
+		m.end(err)
 		b.losing(e.Subject, err)
 	}
 }
@@ -60,7 +67,9 @@ func (b *Bus) send() {
 }
 
 func (b *Bus) sendOne(m message) {
-	if err := b.conn.Publish(m.subject, m.data); err != nil {
+	err := b.conn.PublishMsg(&nats.Msg{Subject: m.subject, Data: m.data, Header: m.header})
+	m.end(err)
+	if err != nil {
 		if m.hint {
 			return
 		}

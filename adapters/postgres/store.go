@@ -26,6 +26,7 @@ type Config struct {
 	AcquireTimeout   time.Duration // longest wait for a connection, a new one included
 	StatementTimeout time.Duration // longest wait for the work on one connection
 	Recycle          time.Duration // age at which a connection is replaced
+	Observe          Observe       // nil: nobody does
 }
 
 const (
@@ -90,6 +91,9 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 	pc.MaxConnLifetimeJitter = c.Recycle / 10
 	pc.MaxConnIdleTime = idleTimeout
 	pc.PingTimeout = min(c.AcquireTimeout, pingTimeout)
+	if c.Observe != nil {
+		pc.ConnConfig.Tracer = observer{c.Observe}
+	}
 	pc.ConnConfig.ConnectTimeout = min(c.AcquireTimeout, connectTimeout)
 	pc.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		// By SET and not as startup parameters: poolers between us and the server refuse parameters that they don't know.

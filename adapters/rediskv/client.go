@@ -24,6 +24,7 @@ type Config struct {
 	PoolSize       int           // connections; ten for each processor when zero
 	CallTimeout    time.Duration // of one call on the path of a request; 20 ms when zero
 	ConnectTimeout time.Duration // of the watcher's attempts in the background; 1 s when zero
+	Observe        Observe       // of commands; nil: nobody does
 	Logger         *slog.Logger
 }
 
@@ -68,6 +69,9 @@ func Open(cfg Config) (*Client, error) {
 	c := &Client{cfg: cfg, link: newLink(cfg.Logger)}
 	c.tune(opt)
 	c.rdb = redis.NewClient(opt)
+	if cfg.Observe != nil {
+		c.rdb.AddHook(observer{cfg.Observe})
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	c.ended.Go(func() { c.link.watch(ctx, c.ping) })

@@ -31,6 +31,9 @@ type Config struct {
 	// PowerSafe makes every commit wait until the disk has it. Without, what was committed survives the end of the process, however
 	// sudden, but the last moments before a power cut may be missing, whole transactions of them.
 	PowerSafe bool
+	// Observe is told of each group of queries before it runs, by its name. It returns the context that they go on with, and what is called
+	// at their end. Nil: nobody does.
+	Observe func(ctx context.Context, name string) (context.Context, func(error))
 }
 
 func (c Config) synchronous() string {
@@ -235,5 +238,11 @@ func (s *Store) writeTexts(ctx context.Context, op string, size int, work func(c
 func (s *Store) use(ctx context.Context, op string, work func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	return translate(ctx, op, work(bounded))
+	if s.config.Observe == nil {
+		return translate(ctx, op, work(bounded))
+	}
+	observed, end := s.config.Observe(bounded, op)
+	err := translate(ctx, op, work(observed))
+	end(err)
+	return err
 }

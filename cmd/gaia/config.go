@@ -176,6 +176,14 @@ type config struct {
 	ToolTokens int     `env:"TOOLS_MAX_TOKENS" envDefault:"0" about:"of all rounds of one answer; then the model has to come to an end. 0: no limit"`
 	ToolCost   float64 `env:"TOOLS_MAX_COST_USD" envDefault:"0" about:"of all rounds of one answer; one that costs more is given up. 0: no limit"`
 
+	OTLPEndpoint       string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT" section:"Telemetry" about:"http://host:4318 of an OpenTelemetry collector that takes traces and metrics over HTTP; empty: nothing is sent"`
+	OTLPHeaders        string  `env:"OTEL_EXPORTER_OTLP_HEADERS" secret:"true" about:"what is sent along, as name=value with commas between"`
+	OTLPTimeout        int     `env:"OTEL_EXPORTER_OTLP_TIMEOUT" envDefault:"10000" about:"milliseconds"`
+	TraceRatio         float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1" about:"of requests that are traced, from 0 to 1; whoever is trusted and comes with a trace has decided that already"`
+	MetricInterval     int     `env:"OTEL_METRIC_EXPORT_INTERVAL" envDefault:"60000" about:"milliseconds between metrics that are sent"`
+	ResourceAttributes string  `env:"OTEL_RESOURCE_ATTRIBUTES" about:"what all of it is labelled with besides, such as deployment.environment.name=staging"`
+	TelemetryOff       bool    `env:"OTEL_SDK_DISABLED" envDefault:"false" about:"neither traces nor metrics, whatever else is set"`
+
 	AgentsDir             string  `env:"AGENTS_DIR" section:"Workflows" about:"a folder of Markdown files that describe agents; empty: the built-in ones"`
 	WorkflowsAtOnce       int     `env:"WORKFLOWS_AT_ONCE" envDefault:"4" about:"that this process works on at the same time; 0: none, others do"`
 	WorkflowsPerOwner     int     `env:"WORKFLOWS_PER_OWNER" envDefault:"100" about:"that one caller may have that have not ended; who starts more gets 429"`
@@ -336,7 +344,7 @@ func (c *config) validate() error {
 		proxies = fmt.Errorf("TRUSTED_PROXIES: %w", proxies)
 	}
 	return errors.Join(
-		c.checkWords(), c.checkServices(), c.checkCounts(), c.checkLimits(), c.checkURLs(), files, proxies, c.checkInternal(), c.checkLocalAccounts(),
+		c.checkWords(), c.checkServices(), c.checkCounts(), c.checkLimits(), c.checkURLs(), files, proxies, c.checkInternal(), c.checkTelemetry(), c.checkLocalAccounts(),
 		c.checkAssets(), c.checkWorkflows(),
 	)
 }
@@ -502,7 +510,7 @@ func (c config) print(out io.Writer) error {
 		switch {
 		case f.Tag.Get("secret") != "" && value != "":
 			value = mask
-		case strings.HasSuffix(f.Tag.Get("env"), "_URL"):
+		case strings.HasSuffix(f.Tag.Get("env"), "_URL"), strings.HasSuffix(f.Tag.Get("env"), "_ENDPOINT"):
 			value = maskPassword(value)
 		}
 		if _, err := fmt.Fprintf(out, "%s=%s\n", f.Tag.Get("env"), value); err != nil {

@@ -14,6 +14,7 @@ import (
 // to its end, and before the bus and the database.
 func (s *system) startRelay(db *database, sender ports.EventSender, log *slog.Logger, kept ...app.Kept) *app.Relay {
 	relay := app.NewRelay(app.RelayDeps{Outbox: db.outbox, Sender: sender, Changed: func(err error) {
+		s.relayFailing.Store(err != nil)
 		if err != nil {
 			log.Warn("stored events can't be sent at the moment; they wait in the database", "error", err.Error())
 			return

@@ -72,7 +72,12 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	}
 	defer sys.close()
 
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
+	admin, err := serveAdmin(c, sys, log, failed)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer stopAdmin(admin)
 	internal, err := serveInternal(c, sys.internal, log, failed)
 	if err != nil {
 		return errors.Join(err, listener.Close())

@@ -169,6 +169,10 @@ func (s *system) startChat(ctx context.Context, c config, p parts, api *httpapi.
 	if err != nil {
 		return err
 	}
+	s.watchCompleters(c, models)
+	if p.db.conversations, err = s.watchCost(p.db.conversations); err != nil {
+		return err
+	}
 	files, fileTools, err := wireFiles(c, p.where.data, s, log)
 	if err != nil {
 		return err
@@ -203,6 +207,9 @@ func (s *system) serve(c config, p parts, api httpapi.Config, log *slog.Logger) 
 	}
 	s.health = s.openHealth(c, p)
 	api.Health = s.health
+	if api.Observe, err = s.watch(p, api); err != nil {
+		return err
+	}
 	switch {
 	case p.where.visitor: // answers nobody over HTTP
 		return nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +23,7 @@ import (
 	"gaia/adapters/postgres"
 	"gaia/adapters/rediskv"
 	"gaia/adapters/sqlite"
+	"gaia/adapters/telemetry"
 	"gaia/adapters/tiercache"
 	"gaia/app"
 	"gaia/domain"
@@ -41,7 +43,9 @@ type system struct {
 	serviceName  string
 	instance     string // names this process among others for as long as it runs
 	load         *loadMeter
-	stopping     chan struct{} // is closed when the process takes no more requests
+	telemetry    *telemetry.Telemetry // nil: of commands that do not serve
+	relayFailing atomic.Bool          // stored events can't be sent at the moment
+	stopping     chan struct{}        // is closed when the process takes no more requests
 	tools        *app.Tools
 	forwarder    *forward.Forwarder // nil: this process serves everything, or is not the gateway
 	closers      []func()
@@ -98,6 +102,9 @@ func wireIn(ctx context.Context, c config, where folders, apiKey string, log *sl
 			sys.close()
 		}
 	}()
+	if log, err = openTelemetry(c, sys, log); err != nil {
+		return nil, err
+	}
 	opened, err := sys.openParts(ctx, c, where, apiKey, log)
 	if err != nil {
 		return nil, err
@@ -163,7 +170,11 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		if err := sqlite.MigrateUp(ctx, path); err != nil {
 			return database{}, err
 		}
-		store, err := sqlite.Open(ctx, sqlite.Config{Path: path, PowerSafe: c.DatabaseSync == syncFull})
+		watch, err := sys.watchDatabase("sqlite")
+		if err != nil {
+			return database{}, err
+		}
+		store, err := sqlite.Open(ctx, sqlite.Config{Path: path, PowerSafe: c.DatabaseSync == syncFull, Observe: watch})
 		if err != nil {
 			return database{}, err
 		}
@@ -177,14 +188,21 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 		}, nil
 	}
 	sys.databaseKind = "postgresql"
+	watch, err := sys.watchDatabase("postgresql")
+	if err != nil {
+		return database{}, err
+	}
 	store, err := postgres.Open(ctx, postgres.Config{
 		URL: c.DatabaseURL, PoolSize: c.DatabasePool, MaxOverflow: c.DatabaseOverflow,
-		AcquireTimeout: c.DatabaseTimeout.duration(), Recycle: c.DatabaseRecycle.duration(),
+		AcquireTimeout: c.DatabaseTimeout.duration(), Recycle: c.DatabaseRecycle.duration(), Observe: watch,
 	})
 	if err != nil {
 		return database{}, err
 	}
 	sys.onClose(func() { store.Close() })
+	if err := sys.measurePool(store); err != nil {
+		return database{}, err
+	}
 	probes[app.PartDatabase] = store
 	return database{
 		personas: store.Personas(), preferences: store.Personas(), conversations: store.Conversations(), directory: store.Conversations(),
@@ -195,9 +213,13 @@ func openDatabase(ctx context.Context, c config, dataDir string, sys *system, pr
 }
 
 func openBus(ctx context.Context, c config, dataDir string, sys *system, probes map[string]ports.Probe, log *slog.Logger) (*natsbus.Bus, error) {
+	watch, err := sys.watchMessages()
+	if err != nil {
+		return nil, err
+	}
 	bus, err := natsbus.Start(ctx, natsbus.Config{
 		URL: c.NATSURL, DataDir: dataDir, SubjectPrefix: c.NATSPrefix, Name: c.ServiceName, MaxReconnects: c.NATSReconnects,
-		Timeout: c.NATSTimeout.duration(), Logger: log,
+		Timeout: c.NATSTimeout.duration(), Logger: log, Observe: watch,
 	})
 	if err != nil {
 		return nil, err
@@ -213,8 +235,12 @@ func openRedis(c config, sys *system, probes map[string]ports.Probe, log *slog.L
 	if c.RedisURL == "" {
 		return nil, nil
 	}
+	watch, err := sys.watchDatabase("redis")
+	if err != nil {
+		return nil, err
+	}
 	client, err := rediskv.Open(rediskv.Config{
-		URL: c.RedisURL, Password: c.RedisPassword, Prefix: c.RedisPrefix, ConnectTimeout: c.RedisConnect.duration(), Logger: log,
+		URL: c.RedisURL, Password: c.RedisPassword, Prefix: c.RedisPrefix, ConnectTimeout: c.RedisConnect.duration(), Logger: log, Observe: watch,
 	})
 	if err != nil {
 		return nil, err

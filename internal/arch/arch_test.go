@@ -96,6 +96,7 @@ var rules = map[string]rule{
 	"adapters/openaiimages": pictures(),
 	"adapters/stability":    pictures(),
 	"adapters/midjourney":   pictures(),
+	"adapters/telemetry":    outbound("go.opentelemetry.io/otel", "go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"),
 	"adapters/jwtauth":      outbound("github.com/golang-jwt/jwt", "github.com/maypok86/otter"),
 	"adapters/internalauth": outbound(),
 	"adapters/filesystem":   outbound(),

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gaia/adapters/httpapi"
+	"gaia/adapters/natsbus"
+	"gaia/adapters/postgres"
+	"gaia/adapters/telemetry"
+	"gaia/adapters/tiercache"
+	"gaia/app"
+	"gaia/domain"
+)
+
+// outboxWait bounds how long a scrape waits for the outbox to be counted.
+const outboxWait = time.Second
+
+// figures makes a metric of one value.
+func figures(value func() float64) func(context.Context) []telemetry.Figure {
+	return func(context.Context) []telemetry.Figure { return []telemetry.Figure{{Value: value()}} }
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// watch has this process watched, and returns how requests are.
+func (s *system) watch(p parts, api httpapi.Config) (httpapi.Observe, error) {
+	if !s.telemetry.Watching() {
+		return nil, nil
+	}
+	if err := errors.Join(s.measureParts(p.relay, p.bus), s.measureCache(p.cache), s.measureWork(api), s.measureInstances()); err != nil {
+		return nil, err
+	}
+	return s.watchRequests()
+}
+
+// measureParts tells how the parts of the system are whenever somebody looks.
+func (s *system) measureParts(relay *app.Relay, bus *natsbus.Bus) error {
+	t := s.telemetry
+	return errors.Join(
+		t.Gauge("gaia.part.up", "", "Whether a part of the system works; 0.5: not as well as it should.", s.partFigures),
+		t.Gauge("gaia.outbox.pending", "{event}", "Stored events that wait to be sent.", func(ctx context.Context) []telemetry.Figure {
+			ctx, cancel := context.WithTimeout(ctx, outboxWait)
+			defer cancel()
+			state, err := relay.State(ctx)
+			if err != nil {
+				return nil // the database is away, which another metric tells
+			}
+			return []telemetry.Figure{{Value: float64(state.Pending)}}
+		}),
+		t.Gauge("gaia.outbox.failing", "", "Whether this process can't send stored events at the moment.", figures(func() float64 { return truth(s.relayFailing.Load()) })),
+		t.Total("gaia.outbox.sent", "{event}", "Stored events that this process has sent.", figures(func() float64 { return float64(relay.Sent()) })),
+		t.Gauge("gaia.bus.connected", "", "Whether NATS is there.", figures(func() float64 { return truth(bus.Connected()) })),
+		t.Total("gaia.bus.reconnects", "", "How often the connection to NATS came back.", figures(func() float64 { return float64(bus.Reconnects()) })),
+		t.Total("gaia.bus.lost", "{event}", "Events that nobody stored and that could not be sent.", figures(func() float64 { return float64(bus.Lost()) })),
+		t.Gauge("gaia.http.connections", "{connection}", "Connections of clients.", figures(func() float64 { return float64(s.load.connections.Load()) })),
+	)
+}
+
+// partFigures asks the probes, which are quick and wait two seconds at most.
+func (s *system) partFigures(ctx context.Context) []telemetry.Figure {
+	var list []telemetry.Figure
+	for name, part := range s.health.Own(ctx).Parts {
+		value := map[domain.Status]float64{domain.Healthy: 1, domain.Degraded: 0.5}[part.Status]
+		list = append(list, telemetry.Figure{Value: value, Labels: []string{"part", name}})
+	}
+	return list
+}
+
+// measurePool tells how connections to the database are used.
+func (s *system) measurePool(store *postgres.Store) error {
+	if s.telemetry == nil || !s.telemetry.Watching() {
+		return nil
+	}
+	t := s.telemetry
+	return errors.Join(
+		t.Gauge("db.client.connection.count", "", "Connections to the database.", func(context.Context) []telemetry.Figure {
+			p := store.Pool()
+			return []telemetry.Figure{
+				{Value: float64(p.InUse), Labels: []string{"state", "used"}}, {Value: float64(p.Idle), Labels: []string{"state", "idle"}},
+			}
+		}),
+		t.Gauge("db.client.connection.max", "", "Connections to the database that there may be.", figures(func() float64 { return float64(store.Pool().Max) })),
+		t.Total("db.client.connection.wait_time", "s", "Time that callers have waited for a connection.", figures(func() float64 { return store.Pool().Waited })),
+		t.Total("db.client.connection.timeouts", "", "Waits for a connection that ended without one.", figures(func() float64 { return float64(store.Pool().Refused) })),
+	)
+}
+
+// measureCache tells what the cache does, by space.
+func (s *system) measureCache(cache *tiercache.Cache) error {
+	bySpace := func(figures func(space string, c domain.CacheCounts) []telemetry.Figure) func(context.Context) []telemetry.Figure {
+		return func(context.Context) (all []telemetry.Figure) {
+			for space, counts := range cache.Stats() {
+				all = append(all, figures(space, counts)...)
+			}
+			return all
+		}
+	}
+	return errors.Join(
+		s.telemetry.Total("gaia.cache.requests", "{request}", "What the cache was asked for, by where it was found.",
+			bySpace(func(space string, c domain.CacheCounts) (list []telemetry.Figure) {
+				for result, n := range map[string]uint64{
+					"local": c.LocalHits, "remote": c.RemoteHits, "negative": c.NegativeHits, "shared": c.Shared, "load": c.Loads,
+				} {
+					list = append(list, telemetry.Figure{Value: float64(n), Labels: []string{"space", space, "result", result}})
+				}
+				return list
+			})),
+		s.telemetry.Total("gaia.cache.load_errors", "{request}", "Loads for the cache that failed.",
+			bySpace(func(space string, c domain.CacheCounts) []telemetry.Figure {
+				return []telemetry.Figure{{Value: float64(c.LoadErrors), Labels: []string{"space", space}}}
+			})),
+		s.telemetry.Total("gaia.cache.bypasses", "{request}", "Loads that could not ask Redis first.",
+			bySpace(func(space string, c domain.CacheCounts) []telemetry.Figure {
+				return []telemetry.Figure{{Value: float64(c.Bypasses), Labels: []string{"space", space}}}
+			})),
+		s.telemetry.Gauge("gaia.cache.memory", "By", "Memory that the cache takes.",
+			bySpace(func(space string, c domain.CacheCounts) []telemetry.Figure {
+				return []telemetry.Figure{{Value: float64(c.Bytes), Labels: []string{"space", space}}}
+			})),
+	)
+}
+
+// measureWork tells what is done in the background, where it is.
+func (s *system) measureWork(api httpapi.Config) (err error) {
+	if api.Workflows != nil {
+		err = s.telemetry.Gauge("gaia.workflows.running", "{workflow}", "Workflows that this process works on.",
+			figures(func() float64 { return float64(api.Workflows.Running()) }))
+	}
+	if api.Generations != nil {
+		err = errors.Join(err, s.telemetry.Gauge("gaia.generations.running", "{generation}", "Assets that this process has made.",
+			figures(func() float64 { return float64(api.Generations.Running()) })))
+	}
+	return err
+}
+
+// measureInstances tells how the processes are that requests are handed on to.
+func (s *system) measureInstances() error {
+	if s.forwarder == nil {
+		return nil
+	}
+	return s.telemetry.Gauge("gaia.forward.instances", "{process}", "Processes of a service that requests are handed on to, by how they are.",
+		func(context.Context) (list []telemetry.Figure) {
+			for _, service := range domain.Services() {
+				states := map[domain.Status]int{domain.Healthy: 0, domain.Degraded: 0, domain.Unhealthy: 0}
+				instances := s.forwarder.Instances(service)
+				if len(instances) == 0 {
+					continue
+				}
+				for _, i := range instances {
+					states[i.Health.Status]++
+				}
+				for status, n := range states {
+					list = append(list, telemetry.Figure{Value: float64(n), Labels: []string{"service", string(service), "status", string(status)}})
+				}
+			}
+			return list
+		})
+}
