@@ -58,13 +58,13 @@ as_postgres() {
 	exec $apart "$@"
 }
 
-# until_ready NAME COMMAND… tries for a minute.
+# until_ready NAME COMMAND… tries for two minutes.
 until_ready() {
 	name=$1 tries=0
 	shift
 	until "$@" >/dev/null 2>&1; do
 		tries=$((tries + 1))
-		[ "$tries" -lt 300 ] || die "$name does not get ready: see $dir/$name.log"
+		[ "$tries" -lt 600 ] || die "$name does not get ready: see $dir/$name.log"
 		sleep 0.2
 	done
 }
