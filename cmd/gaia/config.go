@@ -86,8 +86,8 @@ type config struct {
 	RateFailures     int     `env:"RATE_LIMIT_FAILURES" envDefault:"10" about:"wrong credentials of one address in a minute, on any operation"`
 	FirstEventWait   seconds `env:"STREAM_FIRST_EVENT_WAIT" envDefault:"5" about:"how long a stream's status waits for the provider's first event"`
 	PingInterval     seconds `env:"STREAM_PING_INTERVAL" envDefault:"15" about:"silence after which a stream sends a comment"`
-	HealthInterval   seconds `env:"HEALTH_CHECK_INTERVAL" envDefault:"30"`
-	HealthTimeout    seconds `env:"HEALTH_CHECK_TIMEOUT" envDefault:"5"`
+	HealthInterval   seconds `env:"HEALTH_CHECK_INTERVAL" envDefault:"30" about:"how often the gateway looks whether each address of other services is ready; every second while something is wrong"`
+	HealthTimeout    seconds `env:"HEALTH_CHECK_TIMEOUT" envDefault:"5" about:"how long it waits for the answer"`
 	RegistryEnabled  bool    `env:"SERVICE_REGISTRY_ENABLED" envDefault:"true"`
 	Heartbeat        seconds `env:"SERVICE_HEARTBEAT_INTERVAL" envDefault:"15"`
 	GaiaServiceName  string  `env:"GAIA_SERVICE_NAME"`
@@ -97,10 +97,10 @@ type config struct {
 	RemoteURL        string  `env:"GAIA_URL" about:"of gaia mcp: the Gaia that it hands everything on to; empty: it works by itself on this database"`
 	RemoteKey        string  `env:"GAIA_API_KEY" secret:"true" about:"the API key that gaia mcp uses there"`
 	GatewayURL       string  `env:"GATEWAY_URL" envDefault:"http://localhost:8666"`
-	GatewayTimeout   seconds `env:"GATEWAY_REQUEST_TIMEOUT" envDefault:"30"`
+	GatewayTimeout   seconds `env:"GATEWAY_REQUEST_TIMEOUT" envDefault:"30" about:"how long a service may take until its answer begins"`
 	GatewayLong      seconds `env:"GATEWAY_LONG_TIMEOUT" envDefault:"600" about:"how long chats, generations and uploads may take until their answer begins; all others have GATEWAY_REQUEST_TIMEOUT"`
-	GatewayRetries   int     `env:"GATEWAY_MAX_RETRIES" envDefault:"2"`
-	GatewayDelay     seconds `env:"GATEWAY_RETRY_DELAY" envDefault:"1"`
+	GatewayRetries   int     `env:"GATEWAY_MAX_RETRIES" envDefault:"2" about:"how often a request is sent again that no service has seen, or that may be repeated, and that nobody has answered"`
+	GatewayDelay     seconds `env:"GATEWAY_RETRY_DELAY" envDefault:"1" about:"the longest pause before that; the first ones are far shorter"`
 	InterTimeout     seconds `env:"INTER_SERVICE_REQUEST_TIMEOUT" envDefault:"30"`
 	ClientTimeout    seconds `env:"CLIENT_REQUEST_TIMEOUT" envDefault:"60"`
 	APIKey           string  `env:"API_KEY" secret:"true" section:"Identity" about:"the global key; made on the first start when empty outside production"`
@@ -377,7 +377,7 @@ func (c *config) checkCounts() error {
 	}{
 		{"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_CONNECTIONS", c.MaxConnections, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
 		{"DATABASE_POOL_SIZE", c.DatabasePool, 1}, {"DATABASE_MAX_OVERFLOW", c.DatabaseOverflow, 0},
-		{"LLM_MAX_RETRIES", c.LLMRetries, 0}, {"TOOLS_MAX_ROUNDS", c.ToolRounds, 1}, {"TOOLS_MAX_CALLS", c.ToolCalls, 1}, {"TOOLS_MAX_TOKENS", c.ToolTokens, 0},
+		{"LLM_MAX_RETRIES", c.LLMRetries, 0}, {"GATEWAY_MAX_RETRIES", c.GatewayRetries, 0}, {"TOOLS_MAX_ROUNDS", c.ToolRounds, 1}, {"TOOLS_MAX_CALLS", c.ToolCalls, 1}, {"TOOLS_MAX_TOKENS", c.ToolTokens, 0},
 		{"AUDIT_RETENTION_DAYS", c.AuditDays, 0}, {"CACHE_MEMORY_MB", c.CacheMemoryMB, 1},
 		{"WORKFLOWS_AT_ONCE", c.WorkflowsAtOnce, 0}, {"WORKFLOW_RETENTION_DAYS", c.WorkflowDays, 0},
 	} {
@@ -416,6 +416,9 @@ func (c *config) checkLimits() error {
 	}
 	if c.ToolCost < 0 || c.ToolCost != c.ToolCost {
 		f.add("TOOLS_MAX_COST_USD: %v is below 0", c.ToolCost)
+	}
+	if c.HealthInterval == 0 || c.HealthTimeout == 0 || c.GatewayDelay == 0 || c.GatewayTimeout == 0 {
+		f.add("HEALTH_CHECK_INTERVAL, HEALTH_CHECK_TIMEOUT, GATEWAY_RETRY_DELAY and GATEWAY_REQUEST_TIMEOUT: must be above 0")
 	}
 	if c.PingInterval == 0 || c.FirstEventWait == 0 {
 		f.add("STREAM_PING_INTERVAL and STREAM_FIRST_EVENT_WAIT: must be above 0")
