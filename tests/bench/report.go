@@ -39,7 +39,7 @@ type report struct {
 	binary              int64
 	idle, loaded        memory
 	sizes               []size
-	loads               []comparison
+	loads, hop          []comparison
 	fewLists, manyLists listTimes
 }
 
@@ -70,6 +70,9 @@ func (r report) print(out io.Writer) error {
 		section(fmt.Sprintf("Assets made to order: whole requests, with a generator that answers at once (%d)", jobSamples), r.jobTable())
 		section(fmt.Sprintf("Search among %d assets: whole requests of one client, a count of all that match included (%d of each)", manyAssets, assetSearches),
 			r.searchTable())
+	}
+	if r.measures("hop") {
+		section("The platform as a gateway and three services (apart) against one process (one), on the same PostgreSQL and NATS", r.hopTable())
 	}
 	if !r.measures("lists") {
 		return err
