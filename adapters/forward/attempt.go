@@ -36,7 +36,8 @@ type attempt struct {
 	endpoint *endpoint
 	service  domain.Service
 	response *http.Response
-	body     *pass // nil: there is none, or it is not read from the client
+	ahead    *[pieceSize]byte // of the answer, read before it is passed on
+	body     *pass            // nil: there is none, or it is not read from the client
 	vigil    *vigil
 	cancel   context.CancelCauseFunc
 }
@@ -191,6 +192,9 @@ func (p *passage) try(e *endpoint) (*attempt, *failure) {
 		e.failed(err, true)
 		a.end()
 		return nil, &failure{err: err, sent: true}
+	}
+	if err == nil {
+		err = a.readAhead()
 	}
 	if err != nil {
 		f := p.judge(e, ctx, &used, begun, err)

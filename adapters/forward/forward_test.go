@@ -377,10 +377,10 @@ func TestAnswersThatBreakOff(t *testing.T) {
 					return false
 				})
 				g := serve(t, start(t, forward.Config{}, target), domain.Hop{})
-				if status, _, said, err := call(t, http.MethodPost, g.URL, strings.NewReader("{}")); err == nil && status != 503 {
-					t.Errorf("half an answer looks whole: %d %q", status, said)
+				if status, _, said, err := call(t, http.MethodPost, g.URL, strings.NewReader("{}")); err != nil || status != 503 {
+					t.Errorf("the client is told %d %q, %v", status, said, err)
 				}
-				if err := g.outcome(t); !errors.Is(err, domain.ErrBrokenOff) && domain.KindOf(err) != domain.Unavailable {
+				if err := g.outcome(t); domain.KindOf(err) != domain.Unavailable {
 					t.Errorf("%v", err)
 				}
 			})

@@ -28,6 +28,9 @@ var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 func (a *attempt) relay(w http.ResponseWriter, r *http.Request) error {
 	defer a.end()
 	defer func() { _ = a.response.Body.Close() }()
+	if a.ahead != nil {
+		defer pieces.Put(a.ahead)
+	}
 	stream := isEventStream(a.response.Header)
 	incoming(w.Header(), a.response.Header, stream)
 	w.WriteHeader(a.response.StatusCode)
@@ -104,6 +107,43 @@ func (a *attempt) bytes(w http.ResponseWriter) error {
 			return a.why(err)
 		}
 	}
+}
+
+// readAhead takes in what is there of an answer that nobody can use in parts, as far as a piece goes: most are whole by then, and one that
+// breaks off is an attempt that has failed, about which the client can still be told.
+func (a *attempt) readAhead() error {
+	if !isJSON(a.response.Header) || a.response.ContentLength > pieceSize {
+		return nil
+	}
+	piece, _ := pieces.Get().(*[pieceSize]byte)
+	for n := 0; n < len(piece); {
+		more, err := a.response.Body.Read(piece[n:])
+		n += more
+		switch {
+		case err != nil && !errors.Is(err, io.EOF):
+			pieces.Put(piece)
+			_ = a.response.Body.Close()
+			return err
+		case err != nil || n == len(piece):
+			a.ahead, a.response.Body = piece, &aheadBody{bytes.NewReader(piece[:n]), a.response.Body}
+			return nil
+		}
+	}
+	return nil
+}
+
+// aheadBody is a body of which something has been read.
+type aheadBody struct {
+	read *bytes.Reader
+	io.ReadCloser
+}
+
+// Read reads what has been read before, and then the rest.
+func (b *aheadBody) Read(p []byte) (int, error) {
+	if b.read.Len() > 0 {
+		return b.read.Read(p)
+	}
+	return b.ReadCloser.Read(p)
 }
 
 // isJSON tells answers that nobody can use in parts.
