@@ -160,6 +160,18 @@ func (s *Server) Kill() {
 	}
 }
 
+// Pause freezes the server: connections stay open and nothing answers.
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+}
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() {
+	s.t.Helper()
+	s.signal(syscall.SIGCONT)
+}
+
 // Terminate asks the server to stop and does not wait for it. Processes behind a gateway are asked when that has ended.
 func (s *Server) Terminate() {
 	s.t.Helper()

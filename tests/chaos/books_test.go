@@ -1,0 +1,424 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// settleLimit is for what goes on after the last request.
+const settleLimit = 90 * time.Second
+
+// audit compares what clients know with what is stored, and what is stored with itself.
+type audit struct {
+	t    *testing.T
+	load *load
+	db   *pgx.Conn
+}
+
+// checkBooks looks into everything when the clients have stopped and every part is well.
+func checkBooks(l *load) {
+	t := l.world.t
+	t.Helper()
+	db, err := pgx.Connect(t.Context(), l.world.backend.Settings["DATABASE_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // the answers are in
+	a := &audit{t, l, db}
+	a.settle()
+	for _, who := range l.actors {
+		switch who.name {
+		case "chats", "typed streams", "UI streams":
+			a.conversations(who)
+		case "OpenAI streams":
+			a.amount(who, "answers", "SELECT count(*) FROM usage_ledger WHERE principal = $1 AND outcome = 'completed' AND NOT claimed", who.user)
+		case "usage reports":
+			a.amount(who, "reports", "SELECT count(*) FROM usage_ledger WHERE principal = $1 AND claimed", who.user)
+		case "files":
+			a.amount(who, "files", "SELECT count(*) FROM assets WHERE owner = $1 OR title LIKE $2", who.user, "noise-"+who.user+"-%")
+		case "generated assets":
+			a.amount(who, "assets", "SELECT count(*) FROM generations WHERE owner = $1 AND status = 'completed'", who.user)
+		case "workflows":
+			a.amount(who, "workflows", "SELECT count(*) FROM workflows WHERE owner = $1 AND status = 'completed'", who.user)
+		}
+	}
+	a.budgets()
+	a.reservations()
+	a.events()
+	a.storage()
+}
+
+// number asks for one number.
+func (a *audit) number(query string, args ...any) (n int) {
+	a.t.Helper()
+	if err := a.db.QueryRow(a.t.Context(), query, args...).Scan(&n); err != nil {
+		a.t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// settle waits until nothing is on its way any more.
+func (a *audit) settle() {
+	a.t.Helper()
+	for what, query := range map[string]string{
+		"events wait":             "SELECT count(*) FROM outbox",
+		"workflows are open":      "SELECT count(*) FROM workflows WHERE completed_at IS NULL",
+		"assets are being made":   "SELECT count(*) FROM generations WHERE completed_at IS NULL",
+		"answers are being given": `SELECT count(*) FROM kept_answers WHERE answer IS NULL AND lease_until > now()`,
+	} {
+		n, deadline := a.number(query), time.Now().Add(settleLimit)
+		for ; n > 0 && time.Now().Before(deadline); n = a.number(query) {
+			time.Sleep(50 * time.Millisecond)
+		}
+		if n > 0 {
+			a.t.Errorf("%s %d %s", settleLimit, n, what)
+		}
+	}
+}
+
+// amount compares how many of something there are with what a client was told: no fewer than were confirmed, no more than were asked for.
+func (a *audit) amount(who *actor, what, query string, args ...any) {
+	a.t.Helper()
+	confirmed, asked, n := len(who.books.answered), len(who.books.asked), a.number(query, args...)
+	if n < confirmed || n > asked {
+		a.t.Errorf("%d %s are stored; %d were asked for, %d of them confirmed", n, what, asked, confirmed)
+	}
+	a.t.Logf("%s: %d asked for, %d confirmed, %d stored", who.name, asked, confirmed, n)
+}
+
+// stored is a message of a conversation.
+type stored struct{ Role, Content string }
+
+// conversations reads all that a client has said: every answer that was confirmed is there once, with its question, in its place; one that
+// was not is there once or not at all.
+func (a *audit) conversations(who *actor) {
+	a.t.Helper()
+	turns, seen := 0, map[string]bool{}
+	for _, id := range who.books.conversations {
+		messages := a.messages(who, id)
+		if len(messages)%2 != 0 {
+			a.t.Errorf("%s: %d messages in conversation %s: half a turn", who.name, len(messages), id)
+			continue
+		}
+		for i := 0; i < len(messages); i += 2 {
+			question, answer := messages[i], messages[i+1]
+			switch {
+			case question.Role != "user" || answer.Role != "assistant" || strings.TrimSpace(answer.Content) != strings.TrimSpace(answerTo(question.Content)):
+				a.t.Errorf("%s: no turn: %+v, %+v", who.name, question, answer)
+			case seen[question.Content]:
+				a.t.Errorf("%s: %q is there twice", who.name, question.Content)
+			case !slices.Contains(who.books.asked, question.Content):
+				a.t.Errorf("%s: nobody asked %q", who.name, question.Content)
+			}
+			seen[question.Content] = true
+			turns++
+		}
+	}
+	for question := range who.books.answered {
+		if !seen[question] {
+			a.t.Errorf("%s: %q was answered and is not in the conversation", who.name, question)
+		}
+	}
+	if n := a.number("SELECT count(*) FROM usage_ledger WHERE principal = $1 AND outcome = 'completed'", who.user); n != turns {
+		a.t.Errorf("%s: %d turns are stored, the ledger has %d", who.name, turns, n)
+	}
+	a.t.Logf("%s: %d asked, %d answered, %d stored", who.name, len(who.books.asked), len(who.books.answered), turns)
+}
+
+func (a *audit) messages(who *actor, conversation string) (list []stored) {
+	a.t.Helper()
+	r := &request{method: http.MethodGet, path: "/api/v1/conversations/" + conversation + "/messages?limit=100", also: []int{http.StatusNotFound}}
+	if v := who.do(r); v != right {
+		a.t.Errorf("%s: the conversation %s can't be read: %s %s", who.name, conversation, v, r.data)
+		return nil
+	}
+	if r.status == http.StatusNotFound { // no turn in it was ever stored
+		return nil
+	}
+	var page struct{ Messages []stored }
+	if err := json.Unmarshal(r.data, &page); err != nil {
+		a.t.Error(err)
+	}
+	return page.Messages
+}
+
+// budgets compares what everybody has spent with the ledger.
+func (a *audit) budgets() {
+	a.t.Helper()
+	rows, err := a.db.Query(a.t.Context(), `
+		SELECT coalesce(l.principal, b.principal), coalesce(l.cost, 0)::bigint, coalesce(b.spent, 0)::bigint
+		FROM (SELECT principal, sum(cost) AS cost FROM usage_ledger WHERE NOT claimed GROUP BY 1) AS l
+		FULL JOIN (SELECT principal, sum(spent) AS spent FROM budgets GROUP BY 1) AS b ON b.principal = l.principal
+		WHERE coalesce(l.cost, 0) <> coalesce(b.spent, 0)`)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var who string
+		var cost, spent int64
+		if err := rows.Scan(&who, &cost, &spent); err != nil {
+			a.t.Fatal(err)
+		}
+		a.t.Errorf("the ledger has %d billionths of a dollar for %s, the budget %d", cost, a.nameOf(who), spent)
+	}
+	if err := rows.Err(); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+func (a *audit) nameOf(user string) string {
+	for _, who := range a.load.actors {
+		if who.user == user {
+			return who.name
+		}
+	}
+	return user
+}
+
+// reservations are given back with the answer. What a process held that was killed counts for an hour: there are no more of these than
+// requests that went wrong.
+func (a *audit) reservations() {
+	a.t.Helper()
+	n, lost := a.number("SELECT count(*) FROM budget_reservations"), a.load.total[refused]+a.load.total[broken]+a.load.total[gone]+a.load.total[cut]
+	if n > lost {
+		a.t.Errorf("%d reservations are left, after %d requests that went wrong", n, lost)
+	}
+	a.t.Logf("%d reservations are left, after %d requests that went wrong", n, lost)
+}
+
+// event is one in the stream.
+type event struct {
+	id, subject string
+	payload     map[string]any
+}
+
+// events compares the stream with what is stored: each once, and those of one thing in their order.
+func (a *audit) events() {
+	a.t.Helper()
+	var all []event
+	want := a.number(`SELECT (SELECT count(*) FROM usage_ledger WHERE NOT claimed) + (SELECT count(*) FROM workflow_events) + (SELECT count(*) FROM generation_events)`)
+	for deadline := time.Now().Add(settleLimit); ; time.Sleep(100 * time.Millisecond) {
+		if all = a.stream(); len(all) >= want || time.Now().After(deadline) {
+			break
+		}
+	}
+	place := map[string]int{}
+	usage := map[string]int{}
+	answers := map[string][]string{}
+	for i, e := range all {
+		if _, twice := place[e.id]; twice {
+			a.t.Errorf("the event %s %s is in the stream twice", e.subject, e.id)
+		}
+		place[e.id] = i
+		switch e.subject {
+		case "gaia.usage.recorded":
+			usage[fmt.Sprint(e.payload["request_id"], " ", e.payload["attempt"])]++
+		case "gaia.chat.message.complete":
+			user, _ := e.payload["user_id"].(string)
+			when, _ := e.payload["timestamp"].(string)
+			answers[user] = append(answers[user], when)
+		}
+	}
+	a.t.Logf("%d events are in the stream", len(all))
+	a.usageEvents(usage)
+	a.answerEvents(answers)
+	a.progressEvents("workflow", place)
+	a.progressEvents("generation", place)
+}
+
+func (a *audit) usageEvents(got map[string]int) {
+	a.t.Helper()
+	for key, name := range a.pairs("SELECT request_id::text || ' ' || attempt, principal FROM usage_ledger WHERE NOT claimed") {
+		if got[key] != 1 {
+			a.t.Errorf("%s: the row %s of the ledger was told %d times", a.nameOf(name), key, got[key])
+		}
+		delete(got, key)
+	}
+	for key, n := range got {
+		a.t.Errorf("the row %s was told %d times, and is not in the ledger", key, n)
+	}
+}
+
+func (a *audit) pairs(query string) map[string]string {
+	a.t.Helper()
+	rows, err := a.db.Query(a.t.Context(), query)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer rows.Close()
+	all := map[string]string{}
+	for rows.Next() {
+		var key, value string
+		if err := rows.Scan(&key, &value); err != nil {
+			a.t.Fatal(err)
+		}
+		all[key] = value
+	}
+	if err := rows.Err(); err != nil {
+		a.t.Fatal(err)
+	}
+	return all
+}
+
+// answerEvents: as many answers as turns. Those of a client come in its order, since it waits for one before it asks for the next: unless
+// it gave up waiting.
+func (a *audit) answerEvents(answers map[string][]string) {
+	a.t.Helper()
+	for _, who := range a.load.actors {
+		if len(who.books.conversations) == 0 {
+			continue
+		}
+		n := a.number("SELECT count(*) FROM chat_messages WHERE principal = $1 AND role = 'assistant'", who.user)
+		if len(answers[who.user]) != n {
+			a.t.Errorf("%s: %d answers are stored, %d were told", who.name, n, len(answers[who.user]))
+		}
+	}
+}
+
+// progressEvents: everything that happened was told once, in its order.
+func (a *audit) progressEvents(kind string, place map[string]int) {
+	a.t.Helper()
+	rows, err := a.db.Query(a.t.Context(), fmt.Sprintf("SELECT %s_id::text, sequence, id::text, type FROM %s_events ORDER BY 1, 2", kind, kind))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer rows.Close()
+	entity, last := "", -1
+	for rows.Next() {
+		var of, id, what string
+		var sequence int
+		if err := rows.Scan(&of, &sequence, &id, &what); err != nil {
+			a.t.Fatal(err)
+		}
+		if of != entity {
+			entity, last = of, -1
+		}
+		at, found := place[id]
+		if !found {
+			a.t.Errorf("event %d (%s) of %s %s was never told", sequence, what, kind, of)
+			continue
+		}
+		if at < last {
+			a.t.Errorf("event %d (%s) of %s %s was told before the one before it", sequence, what, kind, of)
+		}
+		last = at
+	}
+	if err := rows.Err(); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// stream reads all events with an id.
+func (a *audit) stream() (all []event) {
+	a.t.Helper()
+	conn, err := nats.Connect(a.load.world.backend.Settings["NATS_URL"])
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(a.t.Context(), settleLimit)
+	defer cancel()
+	name, err := js.StreamNameBySubject(ctx, "gaia.chat.message.complete")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	left := s.CachedInfo().State.Msgs
+	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	for left > 0 {
+		batch, err := consumer.Fetch(int(min(left, 500)), jetstream.FetchMaxWait(5*time.Second)) //nolint:gosec // it is small
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		for m := range batch.Messages() {
+			left--
+			if id := m.Headers().Get(nats.MsgIdHdr); id != "" {
+				e := event{id: id, subject: m.Subject()}
+				if err := json.Unmarshal(m.Data(), &e.payload); err != nil {
+					a.t.Error(err)
+				}
+				all = append(all, e)
+			}
+		}
+		if err := batch.Error(); err != nil {
+			a.t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// storage compares the folder with the assets: every asset has its file, and every file has an asset, or is going to be removed.
+func (a *audit) storage() {
+	a.t.Helper()
+	u, err := url.Parse(a.load.world.backend.Settings["ASSET_STORAGE_URL"])
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	files := a.filesBelow(u.Path)
+	wanted := a.pairs("SELECT file_key, id::text FROM assets WHERE file_key <> '' UNION SELECT preview_key, id::text FROM assets WHERE preview_key <> ''")
+	leased := a.pairs("SELECT file_key, expires_at::text FROM file_leases")
+	strays := 0
+	for file := range files {
+		_, owned := wanted[file]
+		if _, soon := leased[file]; !owned && !soon {
+			a.t.Errorf("the file %s belongs to nothing, and will stay", file)
+		} else if !owned {
+			strays++
+		}
+	}
+	for file, asset := range wanted {
+		if !files[file] {
+			a.t.Errorf("the file %s of the asset %s is gone", file, asset)
+		}
+	}
+	a.t.Logf("%d files are stored, %d of them wait to be removed", len(files), strays)
+}
+
+func (a *audit) filesBelow(root string) map[string]bool {
+	a.t.Helper()
+	files := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // it was removed meanwhile
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == ".incoming":
+			return filepath.SkipDir
+		case !d.IsDir():
+			name, err := filepath.Rel(root, path)
+			files[filepath.ToSlash(name)] = true
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return files
+}

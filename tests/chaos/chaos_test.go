@@ -1,0 +1,143 @@
+package chaos
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"gaia/tests/faultproxy"
+)
+
+var (
+	chaosTime = flag.Duration("chaos-time", 0, "go on with faults in an order by chance until so much time has passed")
+	chaosSeed = flag.Uint64("chaos-seed", 0, "of all chances; 0: another one each time")
+)
+
+const (
+	feltLimit = 8 * time.Second  // a fault lasts until every kind of client has felt it, and no longer than this
+	healLimit = 90 * time.Second // on a busy machine
+	calmLimit = 2 * time.Minute  // until every kind of client has had its first good round
+)
+
+// fault is something that goes wrong for a while.
+type fault struct {
+	name       string
+	begin, end func()
+}
+
+// outcome is a line of the table.
+type outcome struct {
+	name   string
+	seen   phase
+	healed time.Duration
+}
+
+// TestProcessesAndPartsDie kills and freezes everything that there is, one after the other, under load.
+func TestProcessesAndPartsDie(t *testing.T) {
+	t.Parallel()
+	seed := seedOf(t)
+	w := newServices(t, seed, false)
+	var faults []fault
+	for _, m := range w.machines {
+		faults = append(faults, fault{m.name + " is killed and started again", m.kill, m.start}, fault{m.name + " stands still", m.pause, m.resume})
+	}
+	outcomes := run(w, faults)
+	publish(t, "dying", outcomes)
+}
+
+// kinds are what networks do, in the words of the table.
+var kinds = []struct {
+	name  string
+	fault faultproxy.Fault
+	at    func(*faultproxy.Proxy) // besides, when it begins
+}{
+	{"is slow to answer (40–80 ms each way)", faultproxy.Fault{Latency: 40 * time.Millisecond, Jitter: 40 * time.Millisecond}, nil},
+	{"is narrow (64 KiB/s)", faultproxy.Fault{Bandwidth: 64 << 10}, nil},
+	{"comes in pieces of 7 bytes", faultproxy.Fault{Slice: 7}, nil},
+	{"is reset again and again", faultproxy.Fault{BreakEach: 30_000, Abrupt: true}, (*faultproxy.Proxy).Reset},
+	{"is cut off again and again", faultproxy.Fault{BreakEach: 30_000}, (*faultproxy.Proxy).Cut},
+	{"is half-open", faultproxy.Fault{Swallow: faultproxy.Both}, nil},
+}
+
+// TestWiresFail does to every connection between processes and parts what networks do.
+func TestWiresFail(t *testing.T) {
+	t.Parallel()
+	seed := seedOf(t)
+	w := newServices(t, seed, true)
+	var faults []fault
+	for _, wire := range w.wires {
+		for _, kind := range kinds {
+			set := func(f faultproxy.Fault) {
+				if err := wire.proxy.Set(f); err != nil {
+					t.Error(err)
+				}
+			}
+			faults = append(faults, fault{
+				"The way to " + wire.name + " " + kind.name,
+				func() {
+					set(kind.fault)
+					if kind.at != nil {
+						kind.at(wire.proxy)
+					}
+				},
+				func() { set(faultproxy.Fault{}) },
+			})
+		}
+	}
+	publish(t, "wires", run(w, faults))
+}
+
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	seed := *chaosSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("the seed is %d: -chaos-seed", seed)
+	return seed
+}
+
+// run has all faults happen under load, one after the other, and checks the books.
+func run(w *world, faults []fault) []outcome {
+	w.t.Helper()
+	l := newLoad(w)
+	defer l.end()
+	if _, ok := l.healed(time.Now().Add(-time.Hour), calmLimit); !ok || l.failed() {
+		l.end()
+		w.t.Fatal("there is no load to begin with")
+	}
+	var outcomes []outcome
+	for _, f := range faults {
+		outcomes = append(outcomes, happen(l, f))
+		if l.failed() {
+			break
+		}
+	}
+	chance := rand.New(rand.NewPCG(w.seed, 0)) //nolint:gosec // chances that can be repeated
+	for begun := time.Now(); time.Since(begun) < *chaosTime && !l.failed(); {
+		happen(l, faults[chance.IntN(len(faults))])
+	}
+	l.end()
+	w.t.Logf("answers: %v", l.total)
+	checkBooks(l)
+	return outcomes
+}
+
+// happen has one fault happen and waits until all is well again.
+func happen(l *load, f fault) outcome {
+	l.begin()
+	f.begin()
+	l.felt(feltLimit)
+	f.end()
+	since := l.mark()
+	healed, _ := l.healed(since, healLimit)
+	o := outcome{name: f.name, seen: l.now(), healed: healed}
+	l.world.t.Log(o)
+	return o
+}
+
+func (o outcome) String() string {
+	return fmt.Sprintf("| %s | %s | %s | %s |  %v, %s", o.name, o.clientsSee(), rounded(o.seen.worst), rounded(o.healed), o.seen.counts, o.seen.slowest)
+}

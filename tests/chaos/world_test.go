@@ -1,0 +1,250 @@
+package chaos
+
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gaia/tests/faultproxy"
+	"gaia/tests/gaiatest"
+	"gaia/tests/upstream"
+)
+
+// world is everything that is started for one run.
+type world struct {
+	t        *testing.T
+	seed     uint64
+	backend  gaiatest.Backend // as clients of the parts see it, without proxies
+	entries  []*entry
+	machines []*machine
+	wires    []*wire
+}
+
+// entry is a process that clients talk to.
+type entry struct {
+	url  string
+	http *http.Client // checks every answer against the contract
+
+	mu    sync.Mutex
+	downs []down
+}
+
+// down is a time in which a process was dead on purpose.
+type down struct{ from, to time.Time }
+
+// wasDown reports whether the process was dead at some time in between.
+func (e *entry) wasDown(from, to time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, d := range e.downs {
+		if from.Before(d.to) && to.After(d.from) {
+			return true
+		}
+	}
+	return false
+}
+
+// setDown notes that the process is going to be killed, or is there again.
+func (e *entry) setDown(dead bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if dead {
+		e.downs = append(e.downs, down{time.Now(), time.Now().Add(time.Hour)})
+	} else {
+		e.downs[len(e.downs)-1].to = time.Now()
+	}
+}
+
+// machine is something that can be killed, started again and frozen.
+type machine struct {
+	name                       string
+	kill, start, pause, resume func()
+}
+
+// wire is a proxy between two of them.
+type wire struct {
+	name  string
+	proxy *faultproxy.Proxy
+}
+
+// settings of every process: what is waited for in a test must not take half a minute.
+func settingsOf(provider *upstream.Server) gaiatest.Settings {
+	return gaiatest.Settings{
+		"OPENAI_BASE_URL": provider.OpenAI(), "OPENAI_API_KEY": upstream.Key, "DEFAULT_LLM_MODEL": "gpt-4o-mini",
+		"BUDGET_DAILY_USD": "1000", "LOCAL_ACCOUNTS": "on", "WORKFLOW_LEASE": "3", "ASSET_GENERATION_LEASE": "3", "ASSET_POLL_INTERVAL": "0.1",
+		"MAX_CONCURRENT_REQUESTS": "500",
+		"INTERNAL_AUTH_SECRET":    "a-secret-between-services-of-tests", "LOG_LEVEL": "WARNING",
+	}
+}
+
+// startProvider starts a provider whose answer follows from the question.
+func startProvider(t *testing.T) *upstream.Server {
+	t.Helper()
+	provider := upstream.New()
+	t.Cleanup(func() {
+		provider.CloseClientConnections()
+		provider.Close()
+	})
+	provider.Answers(func(body map[string]any) upstream.Script {
+		return upstream.Script{Tokens: answerWords, Word: wordFor(questionIn(body)), Between: 10 * time.Millisecond}
+	})
+	return provider
+}
+
+const answerWords = 8
+
+func wordFor(question string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(question))
+	return fmt.Sprintf("w%08x ", h.Sum32())
+}
+
+// answerTo is what the provider answers to a question.
+func answerTo(question string) string { return strings.Repeat(wordFor(question), answerWords) }
+
+// questionIn is the number of the question in the last message of a prompt: templates may stand around it.
+func questionIn(body map[string]any) string {
+	messages, _ := body["messages"].([]any)
+	for i := len(messages) - 1; i >= 0; i-- {
+		m, _ := messages[i].(map[string]any)
+		content, _ := m["content"].(string)
+		if _, rest, found := strings.Cut(content, questionMark); found && m["role"] == "user" {
+			number, _, _ := strings.Cut(rest, ".")
+			return questionMark + number + "."
+		}
+	}
+	return ""
+}
+
+// questionMark begins every question. Its number and a full stop follow.
+const questionMark = "Question "
+
+// services are the processes behind the gateway, in the order of the table. Two of some are one name in a URL.
+var services = []string{"auth", "asset", "asset", "chat", "chat"}
+
+// newServices starts a gateway and what is behind it, on parts that may break. With wires there is a proxy before each part, and between
+// the gateway and the first process of each service.
+func newServices(t *testing.T, seed uint64, wired bool) *world {
+	t.Helper()
+	w := newWorld(t, seed)
+	common := w.behind(wired)
+	maps.Copy(common, settingsOf(startProvider(t)))
+	urls := map[string][]string{}
+	for _, service := range services {
+		s := w.backend.Start(t, common, gaiatest.Settings{"SERVICES": service, "SERVICE_PORT": freePort(t)})
+		count := len(urls[service])
+		name := service
+		if two(service) {
+			name = fmt.Sprintf("%s (%d)", service, count+1)
+		}
+		w.addProcess(name, s, func(bool) {})
+		address := strings.TrimPrefix(s.URL(), "http://")
+		if wired && count == 0 {
+			address = w.addWire(name, address)
+		}
+		urls[service] = append(urls[service], "http://"+address)
+	}
+	gateway := gaiatest.Settings{"SERVICES": "gateway", "SERVICE_PORT": freePort(t)}
+	for service, list := range urls {
+		gateway[strings.ToUpper(service)+"_SERVICE_URL"] = strings.Join(list, ",")
+	}
+	w.addEntry("gateway", w.backend.Start(t, common, gateway))
+	return w
+}
+
+// two reports whether there are several processes of a service.
+func two(service string) bool {
+	n := 0
+	for _, s := range services {
+		if s == service {
+			n++
+		}
+	}
+	return n > 1
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	t.Helper()
+	w := &world{t: t, seed: seed, backend: gaiatest.Breakable(t)}
+	f := w.backend.Faults
+	w.machines = append(w.machines,
+		&machine{"PostgreSQL", f.Postgres.Stop, f.Postgres.Start, f.Postgres.Pause, f.Postgres.Resume},
+		&machine{"Redis", f.Redis.Stop, f.Redis.Start, f.Redis.Pause, f.Redis.Resume},
+		&machine{"NATS", f.NATS.Stop, f.NATS.Start, f.NATS.Pause, f.NATS.Resume},
+	)
+	return w
+}
+
+// behind returns the settings that lead to the parts, through proxies if there shall be some.
+func (w *world) behind(wired bool) gaiatest.Settings {
+	w.t.Helper()
+	settings := maps.Clone(w.backend.Settings)
+	if !wired {
+		return settings
+	}
+	for _, part := range []struct{ name, setting string }{{"PostgreSQL", "DATABASE_URL"}, {"Redis", "REDIS_URL"}, {"NATS", "NATS_URL"}} {
+		u, err := url.Parse(settings[part.setting])
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		u.Host = w.addWire(part.name, u.Host)
+		settings[part.setting] = u.String()
+	}
+	return settings
+}
+
+// addWire puts a proxy before an address and returns where it listens.
+func (w *world) addWire(name, target string) string {
+	w.t.Helper()
+	proxy, err := faultproxy.New(target, w.seed+uint64(len(w.wires)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(proxy.Close)
+	w.wires = append(w.wires, &wire{name, proxy})
+	return proxy.Address()
+}
+
+// addEntry takes a process that clients talk to.
+func (w *world) addEntry(name string, s *gaiatest.Server) {
+	e := &entry{url: s.URL(), http: s.HTTP()}
+	w.entries = append(w.entries, e)
+	w.addProcess(name, s, e.setDown)
+}
+
+// addProcess takes a process that is going to be killed.
+func (w *world) addProcess(name string, s *gaiatest.Server, setDown func(bool)) {
+	w.machines = append(w.machines, &machine{
+		name:  name,
+		kill:  func() { setDown(true); s.Kill() },
+		start: func() { s.Restart(); setDown(false) },
+		pause: s.Pause, resume: s.Resume,
+	})
+}
+
+// freePort is one that outgoing connections do not get while nobody listens.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := strconv.Itoa(15000 + rand.IntN(15000))
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no free port")
+	return ""
+}
