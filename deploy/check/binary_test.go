@@ -66,7 +66,7 @@ func runInEmptyFolder(t *testing.T, path string) {
 	t.Helper()
 	run := func(args ...string) (string, error) {
 		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), path, args...)
-		cmd.Dir, cmd.Env = t.TempDir(), []string{"SERVICES=auth", "SERVICE_HOST=0.0.0.0", "SERVICE_PORT=1"}
+		cmd.Dir, cmd.Env = t.TempDir(), []string{"SERVICE_HOST=0.0.0.0", "SERVICE_PORT=1"}
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
