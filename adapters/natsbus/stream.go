@@ -104,7 +104,7 @@ func (b *Bus) makeStream(ctx context.Context, wanted jetstream.StreamConfig) err
 	config := stream.CachedInfo().Config
 	before := len(config.Subjects)
 	for _, subject := range wanted.Subjects {
-		if !slices.Contains(config.Subjects, subject) {
+		if !slices.ContainsFunc(config.Subjects, func(has string) bool { return matches(has, subject) }) {
 			config.Subjects = append(config.Subjects, subject)
 		}
 	}

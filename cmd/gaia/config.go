@@ -60,6 +60,7 @@ type config struct {
 	Environment string `env:"ENVIRONMENT" envDefault:"development" about:"production turns the built-in conveniences off: echo model, generated key"`
 	Debug       bool   `env:"DEBUG" envDefault:"false"`
 	LogLevel    string `env:"LOG_LEVEL" envDefault:"INFO" about:"DEBUG, INFO, WARNING, ERROR or CRITICAL"`
+	NoColor     string `env:"NO_COLOR" about:"anything: gaia events tail shows no colours"`
 	DataDir     string `env:"GAIA_DATA_DIR" envDefault:"./data" about:"where the embedded database, bus and key live"`
 
 	Services         string  `env:"SERVICES" section:"Serving" about:"what this process serves: any of gateway, auth, asset, chat, with commas between; empty: all. gaia serve --services says the same"`

@@ -37,6 +37,7 @@ Usage:
   gaia keys …                   make, list, revoke and replace API keys: see gaia keys help
   gaia tools                    start the servers of TOOLS_FILE, show how they are and which tools they have, and stop them
   gaia files                    serve files, as MCP_FILESYSTEM_ROOT says, to one MCP client on standard input and output
+  gaia events tail [SUBJECT]    show events as they happen: see gaia events help
   gaia mcp                      serve one MCP client on standard input and output: see gaia mcp help
   gaia config                   show the configuration in force, secrets masked
   gaia version                  show the version
@@ -78,6 +79,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return withConfig(args, 0, func(c config) error { return serveFiles(ctx, c, os.Stdin, out) })
 	case "mcp":
 		return runMCP(ctx, args, os.Stdin, out, os.Stderr)
+	case "events":
+		return runEvents(ctx, args, out, os.Stderr)
 	case "config":
 		return withConfig(args, 0, func(c config) error { return c.print(out) })
 	case "version", "--version":

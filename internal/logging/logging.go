@@ -66,7 +66,7 @@ func ParseLevel(s string) (slog.Level, error) {
 // New makes a logger that names its service in every line.
 func New(w io.Writer, service string, level slog.Level) *slog.Logger {
 	var h slog.Handler
-	if isTerminal(w) {
+	if IsTerminal(w) {
 		h = tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "2006-01-02 15:04:05", ReplaceAttr: colourLevel})
 	} else {
 		h = slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: nameLevel})
@@ -106,7 +106,8 @@ func styleOf(a slog.Attr) style {
 	return style{name: level.String()}
 }
 
-func isTerminal(w io.Writer) bool {
+// IsTerminal tells whether people see what is written, and colours.
+func IsTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
