@@ -36,8 +36,8 @@ const (
 	connectTimeout = time.Second
 	pingInterval   = time.Second // with two unanswered pings a server that hangs is noticed after about 3 s
 	reconnectWait  = 250 * time.Millisecond
-	reconnectBytes = 1 << 20 // of events that wait for a server that is away
-	queueLength    = 4096    // of events that wait for the goroutine that sends them
+	reconnectBytes = -1   // nothing waits for a server that is away: what comes late could come after what it was to announce
+	queueLength    = 4096 // of events that wait for the goroutine that sends them
 	confirmWait    = time.Second
 )
 

@@ -47,7 +47,8 @@ func (b *Bus) enqueue(m message) error {
 	}
 }
 
-// send moves events from the queue to the connection, which keeps some of them while the server is away.
+// send moves events from the queue to the connection. They are told at once or never: a question that is told to have been asked after an
+// outage may have been answered long before.
 func (b *Bus) send() {
 	for {
 		select {
