@@ -44,7 +44,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each load")
 	flag.DurationVar(&o.round, "round", 500*time.Millisecond, "length of one round")
 	flag.StringVar(&o.database, "database", os.Getenv("BENCH_DATABASE_URL"), "a PostgreSQL that may be filled; without it there are no rows for one")
-	flag.StringVar(&o.only, "only", "", "measure only this: lists, access, agents, assets, chats, streams or hop")
+	flag.StringVar(&o.only, "only", "", "measure only this: lists, access, agents, assets, chats, events, streams or hop")
 	flag.StringVar(&o.bare, "bare", "", "serve the answers recorded in this file (the run starts itself this way)")
 	flag.StringVar(&o.proxy, "proxy", "", "serve a bare reverse proxy to this address (likewise)")
 	flag.DurationVar(&o.mock, "mock", -1, "serve a provider that thinks for so long (likewise)")
@@ -120,6 +120,11 @@ func measureAll(ctx context.Context, o options, dir string) (report, error) {
 	if r.measures("agents") {
 		if r.agents, err = measureAgents(ctx, o, dir); err != nil {
 			return r, fmt.Errorf("agents: %w", err)
+		}
+	}
+	if r.measures("events") {
+		if r.events, err = measureEvents(ctx, o, dir); err != nil {
+			return r, fmt.Errorf("events: %w", err)
 		}
 	}
 	if r.measures("assets") {

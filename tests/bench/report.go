@@ -35,6 +35,7 @@ type report struct {
 	access              accessResult
 	agents              agentsResult
 	assets              assetsResult
+	events              []eventRow
 	starts              startTimes
 	binary              int64
 	idle, loaded        memory
@@ -63,6 +64,9 @@ func (r report) print(out io.Writer) error {
 	if r.measures("agents") {
 		section("Tools: what each call adds to a chat, and the same call by an MCP client that does nothing else (medians)", r.toolTable())
 		section("Workflows: each step is written down twice, with its event", r.stepTable())
+	}
+	if r.measures("events") && len(r.events) > 0 {
+		section("Events: from the answer of a chat to its event at a subscriber, and how fast the outbox empties when NATS is back", r.eventTable())
 	}
 	if r.measures("assets") {
 		section(fmt.Sprintf("Files of assets: %d MiB through the embedded server, and through one that only copies (median of %d)", transferBytes>>20, transferRounds),
