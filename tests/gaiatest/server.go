@@ -42,6 +42,9 @@ type Server struct {
 	exitErr   error
 }
 
+// topology is a variable that has tests of the embedded server run on one in four processes instead, when it is "split".
+const topology = "GAIA_TEST_TOPOLOGY"
+
 // Start starts a server and returns when it is ready. Without settings that say otherwise it is the embedded one, with its data in
 // a folder of the test, no rate limit and a model that answers at once. The server ends with the test; what it printed is shown
 // when the test fails.
@@ -64,6 +67,9 @@ func Launch(t testing.TB, settings ...Settings) *Server {
 	}
 	for _, more := range settings {
 		maps.Copy(s.settings, more)
+	}
+	if os.Getenv(topology) == "split" && s.settings["DATABASE_URL"] == "" {
+		maps.Copy(s.settings, Split(t).Settings)
 	}
 	if s.settings["GAIA_DATA_DIR"] == "" {
 		s.settings["GAIA_DATA_DIR"] = t.TempDir()
