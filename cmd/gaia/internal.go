@@ -39,15 +39,11 @@ func internalHandler(c config, api httpapi.Config) (http.Handler, error) {
 	if c.InternalAddress == "" {
 		return nil, nil
 	}
-	return newInternalHandler(c, api)
+	return newInternalHandler(c, []string{c.ServiceName}, api)
 }
 
-// newInternalHandler believes what is signed for one of the services of this process, or for it by its name.
-func newInternalHandler(c config, api httpapi.Config) (http.Handler, error) {
-	audiences := []string{c.ServiceName}
-	for _, s := range api.Hosts {
-		audiences = append(audiences, string(s))
-	}
+// newInternalHandler believes what is signed for one of these names.
+func newInternalHandler(c config, audiences []string, api httpapi.Config) (http.Handler, error) {
 	verifier, err := internalauth.NewVerifier(c.InternalSecret, c.InternalBefore, audiences, time.Now)
 	if err != nil {
 		return nil, err

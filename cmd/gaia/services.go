@@ -214,7 +214,11 @@ func (s *system) serve(c config, p parts, api httpapi.Config, log *slog.Logger) 
 	case p.where.visitor: // answers nobody over HTTP
 		return nil
 	case !c.hosts(domain.ServiceGateway):
-		s.handler, err = newInternalHandler(c, api)
+		audiences := []string{c.ServiceName}
+		for _, service := range api.Hosts {
+			audiences = append(audiences, string(service))
+		}
+		s.handler, err = newInternalHandler(c, audiences, api)
 		return err
 	}
 	if s.handler, err = httpapi.New(api); err != nil {
