@@ -67,6 +67,16 @@ func (s *Slots) Hold(caller string) {
 	s.held[caller]++
 }
 
+// Running counts the slots that are taken.
+func (s *Slots) Running() int {
+	if s == nil {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
 // Release gives a slot back.
 func (s *Slots) Release(caller string) {
 	if s == nil {

@@ -9,6 +9,13 @@ import (
 const (
 	SubjectServiceHealth = "gaia.service.health"
 	SubjectServiceReady  = "gaia.service.ready"
+
+	// Answered with a ServiceHealthEvent by any process that carries out the service.
+	SubjectServiceGatewayRequest = "gaia.service.gateway.request"
+	SubjectServiceAuthRequest    = "gaia.service.auth.request"
+	SubjectServiceAssetRequest   = "gaia.service.asset.request"
+	SubjectServiceChatRequest    = "gaia.service.chat.request"
+
 	SubjectChatStart     = "gaia.chat.message.start"
 	SubjectChatComplete  = "gaia.chat.message.complete"
 	SubjectChatFailed    = "gaia.chat.message.failed"
@@ -104,12 +111,36 @@ type EventBatch struct {
 	Since string
 }
 
-// ServiceHealthEvent tells how a service is.
+// States of a ServiceHealthEvent.
+const (
+	ServiceHealthy   = "healthy" // enough to be used; Details.Reason says what is not well
+	ServiceUnhealthy = "unhealthy"
+	ServiceStarting  = "starting"
+	ServiceStopping  = "stopping"
+)
+
+// ServiceHealthEvent tells how a service is in one process.
 type ServiceHealthEvent struct {
 	ServiceName string         `json:"service_name"`
-	Status      string         `json:"status"` // healthy, unhealthy, starting, stopping
+	Status      string         `json:"status"`
 	Timestamp   time.Time      `json:"timestamp"`
-	Details     map[string]any `json:"details"`
+	Details     ServiceDetails `json:"details"`
+}
+
+// ServiceDetails tell which process a ServiceHealthEvent is about, and how busy that is.
+type ServiceDetails struct {
+	Version     string    `json:"version"`  // of the program
+	Instance    string    `json:"instance"` // names the process for as long as it runs
+	MicroID     string    `json:"micro_id"` // of the service in it, for $SRV; empty when nobody is answered there
+	Host        string    `json:"host"`     // of the machine
+	Services    []Service `json:"services"` // of the process
+	Uptime      float64   `json:"uptime_seconds"`
+	Heartbeat   float64   `json:"heartbeat_seconds"` // between two of these events when nothing changes
+	Requests    int       `json:"active_requests"`
+	Connections int       `json:"connections"`
+	MemoryBytes uint64    `json:"memory_bytes"`
+	CPUPercent  float64   `json:"cpu_percent"` // of one core
+	Reason      string    `json:"reason,omitempty"`
 }
 
 // ChatMessageEvent tells about one message. It never holds text of the conversation.

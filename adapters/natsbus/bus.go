@@ -82,6 +82,7 @@ type Bus struct {
 	closing   bool
 	heard     func(ports.Invalidation)
 	missed    func()
+	back      func()
 
 	changed chan struct{} // the connection may have come back
 	stop    chan struct{}

@@ -49,6 +49,9 @@ func (b *Bus) restored(outages int) {
 	}
 	if !b.connected.Swap(true) {
 		b.cfg.Logger.Info("bus connected", "server", b.conn.ConnectedServerName())
+		if b.back != nil {
+			b.back()
+		}
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"gaia/adapters/internal/history"
 	"gaia/adapters/postgres/internal/sqlcgen"
-	"gaia/domain"
 	"gaia/ports"
 )
 
@@ -112,24 +111,6 @@ func (s *Store) Personas() *PersonaStore { return &PersonaStore{db: s} }
 
 // Conversations returns the store of conversations.
 func (s *Store) Conversations() *ConversationStore { return &ConversationStore{db: s} }
-
-// Check implements ports.Probe.
-func (s *Store) Check(ctx context.Context) domain.PartHealth {
-	start := time.Now()
-	err := s.use(ctx, "check", func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "SELECT FROM outbox_state LIMIT 0") // the last table that migrations add
-		return err
-	})
-	health := domain.PartHealth{Status: domain.Healthy, ResponseTime: time.Since(start)}
-	if err != nil {
-		health.Status, health.Detail = domain.Unhealthy, away
-		var missing *domain.Error
-		if errors.As(err, &missing) && missing.Kind == domain.Unavailable {
-			health.Detail = missing.Message
-		}
-	}
-	return health
-}
 
 // read runs queries that change nothing, and runs them again when the connection turned out to be dead: the pool notices only by
 // using it.

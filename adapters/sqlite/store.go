@@ -166,15 +166,34 @@ func (s *Store) Personas() *PersonaStore { return &PersonaStore{db: s} }
 // Conversations returns the store of conversations.
 func (s *Store) Conversations() *ConversationStore { return &ConversationStore{db: s} }
 
-// Check implements ports.Probe. It reads the file and doesn't only look at the connection.
+// What a process says that has to do with nothing but reading.
+const (
+	busyWait = 300 * time.Millisecond // that the check waits for a connection
+	busy     = "All connections to the database are in use"
+)
+
+var errBusy = errors.New(busy)
+
+// Check implements ports.Probe. It reads the file and doesn't only look at the connection. A process that has much to read is not taken for
+// one that can't read.
 func (s *Store) Check(ctx context.Context) domain.PartHealth {
 	start := time.Now()
 	err := s.use(ctx, "check", func(ctx context.Context) error {
+		wait, cancel := context.WithTimeout(ctx, busyWait)
+		defer cancel()
+		if s.enterReading(wait) != nil {
+			return errBusy
+		}
+		defer func() { <-s.reading }()
 		var tables int
 		return s.reader.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
 	})
 	health := domain.PartHealth{Status: domain.Healthy, ResponseTime: time.Since(start)}
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, errBusy):
+		health.Status, health.Detail = domain.Degraded, busy
+	default:
 		health.Status, health.Detail = domain.Unhealthy, away
 	}
 	return health

@@ -116,6 +116,7 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 	if err != nil {
 		return nil, nil, err
 	}
+	s.need(domain.ServiceAsset, app.PartStorage, app.NewStorageProbe(blobs, c.ServiceHealthTTL.duration(), time.Now))
 	inspection := app.NewInspection(mediafile.Inspector{}, app.InspectionConfig{})
 	if c.AssetStorageURL == "" && c.DatabaseURL != "" {
 		log.Warn("files of assets lie on this machine: if other processes use the same database, set ASSET_STORAGE_URL to a storage that they share", "folder", filepath.Join(p.dataDir, assetsDir))
@@ -140,6 +141,7 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 	if err != nil {
 		return nil, nil, err
 	}
+	s.needGenerators(len(generators))
 	generations := app.NewGenerations(app.GenerationDeps{
 		Store: p.db.generations, Assets: p.db.assets, Leases: p.db.leases, Blobs: blobs, Inspector: inspection, Queue: p.queue,
 		Budgets: p.db.budgets, Table: table, Generators: generators, Prices: p.prices.Table, NewsURL: c.newsURL, Stored: p.relay.Wake,

@@ -88,9 +88,9 @@ type config struct {
 	FirstEventWait   seconds `env:"STREAM_FIRST_EVENT_WAIT" envDefault:"5" about:"how long a stream's status waits for the provider's first event"`
 	PingInterval     seconds `env:"STREAM_PING_INTERVAL" envDefault:"15" about:"silence after which a stream sends a comment"`
 	HealthInterval   seconds `env:"HEALTH_CHECK_INTERVAL" envDefault:"30" about:"how often the gateway looks whether each address of other services is ready; every second while something is wrong"`
-	HealthTimeout    seconds `env:"HEALTH_CHECK_TIMEOUT" envDefault:"5" about:"how long it waits for the answer"`
-	RegistryEnabled  bool    `env:"SERVICE_REGISTRY_ENABLED" envDefault:"true"`
-	Heartbeat        seconds `env:"SERVICE_HEARTBEAT_INTERVAL" envDefault:"15"`
+	HealthTimeout    seconds `env:"HEALTH_CHECK_TIMEOUT" envDefault:"5" about:"how long it, and another process that is asked for a sign of life, may take to answer; /health waits two seconds at the most"`
+	RegistryEnabled  bool    `env:"SERVICE_REGISTRY_ENABLED" envDefault:"true" about:"processes tell each other over NATS how they are, and answer there who asks; false: this one neither tells nor hears"`
+	Heartbeat        seconds `env:"SERVICE_HEARTBEAT_INTERVAL" envDefault:"15" about:"how often it tells; who is silent three times is gone"`
 	GaiaServiceName  string  `env:"GAIA_SERVICE_NAME"`
 	AuthServiceURL   string  `env:"AUTH_SERVICE_URL" section:"Other services" about:"http://host:port where the gateway finds a service that it does not serve itself; several with commas between, and every address behind a name"`
 	AssetServiceURL  string  `env:"ASSET_SERVICE_URL"`
@@ -137,7 +137,7 @@ type config struct {
 	PersonaListTTL   seconds `env:"PERSONA_LIST_CACHE_TTL" envDefault:"1800" about:"lists of active personas"`
 	PersonaAllTTL    seconds `env:"PERSONA_LIST_ALL_CACHE_TTL" envDefault:"900" about:"lists with deleted personas too"`
 	PreferenceTTL    seconds `env:"USER_PREF_CACHE_TTL" envDefault:"3600"`
-	ServiceHealthTTL seconds `env:"SERVICE_HEALTH_CACHE_TTL" envDefault:"60"`
+	ServiceHealthTTL seconds `env:"SERVICE_HEALTH_CACHE_TTL" envDefault:"60" about:"how long the storage of assets is believed to be well before /health asks it again; one that is away is asked again after 5"`
 	NATSURL          string  `env:"NATS_URL" section:"Events (empty: a NATS server inside the process)" about:"nats://host:4222"`
 	NATSPrefix       string  `env:"NATS_SUBJECT_PREFIX" about:"stands before every subject, such as staging."`
 	NATSTimeout      seconds `env:"NATS_TIMEOUT" envDefault:"5"`
@@ -346,7 +346,7 @@ func (c *config) validate() error {
 	}
 	return errors.Join(
 		c.checkWords(), c.checkServices(), c.checkCounts(), c.checkLimits(), c.checkURLs(), files, proxies, c.checkInternal(), c.checkTelemetry(), c.checkLocalAccounts(),
-		c.checkAssets(), c.checkWorkflows(),
+		c.checkAssets(), c.checkWorkflows(), c.checkHeartbeat(),
 	)
 }
 

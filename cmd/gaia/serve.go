@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"gaia/domain"
 	"gaia/internal/logging"
 )
 
@@ -89,7 +88,9 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	if c.APIKey == "" && !c.production() {
 		greet(out, address, key, keyMade, filepath.Join(dataDir, keyFile))
 	}
-	sys.announce(ctx, "healthy", domain.SubjectServiceReady)
+	if err := sys.beat(c); err != nil {
+		return err
+	}
 	select {
 	case err := <-failed:
 		return err
@@ -113,7 +114,7 @@ func stop(sys *system, c config, log *slog.Logger, servers ...*httpServer) {
 	delay, patience := c.ShutdownDelay.duration(), c.ShutdownTimeout.duration()
 	logging.Lifecycle(log, "stopping", "delay_s", delay.Seconds(), "patience_s", patience.Seconds())
 	sys.health.Drain()
-	sys.announce(context.Background(), "stopping", domain.SubjectServiceHealth)
+	sys.leave()
 	for _, s := range servers {
 		if s != nil {
 			s.leave()

@@ -118,7 +118,9 @@ func (s *system) openParts(ctx context.Context, c config, where folders, apiKey 
 	}
 	p.relay = s.startRelay(&p.db, p.bus, log, keptAudit(c, p.db), keptSessions(p.db), keptWorkflows(c, p.db), keptGenerations(c, p.db))
 	p.audit = s.startAudit(p.db, p.relay, log)
-	s.announce(ctx, "starting", domain.SubjectServiceHealth)
+	if !where.visitor && c.RegistryEnabled {
+		s.startDiscovery(ctx, c, p.running)
+	}
 	if p.redis, err = openRedis(c, s, p.probes, log); err != nil {
 		return p, err
 	}
@@ -143,6 +145,9 @@ func (s *system) startAuth(_ context.Context, c config, p parts, api *httpapi.Co
 	provider, err := openProvider(c, p.db, s, p.probes, log)
 	if err != nil {
 		return err
+	}
+	if probe := p.probes[app.PartIdentity]; probe != nil { // keys go on opening what they open
+		s.need(domain.ServiceAuth, app.PartIdentity, app.Weaken(probe))
 	}
 	api.Accounts = app.NewAccounts(app.AccountDeps{Provider: provider, Identity: p.identity, Audit: p.audit, Forget: s.forget})
 	return nil
@@ -190,6 +195,7 @@ func (s *system) startChat(ctx context.Context, c config, p parts, api *httpapi.
 		return err
 	}
 	api.Models, api.Files = app.NewModels(models.selector, models.measurements, time.Now), files
+	s.need(domain.ServiceChat, app.PartProviders, api.Models)
 	api.Usage = app.NewUsage(app.UsageDeps{Ledger: p.db.ledger, Now: time.Now, NewID: newID})
 	api.Performance = app.NewPerformance(app.PerformanceDeps{
 		Ledger: p.db.ledger, Marks: p.db.marks, Active: active, Selector: models.selector, Load: s.load.read, Now: time.Now,

@@ -14,6 +14,7 @@ import (
 
 	"gaia/adapters/mcptools"
 	"gaia/app"
+	"gaia/domain"
 )
 
 // toolsWait is how long a start waits for the tools, so that the first chat has them. What takes longer comes later.
@@ -82,6 +83,7 @@ func (s *system) startTools(ctx context.Context, c config, builtIn []mcptools.Se
 	ready, cancel := context.WithTimeout(ctx, toolsWait)
 	defer cancel()
 	servers.Ready(ready)
+	s.need(domain.ServiceChat, app.PartTools, app.ToolsProbe(func() (wanted, away int) { return countTools(servers) }))
 	s.tools = app.NewTools(app.ToolsDeps{Servers: servers, Policy: file.Offer, Audit: audit, Now: time.Now})
 	return nil
 }

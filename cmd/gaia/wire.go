@@ -39,9 +39,13 @@ type system struct {
 	beside       bool // another process sends the events that this one stores
 	health       *app.Health
 	events       ports.EventPublisher
+	bus          *natsbus.Bus
 	databaseKind string
-	serviceName  string
 	instance     string // names this process among others for as long as it runs
+	needs        map[domain.Service]map[string]ports.Probe
+	instances    *app.Instances // that this process hears of
+	heartbeat    *app.Heartbeat // nil: nobody is told of this process
+	quiet        func()         // ends the heartbeat
 	load         *loadMeter
 	telemetry    *telemetry.Telemetry // nil: of commands that do not serve
 	relayFailing atomic.Bool          // stored events can't be sent at the moment
@@ -70,13 +74,6 @@ func (s *system) onClose(f func()) { s.closers = append(s.closers, f) }
 // onEnd has work in the background end before anything is freed, so that it is waited for side by side.
 func (s *system) onEnd(f func()) { s.enders = append(s.enders, f) }
 
-// announce tells other services how this one is.
-func (s *system) announce(ctx context.Context, status, subject string) {
-	s.events.Publish(ctx, domain.Event{Subject: subject, Payload: domain.ServiceHealthEvent{
-		ServiceName: s.serviceName, Status: status, Timestamp: time.Now().UTC().Truncate(time.Microsecond), Details: map[string]any{"version": build},
-	}})
-}
-
 // newID makes UUIDs of version 7, which sort by time.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
@@ -95,7 +92,7 @@ func wire(ctx context.Context, c config, dataDir, apiKey string, log *slog.Logge
 
 func wireIn(ctx context.Context, c config, where folders, apiKey string, log *slog.Logger) (_ *system, err error) {
 	sys := &system{
-		serviceName: c.ServiceName, instance: newInstance(), load: newLoadMeter(), stopping: make(chan struct{}), beside: where.bus != "",
+		instance: newInstance(), load: newLoadMeter(), stopping: make(chan struct{}), beside: where.bus != "",
 	}
 	defer func() {
 		if err != nil {
@@ -225,7 +222,7 @@ func openBus(ctx context.Context, c config, dataDir string, sys *system, probes 
 		return nil, err
 	}
 	sys.onClose(func() { _ = bus.Close() })
-	sys.events = bus
+	sys.events, sys.bus = bus, bus
 	probes[app.PartBus] = bus
 	return bus, nil
 }
@@ -378,6 +375,7 @@ func openCompleters(c config, log *slog.Logger) map[string]ports.Completer {
 
 func wireIdentity(c config, apiKey string, keys *app.APIKeys, sys *system, log *slog.Logger) (*app.Identity, error) {
 	verifier, err := openVerifier(c, sys, log)
+	sys.needKeys(apiKey != "" || verifier != nil)
 	switch {
 	case err != nil:
 		return nil, err

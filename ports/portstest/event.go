@@ -51,19 +51,27 @@ func EventPublisher(t *testing.T, setup func(t *testing.T) EventSetup) {
 func eventPayloads(t *testing.T, s EventSetup) {
 	at := time.Date(2026, 2, 3, 6, 5, 6, 789_000_000, time.FixedZone("elsewhere", 2*60*60))
 	persona := "p1"
+	warm := domain.ServiceDetails{
+		Version: "b1", Instance: "i1", MicroID: "m1", Host: "h1", Services: []domain.Service{domain.ServiceGateway, domain.ServiceChat},
+		Uptime: 1.5, Heartbeat: 15, Requests: 2, Connections: 3, MemoryBytes: 4, CPUPercent: 0.5,
+	}
+	cold := warm
+	cold.Reason = "cold"
+	const details = `"details":{"version":"b1","instance":"i1","micro_id":"m1","host":"h1","services":["gateway","chat"],"uptime_seconds":1.5,` +
+		`"heartbeat_seconds":15,"active_requests":2,"connections":3,"memory_bytes":4,"cpu_percent":0.5`
 	tests := []struct {
 		subject, literal, want string
 		payload                any
 	}{
 		{
 			domain.SubjectServiceHealth, "gaia.service.health",
-			`{"service_name":"gateway","status":"starting","timestamp":"2026-02-03T04:05:06.789Z","details":null}`,
-			domain.ServiceHealthEvent{ServiceName: "gateway", Status: "starting", Timestamp: at},
+			`{"service_name":"gateway","status":"starting","timestamp":"2026-02-03T04:05:06.789Z",`+details+`,"reason":"cold"}}`,
+			domain.ServiceHealthEvent{ServiceName: "gateway", Status: "starting", Timestamp: at, Details: cold},
 		},
 		{
 			domain.SubjectServiceReady, "gaia.service.ready",
-			`{"service_name":"chat","status":"healthy","timestamp":"2026-02-03T04:05:06.789Z","details":{"build":"b1"}}`,
-			domain.ServiceHealthEvent{ServiceName: "chat", Status: "healthy", Timestamp: at, Details: map[string]any{"build": "b1"}},
+			`{"service_name":"chat","status":"healthy","timestamp":"2026-02-03T04:05:06.789Z",`+details+`}}`,
+			domain.ServiceHealthEvent{ServiceName: "chat", Status: "healthy", Timestamp: at, Details: warm},
 		},
 		{
 			domain.SubjectChatStart, "gaia.chat.message.start",

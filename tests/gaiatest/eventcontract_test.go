@@ -30,11 +30,20 @@ func TestEveryEventIsAsTheContractSays(t *testing.T) {
 		payload any
 	}{
 		{domain.SubjectServiceHealth, nil, domain.ServiceHealthEvent{
-			ServiceName: "gateway", Status: "starting", Timestamp: at, Details: map[string]any{"version": "dev"},
+			ServiceName: "gateway", Status: domain.ServiceStarting, Timestamp: at, Details: domain.ServiceDetails{
+				Version: "dev", Instance: "abc", Services: domain.Services(), Reason: "it is cold",
+			},
 		}},
 		{domain.SubjectServiceReady, nil, domain.ServiceHealthEvent{
-			ServiceName: "gateway", Status: "healthy", Timestamp: at, Details: map[string]any{"version": "dev"},
+			ServiceName: "gateway", Status: domain.ServiceHealthy, Timestamp: at, Details: domain.ServiceDetails{
+				Version: "dev", Instance: "abc", MicroID: "x", Host: "node", Services: []domain.Service{domain.ServiceGateway}, Uptime: 1, Heartbeat: 15, Requests: 1,
+				Connections: 1, MemoryBytes: 1, CPUPercent: 1,
+			},
 		}},
+		{domain.SubjectServiceGatewayRequest, nil, struct{}{}},
+		{domain.SubjectServiceAuthRequest, nil, struct{}{}},
+		{domain.SubjectServiceAssetRequest, nil, struct{}{}},
+		{domain.SubjectServiceChatRequest, nil, struct{}{}},
 		{domain.SubjectChatStart, nil, domain.ChatMessageEvent{
 			MessageID: anID, UserID: someoneID, PersonaID: &persona, Status: "started", Timestamp: at,
 		}},
@@ -149,7 +158,7 @@ func TestEventsThatAreNotAsTheContractSays(t *testing.T) {
 	t.Parallel()
 	const (
 		failed = `{"message_id":"` + anID + `","user_id":"u","persona_id":null,"status":"failed","timestamp":"2026-03-14T09:26:53Z","details":{"provider":"p","model":"m"}}`
-		ready  = `{"service_name":"gateway","status":"healthy","timestamp":"2026-03-14T09:26:53Z","details":{"version":"dev"}}`
+		ready  = `{"service_name":"gateway","status":"healthy","timestamp":"2026-03-14T09:26:53Z","details":{"version":"dev","instance":"abc","micro_id":"","host":"h","services":["gateway"],"uptime_seconds":0.1,"heartbeat_seconds":15,"active_requests":0,"connections":0,"memory_bytes":1,"cpu_percent":0}}`
 	)
 	id := nats.Header{nats.MsgIdHdr: []string{anID}}
 	for name, test := range map[string]struct {
