@@ -21,6 +21,7 @@ import (
 var addedHeaders = []string{
 	"Cache-Control", "Content-Encoding", "Content-Length", "Date", "Etag", "Server-Timing", "Vary", "Www-Authenticate", "X-Content-Type-Options", "X-Request-Id", "X-Response-Time",
 	"Access-Control-Expose-Headers",
+	"X-Gaia-Instance", // of probes
 }
 
 // comparison collects how an answer differs from the recorded one. A field is a path into the answer; "+" names keys that are
