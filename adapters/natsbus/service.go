@@ -122,8 +122,8 @@ func (b *Bus) Ping(ctx context.Context, service domain.Service, id string) (time
 	return time.Since(began), nil
 }
 
-// Told is what a process answers to somebody who has asked all.
-type Told struct {
+// Presence is what a process answers to somebody who has asked all.
+type Presence struct {
 	domain.ServiceHealthEvent // empty but for the name and the instance where no more was told in time
 	Took                      time.Duration
 }
@@ -132,7 +132,7 @@ type Told struct {
 const silence = 300 * time.Millisecond
 
 // AskServices asks every process on a bus how its services are, until ctx ends. It has a connection of its own and runs no server.
-func AskServices(ctx context.Context, c Config) ([]Told, error) {
+func AskServices(ctx context.Context, c Config) ([]Presence, error) {
 	if err := checkURL(c.URL); err != nil {
 		return nil, err
 	}
@@ -141,12 +141,12 @@ func AskServices(ctx context.Context, c Config) ([]Told, error) {
 		return nil, fmt.Errorf("ask services: %w", err)
 	}
 	defer conn.Close()
-	told, index := []Told{}, map[string]int{}
+	told, index := []Presence{}, map[string]int{}
 	err = askAll(ctx, conn, micro.PingVerb, func(m *nats.Msg, took time.Duration) (more bool) {
 		var p micro.Ping
 		if json.Unmarshal(m.Data, &p) == nil && ours(p.ServiceIdentity, c.SubjectPrefix) {
 			index[p.ID] = len(told)
-			told = append(told, Told{domain.ServiceHealthEvent{
+			told = append(told, Presence{domain.ServiceHealthEvent{
 				ServiceName: strings.TrimPrefix(p.Name, servicePrefix), Details: domain.ServiceDetails{Instance: p.Metadata[metadataInstance]},
 			}, took})
 		}
