@@ -12,7 +12,7 @@ import (
 func (t *Telemetry) watchProcess() error {
 	started := float64(time.Now().UnixMilli()) / 1000
 	errs := []error{
-		t.Gauge("gaia.build_info", "", "The program that runs.", one(1, "version", t.cfg.Version, "goversion", runtime.Version(), "service", t.cfg.Service)),
+		t.Gauge("gaia.build_info", "", "The program that runs.", one(1, "version", t.cfg.Version, "goversion", runtime.Version(), "service_name", t.cfg.Service)),
 		t.Gauge("process.start_time", "s", "When the program started, since the epoch.", one(started)),
 	}
 	for _, m := range []struct {

@@ -45,6 +45,7 @@ func (t *Telemetry) NewServer() (*Server, error) {
 	s.firstEvent = make.histogram("gaia.stream.time_to_first_event", "s", "Time from a request to the beginning of its event stream.", requestBounds)
 	s.limited = make.counter("gaia.rate_limit.refusals", "{request}", "Requests that a rate limit refused.")
 	s.authenticated = make.counter("gaia.auth.results", "{request}", "Requests by how their caller was known.")
+	s.limited.Add(context.Background(), 0, metric.WithAttributes(attribute.String("operation", orNone("")))) // so that it is there before the first
 	return s, make.err
 }
 

@@ -157,7 +157,7 @@ func (s *system) measureInstances() error {
 					states[i.Health.Status]++
 				}
 				for status, n := range states {
-					list = append(list, telemetry.Figure{Value: float64(n), Labels: []string{"service", string(service), "status", string(status)}})
+					list = append(list, telemetry.Figure{Value: float64(n), Labels: []string{"target", string(service), "status", string(status)}})
 				}
 			}
 			return list

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +69,11 @@ func hasHeaders(doc map[string]any, message string) bool {
 	return m["headers"] != nil
 }
 
+const traceparent = "Traceparent"
+
+// traceOfEvent is what W3C Trace Context says that the header holds.
+var traceOfEvent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$`)
+
 // CheckEvent judges an event by the contract. The subject is without a prefix.
 func CheckEvent(subject string, header nats.Header, data []byte) error {
 	contract, err := theEventContract()
@@ -83,6 +90,13 @@ func CheckEvent(subject string, header nats.Header, data []byte) error {
 	}
 	if err := message.payload.Validate(payload); err != nil {
 		return fmt.Errorf("payload: %w", err)
+	}
+	if trace := header.Get(traceparent); trace != "" { // any event may have it
+		if !traceOfEvent.MatchString(trace) {
+			return fmt.Errorf("trace %q", trace)
+		}
+		header = maps.Clone(header)
+		header.Del(traceparent)
 	}
 	if message.headers == nil {
 		if len(header) > 0 {
