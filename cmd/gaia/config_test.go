@@ -127,7 +127,7 @@ func TestEnvironmentWinsOverFile(t *testing.T) {
 
 func TestPrintMasksSecrets(t *testing.T) {
 	t.Parallel()
-	const secret = "hunter2-which-is-long-enough-for-every-setting"
+	const secret = "hunter2=which-is-long-enough-for-every-setting" // as headers are written, too
 	var env []string
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
 		if f.Tag.Get("secret") != "" {
