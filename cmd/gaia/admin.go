@@ -65,11 +65,11 @@ func localName(host string) bool {
 
 // serveAdmin answers operators until the server is drained; there is none, and nil, when ADMIN_ADDRESS is empty. What ends it before goes
 // to failed.
-func serveAdmin(c config, sys *system, log *slog.Logger, failed chan<- error) (*httpServer, error) {
+func serveAdmin(c config, sys *system, from *sockets, log *slog.Logger, failed chan<- error) (*httpServer, error) {
 	if c.AdminAddress == "" {
 		return nil, nil
 	}
-	listener, err := net.Listen("tcp", c.AdminAddress)
+	listener, err := from.listen(adminSocket, c.AdminAddress)
 	if err != nil {
 		return nil, fmt.Errorf("can't serve at ADMIN_ADDRESS: %w", err)
 	}

@@ -54,11 +54,11 @@ func newInternalHandler(c config, audiences []string, api httpapi.Config) (http.
 
 // serveInternal answers other services until the server is drained; there is none, and nil, when none are to be answered. What ends it
 // before goes to failed.
-func serveInternal(c config, handler http.Handler, log *slog.Logger, failed chan<- error) (*httpServer, error) {
+func serveInternal(c config, handler http.Handler, from *sockets, log *slog.Logger, failed chan<- error) (*httpServer, error) {
 	if handler == nil {
 		return nil, nil
 	}
-	listener, err := net.Listen("tcp", c.InternalAddress)
+	listener, err := from.listen(internalSocket, c.InternalAddress)
 	if err != nil {
 		return nil, fmt.Errorf("can't serve at INTERNAL_ADDRESS: %w", err)
 	}

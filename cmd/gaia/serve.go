@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -50,7 +51,11 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(c.ServiceHost, strconv.Itoa(c.ServicePort)))
+	from, err := givenSockets()
+	if err != nil {
+		return err
+	}
+	listener, err := from.listen(serviceSocket, net.JoinHostPort(c.ServiceHost, strconv.Itoa(c.ServicePort)))
 	if err != nil {
 		return explainListen(err)
 	}
@@ -61,6 +66,8 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	if err = c.settleAccounts(dataDir); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	asked, ignore := hangups() // from here on: until now a hang-up ends the process
+	defer ignore()
 	sys, err := wire(ctx, c, dataDir, key, log)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -69,35 +76,68 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	case err != nil:
 		return errors.Join(err, listener.Close())
 	}
-	defer sys.close()
+	end := sync.OnceFunc(sys.close)
+	defer end()
 
+	from.awaitReady(ctx, func(ctx context.Context) error { _, err := sys.health.Ready(ctx); return err })
 	failed := make(chan error, 3)
-	admin, err := serveAdmin(c, sys, log, failed)
+	admin, err := serveAdmin(c, sys, from, log, failed)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	defer stopAdmin(admin)
-	internal, err := serveInternal(c, sys.internal, log, failed)
+	internal, err := serveInternal(c, sys.internal, from, log, failed)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	server := newHTTPServer(sys.handler, c.connections(), sys.load.connection, log)
 	server.serve(listener, failed)
 	address := listener.Addr().String()
-	logging.Lifecycle(log, "listening", "address", address, "build", build, "environment", c.Environment, "database", sys.databaseKind)
+	logging.Lifecycle(log, "listening", "address", address, "pid", os.Getpid(), "build", build, "environment", c.Environment, "database", sys.databaseKind)
 	if c.APIKey == "" && !c.production() {
 		greet(out, address, key, keyMade, filepath.Join(dataDir, keyFile))
 	}
 	if err := sys.beat(c); err != nil {
 		return err
 	}
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
+	from.tellReady()
+	notify("READY=1")
+	next := newRestart(c, from, log)
+	for {
+		select {
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			notify("STOPPING=1")
+			stop(sys, c, log, server, internal)
+			return nil
+		case <-asked:
+			if next.begin(ctx) {
+				return giveWay(next, sys, end, c, log, server, internal)
+			}
+		}
 	}
-	stop(sys, c, log, server, internal)
-	return nil
+}
+
+// giveWay ends this process for the one that takes its place: beside it already, or in it when everything here has ended.
+func giveWay(next *restart, sys *system, end func(), c config, log *slog.Logger, servers ...*httpServer) error {
+	c.ShutdownDelay = 0 // nobody has to go elsewhere: whoever comes back finds the same address
+	if !next.inPlace {
+		for _, s := range servers {
+			if s != nil {
+				s.linger = handOverLinger
+			}
+		}
+		stop(sys, c, log, servers...)
+		return nil
+	}
+	files, variable, err := next.sockets.files(0)
+	if err != nil {
+		return err
+	}
+	stop(sys, c, log, servers...)
+	end()
+	return next.replace(files, variable)
 }
 
 // explainListen says which setting helps.
