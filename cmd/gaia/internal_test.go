@@ -368,10 +368,10 @@ func TestInternalAddressThatIsTaken(t *testing.T) {
 	defer taken.Close()
 	c := config{InternalAddress: taken.Addr().String()}
 	log, failed := slog.New(slog.DiscardHandler), make(chan error, 1)
-	if s, err := serveInternal(c, http.NotFoundHandler(), log, failed); s != nil || err == nil || !strings.Contains(err.Error(), "INTERNAL_ADDRESS") {
+	if s, err := serveInternal(c, http.NotFoundHandler(), &sockets{}, log, failed); s != nil || err == nil || !strings.Contains(err.Error(), "INTERNAL_ADDRESS") {
 		t.Errorf("got %v, %v", s, err)
 	}
-	if s, err := serveInternal(c, nil, log, failed); s != nil || err != nil {
+	if s, err := serveInternal(c, nil, &sockets{}, log, failed); s != nil || err != nil {
 		t.Errorf("where nobody is to be answered: %v, %v", s, err)
 	}
 }
@@ -392,7 +392,7 @@ func TestBothServersAreDrained(t *testing.T) {
 	}
 	address := listener.Addr().String()
 	_ = listener.Close() // serveInternal takes it again
-	inner, err := serveInternal(config{InternalAddress: address, MaxConnections: 10}, handler, log, failed)
+	inner, err := serveInternal(config{InternalAddress: address, MaxConnections: 10}, handler, &sockets{}, log, failed)
 	if err != nil {
 		t.Fatal(err)
 	}

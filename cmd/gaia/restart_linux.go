@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -28,6 +29,22 @@ const (
 
 // closeOnExec keeps a descriptor from children.
 func closeOnExec(fd uintptr) { syscall.CloseOnExec(int(fd)) } // #nosec G115 -- descriptors are small
+
+// duplicate gives another descriptor of a socket. net.TCPListener.File would do, but for its Fd, which makes Accept block in the kernel for
+// both, and then Close waits for a client to come.
+func duplicate(listener *net.TCPListener, name string) (*os.File, error) {
+	raw, err := listener.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var copied int
+	var failed error
+	err = raw.Control(func(fd uintptr) { copied, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) })
+	if err = errors.Join(err, failed); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(copied), name), nil // #nosec G115 -- descriptors are small
+}
 
 // hangups tells of each SIGHUP, which asks for a restart. In a terminal it means that the terminal is gone, and ends the process as ever.
 func hangups() (<-chan os.Signal, func()) {

@@ -6,10 +6,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 )
 
 func closeOnExec(uintptr) {}
+
+func duplicate(*net.TCPListener, string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 // hangups: a restart without a gap is for Linux.
 func hangups() (<-chan os.Signal, func()) { return nil, func() {} }

@@ -109,6 +109,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 			return err
 		case <-ctx.Done():
 			notify("STOPPING=1")
+			sys.health.Drain()
 			stop(sys, c, log, server, internal)
 			return nil
 		case <-asked:
@@ -119,7 +120,8 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	}
 }
 
-// giveWay ends this process for the one that takes its place: beside it already, or in it when everything here has ended.
+// giveWay ends this process for the one that takes its place: beside it already, or in it when everything here has ended. It goes on to call
+// itself ready, since who asks there is asking the other one, a moment later.
 func giveWay(next *restart, sys *system, end func(), c config, log *slog.Logger, servers ...*httpServer) error {
 	c.ShutdownDelay = 0 // nobody has to go elsewhere: whoever comes back finds the same address
 	if !next.inPlace {
@@ -153,7 +155,6 @@ func explainListen(err error) error {
 func stop(sys *system, c config, log *slog.Logger, servers ...*httpServer) {
 	delay, patience := c.ShutdownDelay.duration(), c.ShutdownTimeout.duration()
 	logging.Lifecycle(log, "stopping", "delay_s", delay.Seconds(), "patience_s", patience.Seconds())
-	sys.health.Drain()
 	sys.leave()
 	for _, s := range servers {
 		if s != nil {

@@ -39,7 +39,7 @@ func givenSockets() (*sockets, error) {
 			return nil, fmt.Errorf("sockets: %w", err)
 		}
 	}
-	s := &sockets{given: map[string]net.Listener{}, listened: map[string]*net.TCPListener{}}
+	s := &sockets{given: map[string]net.Listener{}}
 	if own == "" && pid == strconv.Itoa(os.Getpid()) {
 		s.foreign = true
 		own = fromSystemd(count, names)
@@ -105,6 +105,9 @@ func (s *sockets) listen(name, address string) (net.Listener, error) {
 		}
 	}
 	if tcp, ok := listener.(*net.TCPListener); ok {
+		if s.listened == nil {
+			s.listened = map[string]*net.TCPListener{}
+		}
 		s.listened[name] = tcp
 	}
 	return listener, nil
@@ -126,7 +129,7 @@ func sameAddress(at net.Addr, wanted string) bool {
 func (s *sockets) files(first int) (files []*os.File, variable string, err error) {
 	var entries []string
 	for name, listener := range s.listened {
-		file, err := listener.File()
+		file, err := duplicate(listener, name)
 		if err != nil {
 			closeAll(files)
 			return nil, "", err

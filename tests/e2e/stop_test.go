@@ -1,0 +1,270 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"gaia/tests/gaiatest"
+	"gaia/tests/upstream"
+)
+
+// How often processes are told to stop in TestEveryStreamEndsWhenItsProcessStops: 200 times in all.
+const (
+	lanesOfStops = 4 // for each backend
+	stopsOfALane = 25
+)
+
+// asked is one request of somebody of their own, whose process may be told to stop at any moment.
+type asked struct {
+	about, path, body string
+	header            map[string]string
+	stream            bool
+
+	user   string
+	status int    // 0: refused when it wanted to connect
+	answer []byte // as far as it came
+	err    error
+}
+
+// asks are requests of all kinds.
+func asks() []*asked {
+	chat := `{"message":"Say something"}`
+	streamed := `{"message":"Say something","stream":true}`
+	return []*asked{
+		{about: "chunks", path: "/api/v1/chat/completions", body: streamed, stream: true},
+		{about: "chunks, keyed", path: "/api/v1/chat", body: streamed, stream: true, header: map[string]string{"Idempotency-Key": "k"}},
+		{about: "typed events", path: typedRoute, body: chat, stream: true},
+		{about: "UI messages", path: "/api/v0.2/chat", body: chat, stream: true, header: map[string]string{"X-Vercel-Ai-Ui-Message-Stream": "v1"}},
+		{about: "one piece", path: "/api/v1/chat", body: chat},
+		{about: "one piece, keyed", path: "/api/v0.2/chat", body: chat, header: map[string]string{"Idempotency-Key": "k"}},
+		{about: "quick", path: "/api/v0.2/personas"},
+		{about: "upload", path: "/api/v1/assets/upload"},
+	}
+}
+
+// send sends the request on a connection of its own.
+func (a *asked) send(t *testing.T, url string) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	method, body := http.MethodPost, io.Reader(strings.NewReader(a.body))
+	kind := "application/json"
+	switch a.about {
+	case "quick":
+		method, body = http.MethodGet, nil
+	case "upload":
+		kind, body = slowUpload()
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, url+a.path, body)
+	if err != nil {
+		a.err = err
+		return
+	}
+	req.Header.Set("Content-Type", kind)
+	req.Header.Set("Authorization", "Bearer "+gaiatest.Token(t, a.user))
+	for k, v := range a.header {
+		req.Header.Set(k, v)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		a.err = err
+		return
+	}
+	defer resp.Body.Close()
+	a.status = resp.StatusCode
+	a.answer, a.err = io.ReadAll(resp.Body)
+	if a.status == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") == "" {
+		a.err = errors.New("503 without Retry-After")
+	}
+}
+
+// slowUpload is a form whose file comes in pieces, for half a second.
+func slowUpload() (kind string, body io.Reader) {
+	read, write := io.Pipe()
+	go func() {
+		head := "--b\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nSlow\r\n--b\r\nContent-Disposition: form-data; name=\"category\"\r\n\r\n" +
+			"texture\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\nContent-Type: text/plain\r\n\r\n"
+		_, err := io.WriteString(write, head)
+		for i := 0; err == nil && i < 10; i++ {
+			time.Sleep(50 * time.Millisecond)
+			_, err = io.WriteString(write, "some text\n")
+		}
+		if err == nil {
+			_, _ = io.WriteString(write, "\r\n--b--\r\n")
+		}
+		_ = write.Close()
+	}()
+	return "multipart/form-data; boundary=b", read
+}
+
+// verdict says how the request ended: "finished", "ended" with a typed error, "refused", or what is wrong.
+func (a *asked) verdict() string {
+	switch {
+	case a.status == 0 && isRefused(a.err):
+		return "refused"
+	case a.err != nil:
+		return fmt.Sprintf("wrong: %d, %v, after %q", a.status, a.err, tailOf(a.answer))
+	case a.status == http.StatusServiceUnavailable && json.Valid(a.answer):
+		return "ended"
+	case !a.stream && a.status < http.StatusInternalServerError && json.Valid(a.answer):
+		return "finished"
+	case a.stream && a.status == http.StatusOK && bytes.HasSuffix(a.answer, []byte("data: [DONE]\n\n")):
+		return a.lastWord()
+	default:
+		return fmt.Sprintf("wrong: %d, %q", a.status, tailOf(a.answer))
+	}
+}
+
+// lastWord says whether a stream ended with a finish or with an error, of which it must have one.
+func (a *asked) lastWord() string {
+	failed := bytes.Contains(a.answer, []byte("shutting down"))
+	finished := false
+	for _, sign := range []string{`"finish_reason":"stop"`, `"type":"metadata"`, `"type":"finish"`} {
+		finished = finished || bytes.Contains(a.answer, []byte(sign))
+	}
+	switch {
+	case finished && !failed:
+		return "finished"
+	case failed && !finished:
+		return "ended"
+	default:
+		return fmt.Sprintf("wrong: neither a finish nor an error, or both: %q", tailOf(a.answer))
+	}
+}
+
+func tailOf(b []byte) []byte { return b[max(0, len(b)-400):] }
+
+// isRefused reports whether a server was not there any more: it let nobody connect, or closed its door at this very moment. Nobody has read
+// anything of the request then.
+func isRefused(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) && errors.As(err, &op)
+}
+
+// TestEveryStreamEndsWhenItsProcessStops: whatever a process is doing when it is told to stop, nobody is left with half an answer.
+func TestEveryStreamEndsWhenItsProcessStops(t *testing.T) {
+	t.Parallel()
+	var (
+		mu     sync.Mutex
+		counts = map[string]int{}
+	)
+	provider, settings := startUpstream(t)
+	provider.Plays("gpt-4o-mini", upstream.Script{Between: 10 * time.Millisecond, Tokens: 60})
+	settings["SHUTDOWN_TIMEOUT"], settings["LOG_LEVEL"] = "0.4", "INFO"
+	t.Run("lanes", func(t *testing.T) {
+		full := gaiatest.Full(t)
+		for lane := range 2 * lanesOfStops {
+			b := full
+			if lane%2 == 0 {
+				b = gaiatest.Embedded(t)
+			}
+			t.Run(fmt.Sprint(b.Name, lane/2), func(t *testing.T) {
+				t.Parallel()
+				server := b.Start(t, settings)
+				for range stopsOfALane {
+					round := stopUnderLoad(t, server)
+					server.Restart()
+					for _, a := range round {
+						v := a.verdict()
+						mu.Lock()
+						counts[a.about+" "+strings.SplitN(v, ":", 2)[0]]++
+						mu.Unlock()
+						if strings.HasPrefix(v, "wrong") {
+							t.Errorf("%s: %s", a.about, v)
+							continue
+						}
+						addsUp(t, server, a, v)
+					}
+					if t.Failed() {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Logf("%d stops: %v", 2*lanesOfStops*stopsOfALane, counts)
+}
+
+// stopUnderLoad has a server stop at some moment while it is asked, and returns when it has ended.
+func stopUnderLoad(t *testing.T, server *gaiatest.Server) []*asked {
+	t.Helper()
+	round := asks()
+	var clients sync.WaitGroup
+	for _, a := range round {
+		a.user = uuid.NewString()
+		pause := rand.N(200 * time.Millisecond)
+		clients.Go(func() {
+			time.Sleep(pause)
+			a.send(t, server.URL())
+		})
+	}
+	time.Sleep(rand.N(900 * time.Millisecond))
+	server.Terminate()
+	if err := server.Wait(); err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+	clients.Wait()
+	return round
+}
+
+// addsUp looks at what a request has left behind: a whole answer once, what there was of one that was streamed, nothing else.
+func addsUp(t *testing.T, server *gaiatest.Server, a *asked, verdict string) {
+	t.Helper()
+	if a.about == "quick" || a.about == "upload" {
+		return
+	}
+	c := server.As(a.user)
+	count := func() float64 {
+		return c.Get("/api/v1/chat/status").Want(http.StatusOK).JSON().Number("message_count")
+	}
+	n := count()
+	keyed := a.header["Idempotency-Key"] != ""
+	switch {
+	case verdict == "finished" && n != 2, verdict == "refused" && n != 0, verdict == "ended" && !a.stream && !keyed && n != 0, n != 0 && n != 2:
+		t.Errorf("%s: %s, and %v messages are stored", a.about, verdict, n)
+	}
+	if !keyed {
+		return
+	}
+	again := *a
+	again.status, again.answer, again.err = 0, nil, nil
+	again.header = map[string]string{"Idempotency-Key": "k", "Last-Event-ID": "2"}
+	again.send(t, server.URL())
+	if got := again.verdict(); got != "finished" {
+		t.Errorf("%s: %s, and asked again: %s", a.about, verdict, got)
+	}
+	if after := count(); after < 2 || after > 4 || verdict == "finished" && after != 2 || !a.stream && after != 2 {
+		t.Errorf("%s: %s, then asked again: %v messages, before that %v", a.about, verdict, after, n)
+	}
+}
+
+// TestASecondSignalEndsAtOnce: whoever does not want to wait does not have to.
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	provider, settings := startUpstream(t)
+	provider.Plays("gpt-4o-mini", upstream.Script{Between: 100 * time.Millisecond, Tokens: 600})
+	settings["SHUTDOWN_TIMEOUT"] = "50"
+	server := gaiatest.Start(t, settings)
+	stream := server.As(uuid.NewString()).Stream(t.Context(), typedRoute, message("Take your time"))
+	defer stream.Close()
+	if _, err := stream.Next(); err != nil {
+		t.Fatal(err)
+	}
+	server.Terminate()
+	gaiatest.Eventually(t, patience, "the server stops", func() bool { return strings.Contains(server.Output(), `"stopping"`) })
+	server.Terminate()
+	if err := server.Wait(); err == nil {
+		t.Error("the second signal was taken for nothing")
+	}
+}
