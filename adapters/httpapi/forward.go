@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"slices"
@@ -103,7 +104,14 @@ func takesLong(op *intake.Operation) bool {
 }
 
 // brokenOff answers for a service that has not, or not to its end.
-func (c Config) brokenOff(w http.ResponseWriter, r *http.Request, _ *intake.Operation, err error, fail failFunc) {
+func (c Config) brokenOff(w http.ResponseWriter, r *http.Request, op *intake.Operation, err error, fail failFunc) {
+	var end error = domain.ErrBrokenOff
+	if isStopping(r.Context()) {
+		end = domain.ErrStopping
+	}
+	if rec := recorderFrom(r.Context()); rec != nil && rec.written() && (errors.Is(err, domain.ErrBrokenOff) || isStopping(r.Context())) && endStream(w, r, op, end) {
+		return
+	}
 	fail(w, r, err)
 }
 
@@ -141,7 +149,7 @@ func (w *relayWriter) WriteHeader(status int) {
 	if w.succeeded != nil && status == http.StatusOK {
 		w.succeeded()
 	}
-	if isEventStream(w.Header()) {
+	if isEventStream(w.Header()) && w.Header().Get("Connection") != "close" {
 		w.Header().Set("Connection", "keep-alive") // holds for one connection, so it did not come from the service
 	}
 	w.ResponseWriter.WriteHeader(status)

@@ -19,7 +19,7 @@ type recorder struct {
 	canceled  bool    // the client left before there was an answer
 	gzip      bool    // the client reads gzip
 	ui        bool    // the client wants a UI message stream
-	tail      [2]byte // the last that was written
+	tail      [8]byte // the last that was written
 	principal domain.AuthType
 
 	authentication, validation time.Duration // how long these took
@@ -60,16 +60,17 @@ func (rec *recorder) Write(b []byte) (int, error) {
 	}
 	n, err := rec.ResponseWriter.Write(b)
 	rec.bytes += int64(n)
-	if n > 1 {
-		rec.tail = [2]byte(b[n-2 : n])
-	} else if n == 1 {
-		rec.tail = [2]byte{rec.tail[1], b[0]}
-	}
+	last := b[max(0, n-len(rec.tail)):n]
+	copy(rec.tail[:], rec.tail[len(last):])
+	copy(rec.tail[len(rec.tail)-len(last):], last)
 	return n, err
 }
 
 // betweenEvents reports whether what has gone out of an event stream are whole events, so that another one can follow.
-func (rec *recorder) betweenEvents() bool { return rec.bytes == 0 || rec.tail == [2]byte{'\n', '\n'} }
+func (rec *recorder) betweenEvents() bool { return rec.bytes == 0 || string(rec.tail[6:]) == "\n\n" }
+
+// ended reports whether an event stream has come to its end.
+func (rec *recorder) ended() bool { return string(rec.tail[:]) == "[DONE]\n\n" }
 
 // Flush sends what is buffered. Code that asks for http.Flusher, not for a ResponseController, needs the method.
 func (rec *recorder) Flush() { _ = rec.FlushError() }

@@ -68,13 +68,16 @@ func interrupt(out *sse, err error) {
 // endStream ends an event stream of which this process knows nothing but the bytes, because another one has sent them and is gone: with a
 // typed error in the dialect of the operation, and [DONE] where that stands at the end. err is domain.ErrBrokenOff or domain.ErrStopping.
 //
-// It is for a middleware that forwards, after the head and any number of bytes have gone out by w. It reports whether the stream has an
-// end now. If not, because this is no event stream, because half an event has gone out, or because it had ended, the caller has to give the
-// connection up with http.ErrAbortHandler, unless the stream had ended.
+// It is for a middleware that forwards, after the head and any number of bytes have gone out by w. It reports whether the stream has an end,
+// now or already. If not, because this is no event stream or half an event has gone out, the caller has to give the connection up with
+// http.ErrAbortHandler.
 func endStream(w http.ResponseWriter, r *http.Request, op *intake.Operation, err error) bool {
 	rec := recorderFrom(r.Context())
 	if rec == nil || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") || !rec.betweenEvents() {
 		return false
+	}
+	if rec.ended() {
+		return true
 	}
 	out := continueSSE(w)
 	if isFeed(op) {
@@ -97,9 +100,9 @@ func endStream(w http.ResponseWriter, r *http.Request, op *intake.Operation, err
 }
 
 // typedStreamOperation is the one that answers with typed events.
-const typedStreamOperation = "v02StreamChat"
+const typedStreamOperation = "V02StreamChat"
 
 // isFeed reports whether an operation tells what happens to something, for as long as it happens.
 func isFeed(op *intake.Operation) bool {
-	return slices.Contains([]string{"v1StreamWorkflowEvents", "v1StreamAssetEvents"}, op.ID)
+	return slices.Contains([]string{"V1StreamWorkflowEvents", "V1StreamAssetEvents"}, op.ID)
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // connections bounds how many there are. When there are too many, the one goes that nobody serves and that has waited longest: for the
@@ -15,7 +16,12 @@ type connections struct {
 
 	mu      sync.Mutex
 	open    map[net.Conn]*list.Element // in waiting; nil while a request is served
-	waiting list.List                  // of net.Conn; whoever has waited longest comes first
+	waiting list.List                  // of waitingConn; whoever has waited longest comes first
+}
+
+type waitingConn struct {
+	net.Conn
+	since time.Time
 }
 
 func newConnections(most int) *connections {
@@ -45,20 +51,28 @@ func (c *connections) state(conn net.Conn, state http.ConnState) {
 func (c *connections) add(conn net.Conn) (shed net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.open[conn] = c.waiting.PushBack(conn)
+	c.open[conn] = c.waiting.PushBack(waitingConn{conn, time.Now()})
 	if len(c.open) <= c.max {
 		return nil
 	}
-	shed, _ = c.waiting.Remove(c.waiting.Front()).(net.Conn)
-	delete(c.open, shed)
-	return shed
+	longest, _ := c.waiting.Remove(c.waiting.Front()).(waitingConn)
+	delete(c.open, longest.Conn)
+	return longest.Conn
 }
 
-// unserved is how many connections nobody serves at the moment.
-func (c *connections) unserved() int {
+// quiet reports whether nobody is served, and nobody has been for a while: whoever is still connected is not about to send anything.
+func (c *connections) quiet(a time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.waiting.Len()
+	if len(c.open) == 0 {
+		return true
+	}
+	last := c.waiting.Back()
+	if last == nil || c.waiting.Len() < len(c.open) {
+		return false
+	}
+	latest, _ := last.Value.(waitingConn)
+	return time.Since(latest.since) >= a
 }
 
 func (c *connections) remove(conn net.Conn) {
@@ -94,6 +108,6 @@ func (c *connections) served(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, open := c.open[conn]; open && e == nil {
-		c.open[conn] = c.waiting.PushBack(conn)
+		c.open[conn] = c.waiting.PushBack(waitingConn{conn, time.Now()})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -27,6 +28,7 @@ const (
 	saveTimeout  = 5 * time.Second       // for answers that were cut off to be saved
 	idleLinger   = time.Second           // a connection that nobody serves is kept so long: its client may be about to send
 	lingerLook   = 5 * time.Millisecond  // how often it is looked whether there is such a connection
+	forEver      = math.MaxInt64         // is quiet only when nobody is connected
 	backlogSweep = 20 * time.Millisecond // for connections that the kernel has taken already
 )
 
@@ -99,7 +101,7 @@ func (s *httpServer) drain(patience time.Duration) bool {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience-min(endLead, patience/4))
 	defer cancel()
-	s.awaitIdle(ctx)
+	s.awaitQuiet(ctx)
 	if s.Shutdown(ctx) == nil {
 		return true
 	}
@@ -122,13 +124,13 @@ func (s *httpServer) drain(patience time.Duration) bool {
 	return false
 }
 
-// awaitIdle waits a moment for clients that have a connection and no answer to wait for: they may have sent a request, which is then answered.
-func (s *httpServer) awaitIdle(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, s.linger)
-	defer cancel()
+// awaitQuiet waits until nobody is served and those who are connected have been silent for a while. Until then each of them may have sent a
+// request, which is answered, or may take its connection for one that lasts, because an answer that began before said so.
+func (s *httpServer) awaitQuiet(ctx context.Context) {
+	began := time.Now()
 	look := time.NewTicker(lingerLook)
 	defer look.Stop()
-	for s.open.unserved() > 0 {
+	for !s.open.quiet(s.linger) || time.Since(began) < s.linger && !s.open.quiet(forEver) {
 		select {
 		case <-look.C:
 		case <-ctx.Done():

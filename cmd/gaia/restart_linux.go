@@ -61,7 +61,8 @@ func hangups() (<-chan os.Signal, func()) {
 type restart struct {
 	program string // as the command line names it: the file that is there now, not the one that was
 	sockets *sockets
-	inPlace bool // nobody else may use what this process uses, or nobody else may be there when it ends
+	serves  string // the setting SERVICES, which the command line may have set
+	inPlace bool   // nobody else may use what this process uses, or nobody else may be there when it ends
 	log     *slog.Logger
 }
 
@@ -73,7 +74,7 @@ func newRestart(c config, s *sockets, log *slog.Logger) *restart {
 	if err != nil {
 		program, _ = os.Executable()
 	}
-	return &restart{program: program, sockets: s, inPlace: c.NATSURL == "" || c.DatabaseURL == "" || os.Getpid() == 1, log: log}
+	return &restart{program: program, sockets: s, serves: c.Services, inPlace: c.NATSURL == "" || c.DatabaseURL == "" || os.Getpid() == 1, log: log}
 }
 
 // begin starts the successor and waits until it serves, or looks whether this process can be replaced. It reports whether this process has
@@ -99,6 +100,7 @@ func (r *restart) checkProgram(ctx context.Context) error {
 	defer cancel()
 	var faults bytes.Buffer
 	check := exec.CommandContext(ctx, r.program, "config") // #nosec G204 -- the program itself
+	check.Env = append(os.Environ(), "SERVICES="+r.serves)
 	check.Stderr = &faults
 	if err := check.Run(); err != nil {
 		return fmt.Errorf("%w: %s", err, strings.TrimSpace(faults.String()))
