@@ -77,7 +77,7 @@ func sumKind(monotonic bool) string {
 
 func (p *page) head(name, kind, about string) {
 	about = strings.NewReplacer("\\", `\\`, "\n", `\n`).Replace(about)
-	p.WriteString("# HELP " + name + " " + about + "\n# TYPE " + name + " " + kind + "\n")
+	_, _ = p.WriteString("# HELP " + name + " " + about + "\n# TYPE " + name + " " + kind + "\n")
 }
 
 func writePoints[N int64 | float64](p *page, one metricdata.Metrics, kind string, points []metricdata.DataPoint[N]) {
@@ -110,11 +110,11 @@ func writeHistogram[N int64 | float64](p *page, one metricdata.Metrics, points [
 }
 
 func (p *page) line(name string, labels []string, value float64) {
-	p.WriteString(name)
+	_, _ = p.WriteString(name)
 	if len(labels) > 0 {
-		p.WriteString("{" + strings.Join(labels, ",") + "}")
+		_, _ = p.WriteString("{" + strings.Join(labels, ",") + "}")
 	}
-	p.WriteString(" " + number(value) + "\n")
+	_, _ = p.WriteString(" " + number(value) + "\n")
 }
 
 func number(v float64) string {
