@@ -3235,6 +3235,11 @@ type AssetEvent struct {
 // AssetEventType `status` opens the stream; the last three close it.
 type AssetEventType string
 
+// AssetFeed One event of the stream, which an interruption may end.
+type AssetFeed struct {
+	union json.RawMessage
+}
+
 // AssetLicense defines model for AssetLicense.
 type AssetLicense string
 
@@ -6842,6 +6847,11 @@ type WorkflowEvent struct {
 // WorkflowEventType defines model for WorkflowEventType.
 type WorkflowEventType string
 
+// WorkflowFeed One event of the stream, which an interruption may end.
+type WorkflowFeed struct {
+	union json.RawMessage
+}
+
 // WorkflowInput Values for the agents of a workflow.
 type WorkflowInput map[string]interface{}
 
@@ -7463,6 +7473,101 @@ type WebhookMidjourneyJSONRequestBody = WebhookPayload
 
 // WebhookMubertJSONRequestBody defines body for WebhookMubert for application/json ContentType.
 type WebhookMubertJSONRequestBody = WebhookPayload
+
+// AsAssetEvent returns the union data inside the AssetFeed as a AssetEvent
+func (t AssetFeed) AsAssetEvent() (AssetEvent, error) {
+	var body AssetEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromAssetEvent overwrites any union data inside the AssetFeed as the provided AssetEvent
+func (t *AssetFeed) FromAssetEvent(v AssetEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeAssetEvent performs a merge with any union data inside the AssetFeed, using the provided AssetEvent
+func (t *AssetFeed) MergeAssetEvent(v AssetEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFeedInterruption returns the union data inside the AssetFeed as a FeedInterruption
+func (t AssetFeed) AsFeedInterruption() (FeedInterruption, error) {
+	var body FeedInterruption
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFeedInterruption overwrites any union data inside the AssetFeed as the provided FeedInterruption
+func (t *AssetFeed) FromFeedInterruption(v FeedInterruption) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFeedInterruption performs a merge with any union data inside the AssetFeed, using the provided FeedInterruption
+func (t *AssetFeed) MergeFeedInterruption(v FeedInterruption) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t AssetFeed) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t AssetFeed) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "cancelled":
+		return t.AsAssetEvent()
+	case "completed":
+		return t.AsAssetEvent()
+	case "failed":
+		return t.AsAssetEvent()
+	case "interrupted":
+		return t.AsFeedInterruption()
+	case "progress":
+		return t.AsAssetEvent()
+	case "started":
+		return t.AsAssetEvent()
+	case "status":
+		return t.AsAssetEvent()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t AssetFeed) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *AssetFeed) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // AsChatTextPart returns the union data inside the ChatContentPart as a ChatTextPart
 func (t ChatContentPart) AsChatTextPart() (ChatTextPart, error) {
@@ -9241,6 +9346,105 @@ func (t ValidationLocation) MarshalJSON() ([]byte, error) {
 }
 
 func (t *ValidationLocation) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsWorkflowEvent returns the union data inside the WorkflowFeed as a WorkflowEvent
+func (t WorkflowFeed) AsWorkflowEvent() (WorkflowEvent, error) {
+	var body WorkflowEvent
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromWorkflowEvent overwrites any union data inside the WorkflowFeed as the provided WorkflowEvent
+func (t *WorkflowFeed) FromWorkflowEvent(v WorkflowEvent) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeWorkflowEvent performs a merge with any union data inside the WorkflowFeed, using the provided WorkflowEvent
+func (t *WorkflowFeed) MergeWorkflowEvent(v WorkflowEvent) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsFeedInterruption returns the union data inside the WorkflowFeed as a FeedInterruption
+func (t WorkflowFeed) AsFeedInterruption() (FeedInterruption, error) {
+	var body FeedInterruption
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFeedInterruption overwrites any union data inside the WorkflowFeed as the provided FeedInterruption
+func (t *WorkflowFeed) FromFeedInterruption(v FeedInterruption) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFeedInterruption performs a merge with any union data inside the WorkflowFeed, using the provided FeedInterruption
+func (t *WorkflowFeed) MergeFeedInterruption(v FeedInterruption) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t WorkflowFeed) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t WorkflowFeed) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "cancelled":
+		return t.AsWorkflowEvent()
+	case "completed":
+		return t.AsWorkflowEvent()
+	case "failed":
+		return t.AsWorkflowEvent()
+	case "interrupted":
+		return t.AsFeedInterruption()
+	case "outcome_unknown":
+		return t.AsWorkflowEvent()
+	case "started":
+		return t.AsWorkflowEvent()
+	case "step_completed":
+		return t.AsWorkflowEvent()
+	case "step_failed":
+		return t.AsWorkflowEvent()
+	case "step_started":
+		return t.AsWorkflowEvent()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t WorkflowFeed) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *WorkflowFeed) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
