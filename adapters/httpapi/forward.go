@@ -67,6 +67,11 @@ func (c Config) forward(op *intake.Operation, fail failFunc) http.HandlerFunc {
 		wait = c.ForwardLong
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
+		if isFeed(op) {
+			following, end := c.untilStopping(r)
+			defer end()
+			r = following
+		}
 		hop := domain.Hop{
 			Service: op.Service, Wait: wait, Caller: domain.Forwarded{Principal: principalFrom(r.Context()), RequestID: requestIDFrom(r.Context())},
 			Repeatable: r.Method == http.MethodGet || r.Method == http.MethodHead || op.Once && r.Header.Get("Idempotency-Key") != "",
@@ -77,6 +82,19 @@ func (c Config) forward(op *intake.Operation, fail failFunc) http.HandlerFunc {
 			c.brokenOff(out, r, op, err, fail)
 		}
 	}
+}
+
+// untilStopping is a request that ends when the process has to stop, and not only when its patience does.
+func (c Config) untilStopping(r *http.Request) (*http.Request, func()) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	go func() {
+		select {
+		case <-c.Stopping: // nil: never
+			cancel(domain.ErrStopping)
+		case <-ctx.Done():
+		}
+	}()
+	return r.WithContext(ctx), func() { cancel(nil) }
 }
 
 // afterwards is what this process has to do when a service has carried out an operation, before the caller can know: whoever has ended a

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -267,4 +268,54 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	if err := server.Wait(); err == nil {
 		t.Error("the second signal was taken for nothing")
 	}
+}
+
+// TestAServiceThatStopsBehindItsGateway: clients of the gateway get an end of what that service was doing for them, and the other process of
+// it does the rest. Then the gateway stops, and that is no different.
+func TestAServiceThatStopsBehindItsGateway(t *testing.T) {
+	t.Parallel()
+	provider, settings := startUpstream(t)
+	provider.Plays("gpt-4o-mini", upstream.Script{Between: 10 * time.Millisecond, Tokens: 60})
+	settings["SHUTDOWN_TIMEOUT"], settings["INTERNAL_AUTH_SECRET"] = "0.4", "a-secret-between-services-of-tests"
+	b := gaiatest.Full(t)
+	chats := []*gaiatest.Server{
+		b.Start(t, settings, gaiatest.Settings{"SERVICES": "chat"}), b.Start(t, settings, gaiatest.Settings{"SERVICES": "chat"}),
+	}
+	gateway := b.Start(t, settings, gaiatest.Settings{"SERVICES": "gateway,auth,asset", "CHAT_SERVICE_URL": chats[0].URL() + "," + chats[1].URL()})
+	judge := func(about string, round []*asked, allowed ...string) {
+		t.Helper()
+		for _, a := range round {
+			v := a.verdict()
+			if !slices.Contains(allowed, v) {
+				t.Errorf("%s: %s: %s", about, a.about, v)
+			}
+		}
+	}
+	judge("a process of chat stops", stopWhileAsked(t, gateway, chats[0]), "finished", "ended")
+	judge("it has gone", stopWhileAsked(t, gateway, nil), "finished")
+	judge("the gateway stops", stopWhileAsked(t, gateway, gateway), "finished", "ended", "refused")
+}
+
+// stopWhileAsked has one process stop while another is asked.
+func stopWhileAsked(t *testing.T, server, stops *gaiatest.Server) []*asked {
+	t.Helper()
+	round := slices.Concat(asks(), asks(), asks())
+	var clients sync.WaitGroup
+	for _, a := range round {
+		a.user = uuid.NewString()
+		pause := rand.N(600 * time.Millisecond)
+		clients.Go(func() {
+			time.Sleep(pause)
+			a.send(t, server.URL())
+		})
+	}
+	if stops != nil {
+		time.Sleep(300 * time.Millisecond)
+		stops.Terminate()
+		if err := stops.Wait(); err != nil {
+			t.Errorf("the process ended with %v", err)
+		}
+	}
+	clients.Wait()
+	return round
 }
