@@ -7,7 +7,7 @@ BUILD    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 FUZZTIME ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help run build generate verify test test-unit test-integration test-compatibility test-performance \
+.PHONY: help run build generate verify test test-split test-unit test-integration test-compatibility test-performance \
 	test-deploy test-deps setup split infra bench fuzz vet fmt fmt-check arch lint security gosec secrets vulncheck ci clean
 
 help: ## list these commands
@@ -37,10 +37,13 @@ verify: bin/sqlc ## fail when generating again would change a byte
 
 # SQLite is C that was translated to Go. Watching its memory for races takes most of the time of the tests and finds nothing of ours: its
 # locks, and everything around it, are watched all the same.
-test test-integration test-compatibility: export GOFLAGS := $(strip $(GOFLAGS) '-gcflags=modernc.org/sqlite/lib=-race=false -d=checkptr=0')
+test test-split test-integration test-compatibility: export GOFLAGS := $(strip $(GOFLAGS) '-gcflags=modernc.org/sqlite/lib=-race=false -d=checkptr=0')
 
 test: test-deps ## run everything with the race detector, on real servers
 	@sh scripts/test.sh
+
+test-split: test-deps ## run the tests of the contract on four processes
+	@sh scripts/test-split.sh
 
 test-unit: ## run what needs no server
 	@$(GO) test -short ./...

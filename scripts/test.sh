@@ -8,6 +8,7 @@ report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 GAIA_TEST_REQUIRE=1 GAIA_TEST_REPORT=$report "${GO:-go}" test -race -count=1 -timeout 30m ./...
 code=$?
+sh scripts/test-split.sh || code=1
 "${MAKE:-make}" --no-print-directory test-deploy || code=1
 cat "$report"
 [ -n "${TEST_SUPABASE_URL:-}" ] ||

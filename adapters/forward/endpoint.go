@@ -161,7 +161,7 @@ func (e *endpoint) failed(err error, answer bool) {
 	opened := e.breaker.failed(e.group.config.Now(), answer)
 	e.mu.Unlock()
 	if opened {
-		e.group.config.Logger.Warn("address of a service left alone", "service", e.group.service, "address", e.dial, "error", err)
+		e.group.config.Logger.Warn("address of a service left alone", "to", e.group.service, "address", e.dial, "error", err)
 	}
 	if !answer {
 		e.probeNow()
@@ -185,7 +185,7 @@ func (e *endpoint) succeeded() {
 	e.breaker.succeeded()
 	e.mu.Unlock()
 	if was {
-		e.group.config.Logger.Info("address of a service is used again", "service", e.group.service, "address", e.dial)
+		e.group.config.Logger.Info("address of a service is used again", "to", e.group.service, "address", e.dial)
 	}
 }
 

@@ -131,7 +131,7 @@ func (g *group) lookup(ctx context.Context, host string) []string {
 	defer cancel()
 	addresses, err := g.config.Lookup(ctx, host)
 	if err != nil && ctx.Err() == nil {
-		g.config.Logger.WarnContext(ctx, "name of a service not found", "service", g.service, "name", host, "error", err)
+		g.config.Logger.WarnContext(ctx, "name of a service not found", "to", g.service, "name", host, "error", err)
 	}
 	return addresses
 }
@@ -165,7 +165,7 @@ func (g *group) settle(ctx context.Context, found [][]string, running map[string
 			running[key]()
 			delete(running, key)
 			e.transport.CloseIdleConnections()
-			g.config.Logger.InfoContext(ctx, "address of a service gone", "service", g.service, "address", e.dial)
+			g.config.Logger.InfoContext(ctx, "address of a service gone", "to", g.service, "address", e.dial)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func (e *endpoint) probe(ctx context.Context) {
 		if after != "ready" {
 			level = e.group.config.Logger.WarnContext
 		}
-		level(ctx, "address of a service is "+after, "service", e.group.service, "address", e.dial, "status", status, "error", err)
+		level(ctx, "address of a service is "+after, "to", e.group.service, "address", e.dial, "status", status, "error", err)
 	}
 }
 

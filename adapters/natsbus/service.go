@@ -78,7 +78,7 @@ func (b *Bus) Serve(d Described, state func(context.Context) domain.ServiceHealt
 			err = r.Respond(data)
 		}
 		if err != nil {
-			b.cfg.Logger.Debug("question about a service not answered", "service", string(d.Service), "error", err)
+			b.cfg.Logger.Debug("question about a service not answered", "of", string(d.Service), "error", err)
 		}
 	})
 	if err := service.AddEndpoint(requestName, answer, micro.WithEndpointSubject(b.subject("gaia.service."+string(d.Service)+".request"))); err != nil {

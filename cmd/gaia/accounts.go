@@ -14,6 +14,11 @@ func openProvider(c config, db database, sys *system, probes map[string]ports.Pr
 	if c.SupabaseURL == "" {
 		return openLocalAccounts(c, db, log)
 	}
+	return openSupabase(c, sys, probes)
+}
+
+// openSupabase also serves a gateway that has others sign in, and tells how the identity provider is.
+func openSupabase(c config, sys *system, probes map[string]ports.Probe) (*supabase.Accounts, error) {
 	accounts, err := supabase.New(supabase.Config{URL: c.SupabaseURL, Path: c.SupabaseAuthPath, AnonKey: c.SupabaseAnonKey})
 	if err != nil {
 		return nil, fmt.Errorf("SUPABASE_URL, SUPABASE_AUTH_PATH: %w", err)

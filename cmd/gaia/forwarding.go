@@ -8,6 +8,7 @@ import (
 	"gaia/adapters/httpapi"
 	"gaia/adapters/internalauth"
 	"gaia/app"
+	"gaia/domain"
 )
 
 // startForwarding hands requests on to services that other processes serve.
@@ -29,6 +30,11 @@ func (s *system) startForwarding(c config, p parts, api *httpapi.Config, log *sl
 		return err
 	}
 	s.onClose(s.forwarder.Close)
+	if c.SupabaseURL != "" && !c.hosts(domain.ServiceAuth) {
+		if _, err = openSupabase(c, s, p.probes); err != nil {
+			return err
+		}
+	}
 	api.Forward, api.ForwardTimeout, api.ForwardLong = s.forwarder.Forward, c.GatewayTimeout.duration(), c.GatewayLong.duration()
 	api.SignedOut, api.KeysChanged = s.forget, func() { p.cache.Forget(app.SpaceAPIKey) }
 	return nil
