@@ -23,11 +23,13 @@ die() { say "$*" >&2; exit 1; }
 
 dir=${GAIA_SPLIT_DIR:-$PWD/data/split}
 if [ "$(id -u)" = 0 ] && [ -z "${GAIA_SPLIT_DIR:-}" ]; then
-	dir=/var/tmp/gaia-split # PostgreSQL runs as another user, who may not enter every folder of root's
+	# PostgreSQL runs as another user, who may not enter every folder of root's. Each copy of the sources has its own, as its password is its own.
+	dir=/var/tmp/gaia-split-$(printf %s "$PWD" | cksum | cut -d ' ' -f 1)
 fi
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 [ "$(id -u)" != 0 ] || chmod 755 "$dir"
+say "data and output in $dir"
 
 services= servers=
 apart=$(command -v setsid || :) # Ctrl-C is for the services first: servers end after them
