@@ -230,6 +230,39 @@ func TestCloseWaitsForRuns(t *testing.T) {
 	})
 }
 
+// TestAnswerOfAProcessThatStopped: what there was is saved, but it is not what the key stands for. The same request gets an answer of its
+// own, and the numbers of its events tell that they are not the rest of the first.
+func TestAnswerOfAProcessThatStopped(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, replica := newKept(t, live("one"))
+		s := stream(t.Context(), t, b, repeatable("k", "f"))
+		wantContent(t, s, "one")
+		if s.Info.EventBase != 0 {
+			t.Errorf("events begin after %d", s.Info.EventBase)
+		}
+		s.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		b.chat.Close(ctx)
+		wantWords(t, "history", b.history(t, ada, ""), []string{"user:hi", "assistant:one"})
+		close(b.provider.live)
+		again := repeatable("k", "f")
+		again.Repeat.After = 3
+		other := replica()
+		for range 2 { // begun anew, and then from the store
+			info, result, err := streamed(other, t.Context(), ada, again)
+			if err != nil || result.Content != "one" || info.MessageID == s.Info.MessageID || info.EventBase <= 3 {
+				t.Errorf("got %+v, %+v, %v", info, result, err)
+			}
+		}
+		wantWords(t, "history", b.history(t, ada, ""), []string{"user:hi", "assistant:one", "user:hi", "assistant:one"})
+		if n := b.provider.calls(); n != 2 {
+			t.Errorf("the provider was asked %d times", n)
+		}
+	})
+}
+
 // panickingAnswers is a store that panics: it has no store behind it.
 type panickingAnswers struct{ ports.AnswerStore }
 

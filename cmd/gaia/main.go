@@ -43,6 +43,8 @@ Usage:
   gaia version                  show the version
   gaia help                     show this
 
+SIGTERM lets gaia serve finish what it does, within SHUTDOWN_TIMEOUT; SIGHUP has it start anew, program and settings, without refusing anybody.
+
 Settings come from the environment and from the file .env in the working directory; .env.example lists them all.
 Without any, gaia serves on 127.0.0.1:8666 and keeps its data in ./data.
 `

@@ -110,6 +110,7 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 		case <-ctx.Done():
 			notify("STOPPING=1")
 			sys.health.Drain()
+			sys.leave()
 			stop(sys, c, log, server, internal)
 			return nil
 		case <-asked:
@@ -131,6 +132,7 @@ func giveWay(next *restart, sys *system, end func(), c config, log *slog.Logger,
 			}
 		}
 		stop(sys, c, log, servers...)
+		sys.leave() // not before: whoever looks for this process has found the other one at its address by now
 		return nil
 	}
 	files, variable, err := next.sockets.files(0)
@@ -155,7 +157,6 @@ func explainListen(err error) error {
 func stop(sys *system, c config, log *slog.Logger, servers ...*httpServer) {
 	delay, patience := c.ShutdownDelay.duration(), c.ShutdownTimeout.duration()
 	logging.Lifecycle(log, "stopping", "delay_s", delay.Seconds(), "patience_s", patience.Seconds())
-	sys.leave()
 	for _, s := range servers {
 		if s != nil {
 			s.leave()

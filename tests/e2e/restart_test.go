@@ -260,3 +260,20 @@ func TestRestartInPlace(t *testing.T) {
 	h = hammer(r.url)
 	h.wantNoFailure(t)
 }
+
+// TestRestartBehindAGateway: clients do not notice that the only process of a service gives way to another.
+func TestRestartBehindAGateway(t *testing.T) {
+	t.Parallel()
+	b := gaiatest.Full(t)
+	b.Settings["INTERNAL_AUTH_SECRET"] = "a-secret-between-services-of-tests"
+	settings := maps.Clone(b.Settings)
+	settings["SERVICES"], settings["SUPABASE_JWT_SECRET"] = "chat", gaiatest.JWTSecret
+	chat := startRestarted(t, settings)
+	gateway := b.Start(t, gaiatest.Settings{"SERVICES": "gateway,auth,asset", "CHAT_SERVICE_URL": chat.url, "MAX_CONCURRENT_REQUESTS": "1000", "LOG_LEVEL": "INFO"})
+	h := hammer(gateway.URL())
+	for range 5 {
+		chat.hangUp()
+	}
+	gaiatest.Eventually(t, patience, "those before have gone", func() bool { return len(chat.processes()) == 1 })
+	h.wantNoFailure(t)
+}
