@@ -120,7 +120,7 @@ func (c *Client) readRun(ctx context.Context, conn *redis.Conn) error {
 func (c *Client) slowAfter() time.Duration { return c.cfg.CallTimeout * 3 / 5 }
 
 // ping tells whether Redis answers as fast as a request may wait, and one that was given up as fast as it should. The first round may have
-// to open a connection.
+// to open a connection. The second writes, though nothing: a server that hands over to another answers reads and keeps writes waiting.
 func (c *Client) ping(ctx context.Context) error {
 	first, cancel := context.WithTimeout(ctx, c.cfg.ConnectTimeout)
 	defer cancel()
@@ -133,7 +133,12 @@ func (c *Client) ping(ctx context.Context) error {
 	}
 	second, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return c.rdb.Ping(second).Err()
+	err := c.rdb.Del(second, c.cfg.Prefix+"nothing").Err()
+	var refused redis.Error
+	if errors.As(err, &refused) {
+		return nil
+	}
+	return err
 }
 
 // Check implements ports.Probe.

@@ -154,6 +154,38 @@ func TestServerThatHangs(t *testing.T) {
 	})
 }
 
+// TestServerThatKeepsWritesWaiting answers pings and reads, as a server does that hands over to another: it is given up once, not again and
+// again by every request.
+func TestServerThatKeepsWritesWaiting(t *testing.T) {
+	t.Parallel()
+	server := testenv.StartRedis(t)
+	opt, err := redis.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := redis.NewClient(opt)
+	defer direct.Close() //nolint:errcheck // the test is over
+	c := open(t, rediskv.Config{URL: server.URL()})
+	waitUntilHealthy(t, c)
+	if err := direct.Do(t.Context(), "CLIENT", "PAUSE", "600000", "WRITE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	portstest.Within(t, portstest.Patience, "the server is given up", func() bool { return c.Drop(t.Context(), key) != nil && !c.Stats().Up })
+	before := c.Stats()
+	portstest.Within(t, portstest.Patience, "many calls were not made", func() bool {
+		callAll(t, c)
+		return c.Stats().Skipped >= before.Skipped+1500 // for so long that the watcher has asked several times
+	})
+	if after := c.Stats(); after.Outages != before.Outages || after.Calls != before.Calls {
+		t.Errorf("stats went from %+v to %+v", before, after)
+	}
+	if err := direct.Do(t.Context(), "CLIENT", "UNPAUSE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	waitUntilHealthy(t, c)
+	portstest.Within(t, portstest.Patience, "drops are taken", func() bool { return c.Drop(t.Context(), key) == nil })
+}
+
 func TestServerThatRestartsMayHaveForgottenDrops(t *testing.T) {
 	t.Parallel()
 	server := testenv.StartRedis(t)
