@@ -126,7 +126,7 @@ type config struct {
 	RedisURL         string  `env:"REDIS_URL" section:"Cache (empty: in process only)" about:"redis://host:6379"`
 	RedisPassword    string  `env:"REDIS_PASSWORD" secret:"true"`
 	RedisPrefix      string  `env:"REDIS_KEY_PREFIX" envDefault:"gaia:" about:"stands before every key, for servers that others use too"`
-	RedisTimeout     seconds `env:"REDIS_SOCKET_TIMEOUT" envDefault:"5" about:"requests never wait longer than 0.05 s for Redis, whatever this says"`
+	RedisTimeout     seconds `env:"REDIS_SOCKET_TIMEOUT" envDefault:"5" about:"requests never wait longer than 0.1 s in all for Redis, whatever this says"`
 	RedisConnect     seconds `env:"REDIS_CONNECT_TIMEOUT" envDefault:"5"`
 	RedisHealth      seconds `env:"REDIS_HEALTH_CHECK_INTERVAL" envDefault:"30"`
 	CacheMemoryMB    int     `env:"CACHE_MEMORY_MB" envDefault:"64" about:"that values cached in this process may take; beyond it go those that are asked for least"`

@@ -8,6 +8,7 @@ import (
 	"gaia/adapters/httpapi"
 	"gaia/adapters/natsbus"
 	"gaia/adapters/postgres"
+	"gaia/adapters/rediskv"
 	"gaia/adapters/telemetry"
 	"gaia/adapters/tiercache"
 	"gaia/app"
@@ -34,7 +35,7 @@ func (s *system) watch(p parts, api httpapi.Config) (httpapi.Observe, error) {
 	if !s.telemetry.Watching() {
 		return nil, nil
 	}
-	if err := errors.Join(s.measureParts(p.relay, p.bus), s.measureCache(p.cache), s.measureWork(api), s.measureInstances()); err != nil {
+	if err := errors.Join(s.measureParts(p.relay, p.bus), s.measureCache(p.cache), s.measureRedis(p.redis), s.measureWork(api), s.measureInstances()); err != nil {
 		return nil, err
 	}
 	return s.watchRequests()
@@ -120,10 +121,32 @@ func (s *system) measureCache(cache *tiercache.Cache) error {
 			bySpace(func(space string, c domain.CacheCounts) []telemetry.Figure {
 				return []telemetry.Figure{{Value: float64(c.Bypasses), Labels: []string{"space", space}}}
 			})),
+		s.telemetry.Total("gaia.cache.evictions", "{entry}", "Entries that had to go for others, or were too large to be kept.",
+			bySpace(func(space string, c domain.CacheCounts) []telemetry.Figure {
+				return []telemetry.Figure{{Value: float64(c.Evictions), Labels: []string{"space", space}}}
+			})),
 		s.telemetry.Gauge("gaia.cache.memory", "By", "Memory that the cache takes.",
 			bySpace(func(space string, c domain.CacheCounts) []telemetry.Figure {
 				return []telemetry.Figure{{Value: float64(c.Bytes), Labels: []string{"space", space}}}
 			})),
+	)
+}
+
+// measureRedis tells how Redis answers, and what goes on without it.
+func (s *system) measureRedis(redis *rediskv.Client) error {
+	if redis == nil {
+		return nil
+	}
+	t := s.telemetry
+	total := func(name, unit, about string, count func(domain.RemoteCounts) uint64) error {
+		return t.Total(name, unit, about, figures(func() float64 { return float64(count(redis.Stats())) }))
+	}
+	return errors.Join(
+		total("gaia.redis.calls", "{call}", "Calls of Redis on the way of requests.", func(r domain.RemoteCounts) uint64 { return r.Calls }),
+		total("gaia.redis.failures", "{call}", "Calls of Redis without an answer in time.", func(r domain.RemoteCounts) uint64 { return r.Failures }),
+		total("gaia.redis.slow", "{call}", "Calls of Redis that were answered in time, but slowly.", func(r domain.RemoteCounts) uint64 { return r.Slow }),
+		total("gaia.redis.skipped", "{call}", "Calls that were not made, because Redis was away or slow.", func(r domain.RemoteCounts) uint64 { return r.Skipped }),
+		total("gaia.redis.outages", "", "How often Redis was found to be away or slow.", func(r domain.RemoteCounts) uint64 { return r.Outages }),
 	)
 }
 
