@@ -144,7 +144,8 @@ var rules = map[string]rule{
 	},
 	// It joins what only the program joins otherwise, to count queries.
 	"tests/warm": {
-		others: []string{"*"}, clock: true, tests: []string{"adapters/postgres", "adapters/rediskv", "adapters/natsbus", "adapters/tiercache", "ports/portstest"},
+		others: []string{"*"}, clock: true,
+		tests: []string{"adapters/gcra", "adapters/memory", "adapters/natsbus", "adapters/postgres", "adapters/rediskv", "adapters/tiercache", "app", "ports/portstest"},
 	},
 }
 

@@ -74,7 +74,7 @@ func (s stack) recovered(t *testing.T) {
 		before := s.redis.Stats()
 		s.request(t)
 		after := s.redis.Stats()
-		return after.Up && after.Skipped == before.Skipped && after.Calls >= before.Calls+5 // the count, the key, the choice, the persona, the list
+		return after.Up && after.Outages == before.Outages && after.Skipped == before.Skipped && after.Calls >= before.Calls+5 // the count, the key, the choice, the persona, the list
 	})
 }
 
@@ -102,8 +102,10 @@ const (
 	together = 8
 	// budget is how long a request may wait for Redis in all, and how soon Redis has to be given up.
 	budget = 100 * time.Millisecond
-	// A busy machine is late by itself: of some tries one has to be within the budget, and none may come near what a fault would cost.
-	tries = 5
+	// A busy machine is late by itself: of some tries one has to be within the budget, and none may come near what a server costs that does
+	// not answer. What is late by more than the budget for another reason than the machine is so in every try.
+	tries = 20
+	stall = 2500 * time.Millisecond
 )
 
 func TestSlowRedis(t *testing.T) {
@@ -165,6 +167,10 @@ func (s stack) within(t *testing.T, slow, fast func()) {
 	for range tries {
 		before := s.redis.Stats()
 		slow()
+		if !s.redis.Stats().Up { // the machine was slow enough already: nobody would meet the fault
+			fast()
+			continue
+		}
 		worst, givenUp = s.load(t)
 		t.Logf("the longest of %d requests took %v; given up after %v", together, worst, givenUp)
 		if got := s.redis.Check(t.Context()); got.Status != domain.Unhealthy {
@@ -176,6 +182,9 @@ func (s stack) within(t *testing.T, slow, fast func()) {
 		fast()
 		if worst <= budget && givenUp <= budget {
 			return
+		}
+		if worst > stall {
+			break
 		}
 	}
 	t.Errorf("a request waited for %v, and Redis was given up after %v: want %v at the most", worst, givenUp, budget)
