@@ -314,6 +314,11 @@ func cacheCallerLeaves(t *testing.T, s CacheSetup) {
 	if err := receive(t, loadErr, "the end of the load"); err != nil {
 		t.Errorf("the load was cancelled with its first caller: %v", err)
 	}
+	// The load has ended before its value is kept.
+	Within(t, Patience, "the value is kept", func() bool {
+		_, kept := s.A.Peek(cacheKeys.one)
+		return kept
+	})
 	wantFetch(t, s.A, cacheKeys.one, "again", "value", true)
 }
 
