@@ -77,8 +77,9 @@ func (c Config) forward(op *intake.Operation, fail failFunc) http.HandlerFunc {
 			Repeatable: r.Method == http.MethodGet || r.Method == http.MethodHead || op.Once && r.Header.Get("Idempotency-Key") != "",
 		}
 		out := &relayWriter{ResponseWriter: w, ctl: http.NewResponseController(w)}
-		out.succeeded = c.afterwards(op, r)
+		out.outcome = c.afterwards(op, r)
 		if err := c.Forward(out, proxies(c.TrustedProxies).rewrite(r, op.Service), hop); err != nil {
+			out.tell(false)
 			c.brokenOff(out, r, op, err, fail)
 		}
 	}
@@ -97,13 +98,13 @@ func (c Config) untilStopping(r *http.Request) (*http.Request, func()) {
 	return r.WithContext(ctx), func() { cancel(nil) }
 }
 
-// afterwards is what this process has to do when a service has carried out an operation, before the caller can know: whoever has ended a
-// session or a key must not get in here with it. Other processes hear of it on the bus.
-func (c Config) afterwards(op *intake.Operation, r *http.Request) func() {
+// afterwards is what this process has to do when a service has carried out an operation, or may have, before the caller can know: whoever
+// has ended a session or a key must not get in here with it. Of keys other processes hear on the bus, of sessions they don't.
+func (c Config) afterwards(op *intake.Operation, r *http.Request) func(certain bool) {
 	switch {
 	case op.ID == "V1Logout" && c.SignedOut != nil:
 		token := accessTokenFrom(r.Context())
-		return func() { _ = c.SignedOut(context.WithoutCancel(r.Context()), token) } // fails for tokens that are refused anyway
+		return func(bool) { _ = c.SignedOut(context.WithoutCancel(r.Context()), token) } // fails for tokens that are refused anyway
 	case op.Scope == "keys:manage" && r.Method != http.MethodGet && c.KeysChanged != nil:
 		return c.KeysChanged
 	default:
@@ -156,16 +157,27 @@ func (p proxies) rewrite(r *http.Request, to domain.Service) *http.Request {
 type relayWriter struct {
 	http.ResponseWriter
 
-	ctl       *http.ResponseController
-	succeeded func() // is called before a client can know that all went well; nil: nobody wants to know
+	ctl     *http.ResponseController
+	outcome func(certain bool) // is called once, before a client can know, unless nothing was done; nil: nobody wants to know
+}
+
+// tell says that what was asked for is done, or may be.
+func (w *relayWriter) tell(certain bool) {
+	if w.outcome != nil {
+		w.outcome(certain)
+		w.outcome = nil
+	}
 }
 
 // Unwrap is for http.ResponseController.
 func (w *relayWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *relayWriter) WriteHeader(status int) {
-	if w.succeeded != nil && status == http.StatusOK {
-		w.succeeded()
+	switch {
+	case status < http.StatusBadRequest:
+		w.tell(true)
+	case status >= http.StatusInternalServerError:
+		w.tell(false)
 	}
 	if isEventStream(w.Header()) && w.Header().Get("Connection") != "close" {
 		w.Header().Set("Connection", "keep-alive") // holds for one connection, so it did not come from the service

@@ -1,6 +1,13 @@
 package httpapi
 
-import "testing"
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	"gaia/domain"
+)
 
 // TestLongOperations: names in code have to be those of the contract, as it is embedded.
 func TestLongOperations(t *testing.T) {
@@ -16,5 +23,39 @@ func TestLongOperations(t *testing.T) {
 	}
 	if long != 6 || logouts != 1 { // four chats, a generation and an upload
 		t.Errorf("%d operations take long, and %d are logouts", long, logouts)
+	}
+}
+
+// TestGatewayForgetsKeys: whatever a service has done to a key, or may have done, this process forgets before the caller can know. Where
+// nothing was done it remembers.
+func TestGatewayForgetsKeys(t *testing.T) {
+	t.Parallel()
+	for about, c := range map[string]struct {
+		status int // of the service; 0: there is no answer
+		want   []bool
+	}{
+		"done": {200, []bool{true}}, "refused": {404, nil}, "a fault": {500, []bool{false}}, "away": {503, []bool{false}}, "no answer": {0, []bool{false}},
+	} {
+		var told []bool
+		config := Config{
+			Hosts: []domain.Service{domain.ServiceGateway}, KeysChanged: func(certain bool) { told = append(told, certain) },
+			Forward: func(w http.ResponseWriter, _ *http.Request, _ domain.Hop) error {
+				if c.status == 0 {
+					return domain.MissingPart("Service auth unavailable", nil)
+				}
+				w.WriteHeader(c.status)
+				if c.status == http.StatusOK && len(told) == 0 {
+					t.Errorf("%s: the caller could know first", about)
+				}
+				return nil
+			},
+		}
+		op := loadContract(t)["DELETE /api/v1/auth/api-keys/{key_id}"]
+		w := httptest.NewRecorder()
+		config.forward(op, func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusServiceUnavailable) })(
+			w, httptest.NewRequest(http.MethodDelete, "/api/v1/auth/api-keys/x", http.NoBody))
+		if !slices.Equal(told, c.want) {
+			t.Errorf("%s: told %v, want %v", about, told, c.want)
+		}
 	}
 }

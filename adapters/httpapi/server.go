@@ -69,8 +69,9 @@ type Config struct {
 	ForwardTimeout, ForwardLong time.Duration
 	// SignedOut, which may be nil, hears of access tokens whose session another service has ended.
 	SignedOut func(ctx context.Context, accessToken string) error
-	// KeysChanged, which may be nil, is called when another service has changed API keys.
-	KeysChanged func()
+	// KeysChanged, which may be nil, is called when another service has changed API keys, or when nobody knows whether it has.
+	KeysChanged func(certain bool)
+	Forwarding  *app.Slots // of requests that are handed on: they cost little here, so there may be many
 
 	// VerifyForwarded reads what another service says about a caller; NewInternal alone needs it.
 	VerifyForwarded func(header string) (domain.Forwarded, error)
@@ -179,7 +180,7 @@ func (c Config) edgeFor(authenticate authenticateFunc, fail failFunc) func(*inta
 			limitRate(op, c.Limits, c.TrustedProxies, fail), authorize(op, fail), limitBody(c.bodyLimit(op), fail),
 		}
 		if !c.hosts(op) {
-			chain = append(append(chain, receive(op, bodies, fail)), limitRunning(op, bodies, running, fail)...)
+			chain = append(append(chain, receive(op, bodies, fail)), limitRunning(op, bodies, gate{c.Forwarding, running.caller}, fail)...)
 			return chain.HandlerFunc(c.forward(op, fail))
 		}
 		chain = append(chain, validate(op, bodies, fail), limitAccount(op, c.Limits, fail), checkWebhook(op, c.Webhooks, c.Log, fail))

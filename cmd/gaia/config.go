@@ -72,6 +72,7 @@ type config struct {
 	AllowedOrigins   string  `env:"ALLOWED_ORIGINS" envDefault:"http://localhost:8666,http://localhost:3000" about:"for browsers; comma-separated, * for any"`
 	TrustedProxies   string  `env:"TRUSTED_PROXIES" about:"addresses or CIDRs whose X-Forwarded-* headers count; comma-separated"`
 	MaxConcurrent    int     `env:"MAX_CONCURRENT_REQUESTS" envDefault:"100" about:"running at once, streams included; one caller gets nine tenths at the most"`
+	MaxForwarded     int     `env:"MAX_FORWARDED_REQUESTS" envDefault:"2000" about:"that a gateway hands on to other processes at once, streams included; each of these has MAX_CONCURRENT_REQUESTS of its own"`
 	MaxConnections   int     `env:"MAX_CONNECTIONS" envDefault:"10000" about:"open at once; when there are more, those that have waited longest for a request are closed. Fewer when the process may not open so many files"`
 	MaxBodyMB        int     `env:"MAX_REQUEST_BODY_MB" envDefault:"10"`
 	WorkerPoolSize   int     `env:"WORKER_POOL_SIZE" envDefault:"4"`
@@ -376,7 +377,7 @@ func (c *config) checkCounts() error {
 		name       string
 		value, min int
 	}{
-		{"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_CONNECTIONS", c.MaxConnections, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
+		{"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_FORWARDED_REQUESTS", c.MaxForwarded, 1}, {"MAX_CONNECTIONS", c.MaxConnections, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
 		{"DATABASE_POOL_SIZE", c.DatabasePool, 1}, {"DATABASE_MAX_OVERFLOW", c.DatabaseOverflow, 0},
 		{"LLM_MAX_RETRIES", c.LLMRetries, 0}, {"GATEWAY_MAX_RETRIES", c.GatewayRetries, 0}, {"TOOLS_MAX_ROUNDS", c.ToolRounds, 1}, {"TOOLS_MAX_CALLS", c.ToolCalls, 1}, {"TOOLS_MAX_TOKENS", c.ToolTokens, 0},
 		{"AUDIT_RETENTION_DAYS", c.AuditDays, 0}, {"CACHE_MEMORY_MB", c.CacheMemoryMB, 1},

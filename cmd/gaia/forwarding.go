@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"gaia/adapters/internalauth"
 	"gaia/app"
 	"gaia/domain"
+	"gaia/ports"
 )
 
 // startForwarding hands requests on to services that other processes serve.
@@ -36,6 +38,11 @@ func (s *system) startForwarding(c config, p parts, api *httpapi.Config, log *sl
 		}
 	}
 	api.Forward, api.ForwardTimeout, api.ForwardLong = s.forwarder.Forward, c.GatewayTimeout.duration(), c.GatewayLong.duration()
-	api.SignedOut, api.KeysChanged = s.forget, func() { p.cache.Forget(app.SpaceAPIKey) }
+	api.Forwarding = app.NewSlots(c.MaxForwarded)
+	api.SignedOut, api.KeysChanged = s.forget, func(certain bool) {
+		if p.cache.Forget(app.SpaceAPIKey); !certain { // whoever may have changed a key may have told nobody
+			p.cache.Invalidate(context.Background(), ports.CacheKey{Space: app.SpaceAPIKey})
+		}
+	}
 	return nil
 }

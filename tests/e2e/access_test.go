@@ -63,7 +63,9 @@ func TestKeysAsBearerTokens(t *testing.T) {
 // TestBusyServerSaysSo: a server that has enough to do refuses more in the form of the contract, but its probes go on answering.
 func TestBusyServerSaysSo(t *testing.T) {
 	t.Parallel()
-	server := gaiatest.Start(t, gaiatest.Settings{"MAX_CONCURRENT_REQUESTS": "1", "ECHO_WORD_DELAY": "10", "SHUTDOWN_TIMEOUT": "0.5"}, newsSecrets())
+	server := gaiatest.Start(t, gaiatest.Settings{
+		"MAX_CONCURRENT_REQUESTS": "1", "MAX_FORWARDED_REQUESTS": "1", "ECHO_WORD_DELAY": "10", "SHUTDOWN_TIMEOUT": "0.5",
+	}, newsSecrets())
 	c := server.As(uuid.NewString())
 	stream := c.Stream(t.Context(), typedRoute, message("Take your time"))
 	if _, err := stream.Next(); err != nil {
