@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # About the embedded database, bus, key and accounts: what is in a data folder.
 embedded='TestLocalAccountsKeepSecrets|TestKeysBeforeTheFirstStart|TestKeyOfTheFirstStart|TestTheEmbeddedBusTakesAllEvents'
 # These choose their servers themselves.
-own='TestKilled.*|TestOutages|TestRevo.*|TestStop.*|TestTwoHundred.*|TestSIGHUP.*|TestRestart.*|TestMoreProcesses.*|TestAGateway.*|TestAssetBudget.*|TestReplicas.*'
+own='TestKilled.*|TestOutages|TestRevocation.*|TestRestart.*|TestEveryStreamEndsWhenItsProcessStops|TestAServiceThatStops.*|TestMoreProcesses.*|TestAGateway.*|Test.*AcrossReplicas|TestReplicas.*|TestWorkflowOnAnotherReplica|TestCachesSaveReads.*'
 
 export GAIA_TEST_TOPOLOGY=split GAIA_TEST_REQUIRE=1
 exec "${GO:-go}" test -count=1 -timeout 30m -skip "^($embedded|$own)\$|/(embedded|full|split)\$" ./tests/compat ./tests/sdk ./tests/e2e
