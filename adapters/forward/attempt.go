@@ -74,6 +74,7 @@ var (
 	errLate     = errors.New("no answer in time")
 	errSilent   = errors.New("nothing was sent for too long")
 	errRationed = errors.New("too many requests are sent again")
+	errTwice    = errors.New("the connection broke after the request was sent")
 	errMoved    = errors.New("the address has failed meanwhile")
 )
 
@@ -164,14 +165,18 @@ func (p *passage) try(e *endpoint) (*attempt, *failure) {
 	a := &attempt{endpoint: e, service: p.hop.Service, cancel: cancel}
 	begun := e.group.config.Now()
 	a.vigil = newVigil(max(time.Until(p.deadline), time.Millisecond), suspicious, func() { cancel(errLate) }, func() { p.doubt(e, cancel) })
-	used := used{again: func() bool {
-		if p.group.budget.spend() {
+	used := used{again: func(sent bool) bool {
+		switch {
+		case sent && !p.repeatable():
+			cancel(errTwice)
+		case !p.group.budget.spend():
+			cancel(errRationed)
+		default:
 			return true
 		}
-		cancel(errRationed)
 		return false
 	}}
-	out := outgoing(p.request, e, p.repeatable())
+	out := outgoing(p.request, e)
 	signed, err := e.group.config.Sign(p.hop.Caller, string(p.hop.Service))
 	if err == nil {
 		out.Header[identityHeader] = []string{signed}
@@ -258,12 +263,12 @@ type used struct {
 	conn   *countedConn // nil: it is none that counts
 	before int64
 	reused bool
-	again  func() bool // net/http wants to send once more, as it does when a kept connection was closed: may it?
+	again  func(sent bool) bool // net/http wants to send once more, as it does when a kept connection was closed: may it?
 }
 
 func (u *used) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
-		if u.got && !u.again() {
+		if u.got && !u.again(u.sent()) {
 			_ = i.Conn.Close()
 			return
 		}

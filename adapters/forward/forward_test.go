@@ -683,6 +683,45 @@ func TestRetriesAreRationed(t *testing.T) {
 	}
 }
 
+// What a client says in a header does not have net/http send a request again: on a kept connection whose service takes a request and dies, it is
+// not carried out twice.
+func TestHeadersOfClientsRepeatNothing(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"X-Other", "Idempotency-Key", "X-Idempotency-Key"} {
+		for _, body := range []string{"{}", ""} {
+			t.Run(header+body, func(t *testing.T) {
+				t.Parallel()
+				var posts atomic.Int64
+				target := perRequest(t, func(conn *net.TCPConn, r *http.Request) bool {
+					_, _ = io.Copy(io.Discard, r.Body)
+					if r.Method == http.MethodPost && posts.Add(1) == 1 {
+						return false
+					}
+					_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell")
+					return true
+				})
+				f := start(t, forward.Config{ProbeInterval: time.Hour}, target)
+				g := serve(t, f, domain.Hop{Wait: patience})
+				allReady(t, f, 1)
+				want(t, 200, "well", http.MethodGet, g.URL, nil) // there is a kept connection now
+				want(t, 503, "Service chat unavailable", http.MethodPost, g.URL, strings.NewReader(body), "X-Test-Whole", "1", header, "k")
+				if n := posts.Load(); n != 1 {
+					t.Errorf("the service got it %d times", n)
+				}
+			})
+		}
+	}
+}
+
+// A client that waits to be told to go on is told so here; the service would never say it of a request without a body.
+func TestExpectationsEndAtTheGateway(t *testing.T) {
+	t.Parallel()
+	s := newService(t, "c1", func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprintf(w, "%q", r.Header["Expect"]) })
+	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{Wait: patience})
+	want(t, 200, "[]", http.MethodPost, g.URL, strings.NewReader("{}"), "X-Test-Whole", "1", "Expect", "100-continue")
+	want(t, 200, "[]", http.MethodGet, g.URL, nil, "Expect", "100-continue")
+}
+
 // The server closes idle connections just when requests go out on them, a thousand times and while it restarts. What must not be carried out
 // twice is never carried out twice.
 func TestKeepAliveRace(t *testing.T) {

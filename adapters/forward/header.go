@@ -27,13 +27,14 @@ func isPerHop(name string, connection []string) bool {
 	return false
 }
 
-const (
-	identityHeader = domain.ForwardedHeader
-	onceHeader     = "Idempotency-Key"
-)
+const identityHeader = domain.ForwardedHeader
 
-// outgoing makes the request for a service out of the client's. What only services may say is dropped; the caller adds it.
-func outgoing(r *http.Request, e *endpoint, repeatable bool) *http.Request {
+// promises are headers that have net/http send a request again by itself. Here, an operation decides whether it keeps what they promise.
+var promises = []string{"Idempotency-Key", "X-Idempotency-Key"}
+
+// outgoing makes the request for a service out of the client's. What only services may say is dropped; the caller adds it. So is what the
+// client expects of whom it talks to: it has been told.
+func outgoing(r *http.Request, e *endpoint) *http.Request {
 	u := *r.URL
 	u.Scheme, u.Host, u.User, u.Fragment, u.RawFragment = e.base.Scheme, e.base.Host, nil, "", ""
 	if prefix := strings.TrimSuffix(e.base.Path, "/"); prefix != "" {
@@ -45,17 +46,18 @@ func outgoing(r *http.Request, e *endpoint, repeatable bool) *http.Request {
 	h := make(http.Header, len(r.Header)+4)
 	connection := r.Header["Connection"]
 	for name, values := range r.Header {
-		if name != identityHeader && !isPerHop(name, connection) {
+		if name != identityHeader && name != "Expect" && !isPerHop(name, connection) {
 			h[name] = values // no one changes values in place
 		}
 	}
 	if _, told := h["User-Agent"]; !told {
 		h["User-Agent"] = nil // or net/http would add its own
 	}
-	if key := h[onceHeader]; key != nil && !repeatable {
-		// net/http sends a request with this header again by itself. Here, an operation decides whether it keeps the promise.
-		delete(h, onceHeader)
-		h[strings.ToLower(onceHeader)] = key
+	for _, name := range promises {
+		if values := h[name]; values != nil {
+			delete(h, name)
+			h[strings.ToLower(name)] = values // which net/http does not know, and whoever reads it takes for the same
+		}
 	}
 	return &http.Request{Method: r.Method, URL: &u, Host: r.Host, Header: h, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 }
