@@ -4,6 +4,10 @@ package domain
 // clients can't send it: the gateway drops it.
 const ForwardedHeader = "X-Gaia-Identity"
 
+// RefusedHeader is in the answer of a service that does not believe the header of another: it has carried nothing out, and says nothing about
+// the client.
+const RefusedHeader = "X-Gaia-Refused"
+
 // Forwarded is what one service tells another about a request.
 type Forwarded struct {
 	Principal Principal // the zero value: nobody has proved anything

@@ -75,6 +75,7 @@ var (
 	errSilent   = errors.New("nothing was sent for too long")
 	errRationed = errors.New("too many requests are sent again")
 	errTwice    = errors.New("the connection broke after the request was sent")
+	errRefused  = errors.New("the service does not believe what this process signs")
 	errMoved    = errors.New("the address has failed meanwhile")
 )
 
@@ -177,10 +178,9 @@ func (p *passage) try(e *endpoint) (*attempt, *failure) {
 		return false
 	}}
 	out := outgoing(p.request, e)
-	signed, err := e.group.config.Sign(p.hop.Caller, string(p.hop.Service))
-	if err == nil {
-		out.Header[identityHeader] = []string{signed}
-		a.body, err = p.upload.attach(out, a.vigil)
+	var err error
+	if a.body, err = p.upload.attach(out, a.vigil); err == nil {
+		err = p.sign(out)
 	}
 	used.body = a.body
 	if err != nil {
@@ -190,7 +190,14 @@ func (p *passage) try(e *endpoint) (*attempt, *failure) {
 	if p.upload.source != nil && (p.upload.size < 0 || p.upload.size >= largeUpload) {
 		out.Header["Expect"] = []string{"100-continue"}
 	}
+	signed := time.Now()
 	a.response, err = e.transport.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, used.trace())))
+	if err == nil && a.response.Header.Get(domain.RefusedHeader) != "" {
+		_ = a.response.Body.Close()
+		e.refused(time.Since(signed))
+		a.end()
+		return nil, &failure{err: errRefused}
+	}
 	if err == nil && isForeign(a.response) {
 		_ = a.response.Body.Close()
 		err = fmt.Errorf("status %d from something that is no service of Gaia", a.response.StatusCode)
@@ -212,6 +219,13 @@ func (p *passage) try(e *endpoint) (*attempt, *failure) {
 		a.body.answered()
 	}
 	return a, nil
+}
+
+// sign says to the service who asks. It is done for each attempt: what is signed is good for a short time only.
+func (p *passage) sign(out *http.Request) error {
+	signed, err := p.group.config.Sign(p.hop.Caller, string(p.hop.Service))
+	out.Header[identityHeader] = []string{signed}
+	return err
 }
 
 // judge says what became of an attempt without an answer, and lets the address know.

@@ -27,6 +27,13 @@ const (
 // forgetNews is after how long a process that was said to stop, and still says it is ready, is believed.
 const forgetNews = 5 * time.Second
 
+const (
+	// freshFor is how long nobody can say that a signature is too old, unless clocks differ.
+	freshFor = 10 * time.Second
+	// complainEvery is how often it is logged that an address refuses what is signed.
+	complainEvery = 10 * time.Second
+)
+
 // endpoint is one address of a service.
 type endpoint struct {
 	key       string
@@ -48,6 +55,8 @@ type endpoint struct {
 	seen     time.Time     // when the last probe was answered
 	took     time.Duration // by the last probe
 	detail   string
+
+	complained time.Time // when it was last logged that it refuses what is signed
 }
 
 func newEndpoint(g *group, key string, base *url.URL, address string) *endpoint {
@@ -176,6 +185,25 @@ func (e *endpoint) late(since time.Time, err error) {
 	e.mu.Unlock()
 	if !alive {
 		e.failed(err, false)
+	}
+}
+
+// refused notes that the service does not believe a signature that was so old when it was answered. A fresh one is refused when secrets or clocks
+// differ, which no probe can find; an old one when the service stood still, and it is well again.
+func (e *endpoint) refused(age time.Duration) {
+	now := e.group.config.Now()
+	e.mu.Lock()
+	worth := now.Sub(e.complained) >= complainEvery
+	if worth {
+		e.complained = now
+	}
+	e.mu.Unlock()
+	if worth {
+		e.group.config.Logger.Error("a service does not believe what this process signs: secrets or clocks differ, or it stood still",
+			"service", e.group.service, "address", e.dial, "after", age)
+	}
+	if age < freshFor {
+		e.failed(errRefused, true)
 	}
 }
 

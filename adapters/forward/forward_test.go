@@ -722,6 +722,71 @@ func TestExpectationsEndAtTheGateway(t *testing.T) {
 	want(t, 200, "[]", http.MethodGet, g.URL, nil, "Expect", "100-continue")
 }
 
+// A service that does not believe the gateway says nothing about the client. It is asked again with a fresh signature, for nothing was carried
+// out; in the end the client hears that the service can't be had, and the log says why.
+func TestRefusedSignatures(t *testing.T) {
+	t.Parallel()
+	var signed, refusals atomic.Int64
+	newSignature := func(domain.Forwarded, string) (string, error) { return fmt.Sprint(signed.Add(1)), nil }
+	refuse := func(w http.ResponseWriter) {
+		refusals.Add(1)
+		w.Header().Set(domain.RefusedHeader, "signature")
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	var log lines
+	one := newService(t, "c1", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(domain.ForwardedHeader) == "1" {
+			refuse(w) // it stood still, and the signature is too old now
+			return
+		}
+		says("well")(w, r)
+	})
+	g := serve(t, start(t, forward.Config{Sign: newSignature, Logger: log.logger()}, one.url()), domain.Hop{Wait: patience})
+	want(t, 200, "well", http.MethodPost, g.URL, strings.NewReader("{}"), "X-Test-Whole", "1") // which nobody may repeat
+	if n := refusals.Load(); n != 1 {
+		t.Errorf("refused %d times", n)
+	}
+
+	never := newService(t, "c2", func(w http.ResponseWriter, _ *http.Request) { refuse(w) })
+	alone := serve(t, start(t, forward.Config{Sign: newSignature, Logger: log.logger()}, never.url()), domain.Hop{Wait: patience})
+	for range 5 {
+		h := want(t, 503, "Service chat unavailable", http.MethodPost, alone.URL, strings.NewReader("{}"), "X-Test-Whole", "1")
+		if h.Get("WWW-Authenticate") != "" || h.Get(domain.RefusedHeader) != "" {
+			t.Errorf("the client sees %v", h)
+		}
+		var known *domain.Error
+		if err := alone.outcome(t); !errors.As(err, &known) || known.RetryAfter == 0 {
+			t.Errorf("nothing was carried out: %#v", known)
+		}
+	}
+	if told := log.count("level=ERROR"); told == 0 || told > 2 {
+		t.Errorf("%d errors in the log", told)
+	}
+
+	// What is left of two is used.
+	two := serve(t, start(t, forward.Config{Sign: newSignature, Logger: log.logger()}, never.url(), one.url()), domain.Hop{Wait: patience})
+	for range 30 {
+		want(t, 200, "well", http.MethodPost, two.URL, strings.NewReader("{}"), "X-Test-Whole", "1")
+	}
+}
+
+// A body that has been read can't be sent again, though the service did not take it.
+func TestRefusedSignatureOfAnUpload(t *testing.T) {
+	t.Parallel()
+	s := newService(t, "c1", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set(domain.RefusedHeader, "signature")
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{Wait: patience})
+	want(t, 503, "Service chat unavailable", http.MethodPost, g.URL, strings.NewReader("{}"))
+	if n := s.asked.Load(); n != 1 {
+		t.Errorf("it was sent %d times", n)
+	}
+}
+
 // The server closes idle connections just when requests go out on them, a thousand times and while it restarts. What must not be carried out
 // twice is never carried out twice.
 func TestKeepAliveRace(t *testing.T) {

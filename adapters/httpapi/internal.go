@@ -92,11 +92,13 @@ func readForwarded(verify func(header string) (domain.Forwarded, error)) func(ht
 	}
 }
 
-// needForwarded lets through what another service has signed, even if it says that nobody is known.
+// needForwarded lets through what another service has signed, even if it says that nobody is known. A refusal is marked, so that who has signed
+// does not take it for one of its client.
 func needForwarded(fail failFunc) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if said, ok := r.Context().Value(forwardedKey{}).(forwarded); !ok || said.err != nil {
+				w.Header().Set(domain.RefusedHeader, "signature")
 				fail(w, r, said.err)
 				return
 			}

@@ -158,6 +158,9 @@ func TestOtherServicesAreKnownByTheirSignatureAlone(t *testing.T) {
 			if a.status == 401 && (a.header.Get("WWW-Authenticate") == "" || a.body["detail"] == "") {
 				t.Errorf("%v %v", a.header, a.body)
 			}
+			if refused := a.header.Get(domain.RefusedHeader) != ""; refused != (a.status == 401 && name != "nobody") {
+				t.Errorf("%d, and the header is marked as refused: %v", a.status, refused)
+			}
 			if a.status == 200 && a.header.Get("X-Request-Id") != "of-the-client" {
 				t.Errorf("the request has the id %q here", a.header.Get("X-Request-Id"))
 			}
