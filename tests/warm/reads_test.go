@@ -93,7 +93,9 @@ func prepare(t *testing.T, s *gaiatest.Server) *traffic {
 		persona := map[string]any{"name": fmt.Sprint("Persona ", n), "description": "One of ten", "system_prompt": "You are one of ten."}
 		tr.persona = global.Post("/api/v0.2/personas", persona).Want(http.StatusOK).JSON().Text("persona", "id")
 	}
-	sword := map[string]any{"category": "prop", "style": "fantasy", "description": "A glowing magical sword with runes"}
+	sword := map[string]any{
+		"category": "prop", "style": "fantasy", "description": "A glowing magical sword with runes", "preferences": map[string]any{"max_wait_time_ms": 60_000},
+	}
 	tr.asset = global.Post("/api/v1/assets/generate", sword).Want(http.StatusOK).JSON().Text("asset_id")
 	for n := range callers {
 		user := s.As(fmt.Sprintf("00000000-0000-4000-8000-%012d", n+1))
