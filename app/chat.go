@@ -41,7 +41,8 @@ type ChatDeps struct {
 // Chat answers messages with models, in the voice of a persona, and remembers what was said.
 type Chat struct {
 	ChatDeps
-	runs runs
+	runs     runs
+	releases *releases
 }
 
 // NewChat makes the use cases.
@@ -53,7 +54,7 @@ func NewChat(d ChatDeps) *Chat {
 		d.Config.SaveTimeout = 5 * time.Second
 	}
 	d.Config.Tools = d.Config.Tools.WithDefaults()
-	return &Chat{ChatDeps: d, runs: runs{byKey: map[runKey]*run{}}}
+	return &Chat{ChatDeps: d, runs: runs{byKey: map[runKey]*run{}}, releases: newReleases(d.Config.SaveTimeout)}
 }
 
 // defaultMaxTokens bounds an answer when a client of the message form names no limit. Clients of the OpenAI form get the provider's.
@@ -209,9 +210,7 @@ func (t *turn) reserve(ctx context.Context) error {
 	}
 	if err := t.chat.Budgets.Reserve(ctx, r); err != nil {
 		if domain.KindOf(err) != domain.PaymentRequired { // it may be there all the same: the answer was lost
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.chat.Config.SaveTimeout)
-			defer cancel()
-			_ = t.chat.Budgets.Release(ctx, r.ID) // else it expires
+			t.chat.releaseLater(r.ID)
 		}
 		return err
 	}
@@ -241,11 +240,19 @@ func (t *turn) setAside(ctx context.Context, amount domain.Money) error {
 		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: now, Amount: amount, Limit: t.chat.Config.DailyBudget, Expires: now.Add(reservationTime),
 	}
 	if err := t.chat.Budgets.Reserve(ctx, r); err != nil {
+		if domain.KindOf(err) != domain.PaymentRequired {
+			t.chat.releaseLater(r.ID)
+		}
 		return err
 	}
 	t.more = append(t.more, r.ID)
 	t.reserved += amount
 	return nil
+}
+
+// releaseLater gives back what was set aside, as soon as the store is there.
+func (c *Chat) releaseLater(reservation string) {
+	c.releases.later(func(ctx context.Context) error { return c.Budgets.Release(ctx, reservation) })
 }
 
 // mostUsage bounds what a model can count: the prompt, and the longest answer.

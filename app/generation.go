@@ -88,6 +88,7 @@ type Generations struct {
 	places       chan struct{} // of that, and of work that waits for a generator
 	listeners    listeners
 	unreadable   unreadableWork
+	releases     *releases
 
 	mu      sync.Mutex
 	running map[string]*generationRun // by the id of the work
@@ -110,14 +111,17 @@ func NewGenerations(d GenerationDeps) *Generations {
 	}
 	g := &Generations{
 		GenerationDeps: d, slots: make(chan struct{}, d.Config.AtOnce), places: make(chan struct{}, d.Config.AtOnce*waitEach),
-		listeners: newListeners(), running: map[string]*generationRun{},
+		listeners: newListeners(), running: map[string]*generationRun{}, releases: newReleases(d.Config.SaveTimeout),
 	}
 	g.stopWatching = d.Queue.Watch(g.heard)
 	return g
 }
 
 // Close ends what listens to other replicas. Run must have returned before.
-func (g *Generations) Close() { g.stopWatching() }
+func (g *Generations) Close() {
+	g.stopWatching()
+	g.releases.close()
+}
 
 // Running is how many pieces of work this process does.
 func (g *Generations) Running() int {
@@ -293,7 +297,7 @@ func (g *Generations) reserve(ctx context.Context, work domain.Generation) (id s
 	}
 	if err := g.Budgets.Reserve(ctx, r); err != nil {
 		if domain.KindOf(err) != domain.PaymentRequired { // it may be there all the same: the answer was lost
-			g.release(ctx, r.ID)
+			g.releases.later(func(ctx context.Context) error { return g.Budgets.Release(ctx, r.ID) })
 		}
 		return "", err
 	}
@@ -306,7 +310,23 @@ func (g *Generations) release(ctx context.Context, reservation string) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.Config.SaveTimeout)
 	defer cancel()
-	_ = g.Budgets.Release(ctx, reservation) // else it expires
+	if g.Budgets.Release(ctx, reservation) != nil {
+		g.releases.later(func(ctx context.Context) error { return g.Budgets.Release(ctx, reservation) })
+	}
+}
+
+// releaseUnless gives the money back for work of which nobody knows whether it is stored, when it turns out that it is not.
+func (g *Generations) releaseUnless(work domain.Generation) {
+	if work.ReservationID == "" {
+		return
+	}
+	owner, id, reservation := work.Principal.OwnerID(), work.ID, work.ReservationID
+	g.releases.later(func(ctx context.Context) error {
+		if _, err := g.Store.Get(ctx, owner, id); domain.KindOf(err) != domain.NotFound {
+			return err
+		}
+		return g.Budgets.Release(ctx, reservation)
+	})
 }
 
 // create stores new work. Where the answer of the store was lost, it looks what has become of it. The money is given back unless the work
@@ -321,6 +341,7 @@ func (g *Generations) create(ctx context.Context, work domain.Generation, event 
 		case look == nil:
 			stored, err = there, nil
 		case domain.KindOf(look) != domain.NotFound:
+			g.releaseUnless(work)
 			return domain.Generation{}, err
 		}
 	}

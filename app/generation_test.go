@@ -432,26 +432,44 @@ func TestTheBudgetOfADay(t *testing.T) {
 func TestMoneyIsGivenBackWhereNoWorkIsMade(t *testing.T) {
 	t.Parallel()
 	away := domain.MissingPart("The database is away", nil)
-	for name, c := range map[string]struct {
-		fail func(b *makingBed)
-		free bool
-	}{
-		"nothing is stored":       {func(b *makingBed) { b.store.FailNext("Create", away) }, true},
-		"nobody knows":            {func(b *makingBed) { b.store.FailNext("Create", away); b.store.FailNext("Get", away) }, false},
-		"reserving seems to fail": {func(b *makingBed) { b.budgets.FailNext("Reserve", away) }, true},
+	for name, fail := range map[string]func(b *makingBed){
+		"nothing is stored":       func(b *makingBed) { b.store.FailNext("Create", away) },
+		"nobody knows":            func(b *makingBed) { b.store.FailNext("Create", away); b.store.FailNext("Get", away) },
+		"reserving seems to fail": func(b *makingBed) { b.budgets.FailNext("Reserve", away) },
+		"giving it back fails":    func(b *makingBed) { b.store.FailNext("Create", away); b.budgets.FailNext("Release", away) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newMaking(t, generators{"one": newOutside("make")}, func(d *app.GenerationDeps) { d.Config.DailyBudget = domain.FromDollars(0.02) })
-			c.fail(b)
-			_, err := b.Generate(t.Context(), ada, "", noWait(), "")
-			wantFailure(t, err, domain.Unavailable, "away")
-			_, err = b.Generate(t.Context(), ada, "", noWait(), "")
-			if c.free != (err == nil) {
-				t.Errorf("the next one: %v", err)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				b := newMaking(t, generators{"one": newOutside("make")}, func(d *app.GenerationDeps) { d.Config.DailyBudget = domain.FromDollars(0.02) })
+				fail(b)
+				_, err := b.Generate(t.Context(), ada, "", noWait(), "")
+				wantFailure(t, err, domain.Unavailable, "away")
+				time.Sleep(10 * time.Second) // in the bubble
+				if _, err := b.Generate(t.Context(), ada, "", noWait(), ""); err != nil {
+					t.Errorf("the next one: %v", err)
+				}
+			})
 		})
 	}
+}
+
+// What is stored although nobody knew keeps what is set aside for it.
+func TestWorkThatIsStoredKeepsItsMoney(t *testing.T) {
+	t.Parallel()
+	away := domain.MissingPart("The database is away", nil)
+	synctest.Test(t, func(t *testing.T) {
+		b := newMaking(t, generators{"one": newOutside("make")}, func(d *app.GenerationDeps) { d.Config.DailyBudget = domain.FromDollars(0.02) })
+		b.deps.Store = forgetfulStore{b.store}
+		b.Close()
+		b.begin()
+		b.store.FailNext("Get", away)
+		_, err := b.Generate(t.Context(), ada, "", noWait(), "")
+		wantFailure(t, err, domain.Unavailable, "away")
+		time.Sleep(10 * time.Second) // in the bubble
+		_, err = b.Generate(t.Context(), ada, "", noWait(), "")
+		wantFailure(t, err, domain.PaymentRequired, "budget")
+	})
 }
 
 func TestWorkThatSeemedNotToBeStoredIsDone(t *testing.T) {

@@ -139,6 +139,7 @@ func (c *Chat) Close(ctx context.Context) {
 	c.runs.mu.Unlock()
 	finished := make(chan struct{})
 	go func() { c.runs.alive.Wait(); close(finished) }()
+	defer c.releases.close()
 	select {
 	case <-finished:
 		return

@@ -51,6 +51,7 @@ type turn struct {
 	reservation  string
 	more         []string     // reservations for repeated attempts and further rounds
 	reserved     domain.Money // by all of them
+	settled      bool         // the ledger has what they stood for
 	fallbackUsed bool
 	kept         *keeper // of a request with an Idempotency-Key
 	active       *ActiveRequest
@@ -243,12 +244,30 @@ func (t *turn) save(ctx context.Context, leaving domain.Turn) (string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.chat.Config.SaveTimeout)
 	defer cancel()
 	id, err := t.chat.Conversations.CommitTurn(ctx, leaving)
-	for _, reservation := range t.more { // what they stood for is in the ledger by now
-		if err == nil {
-			_ = t.chat.Budgets.Release(ctx, reservation) // else it expires
-		}
+	if err == nil {
+		t.settle(ctx)
 	}
 	return id, err
+}
+
+// settle ends the reservations besides the one that the turn has ended: what they stood for is in the ledger by now.
+func (t *turn) settle(ctx context.Context) {
+	t.settled = true
+	for _, reservation := range t.more {
+		if t.chat.Budgets.Release(ctx, reservation) != nil {
+			t.chat.releaseLater(reservation)
+		}
+	}
+}
+
+// unreserve gives back what was set aside for a turn that could not be saved.
+func (t *turn) unreserve() {
+	if t.settled || t.reservation == "" {
+		return
+	}
+	for _, reservation := range append(t.more, t.reservation) {
+		t.chat.releaseLater(reservation)
+	}
 }
 
 func (t *turn) modelDetails() map[string]any {
@@ -271,6 +290,7 @@ func (t *turn) publish(ctx context.Context, subject, status string, details map[
 
 func (t *turn) close() {
 	t.active.End()
+	t.unreserve()
 	t.tools.close()
 	if t.attempt != nil {
 		t.attempt.close()
