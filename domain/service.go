@@ -64,5 +64,17 @@ type Hop struct {
 	Repeatable bool          // to ask again does no harm, even when the first request was carried out
 }
 
+// HopCounts says what became of requests for one service that runs elsewhere, since this process started.
+type HopCounts struct {
+	Requests uint64
+	Retries  uint64 // attempts after the first
+	Away     uint64 // requests for which there was no address that could be used
+	Late     uint64 // attempts without an answer in time
+	Lost     uint64 // attempts whose connection failed, or could not be made
+	Refused  uint64 // attempts whose signature was not believed
+	Rationed uint64 // attempts that were not made, for there were too many of them
+	Broken   uint64 // answers that began and did not come to their end
+}
+
 // ErrBrokenOff is the error of an answer that began and can't be finished: the service that gave it has gone.
 var ErrBrokenOff = errors.New("the answer broke off")

@@ -73,6 +73,7 @@ var (
 	errNobody   = errors.New("no address can be used")
 	errLate     = errors.New("no answer in time")
 	errSilent   = errors.New("nothing was sent for too long")
+	errUnheard  = errors.New("the service hangs")
 	errRationed = errors.New("too many requests are sent again")
 	errTwice    = errors.New("the connection broke after the request was sent")
 	errRefused  = errors.New("the service does not believe what this process signs")
@@ -82,11 +83,16 @@ var (
 // ask sends the request until somebody answers it.
 func (p *passage) ask() (*attempt, error) {
 	p.group.budget.earn()
+	p.group.counts.requests.Add(1)
 	var failed *failure
 	for n := 0; ; n++ {
 		e := p.group.pick(p.tried)
 		if e == nil {
+			p.group.counts.away.Add(1)
 			return nil, p.away(errors.Join(errNobody, failed.cause()), true)
+		}
+		if n > 0 {
+			p.group.counts.retries.Add(1)
 		}
 		var a *attempt
 		a, failed = p.try(e)
@@ -96,6 +102,7 @@ func (p *passage) ask() (*attempt, error) {
 		if err := p.client(failed); err != nil {
 			return nil, err
 		}
+		p.group.counts.failed(failed)
 		p.tried = append(p.tried, e)
 		if !p.may(failed, n) {
 			return nil, p.away(failed, !failed.sent || p.repeatable())
@@ -117,7 +124,10 @@ func (p *passage) repeatable() bool {
 
 // may reports whether there is another attempt after n others failed.
 func (p *passage) may(f *failure, n int) bool {
-	return !f.late && (!f.sent || p.repeatable()) && p.upload.whole() && n < p.group.config.Retries && time.Until(p.deadline) > 0 && p.group.budget.spend()
+	if f.late || f.sent && !p.repeatable() || !p.upload.whole() || n >= p.group.config.Retries || time.Until(p.deadline) <= 0 {
+		return false
+	}
+	return !f.sent && p.group.another(p.tried[n]) || p.group.spend() // what nobody has seen is no load
 }
 
 // pause waits before another attempt, a little longer each time, unless there is another address.
@@ -165,14 +175,15 @@ func (p *passage) try(e *endpoint) (*attempt, *failure) {
 	ctx, cancel := p.upload.context(p.request.Context())
 	a := &attempt{endpoint: e, service: p.hop.Service, cancel: cancel}
 	begun := e.group.config.Now()
-	a.vigil = newVigil(max(time.Until(p.deadline), time.Millisecond), suspicious, func() { cancel(errLate) }, func() { p.doubt(e, cancel) })
+	a.vigil = newVigil(max(time.Until(p.deadline), time.Millisecond), suspicious, func() { cancel(errLate) }, func() { p.doubt(e, begun, cancel) })
 	used := used{again: func(sent bool) bool {
 		switch {
 		case sent && !p.repeatable():
 			cancel(errTwice)
-		case !p.group.budget.spend():
+		case !p.group.spend():
 			cancel(errRationed)
 		default:
+			p.group.counts.retries.Add(1)
 			return true
 		}
 		return false
@@ -214,7 +225,7 @@ func (p *passage) try(e *endpoint) (*attempt, *failure) {
 		return nil, f
 	}
 	e.succeeded()
-	a.vigil.begun(e.group.config.Silence)
+	a.vigil.begun(e.patience(a.response.Header))
 	if a.body != nil {
 		a.body.answered()
 	}
@@ -238,6 +249,8 @@ func (p *passage) judge(e *endpoint, ctx context.Context, used *used, begun time
 	case f.late:
 		f.err = errLate
 		e.late(begun, errLate)
+	case errors.Is(cause, errUnheard):
+		f.err = errUnheard
 	case errors.Is(cause, errMoved):
 		f.err = errMoved
 	case errors.As(err, &unconnected), f.sent:
@@ -250,8 +263,13 @@ func (p *passage) judge(e *endpoint, ctx context.Context, used *used, begun time
 }
 
 // doubt is called while an answer is waited for: is there still somebody who could give it? A request that may be sent again does not wait for
-// an address that has failed.
-func (p *passage) doubt(e *endpoint, cancel context.CancelCauseFunc) {
+// an address that has failed. Any other one does, for the process may go on, or finish what it has begun before it stops; but not for one
+// of which nothing is heard for so long that it would refuse the request if it went on.
+func (p *passage) doubt(e *endpoint, begun time.Time, cancel context.CancelCauseFunc) {
+	if e.unheard(begun) {
+		cancel(errUnheard)
+		return
+	}
 	if e.dead() {
 		if p.repeatable() && p.upload.whole() && p.group.another(e) {
 			cancel(errMoved)

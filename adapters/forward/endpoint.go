@@ -51,6 +51,7 @@ type endpoint struct {
 	ready    bool
 	probed   bool          // there is a result of a probe
 	timeouts int           // of probes in a row
+	silent   time.Time     // when the first of them was over
 	stopping time.Time     // when it was said that the process stops; zero: it was not
 	seen     time.Time     // when the last probe was answered
 	took     time.Duration // by the last probe
@@ -153,6 +154,15 @@ func (e *endpoint) dead() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.breaker.open
+}
+
+// unheard reports whether every probe went unanswered for so long that nobody has to be waited for who was asked at begun. A process that
+// refuses connections is none: it may be about to stop, and finish what it has begun.
+func (e *endpoint) unheard(begun time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now, d := e.group.config.Now(), e.group.config.Unheard
+	return e.timeouts > 1 && now.Sub(e.silent) >= d && now.Sub(begun) >= d
 }
 
 func (e *endpoint) opensIn(now time.Time) time.Duration {

@@ -23,7 +23,9 @@ type Config struct {
 
 	Wait       time.Duration // for the head of an answer, when a hop does not say
 	Connect    time.Duration // how long it may take to be connected
-	Silence    time.Duration // after which an answer that has begun and sends nothing is given up; streams send pings far more often
+	Silence    time.Duration // after which a stream of events that sends nothing is given up; they send pings far more often
+	Standstill time.Duration // the same for any other answer, which sends no pings
+	Unheard    time.Duration // after which nobody waits for an answer of a process that answers nothing else either
 	Retries    int           // attempts after the first one; negative: none
 	RetryDelay time.Duration // the longest pause before another attempt; most are far shorter
 	MaxConns   int           // to one address; whoever comes when they are all taken goes elsewhere or is refused
@@ -41,6 +43,9 @@ const (
 	defaultWait       = 30 * time.Second
 	defaultConnect    = time.Second
 	defaultSilence    = time.Minute
+	defaultStandstill = time.Minute
+	// defaultUnheard is for how long what is signed is good: a process that stood still for longer refuses what it finds then.
+	defaultUnheard    = 30 * time.Second
 	defaultRetries    = 2
 	defaultRetryDelay = time.Second
 	defaultMaxConns   = 4096
@@ -63,6 +68,8 @@ func (c Config) withDefaults() Config {
 	c.Wait = cmp.Or(max(c.Wait, 0), defaultWait)
 	c.Connect = cmp.Or(max(c.Connect, 0), defaultConnect)
 	c.Silence = cmp.Or(max(c.Silence, 0), defaultSilence)
+	c.Standstill = cmp.Or(max(c.Standstill, 0), defaultStandstill)
+	c.Unheard = cmp.Or(max(c.Unheard, 0), defaultUnheard)
 	c.Retries = max(cmp.Or(c.Retries, defaultRetries), 0)
 	c.RetryDelay = cmp.Or(max(c.RetryDelay, 0), defaultRetryDelay)
 	c.MaxConns = cmp.Or(max(c.MaxConns, 0), defaultMaxConns)

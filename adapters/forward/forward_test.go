@@ -328,6 +328,41 @@ func TestHangingService(t *testing.T) {
 	}
 }
 
+// A process that takes a request and answers nothing any more, probes neither, is not waited for to the end of what a chat may take. One that
+// takes no more connections is: it finishes what it has begun.
+func TestHangingServiceIsGivenUp(t *testing.T) {
+	t.Parallel()
+	wake := make(chan struct{})
+	hangs := raw(t, func(*net.TCPConn, int) { <-wake })
+	t.Cleanup(func() { close(wake) })
+	f := start(t, forward.Config{ProbeTimeout: 100 * time.Millisecond, Unheard: time.Second}, hangs)
+	want(t, 503, "Service chat unavailable", http.MethodPost, serve(t, f, domain.Hop{Wait: time.Hour}).URL, strings.NewReader("{}"))
+	if c := f.Stats()[chat]; c.Requests != 1 || c.Lost != 1 || c.Retries != 0 {
+		t.Errorf("%+v", c)
+	}
+
+	begun, finish := make(chan struct{}), make(chan struct{})
+	s := newService(t, "c1", func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-finish
+		says("well")(w, r)
+	})
+	stops := start(t, forward.Config{ProbeTimeout: 10 * time.Second, Unheard: 100 * time.Millisecond}, s.url())
+	g := serve(t, stops, domain.Hop{Wait: time.Hour})
+	answered := make(chan string, 1)
+	go func() {
+		_, _, said, err := call(t, http.MethodPost, g.URL, strings.NewReader("{}"))
+		answered <- fmt.Sprint(said, err)
+	}()
+	<-begun
+	go func() { _ = s.server.Shutdown(context.Background()) }()
+	eventually(t, "it is known to be away", func() bool { return stops.Instances(chat)[0].Health.Status == domain.Unhealthy })
+	time.AfterFunc(3*time.Second, func() { close(finish) }) // time enough to be given up
+	if said := <-answered; said != "well<nil>" {
+		t.Error(said)
+	}
+}
+
 func TestConnectionsThatDieBeforeTheHead(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
@@ -407,7 +442,7 @@ func TestSilentStreamsAreGivenUp(t *testing.T) {
 	}
 }
 
-// A client that reads slowly does not make a stream silent.
+// A client that reads slowly does not make a service silent: it reads nothing until two others, whose service has fallen silent, were given up.
 func TestSlowReadersAreNoSilence(t *testing.T) {
 	t.Parallel()
 	const size = 64 << 20
@@ -415,13 +450,26 @@ func TestSlowReadersAreNoSilence(t *testing.T) {
 		w.Header().Set("Content-Type", "model/gltf-binary")
 		_, _ = io.CopyN(w, zeros{}, size)
 	})
-	g := serve(t, start(t, forward.Config{Silence: 300 * time.Millisecond}, s.url()), domain.Hop{})
+	wake := make(chan struct{})
+	silent := perRequest(t, func(conn *net.TCPConn, _ *http.Request) bool {
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: model/gltf-binary\r\nContent-Length: 10\r\n\r\n1")
+		<-wake
+		return false
+	})
+	t.Cleanup(func() { close(wake) })
+	c := forward.Config{Standstill: 2 * time.Second, Silence: time.Millisecond} // what holds for streams does not hold for these
+	g := serve(t, start(t, c, s.url()), domain.Hop{})
+	other := serve(t, start(t, c, silent), domain.Hop{})
 	resp, err := http.Get(g.URL) //nolint:noctx // ends with the test
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	time.Sleep(time.Second) // the reader is slow, nothing waits for it
+	for range 2 {
+		if _, _, said, err := call(t, http.MethodGet, other.URL, nil); err == nil {
+			t.Errorf("it was not given up: %q", said)
+		}
+	}
 	if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil {
 		t.Errorf("%d %v", n, err)
 	}
@@ -760,6 +808,9 @@ func TestRefusedSignatures(t *testing.T) {
 		if err := alone.outcome(t); !errors.As(err, &known) || known.RetryAfter == 0 {
 			t.Errorf("nothing was carried out: %#v", known)
 		}
+	}
+	if c := g.forwarder.Stats()[chat]; c.Requests != 1 || c.Retries != 1 || c.Refused != 1 {
+		t.Errorf("%+v", c)
 	}
 	if told := log.count("level=ERROR"); told == 0 || told > 2 {
 		t.Errorf("%d errors in the log", told)

@@ -31,6 +31,7 @@ type group struct {
 	config  *Config
 	loops   *sync.WaitGroup
 	budget  budget
+	counts  counts
 
 	endpoints atomic.Pointer[[]*endpoint] // replaced as a whole by watchNames alone
 	looked    chan struct{}               // closed after the first round of look-ups

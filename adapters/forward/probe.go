@@ -106,9 +106,12 @@ func (e *endpoint) unreachable(err error) {
 	e.probed = true
 	if errors.Is(err, context.DeadlineExceeded) {
 		if e.timeouts++; e.timeouts < 2 {
+			e.silent = e.group.config.Now()
 			e.ready = false // others are better meanwhile
 			return
 		}
+	} else {
+		e.timeouts = 0
 	}
 	e.ready = false
 	if now := e.group.config.Now(); !e.breaker.open || !now.Before(e.breaker.until) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"gaia/domain"
 )
@@ -43,6 +44,14 @@ func (a *attempt) relay(w http.ResponseWriter, r *http.Request) error {
 	return a.outcome(err, a.left(r.Context()))
 }
 
+// patience is how long an answer may send nothing.
+func (e *endpoint) patience(h http.Header) time.Duration {
+	if isEventStream(h) {
+		return e.group.config.Silence
+	}
+	return e.group.config.Standstill
+}
+
 func isEventStream(h http.Header) bool {
 	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream") && h.Get("Content-Encoding") == ""
@@ -71,6 +80,7 @@ func (a *attempt) outcome(err, left error) error {
 		return canceled(left)
 	default:
 		a.endpoint.probeNow()
+		a.endpoint.group.counts.broken.Add(1)
 		return fmt.Errorf("forward to %s: %w: %w", a.service, domain.ErrBrokenOff, err)
 	}
 }

@@ -57,6 +57,8 @@ func start(t *testing.T, c forward.Config, targets ...string) *forward.Forwarder
 type gateway struct {
 	*httptest.Server
 
+	forwarder *forward.Forwarder
+
 	hop    domain.Hop
 	errors chan error // of Forward, nil included, when there is room
 }
@@ -66,7 +68,7 @@ func serve(t *testing.T, f *forward.Forwarder, hop domain.Hop) *gateway {
 	if hop.Service == "" {
 		hop.Service = chat
 	}
-	g := &gateway{hop: hop, errors: make(chan error, 1000)}
+	g := &gateway{forwarder: f, hop: hop, errors: make(chan error, 1000)}
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hop := hop
 		hop.Caller.RequestID = r.Header.Get("X-Request-Id")

@@ -13,6 +13,13 @@ import (
 	"gaia/ports"
 )
 
+const (
+	// shortestSilence is how long a stream of another process may always be silent: a machine that is busy sends no pings in time.
+	shortestSilence = 15 * time.Second
+	// shortestStandstill is the same for answers that have no pings, such as downloads: they wait for a disk or another machine.
+	shortestStandstill = time.Minute
+)
+
 // startForwarding hands requests on to services that other processes serve.
 func (s *system) startForwarding(c config, p parts, api *httpapi.Config, log *slog.Logger) error {
 	signer, err := internalauth.NewSigner(c.InternalSecret, time.Now)
@@ -24,8 +31,9 @@ func (s *system) startForwarding(c config, p parts, api *httpapi.Config, log *sl
 		retries = -1 // none
 	}
 	s.forwarder, err = forward.New(forward.Config{
-		Targets: c.serviceURLs(), Sign: signer.Sign, Wait: c.GatewayTimeout.duration(), Silence: 4 * c.PingInterval.duration(),
-		Retries: retries, RetryDelay: c.GatewayDelay.duration(), MaxConns: c.connections(),
+		Targets: c.serviceURLs(), Sign: signer.Sign, Wait: c.GatewayTimeout.duration(), Silence: max(4*c.PingInterval.duration(), shortestSilence),
+		Standstill: max(4*c.PingInterval.duration(), shortestStandstill),
+		Retries:    retries, RetryDelay: c.GatewayDelay.duration(), MaxConns: c.connections(),
 		ProbeInterval: c.HealthInterval.duration(), ProbeTimeout: c.HealthTimeout.duration(), Logger: log,
 	})
 	if err != nil {

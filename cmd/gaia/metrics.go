@@ -168,6 +168,35 @@ func (s *system) measureInstances() error {
 	if s.forwarder == nil {
 		return nil
 	}
+	byTarget := func(figures func(domain.HopCounts) map[string]uint64) func(context.Context) []telemetry.Figure {
+		return func(context.Context) (list []telemetry.Figure) {
+			for service, counts := range s.forwarder.Stats() {
+				for reason, n := range figures(counts) {
+					labels := []string{"target", string(service)}
+					if reason != "" {
+						labels = append(labels, "reason", reason)
+					}
+					list = append(list, telemetry.Figure{Value: float64(n), Labels: labels})
+				}
+			}
+			return list
+		}
+	}
+	return errors.Join(s.measureReach(),
+		s.telemetry.Total("gaia.forward.requests", "{request}", "Requests that were handed on to a service.",
+			byTarget(func(c domain.HopCounts) map[string]uint64 { return map[string]uint64{"": c.Requests} })),
+		s.telemetry.Total("gaia.forward.retries", "{request}", "Attempts to hand a request on after the first.",
+			byTarget(func(c domain.HopCounts) map[string]uint64 { return map[string]uint64{"": c.Retries} })),
+		s.telemetry.Total("gaia.forward.failures", "{request}", "Attempts to hand a request on that failed, were not made, or whose answers broke off, by reason.",
+			byTarget(func(c domain.HopCounts) map[string]uint64 {
+				return map[string]uint64{
+					"away": c.Away, "late": c.Late, "lost": c.Lost, "refused": c.Refused, "rationed": c.Rationed, "broken": c.Broken,
+				}
+			})))
+}
+
+// measureReach tells which processes of a service are there.
+func (s *system) measureReach() error {
 	return s.telemetry.Gauge("gaia.forward.instances", "{process}", "Processes of a service that requests are handed on to, by how they are.",
 		func(context.Context) (list []telemetry.Figure) {
 			for _, service := range domain.Services() {
