@@ -99,7 +99,7 @@ func (r *restart) checkProgram(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, successorPatience)
 	defer cancel()
 	var faults bytes.Buffer
-	check := exec.CommandContext(ctx, r.program, "config") // #nosec G204 -- the program itself
+	check := exec.CommandContext(ctx, r.program, "config") // #nosec G204 G702 -- the program itself
 	check.Env = append(os.Environ(), "SERVICES="+r.serves)
 	check.Stderr = &faults
 	if err := check.Run(); err != nil {
@@ -115,7 +115,7 @@ func (r *restart) replace(files []*os.File, variable string) error {
 			return fmt.Errorf("restart: %w", err)
 		}
 	}
-	err := syscall.Exec(r.program, os.Args, append(os.Environ(), socketsVariable+"="+variable)) // #nosec G204 -- the program itself
+	err := syscall.Exec(r.program, os.Args, append(os.Environ(), socketsVariable+"="+variable)) // #nosec G204 G702 -- the program itself
 	return fmt.Errorf("restart: %w", err)
 }
 
@@ -131,7 +131,7 @@ func (r *restart) startSuccessor(ctx context.Context) error {
 		return err
 	}
 	defer listen.Close()
-	successor := exec.Command(r.program, os.Args[1:]...) // #nosec G204 -- the program itself
+	successor := exec.Command(r.program, os.Args[1:]...) // #nosec G204 G702 -- the program itself
 	successor.Args[0] = os.Args[0]
 	successor.ExtraFiles = append(files, tell)
 	successor.Env = append(os.Environ(), fmt.Sprintf("%s=%s,%s=%d", socketsVariable, variable, readySocket, 3+len(files)))

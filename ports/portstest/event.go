@@ -65,12 +65,12 @@ func eventPayloads(t *testing.T, s EventSetup) {
 	}{
 		{
 			domain.SubjectServiceHealth, "gaia.service.health",
-			`{"service_name":"gateway","status":"starting","timestamp":"2026-02-03T04:05:06.789Z",`+details+`,"reason":"cold"}}`,
+			`{"service_name":"gateway","status":"starting","timestamp":"2026-02-03T04:05:06.789Z",` + details + `,"reason":"cold"}}`,
 			domain.ServiceHealthEvent{ServiceName: "gateway", Status: "starting", Timestamp: at, Details: cold},
 		},
 		{
 			domain.SubjectServiceReady, "gaia.service.ready",
-			`{"service_name":"chat","status":"healthy","timestamp":"2026-02-03T04:05:06.789Z",`+details+`}}`,
+			`{"service_name":"chat","status":"healthy","timestamp":"2026-02-03T04:05:06.789Z",` + details + `}}`,
 			domain.ServiceHealthEvent{ServiceName: "chat", Status: "healthy", Timestamp: at, Details: warm},
 		},
 		{
