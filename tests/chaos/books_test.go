@@ -44,12 +44,17 @@ func checkBooks(l *load) {
 		switch who.name {
 		case "chats", "typed streams", "UI streams":
 			a.conversations(who)
+			a.once(who, "turns", "SELECT http_request_id FROM usage_ledger WHERE principal = $1 AND outcome = 'completed' AND NOT claimed")
 		case "OpenAI streams":
+			a.once(who, "answers", "SELECT http_request_id FROM usage_ledger WHERE principal = $1 AND outcome = 'completed' AND NOT claimed")
+			a.askedOnce(who)
 			a.amount(who, "answers", "SELECT count(*) FROM usage_ledger WHERE principal = $1 AND outcome = 'completed' AND NOT claimed", who.user)
 		case "usage reports":
+			a.once(who, "reports", "SELECT http_request_id FROM usage_ledger WHERE principal = $1 AND claimed")
 			a.amount(who, "reports", "SELECT count(*) FROM usage_ledger WHERE principal = $1 AND claimed", who.user)
 		case "files":
-			a.amount(who, "files", "SELECT count(*) FROM assets WHERE owner = $1 OR title LIKE $2", who.user, "noise-"+who.user+"-%")
+			a.once(who, "files", "SELECT title FROM assets WHERE owner = $1")
+			a.amount(who, "files", "SELECT count(*) FROM assets WHERE owner = $1", who.user)
 		case "generated assets":
 			a.amount(who, "assets", "SELECT count(*) FROM generations WHERE owner = $1 AND status = 'completed'", who.user)
 		case "workflows":
@@ -58,6 +63,7 @@ func checkBooks(l *load) {
 	}
 	a.budgets()
 	a.reservations()
+	a.leases()
 	a.events()
 	a.storage()
 }
@@ -74,20 +80,34 @@ func (a *audit) number(query string, args ...any) (n int) {
 // settle waits until nothing is on its way any more.
 func (a *audit) settle() {
 	a.t.Helper()
+	a.sent()
 	for what, query := range map[string]string{
-		"events wait":             "SELECT count(*) FROM outbox",
 		"workflows are open":      "SELECT count(*) FROM workflows WHERE completed_at IS NULL",
 		"assets are being made":   "SELECT count(*) FROM generations WHERE completed_at IS NULL",
 		"answers are being given": `SELECT count(*) FROM kept_answers WHERE answer IS NULL AND lease_until > now()`,
 	} {
-		n, deadline := a.number(query), time.Now().Add(settleLimit)
-		for ; n > 0 && time.Now().Before(deadline); n = a.number(query) {
-			time.Sleep(50 * time.Millisecond)
-		}
-		if n > 0 {
-			a.t.Errorf("%s %d %s", settleLimit, n, what)
-		}
+		a.wait(what, query, 0)
 	}
+	a.sent()
+}
+
+// sent waits until all events are.
+func (a *audit) sent() {
+	a.t.Helper()
+	a.wait("events wait", "SELECT count(*) FROM outbox", 0)
+}
+
+// wait waits until no more of something are left than may be.
+func (a *audit) wait(what, query string, most int) {
+	a.t.Helper()
+	n, deadline := a.number(query), time.Now().Add(settleLimit)
+	for ; n > most && time.Now().Before(deadline); n = a.number(query) {
+		time.Sleep(50 * time.Millisecond)
+	}
+	if n > most {
+		a.t.Errorf("after %s %d %s, and %d may", settleLimit, n, what, most)
+	}
+	a.t.Logf("%d %s, and %d may", n, what, most)
 }
 
 // amount compares how many of something there are with what a client was told: no fewer than were confirmed, no more than were asked for.
@@ -98,6 +118,39 @@ func (a *audit) amount(who *actor, what, query string, args ...any) {
 		a.t.Errorf("%d %s are stored; %d were asked for, %d of them confirmed", n, what, asked, confirmed)
 	}
 	a.t.Logf("%s: %d asked for, %d confirmed, %d stored", who.name, asked, confirmed, n)
+}
+
+// once looks whether anything that a client has asked for once is there twice, or at all after it was told to ask again: query gives
+// what each was asked for as.
+func (a *audit) once(who *actor, what, query string) {
+	a.t.Helper()
+	seen := map[string]int{}
+	for _, label := range a.column(query, who.user) {
+		seen[label]++
+	}
+	for label, n := range seen {
+		if n > 1 {
+			a.t.Errorf("%s: %s was asked for once and is there %d times (%s)", who.name, label, n, what)
+		}
+		if who.books.invited[label] {
+			a.t.Errorf("%s: %s is there, and its 503 said when to ask again (%s)", who.name, label, what)
+		}
+	}
+}
+
+// askedOnce looks whether the provider has heard a question twice that nobody was allowed to repeat, or one that was to be asked again.
+func (a *audit) askedOnce(who *actor) {
+	a.t.Helper()
+	for _, question := range who.books.asked {
+		n := a.load.world.heard(question)
+		switch _, may := who.books.keyed[question]; {
+		case may:
+		case n > 1:
+			a.t.Errorf("%s: %q has no key, and was paid for %d times", who.name, question, n)
+		case n > 0 && who.books.invited[question]:
+			a.t.Errorf("%s: %q was paid for, and its 503 said when to ask again", who.name, question)
+		}
+	}
 }
 
 // stored is a message of a conversation.
@@ -190,15 +243,26 @@ func (a *audit) nameOf(user string) string {
 	return user
 }
 
-// reservations are given back with the answer. What a process held that was killed counts for an hour: there are no more of these than
-// requests that went wrong.
+// reservations are given back with the answer, or when the database is there again. What a process held that was killed counts for an
+// hour: for each client that it may have been answering.
 func (a *audit) reservations() {
 	a.t.Helper()
-	n, lost := a.number("SELECT count(*) FROM budget_reservations"), a.load.total[refused]+a.load.total[broken]+a.load.total[gone]+a.load.total[cut]
-	if n > lost {
-		a.t.Errorf("%d reservations are left, after %d requests that went wrong", n, lost)
+	a.wait("reservations are left", "SELECT count(*) FROM budget_reservations", int(a.load.world.chatsKilled.Load())*chatters)
+}
+
+// leases are on files that are not needed: no more of them than there were uploads and orders that went wrong.
+func (a *audit) leases() {
+	a.t.Helper()
+	if n := a.number(`SELECT count(*) FROM file_leases AS l JOIN assets AS a ON l.file_key IN (a.file_key, a.preview_key)`); n > 0 {
+		a.t.Errorf("%d files of assets are going to be removed", n)
 	}
-	a.t.Logf("%d reservations are left, after %d requests that went wrong", n, lost)
+	lost := int(a.load.world.faults.Load()) * makers
+	for _, who := range a.load.actors {
+		if who.name == "files" {
+			lost += len(who.books.asked) - len(who.books.answered)
+		}
+	}
+	a.wait("leases are left", "SELECT count(*) FROM file_leases", lost)
 }
 
 // event is one in the stream.
@@ -211,7 +275,10 @@ type event struct {
 func (a *audit) events() {
 	a.t.Helper()
 	var all []event
-	want := a.number(`SELECT (SELECT count(*) FROM usage_ledger WHERE NOT claimed) + (SELECT count(*) FROM workflow_events) + (SELECT count(*) FROM generation_events)`)
+	logged := a.pairs(auditQuery)
+	a.sent()
+	want := a.number(`SELECT (SELECT count(*) FROM usage_ledger WHERE NOT claimed) + (SELECT count(*) FROM workflow_events) + (SELECT count(*) FROM generation_events)
+		+ (SELECT count(*) FROM chat_messages WHERE role = 'assistant')`)
 	for deadline := time.Now().Add(settleLimit); ; time.Sleep(100 * time.Millisecond) {
 		if all = a.stream(); len(all) >= want || time.Now().After(deadline) {
 			break
@@ -219,7 +286,8 @@ func (a *audit) events() {
 	}
 	place := map[string]int{}
 	usage := map[string]int{}
-	answers := map[string][]string{}
+	answers := map[string]int{}
+	messages := map[string]int{}
 	for i, e := range all {
 		if _, twice := place[e.id]; twice {
 			a.t.Errorf("the event %s %s is in the stream twice", e.subject, e.id)
@@ -230,13 +298,16 @@ func (a *audit) events() {
 			usage[fmt.Sprint(e.payload["request_id"], " ", e.payload["attempt"])]++
 		case "gaia.chat.message.complete":
 			user, _ := e.payload["user_id"].(string)
-			when, _ := e.payload["timestamp"].(string)
-			answers[user] = append(answers[user], when)
+			message, _ := e.payload["message_id"].(string)
+			answers[user]++
+			messages[message] = i
 		}
 	}
 	a.t.Logf("%d events are in the stream", len(all))
 	a.usageEvents(usage)
 	a.answerEvents(answers)
+	a.answerOrder(messages)
+	a.auditEvents(all, logged)
 	a.progressEvents("workflow", place)
 	a.progressEvents("generation", place)
 }
@@ -275,18 +346,85 @@ func (a *audit) pairs(query string) map[string]string {
 	return all
 }
 
-// answerEvents: as many answers as turns. Those of a client come in its order, since it waits for one before it asks for the next: unless
-// it gave up waiting.
-func (a *audit) answerEvents(answers map[string][]string) {
+// column reads one.
+func (a *audit) column(query string, args ...any) []string {
+	a.t.Helper()
+	rows, err := a.db.Query(a.t.Context(), query, args...)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return all
+}
+
+// answerEvents: as many answers as turns.
+func (a *audit) answerEvents(answers map[string]int) {
 	a.t.Helper()
 	for _, who := range a.load.actors {
 		if len(who.books.conversations) == 0 {
 			continue
 		}
 		n := a.number("SELECT count(*) FROM chat_messages WHERE principal = $1 AND role = 'assistant'", who.user)
-		if len(answers[who.user]) != n {
-			a.t.Errorf("%s: %d answers are stored, %d were told", who.name, n, len(answers[who.user]))
+		if answers[who.user] != n {
+			a.t.Errorf("%s: %d answers are stored, %d were told", who.name, n, answers[who.user])
 		}
+	}
+}
+
+// answerOrder: the answers of a conversation were told in its order.
+func (a *audit) answerOrder(place map[string]int) {
+	a.t.Helper()
+	rows, err := a.db.Query(a.t.Context(), "SELECT conversation_id::text, id::text FROM chat_messages WHERE role = 'assistant' ORDER BY conversation_id, seq")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	defer rows.Close()
+	conversation, last := "", -1
+	for rows.Next() {
+		var of, id string
+		if err := rows.Scan(&of, &id); err != nil {
+			a.t.Fatal(err)
+		}
+		if of != conversation {
+			conversation, last = of, -1
+		}
+		at, found := place[id]
+		switch {
+		case !found:
+			a.t.Errorf("the answer %s of the conversation %s was never told", id, of)
+			continue
+		case at < last:
+			a.t.Errorf("the answer %s of the conversation %s was told before the one before it", id, of)
+		}
+		last = at
+	}
+	if err := rows.Err(); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// auditQuery finds what is told of credentials. Entries come for a minute after the load: what is alike is one of them.
+const auditQuery = "SELECT id::text, action FROM audit_log WHERE action NOT LIKE 'tool%'"
+
+// auditEvents: what the audit log had about credentials was told, and nothing else.
+func (a *audit) auditEvents(all []event, logged map[string]string) {
+	a.t.Helper()
+	now := a.pairs(auditQuery)
+	for _, e := range all {
+		action, is := strings.CutPrefix(e.subject, "gaia.auth.")
+		switch {
+		case !is:
+		case now[e.id] != action:
+			a.t.Errorf("%s %s was told, and the audit log has %q", e.subject, e.id, now[e.id])
+		default:
+			delete(logged, e.id)
+		}
+	}
+	for id, action := range logged {
+		a.t.Errorf("%s %s is in the audit log and was never told", action, id)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 
 var (
 	chaosTime = flag.Duration("chaos-time", 0, "go on with faults in an order by chance until so much time has passed")
+	chaosOnly = flag.String("chaos-only", "", "a regular expression: only the faults that it matches happen")
 	chaosSeed = flag.Uint64("chaos-seed", 0, "of all chances; 0: another one each time")
 )
 
@@ -25,6 +28,31 @@ const (
 type fault struct {
 	name       string
 	begin, end func()
+	notice     notice
+}
+
+// notice is what clients may see of a fault besides right answers.
+type notice int
+
+const (
+	much    notice = iota // what nobody can be spared: the only one of its kind is away
+	little                // another one is there: what was on its way, or every twentieth answer
+	nothing               // what everybody does without, or no more than slow
+)
+
+// check fails the test when clients saw more of a fault than they may.
+func (o outcome) check(t *testing.T, clients int) {
+	t.Helper()
+	all, bad := 0, 0
+	for v, n := range o.seen.counts {
+		all += n
+		if v != right {
+			bad += n
+		}
+	}
+	if o.notice == nothing && bad > 0 || o.notice == little && bad > max(clients, all/20) {
+		t.Errorf("%s: clients were to see less: %v", o.name, o.seen.counts)
+	}
 }
 
 // outcome is a line of the table.
@@ -32,6 +60,7 @@ type outcome struct {
 	name   string
 	seen   phase
 	healed time.Duration
+	notice notice
 }
 
 // TestProcessesAndPartsDie kills and freezes everything that there is, one after the other, under load.
@@ -41,7 +70,10 @@ func TestProcessesAndPartsDie(t *testing.T) {
 	w := newServices(t, seed, false)
 	var faults []fault
 	for _, m := range w.machines {
-		faults = append(faults, fault{m.name + " is killed and started again", m.kill, m.start}, fault{m.name + " stands still", m.pause, m.resume})
+		faults = append(faults,
+			fault{m.name + " is killed and started again", m.kill, m.start, m.notice},
+			fault{m.name + " stands still", m.pause, m.resume, m.notice},
+		)
 	}
 	outcomes := run(w, faults)
 	publish(t, "dying", outcomes)
@@ -52,13 +84,14 @@ var kinds = []struct {
 	name  string
 	fault faultproxy.Fault
 	at    func(*faultproxy.Proxy) // besides, when it begins
+	slow  bool                    // nothing is lost
 }{
-	{"is slow to answer (40–80 ms each way)", faultproxy.Fault{Latency: 40 * time.Millisecond, Jitter: 40 * time.Millisecond}, nil},
-	{"is narrow (64 KiB/s)", faultproxy.Fault{Bandwidth: 64 << 10}, nil},
-	{"comes in pieces of 7 bytes", faultproxy.Fault{Slice: 7}, nil},
-	{"is reset again and again", faultproxy.Fault{BreakEach: 30_000, Abrupt: true}, (*faultproxy.Proxy).Reset},
-	{"is cut off again and again", faultproxy.Fault{BreakEach: 30_000}, (*faultproxy.Proxy).Cut},
-	{"is half-open", faultproxy.Fault{Swallow: faultproxy.Both}, nil},
+	{"is slow to answer (40–80 ms each way)", faultproxy.Fault{Latency: 40 * time.Millisecond, Jitter: 40 * time.Millisecond}, nil, true},
+	{"is narrow (64 KiB/s)", faultproxy.Fault{Bandwidth: 64 << 10}, nil, true},
+	{"comes in pieces of 7 bytes", faultproxy.Fault{Slice: 7}, nil, true},
+	{"is reset again and again", faultproxy.Fault{BreakEach: 30_000, Abrupt: true}, (*faultproxy.Proxy).Reset, false},
+	{"is cut off again and again", faultproxy.Fault{BreakEach: 30_000}, (*faultproxy.Proxy).Cut, false},
+	{"is half-open", faultproxy.Fault{Swallow: faultproxy.Both}, nil, false},
 }
 
 // TestWiresFail does to every connection between processes and parts what networks do.
@@ -83,10 +116,23 @@ func TestWiresFail(t *testing.T) {
 					}
 				},
 				func() { set(faultproxy.Fault{}) },
+				wireNotice(wire, kind.slow),
 			})
 		}
 	}
 	publish(t, "wires", run(w, faults))
+}
+
+// wireNotice: what is slow loses nothing, and of the way to the database so much hangs that it has to be given time.
+func wireNotice(w *wire, slow bool) notice {
+	switch {
+	case !slow:
+		return w.notice
+	case w.name == "PostgreSQL":
+		return little
+	default:
+		return nothing
+	}
 }
 
 func seedOf(t *testing.T) uint64 {
@@ -102,6 +148,14 @@ func seedOf(t *testing.T) uint64 {
 // run has all faults happen under load, one after the other, and checks the books.
 func run(w *world, faults []fault) []outcome {
 	w.t.Helper()
+	only, err := regexp.Compile(*chaosOnly)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	faults = slices.DeleteFunc(faults, func(f fault) bool { return !only.MatchString(f.name) })
+	if len(faults) == 0 {
+		w.t.Skip("no fault is left")
+	}
 	l := newLoad(w)
 	defer l.end()
 	if _, ok := l.healed(time.Now().Add(-time.Hour), calmLimit); !ok || l.failed() {
@@ -121,6 +175,9 @@ func run(w *world, faults []fault) []outcome {
 	}
 	l.end()
 	w.t.Logf("answers: %v", l.total)
+	for _, o := range outcomes {
+		o.check(w.t, len(l.actors))
+	}
 	checkBooks(l)
 	return outcomes
 }
@@ -128,12 +185,13 @@ func run(w *world, faults []fault) []outcome {
 // happen has one fault happen and waits until all is well again.
 func happen(l *load, f fault) outcome {
 	l.begin()
+	l.world.faults.Add(1)
 	f.begin()
 	l.felt(feltLimit)
 	f.end()
 	since := l.mark()
 	healed, _ := l.healed(since, healLimit)
-	o := outcome{name: f.name, seen: l.now(), healed: healed}
+	o := outcome{name: f.name, seen: l.now(), healed: healed, notice: f.notice}
 	l.world.t.Log(o)
 	return o
 }

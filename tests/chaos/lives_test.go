@@ -33,6 +33,12 @@ var scenarios = []scenario{
 	{"workflows", 1, (*actor).workflows},
 }
 
+// What a fault may leave behind that ends by itself later.
+const (
+	chatters = 7 // clients that have something answered, in a process that is killed
+	makers   = 6 // files that are being made: an asset and its preview, in three tries
+)
+
 const turnsPerConversation = 15
 
 // ask makes the next question, and the body of a request with it.
@@ -132,16 +138,26 @@ func (a *actor) uiStreams() func() bool {
 	})
 }
 
+// notAKey is a header that means something elsewhere. Here it does not, and nothing on the way may take it for a promise.
+func (a *actor) notAKey() http.Header {
+	if a.round%4 < 2 {
+		return nil
+	}
+	return http.Header{"X-Idempotency-Key": {uuid.NewString()}}
+}
+
 // openAIStreams has the messages in its requests, and no conversation. Every other one has no key either: it is asked once.
 func (a *actor) openAIStreams() func() bool {
 	return func() bool {
 		question := fmt.Sprintf("%s%s-%d.", questionMark, a.user[:8], len(a.books.asked))
 		a.books.asked = append(a.books.asked, question)
 		body := map[string]any{"messages": []any{map[string]any{"role": "user", "content": question}}, "stream": true}
-		r, ok := &request{method: http.MethodPost, path: "/api/v1/chat/completions", body: body}, true
+		r, ok := &request{method: http.MethodPost, path: "/api/v1/chat/completions", body: body, header: a.notAKey()}, true
 		if a.round%2 == 0 {
 			ok = a.do(r) == right
+			a.invites(r, question)
 		} else {
+			a.books.keyed[question] = true
 			r, ok = a.persist(r.path, body, nil)
 		}
 		if r == nil || r.status != http.StatusOK || r.failedInStream() || !r.finished {
@@ -332,8 +348,9 @@ func (a *actor) files() func() bool {
 	return func() bool {
 		title, data := fmt.Sprintf("noise-%s-%d", a.user, a.round), noise(a.chance, 20_000+a.chance.IntN(200_000))
 		a.books.asked = append(a.books.asked, title)
-		r := &request{method: http.MethodPost, path: "/api/v1/assets/upload", body: upload(title, data)}
+		r := &request{method: http.MethodPost, path: "/api/v1/assets/upload", body: upload(title, data), header: a.notAKey()}
 		uploaded := a.do(r) == right
+		a.invites(r, title)
 		if uploaded {
 			a.books.answered[title] = true
 			kept = append(kept, stored{pathOf(r.text("upload_url")), data})
@@ -417,8 +434,10 @@ func (a *actor) usageReports() func() bool {
 		a.books.asked = append(a.books.asked, label)
 		r := &request{method: http.MethodPost, path: "/api/v0.2/usage/log", body: map[string]any{
 			"provider": "dalle", "operation": "image_generation", "cost": 0.08, "images": 2, "model": "dall-e-3", "request_id": label,
-		}}
-		if a.do(r) != right {
+		}, header: a.notAKey()}
+		v := a.do(r)
+		a.invites(r, label)
+		if v != right {
 			return false
 		}
 		a.books.answered[label] = true

@@ -11,7 +11,9 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/http"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -87,6 +89,8 @@ type account struct {
 	conversations []string
 	asked         []string        // questions, names of files, ids of work
 	answered      map[string]bool // those whose right answer came
+	invited       map[string]bool // those whose 503 says when to ask again: they were not carried out
+	keyed         map[string]bool // those that may be sent again
 }
 
 // newLoad starts clients.
@@ -113,7 +117,7 @@ func newActor(l *load, name string, i int) *actor {
 	chance := rand.New(rand.NewPCG(l.world.seed, h.Sum64())) //nolint:gosec // chances that can be repeated
 	a := &actor{load: l, name: name, chance: chance, user: uuid.NewString()}
 	a.token = gaiatest.Token(l.world.t, a.user)
-	a.books = account{answered: map[string]bool{}}
+	a.books = account{answered: map[string]bool{}, invited: map[string]bool{}, keyed: map[string]bool{}}
 	return a
 }
 
@@ -419,7 +423,27 @@ func (a *actor) judgeRefusal(r *request) verdict {
 	if json.Unmarshal(r.data, &e) != nil || e.Detail == nil && e.Error == nil {
 		return a.wrong(r, "was refused without a word: %.500s", r.data)
 	}
+	after := r.answer.Get("Retry-After")
+	if seconds, err := strconv.Atoi(after); after != "" && (err != nil || seconds < 1 || seconds > maxRetryAfter) {
+		return a.wrong(r, "was refused, and is told to come back after %q", after)
+	}
+	if r.method == http.MethodGet && after == "" && awayWords.Match(r.data) {
+		return a.wrong(r, "can be repeated, and nobody says when: %.500s", r.data)
+	}
 	return refused
+}
+
+// awayWords are those of the gateway about a service that it can't reach.
+var awayWords = regexp.MustCompile(`Service [a-z]+ unavailable`)
+
+// maxRetryAfter is more than anybody needs to heal, in seconds.
+const maxRetryAfter = 60
+
+// invites notes that a request was refused with an invitation to ask again.
+func (a *actor) invites(r *request, label string) {
+	if r.status == http.StatusServiceUnavailable && r.answer.Get("Retry-After") != "" {
+		a.books.invited[label] = true
+	}
 }
 
 // failedInStream reports whether a stream says that there will be no answer. A typed stream goes on when another provider takes over, and

@@ -54,7 +54,7 @@ func rounded(d time.Duration) string {
 // of one run: what they may be at the most is held by the load itself.
 func publish(t *testing.T, name string, outcomes []outcome) {
 	t.Helper()
-	if t.Failed() {
+	if t.Failed() || *chaosOnly != "" {
 		return
 	}
 	var b strings.Builder

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,25 @@ type world struct {
 	entries  []*entry
 	machines []*machine
 	wires    []*wire
+
+	faults      atomic.Int64 // that have happened
+	chatsKilled atomic.Int64 // how often processes were that answer
+
+	mu        sync.Mutex
+	questions map[string]int // how often the provider has heard them
+}
+
+// heard is how often the provider was asked something.
+func (w *world) heard(question string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.questions[question]
+}
+
+func (w *world) hears(question string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.questions[question]++
 }
 
 // entry is a process that clients talk to.
@@ -68,12 +88,26 @@ func (e *entry) setDown(dead bool) {
 type machine struct {
 	name                       string
 	kill, start, pause, resume func()
+	notice                     notice
 }
 
 // wire is a proxy between two of them.
 type wire struct {
-	name  string
-	proxy *faultproxy.Proxy
+	name   string
+	proxy  *faultproxy.Proxy
+	notice notice
+}
+
+// noticeOf is what clients may see when a part or a process is away.
+func noticeOf(name string) notice {
+	switch service, number, _ := strings.Cut(name, " "); {
+	case name == "Redis", name == "NATS":
+		return nothing
+	case number != "" && two(service):
+		return little
+	default:
+		return much
+	}
 }
 
 // settings of every process: what is waited for in a test must not take half a minute.
@@ -87,7 +121,7 @@ func settingsOf(provider *upstream.Server) gaiatest.Settings {
 }
 
 // startProvider starts a provider whose answer follows from the question.
-func startProvider(t *testing.T) *upstream.Server {
+func startProvider(t *testing.T, hears func(question string)) *upstream.Server {
 	t.Helper()
 	provider := upstream.New()
 	t.Cleanup(func() {
@@ -95,7 +129,9 @@ func startProvider(t *testing.T) *upstream.Server {
 		provider.Close()
 	})
 	provider.Answers(func(body map[string]any) upstream.Script {
-		return upstream.Script{Tokens: answerWords, Word: wordFor(questionIn(body)), Between: 10 * time.Millisecond}
+		question := questionIn(body)
+		hears(question)
+		return upstream.Script{Tokens: answerWords, Word: wordFor(question), Between: 10 * time.Millisecond}
 	})
 	return provider
 }
@@ -137,7 +173,7 @@ func newServices(t *testing.T, seed uint64, wired bool) *world {
 	t.Helper()
 	w := newWorld(t, seed)
 	common := w.behind(wired)
-	maps.Copy(common, settingsOf(startProvider(t)))
+	maps.Copy(common, settingsOf(startProvider(t, w.hears)))
 	urls := map[string][]string{}
 	for _, service := range services {
 		s := w.backend.Start(t, common, gaiatest.Settings{"SERVICES": service, "SERVICE_PORT": freePort(t)})
@@ -174,12 +210,12 @@ func two(service string) bool {
 
 func newWorld(t *testing.T, seed uint64) *world {
 	t.Helper()
-	w := &world{t: t, seed: seed, backend: gaiatest.Breakable(t)}
+	w := &world{t: t, seed: seed, backend: gaiatest.Breakable(t), questions: map[string]int{}}
 	f := w.backend.Faults
 	w.machines = append(w.machines,
-		&machine{"PostgreSQL", f.Postgres.Stop, f.Postgres.Start, f.Postgres.Pause, f.Postgres.Resume},
-		&machine{"Redis", f.Redis.Stop, f.Redis.Start, f.Redis.Pause, f.Redis.Resume},
-		&machine{"NATS", f.NATS.Stop, f.NATS.Start, f.NATS.Pause, f.NATS.Resume},
+		&machine{"PostgreSQL", f.Postgres.Stop, f.Postgres.Start, f.Postgres.Pause, f.Postgres.Resume, noticeOf("PostgreSQL")},
+		&machine{"Redis", f.Redis.Stop, f.Redis.Start, f.Redis.Pause, f.Redis.Resume, noticeOf("Redis")},
+		&machine{"NATS", f.NATS.Stop, f.NATS.Start, f.NATS.Pause, f.NATS.Resume, noticeOf("NATS")},
 	)
 	return w
 }
@@ -210,7 +246,7 @@ func (w *world) addWire(name, target string) string {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(proxy.Close)
-	w.wires = append(w.wires, &wire{name, proxy})
+	w.wires = append(w.wires, &wire{name, proxy, noticeOf(name)})
 	return proxy.Address()
 }
 
@@ -225,10 +261,17 @@ func (w *world) addEntry(name string, s *gaiatest.Server) {
 func (w *world) addProcess(name string, s *gaiatest.Server, setDown func(bool)) {
 	w.machines = append(w.machines, &machine{
 		name:  name,
-		kill:  func() { setDown(true); s.Kill() },
+		kill:  func() { setDown(true); w.killed(name); s.Kill() },
 		start: func() { s.Restart(); setDown(false) },
-		pause: s.Pause, resume: s.Resume,
+		pause: s.Pause, resume: s.Resume, notice: noticeOf(name),
 	})
+}
+
+// killed counts the processes whose work is lost.
+func (w *world) killed(name string) {
+	if strings.HasPrefix(name, "chat") {
+		w.chatsKilled.Add(1)
+	}
 }
 
 // freePort is one that outgoing connections do not get while nobody listens.
