@@ -1,0 +1,79 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"gaia/app"
+	"gaia/domain"
+)
+
+// saying is what a process says of chat.
+func saying(id, status string) domain.ServiceHealthEvent {
+	return domain.ServiceHealthEvent{ServiceName: "chat", Status: status, Details: domain.ServiceDetails{
+		Version: "v1", Instance: id, MicroID: "m-" + id, Heartbeat: 15,
+	}}
+}
+
+func TestInstancesComeAndGo(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	dead := false
+	n := app.NewInstances(app.InstancesDeps{Wait: time.Second, Now: func() time.Time { return now }, Ping: func(context.Context, domain.Service, string) (time.Duration, error) {
+		if dead {
+			return 0, errors.New("nobody is there")
+		}
+		return time.Millisecond, nil
+	}})
+	state := func() string {
+		s := ""
+		for _, i := range n.Of(t.Context(), domain.ServiceChat) {
+			s += fmt.Sprintf("%s %s %s;", i.ID, i.Health.Status, i.Health.ResponseTime)
+		}
+		return s
+	}
+	want := func(when, want string) {
+		t.Helper()
+		if got := state(); got != want {
+			t.Errorf("%s: %q, not %q", when, got, want)
+		}
+	}
+	want("at first", "")
+	e := saying("a", domain.ServiceHealthy)
+	e.Timestamp = now.Add(-1000 * time.Hour) // its clock is wrong
+	if !n.Hear(e) || n.Hear(e) {
+		t.Error("the first word of a process is news and the second is not")
+	}
+	want("heard", "a healthy 1ms;")
+	dead = true
+	want("killed", "a unhealthy 0s;")
+	now = now.Add(46 * time.Second)
+	want("silent", "")
+	dead = false
+	n.Hear(saying("b", domain.ServiceHealthy))
+	n.Hear(saying("b", domain.ServiceStopping))
+	want("stopping", "b disabled 0s;")
+}
+
+func TestMadeUpInstancesTakeNoRoom(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	n := app.NewInstances(app.InstancesDeps{Wait: time.Second, Now: func() time.Time { return now }})
+	n.Hear(saying("real", domain.ServiceHealthy))
+	now = now.Add(time.Second)
+	n.Hear(saying("real", domain.ServiceHealthy))
+	for i := range 10_000 {
+		now = now.Add(time.Millisecond)
+		n.Hear(saying(fmt.Sprint("fake-", i), domain.ServiceHealthy))
+	}
+	list, found := n.Of(t.Context(), domain.ServiceChat), false
+	for _, i := range list {
+		found = found || i.ID == "real"
+	}
+	if len(list) != 256 || !found {
+		t.Errorf("%d processes are remembered, the real one: %t", len(list), found)
+	}
+}
