@@ -16,3 +16,12 @@ func OpenTraced(ctx context.Context, c Config, tracer pgx.QueryTracer) (*Store, 
 	pool.ConnConfig.Tracer = tracer
 	return open(ctx, c, pool)
 }
+
+// Hold takes a connection of the pool.
+func (s *Store) Hold(ctx context.Context) (release func(), err error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return conn.Release, nil
+}
