@@ -65,8 +65,8 @@ func TestMadeUpInstancesTakeNoRoom(t *testing.T) {
 	n.Hear(saying("real", domain.ServiceHealthy))
 	now = now.Add(time.Second)
 	n.Hear(saying("real", domain.ServiceHealthy))
-	for i := range 10_000 {
-		now = now.Add(time.Millisecond)
+	for i := range 2_000 {
+		now = now.Add(5 * time.Millisecond)
 		n.Hear(saying(fmt.Sprint("fake-", i), domain.ServiceHealthy))
 	}
 	list, found := n.Of(t.Context(), domain.ServiceChat), false

@@ -281,6 +281,35 @@ func TestAccessLogNamesThePatternAndNoSecrets(t *testing.T) {
 	}
 }
 
+// Whoever watches asks every few seconds: that is no news, unless the answer is.
+func TestProbesThatSucceedDoNotFillTheLog(t *testing.T) {
+	t.Parallel()
+	e := newTestEdge(t)
+	ready := true
+	for _, path := range []string{"/livez", "/readyz", "/health", "/other"} {
+		e.router.Get(path, func(w http.ResponseWriter, _ *http.Request) {
+			if !ready {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		})
+	}
+	for _, c := range []struct {
+		path  string
+		ready bool
+		level string
+	}{
+		{"/livez", true, "DEBUG"}, {"/readyz", true, "DEBUG"}, {"/health", true, "DEBUG"}, {"/other", true, "INFO"},
+		{"/readyz", false, "INFO"}, {"/livez", false, "INFO"},
+	} {
+		ready = c.ready
+		before := len(e.log.String())
+		e.serve(request(t, http.MethodGet, c.path))
+		if line := e.log.String()[before:]; !strings.Contains(line, `"level":"`+c.level+`"`) || !strings.Contains(line, c.path) {
+			t.Errorf("%+v: %s", c, line)
+		}
+	}
+}
+
 func TestOriginOfARequest(t *testing.T) {
 	t.Parallel()
 	e := newTestEdge(t)

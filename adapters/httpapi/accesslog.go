@@ -12,15 +12,20 @@ import (
 const statusClientGone = 499
 
 // accessLog writes one line for each request, and has it observed. Bytes are those before compression. It names the pattern of the path,
-// never what stands in its place, and no query, header or body: these may hold secrets.
+// never what stands in its place, and no query, header or body: these may hold secrets. Probes that succeed are for who looks for faults: they
+// come every few seconds from everybody who watches, and would be most of the log.
 func (c Config) accessLog() func(http.Handler) http.Handler {
-	log, level := c.Log, c.AccessLevel
+	log := c.Log
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rec, r := record(w, r)
 			r, ended := c.observed(rec, r)
 			defer ended()
 			defer func() { // also when a handler gives up the connection
+				level := c.AccessLevel
+				if isProbe(r) && loggedStatus(rec) < http.StatusMultipleChoices {
+					level = min(level, slog.LevelDebug)
+				}
 				if !log.Enabled(r.Context(), level) {
 					return
 				}
@@ -37,6 +42,15 @@ func (c Config) accessLog() func(http.Handler) http.Handler {
 			next.ServeHTTP(rec, r)
 		})
 	}
+}
+
+// isProbe reports whether a request asks how this process is.
+func isProbe(r *http.Request) bool {
+	switch r.URL.Path {
+	case "/livez", "/readyz", "/health":
+		return true
+	}
+	return false
 }
 
 func loggedStatus(rec *recorder) int {

@@ -104,8 +104,7 @@ const instanceHeader = "X-Gaia-Instance"
 func nameInstance(id string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			switch r.URL.Path {
-			case "/livez", "/readyz", "/health":
+			if isProbe(r) {
 				w.Header().Set(instanceHeader, id)
 			}
 			next.ServeHTTP(w, r)

@@ -163,6 +163,35 @@ func BenchmarkAuthenticatedRequest(b *testing.B) {
 	}
 }
 
+// BenchmarkProbes is what who watches asks all the time, as a whole and without a network. Readiness on PostgreSQL and SQLite differ in the look at the database,
+// which is shared by all who ask within a second.
+func BenchmarkProbes(b *testing.B) {
+	for _, kind := range []string{"sqlite", "postgres"} {
+		c := benchConfig(b, newBenchIssuer(b), true)
+		if kind == "postgres" {
+			c.DatabaseURL = testenv.Postgres(b)
+		}
+		sys, err := wire(b.Context(), c, b.TempDir(), "key", slog.New(slog.DiscardHandler))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(sys.close)
+		probe := sys.health.Probes[app.PartDatabase]
+		portstest.Within(b, portstest.Patience, "the database is there", func() bool { return probe.Check(b.Context()).Status == domain.Healthy })
+		for _, path := range []string{"/livez", "/readyz", "/health"} {
+			b.Run(path+"/"+kind, func(b *testing.B) { benchRequest{path: path}.repeat(b, sys.handler) })
+		}
+		b.Run("look at the database/"+kind, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if part := probe.Check(b.Context()); part.Status != domain.Healthy {
+					b.Fatal(part.Detail)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkAuthenticatedRequestLimited is the same with the global key and its limits over time, which nothing reaches: of the process
 // alone, and of many together in Redis.
 func BenchmarkAuthenticatedRequestLimited(b *testing.B) {

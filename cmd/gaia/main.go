@@ -32,6 +32,7 @@ Usage:
   gaia serve                    serve everything (the default)
   gaia serve --services=LIST    serve a part, beside other processes: any of gateway, auth, asset, chat, with commas between
   gaia health [URL]             ask a process how it is: the one with these settings, or the one at URL; fails when it is not ready
+  gaia services                 show which processes run, and how they are: see gaia services help
   gaia migrate up|down|status   change the database's schema, or show where it stands
   gaia accounts password EMAIL  give a local account a new password, read from standard input
   gaia keys …                   make, list, revoke and replace API keys: see gaia keys help
@@ -69,6 +70,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return runServe(ctx, args, out)
 	case "health":
 		return runHealth(ctx, args, out)
+	case "services":
+		return runServices(ctx, args, out)
 	case "migrate":
 		return withConfig(args, 1, func(c config) error { return migrate(ctx, c, args[0], out) })
 	case "accounts":
