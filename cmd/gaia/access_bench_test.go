@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"math/big"
 	"net/http"
@@ -170,6 +171,9 @@ func BenchmarkProbes(b *testing.B) {
 		c := benchConfig(b, newBenchIssuer(b), true)
 		if kind == "postgres" {
 			c.DatabaseURL = testenv.Postgres(b)
+			if err := migrate(b.Context(), c, "up", io.Discard); err != nil {
+				b.Fatal(err)
+			}
 		}
 		sys, err := wire(b.Context(), c, b.TempDir(), "key", slog.New(slog.DiscardHandler))
 		if err != nil {

@@ -277,3 +277,41 @@ func TestRestartBehindAGateway(t *testing.T) {
 	gaiatest.Eventually(t, patience, "those before have gone", func() bool { return len(chat.processes()) == 1 })
 	h.wantNoFailure(t)
 }
+
+// TestRestartKeepsOperators: who scrapes metrics finds them at the same address after a restart, and the successor does not find it taken.
+func TestRestartKeepsOperators(t *testing.T) {
+	t.Parallel()
+	settings := maps.Clone(gaiatest.Full(t).Settings)
+	settings["ADMIN_ADDRESS"] = "127.0.0.1:0"
+	r := startRestarted(t, settings)
+	addresses := func() (all []string) {
+		data, err := os.ReadFile(r.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(data) {
+			var s struct {
+				At string `json:"admin_address"`
+			}
+			if json.Unmarshal(line, &s) == nil && s.At != "" {
+				all = append(all, s.At)
+			}
+		}
+		return all
+	}
+	first := r.pid()
+	r.hangUp()
+	gaiatest.Eventually(t, patience, "the process before is gone", func() bool { return len(r.processes()) == 1 })
+	all := addresses()
+	if len(all) != 2 || all[0] != all[1] || r.pid() == first {
+		t.Fatalf("operators are answered at %q, by %d and %d", all, first, r.pid())
+	}
+	resp, err := http.Get("http://" + all[0] + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("metrics: %s", resp.Status)
+	}
+}
