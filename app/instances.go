@@ -185,9 +185,9 @@ func (n *Instances) live(service domain.Service) map[string]*heardInstance {
 	return live
 }
 
-// both joins what was met and what is told: what does not answer is not well whatever it says.
+// both joins what was met and what is told: what does not answer is not well whatever it says, unless it says that it is about to stop.
 func both(met, told domain.PartHealth) domain.PartHealth {
-	if worse(met.Status, told.Status) || met.Status == told.Status {
+	if told.Status != domain.Disabled && (worse(met.Status, told.Status) || met.Status == told.Status) {
 		return met
 	}
 	return domain.PartHealth{Status: told.Status, Detail: told.Detail, ResponseTime: met.ResponseTime}

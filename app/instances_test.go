@@ -77,3 +77,28 @@ func TestMadeUpInstancesTakeNoRoom(t *testing.T) {
 		t.Errorf("%d processes are remembered, the real one: %t", len(list), found)
 	}
 }
+
+// A process that is about to stop says nothing about its service, whatever those meet who ask it: else each restart were an alarm.
+func TestRollingRestartIsNoAlarm(t *testing.T) {
+	t.Parallel()
+	met := domain.Degraded
+	n := app.NewInstances(app.InstancesDeps{Wait: time.Second, Now: time.Now, Probed: func(domain.Service) []domain.Instance {
+		return []domain.Instance{
+			{Service: domain.ServiceChat, ID: "old", Health: domain.PartHealth{Status: met}},
+			{Service: domain.ServiceChat, ID: "new", Health: domain.PartHealth{Status: domain.Healthy}},
+		}
+	}})
+	n.Hear(saying("old", domain.ServiceHealthy))
+	n.Hear(saying("new", domain.ServiceHealthy))
+	h := app.NewHealth(app.HealthDeps{Elsewhere: []domain.Service{domain.ServiceChat}, Instances: n.Of, Now: func() time.Time { return time.Time{} }})
+	if r := h.Report(t.Context()).Service(domain.ServiceChat); r.Status != domain.Degraded {
+		t.Errorf("one is not well: %+v", r)
+	}
+	n.Hear(saying("old", domain.ServiceStopping))
+	for _, met = range []domain.Status{domain.Degraded, domain.Unhealthy} {
+		h = app.NewHealth(h.HealthDeps)
+		if r := h.Report(t.Context()).Service(domain.ServiceChat); r.Status != domain.Healthy {
+			t.Errorf("met as %s while it stops: %+v", met, r)
+		}
+	}
+}

@@ -24,7 +24,7 @@ func (t *Telemetry) Databases(system string, quiet func(error) bool) (Hook, erro
 	which := attribute.String("db.system.name", system)
 	return func(ctx context.Context, operation string) (context.Context, func(error)) {
 		name, begun := attribute.String("db.operation.name", operation), time.Now()
-		ctx, span := t.tracer.Start(ctx, operation, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(begun))
+		ctx, span := t.within(ctx, operation, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(begun))
 		return ctx, func(err error) {
 			if err != nil && quiet != nil && quiet(err) {
 				err = nil
@@ -46,7 +46,7 @@ func (t *Telemetry) Messages() (MessageHook, error) {
 	which, name := attribute.String("messaging.system", "nats"), attribute.String("messaging.operation.name", "publish")
 	return func(ctx context.Context, subject string, header map[string][]string) func(error) {
 		begun := time.Now()
-		ctx, span := t.tracer.Start(ctx, "publish "+subject, trace.WithSpanKind(trace.SpanKindProducer), trace.WithTimestamp(begun))
+		ctx, span := t.within(ctx, "publish "+subject, trace.WithSpanKind(trace.SpanKindProducer), trace.WithTimestamp(begun))
 		if span.SpanContext().IsSampled() {
 			t.propagator.Inject(ctx, propagation.HeaderCarrier(header))
 		}
@@ -56,6 +56,15 @@ func (t *Telemetry) Messages() (MessageHook, error) {
 			duration.Record(ctx, time.Since(begun).Seconds(), metric.WithAttributes(labels...))
 		}
 	}, make.err
+}
+
+// within begins a span of a trace that goes on. What the program does by itself, such as to look whether anything waits, is no trace: there would
+// be several of them a second, and requests would drown in them.
+func (t *Telemetry) within(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
+	if around := trace.SpanFromContext(ctx); !around.SpanContext().IsValid() {
+		return ctx, around
+	}
+	return t.tracer.Start(ctx, name, options...)
 }
 
 func end(span trace.Span, err error, labels ...attribute.KeyValue) {

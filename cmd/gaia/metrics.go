@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"gaia/adapters/httpapi"
@@ -202,8 +203,8 @@ func (s *system) measureReach() error {
 			for _, service := range domain.Services() {
 				states := map[domain.Status]int{domain.Healthy: 0, domain.Degraded: 0, domain.Unhealthy: 0}
 				instances := s.forwarder.Instances(service)
-				if len(instances) == 0 {
-					continue
+				if len(instances) == 0 && !slices.Contains(s.health.Elsewhere, service) {
+					continue // none is wanted; where one is, zeros say that there is none
 				}
 				for _, i := range instances {
 					states[i.Health.Status]++
