@@ -1,13 +1,13 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gaia/adapters/httpapi/internal/intake"
@@ -41,13 +41,46 @@ func receive(op *intake.Operation, bodies gate, fail failFunc) func(http.Handler
 				fail(w, r, err)
 				return
 			}
+			held := &passedBody{}
+			held.data.Store(&body)
+			r = r.WithContext(context.WithValue(r.Context(), passedKey{}, held))
 			r.ContentLength, r.TransferEncoding = int64(len(body)), nil
-			r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-			r.Body, _ = r.GetBody()
+			r.GetBody = func() (io.ReadCloser, error) { return &passedReader{body: held}, nil }
+			r.Body = &passedReader{body: held}
 			next.ServeHTTP(w, r)
 		})
 	}
 }
+
+// passedBody is a body that can be sent again until it is let go: streams last for minutes, and a body may have megabytes.
+type passedBody struct{ data atomic.Pointer[[]byte] }
+
+type passedKey struct{}
+
+// letGo is for when a service has begun a stream: it has the whole body.
+func letGo(ctx context.Context) {
+	if held, ok := ctx.Value(passedKey{}).(*passedBody); ok {
+		held.data.Store(nil)
+	}
+}
+
+// passedReader reads a body that is held.
+type passedReader struct {
+	body *passedBody
+	from int
+}
+
+func (r *passedReader) Read(b []byte) (int, error) {
+	data := r.body.data.Load()
+	if data == nil || r.from == len(*data) {
+		return 0, io.EOF
+	}
+	n := copy(b, (*data)[r.from:])
+	r.from += n
+	return n, nil
+}
+
+func (r *passedReader) Close() error { return nil }
 
 // withoutBody leaves what nobody would read where it is.
 func withoutBody(next http.Handler) http.Handler {
@@ -76,7 +109,7 @@ func (c Config) forward(op *intake.Operation, fail failFunc) http.HandlerFunc {
 			Service: op.Service, Wait: wait, Caller: domain.Forwarded{Principal: principalFrom(r.Context()), RequestID: requestIDFrom(r.Context())},
 			Repeatable: r.Method == http.MethodGet || r.Method == http.MethodHead || op.Once && r.Header.Get("Idempotency-Key") != "",
 		}
-		out := &relayWriter{ResponseWriter: w, ctl: http.NewResponseController(w)}
+		out := &relayWriter{ResponseWriter: w, ctl: http.NewResponseController(w), streams: func() { letGo(r.Context()) }}
 		out.outcome = c.afterwards(op, r)
 		if err := c.Forward(out, proxies(c.TrustedProxies).rewrite(r, op.Service), hop); err != nil {
 			out.tell(false)
@@ -158,6 +191,7 @@ type relayWriter struct {
 	http.ResponseWriter
 
 	ctl     *http.ResponseController
+	streams func()             // is called when a stream begins
 	outcome func(certain bool) // is called once, before a client can know, unless nothing was done; nil: nobody wants to know
 }
 
@@ -179,8 +213,11 @@ func (w *relayWriter) WriteHeader(status int) {
 	case status >= http.StatusInternalServerError:
 		w.tell(false)
 	}
-	if isEventStream(w.Header()) && w.Header().Get("Connection") != "close" {
-		w.Header().Set("Connection", "keep-alive") // holds for one connection, so it did not come from the service
+	if isEventStream(w.Header()) {
+		w.streams()
+		if w.Header().Get("Connection") != "close" {
+			w.Header().Set("Connection", "keep-alive") // holds for one connection, so it did not come from the service
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"gaia/domain"
@@ -58,4 +60,40 @@ func TestGatewayForgetsKeys(t *testing.T) {
 			t.Errorf("%s: told %v, want %v", about, told, c.want)
 		}
 	}
+}
+
+// TestBodiesAreLetGo: a body can be read again until a stream begins, and is not kept for as long as that lasts.
+func TestBodiesAreLetGo(t *testing.T) {
+	t.Parallel()
+	const sent = `{"message":"Hello"}`
+	op := loadContract(t)["POST /api/v0.2/chat/stream"]
+	var after string
+	config := Config{Hosts: []domain.Service{domain.ServiceGateway}, Forward: func(w http.ResponseWriter, r *http.Request, _ domain.Hop) error {
+		for _, body := range []io.Reader{r.Body, again(t, r), again(t, r)} {
+			if got, err := io.ReadAll(body); err != nil || string(got) != sent {
+				t.Errorf("%q, %v", got, err)
+			}
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(http.StatusOK)
+		got, _ := io.ReadAll(again(t, r))
+		after = string(got)
+		return nil
+	}}
+	fail := func(_ http.ResponseWriter, _ *http.Request, err error) { t.Error(err) }
+	r := httptest.NewRequest(http.MethodPost, "/api/v0.2/chat/stream", strings.NewReader(sent))
+	r.Header.Set("Content-Type", "application/json")
+	receive(op, gate{}, fail)(config.forward(op, fail)).ServeHTTP(httptest.NewRecorder(), r)
+	if after != "" {
+		t.Errorf("%q is kept", after)
+	}
+}
+
+func again(t *testing.T, r *http.Request) io.Reader {
+	t.Helper()
+	body, err := r.GetBody()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
 }
