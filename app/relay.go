@@ -137,7 +137,7 @@ func (r *Relay) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.Config.Drain)
 	defer cancel()
 	for {
-		if n, err := r.batch(ctx); err != nil || n < r.Config.Batch {
+		if n, err := r.batch(ctx); err != nil || n == 0 { // one that is not full may be what was in doubt, with more behind
 			return
 		}
 	}

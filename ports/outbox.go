@@ -13,8 +13,8 @@ type Outbox interface {
 	// return 0 and no error without waiting for it. An error of send comes back after what was sent is forgotten.
 	//
 	// That a sender gets events must be stored before it gets them. Those that it got and that were not forgotten, because the process died
-	// or for any other reason, are handed out again, in doubt: with the place of the bus that send returned last when no event was in doubt
-	// after it.
+	// or for any other reason, are handed out again, in doubt and without others: with the place of the bus that send returned last when no
+	// event was in doubt after it. Events that are there no more, whoever took them, are in no doubt.
 	Relay(ctx context.Context, limit int, send SendEvents) (int, error)
 	// Pending returns how many events wait.
 	Pending(ctx context.Context) (int, error)

@@ -73,6 +73,9 @@ func (o *Outbox) hand(limit int) domain.EventBatch {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	count := min(max(limit, 0), len(o.events))
+	if o.handed > 0 { // these alone
+		count = min(count, o.handed)
+	}
 	batch := domain.EventBatch{Events: append([]domain.StoredEvent(nil), o.events[:count]...), Doubt: o.handed > 0, Since: o.since}
 	o.handed = max(o.handed, count)
 	return batch

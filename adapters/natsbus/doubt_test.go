@@ -110,6 +110,74 @@ func TestWhatIsInDoubtIsLookedForBehindThePlace(t *testing.T) {
 	}
 }
 
+// A look for which one call has not the time goes on with the next.
+func TestDoubtInALargeStream(t *testing.T) {
+	t.Parallel()
+	server := testenv.StartNATS(t)
+	conn := connectTo(t, server.URL())
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(10_000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "GAIA_EVENTS", Subjects: []string{"gaia.>", "other"}, Duplicates: shortWindow, Storage: jetstream.MemoryStorage,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := connected(t, start(t, natsbus.Config{URL: server.URL()}))
+	events := storedEvents(20)
+	sendBatch(t, b, domain.EventBatch{Events: events[:8]})
+	const others = 300_000
+	for range others {
+		if err := conn.Publish("other", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	portstest.Within(t, portstest.Patience, "the stream has all", func() bool {
+		info, err := stream.Info(t.Context())
+		return err == nil && info.State.Msgs == others+8
+	})
+	sendBatch(t, b, domain.EventBatch{Events: events[8:10]})
+	attempts, began := 0, time.Now()
+	portstest.Within(t, 2*portstest.Patience, "the events are sent", func() bool {
+		attempts++
+		ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond+time.Duration(attempts)*10*time.Millisecond) // too short for all
+		defer cancel()
+		n, _, err := b.Send(ctx, domain.EventBatch{Events: events, Doubt: true})
+		return n == len(events) && err == nil
+	})
+	t.Logf("%d calls, %v", attempts, time.Since(began))
+	info, err := stream.Info(t.Context())
+	if err != nil || info.State.Msgs != others+20 {
+		t.Errorf("the stream has %d messages, want %d: %v", info.State.Msgs, others+20, err)
+	}
+}
+
+// The look is over also when the last messages of the stream were deleted.
+func TestDoubtInAStreamWithoutItsEnd(t *testing.T) {
+	t.Parallel()
+	server := testenv.StartNATS(t)
+	conn := connectTo(t, server.URL())
+	s := forgetful(t, conn, "GAIA_EVENTS", "gaia.>")
+	b := connected(t, start(t, natsbus.Config{URL: server.URL()}))
+	events := storedEvents(12)
+	place := sendBatch(t, b, domain.EventBatch{Events: events[:10]})
+	sendBatch(t, b, domain.EventBatch{Events: events[10:11], Since: place})
+	forgotten(t, conn)
+	info, err := s.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := uint64(11); seq <= info.State.LastSeq; seq++ {
+		if err := s.DeleteMsg(t.Context(), seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sendBatch(t, b, domain.EventBatch{Events: events[10:], Since: place, Doubt: true})
+	wantIDsIn(t, s, events)
+}
+
 func TestPlaceInAStreamThatWasMadeAnew(t *testing.T) {
 	t.Parallel()
 	server := testenv.StartNATS(t)

@@ -1,6 +1,9 @@
 package natsbus
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // Stored returns how many events the stream holds, which nobody else can ask an embedded server.
 func (b *Bus) Stored(t *testing.T) int {
@@ -14,3 +17,12 @@ func (b *Bus) Stored(t *testing.T) int {
 
 // WorkStream names the stream of workflows.
 func (b *Bus) WorkStream() string { return b.workflows.config().Name }
+
+// Fence is what keeps late events from going out.
+type Fence struct{ fence }
+
+// Until is until.
+func (f *Fence) Until(end time.Time) { f.until(end) }
+
+// Shut is shut.
+func (f *Fence) Shut() { f.shut() }

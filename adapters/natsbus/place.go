@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gaia/domain"
@@ -23,7 +22,7 @@ type place struct {
 }
 
 const (
-	lookBatch = 512
+	lookBatch = 2048
 	lookLease = 10 * time.Second // after that the server forgets a look that nobody goes on with
 )
 
@@ -107,7 +106,7 @@ func (b *Bus) streamsOf(ctx context.Context, events []domain.StoredEvent) ([]str
 	return names, nil
 }
 
-// look notes which of the wanted ids a stream holds behind a place. It reads no payloads.
+// look notes which of the wanted ids a stream holds behind a place. It reads no payloads. What the time is too short for is left to the next call.
 func (b *Bus) look(ctx context.Context, name string, behind place, wanted, found map[string]bool) error {
 	stream, err := b.sender.js.Stream(ctx, name)
 	if err != nil {
@@ -118,7 +117,9 @@ func (b *Bus) look(ctx context.Context, name string, behind place, wanted, found
 	if info.Created.Equal(behind.Made) && behind.Seq <= last {
 		first = max(first, behind.Seq+1)
 	}
-	if first > last || info.State.Msgs == 0 {
+	l := b.sender.looking(name, info.Created, first, wanted)
+	defer l.tell(wanted, found)
+	if first = max(first, l.next); first > last || info.State.Msgs == 0 || l.done() {
 		return nil
 	}
 	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
@@ -134,35 +135,11 @@ func (b *Bus) look(ctx context.Context, name string, behind place, wanted, found
 		return err
 	}
 	defer func() { _ = stream.DeleteConsumer(ctx, consumer.CachedInfo().Name) }() // else the server does it a moment later
-	return lookOn(ctx, consumer, last, wanted, found)
-}
-
-func lookOn(ctx context.Context, consumer jetstream.Consumer, last uint64, wanted, found map[string]bool) error {
-	for ctx.Err() == nil {
-		batch, err := consumer.FetchNoWait(lookBatch)
-		if err != nil {
-			return err
-		}
-		got := 0
-		for m := range batch.Messages() {
-			got++
-			if id := m.Headers().Get(nats.MsgIdHdr); wanted[id] {
-				found[id] = true
-			}
-			meta, err := m.Metadata()
-			if err != nil {
-				return err
-			}
-			if meta.Sequence.Stream >= last || meta.NumPending == 0 || len(found) == len(wanted) {
-				return nil
-			}
-		}
-		if err := batch.Error(); err != nil {
-			return err
-		}
-		if got == 0 {
-			return errSlow // there is more, and it does not come
-		}
+	if consumer.CachedInfo().NumPending == 0 {
+		return nil // the last ones were deleted
 	}
-	return errSlow
+	if err := l.on(ctx, consumer, last); err != nil {
+		return fmt.Errorf("%w: number %d of %d", err, l.next, last)
+	}
+	return nil
 }

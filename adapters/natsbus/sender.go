@@ -34,6 +34,10 @@ func (b *Bus) Send(ctx context.Context, batch domain.EventBatch) (sent int, plac
 	if err == nil {
 		err = b.beginSession()
 	}
+	if err == nil {
+		end, _ := ctx.Deadline()
+		b.sender.fence.until(end)
+	}
 	switch {
 	case err != nil:
 	case stored:
@@ -46,6 +50,7 @@ func (b *Bus) Send(ctx context.Context, batch domain.EventBatch) (sent int, plac
 		b.stream.forget() // it may have been deleted, or JetStream switched on or off
 		return sent, place, fmt.Errorf("send events: %w", err)
 	}
+	b.sender.fence.until(time.Time{}) // the buffer is empty
 	return sent, place, nil
 }
 

@@ -11,10 +11,12 @@ import (
 // sender is the connection on which stored events go out. It is never mended: a connection that comes back would deliver what it had
 // buffered, however long after another process has sent the same, and could lose events between two that arrive.
 type sender struct {
-	mu   sync.Mutex // held while events are sent
-	conn *nats.Conn // nil when there is none
-	js   jetstream.JetStream
-	made map[string]time.Time // when each stream was made, as far as is known
+	mu    sync.Mutex // held while events are sent
+	conn  *nats.Conn // nil when there is none
+	js    jetstream.JetStream
+	made  map[string]time.Time // when each stream was made, as far as is known
+	fence *fence               // of conn
+	looks map[string]*looking  // the last one through each stream
 }
 
 // beginSession connects unless there is a connection.
@@ -24,7 +26,9 @@ func (b *Bus) beginSession() error {
 		return nil
 	}
 	s.end()
+	f := &fence{}
 	options := []nats.Option{
+		nats.SetCustomDialer(f),
 		nats.Name(b.cfg.Name + " events"), nats.NoReconnect(), nats.Timeout(connectTimeout), nats.FlusherTimeout(confirmWait),
 		nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(2),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.cfg.Logger.Warn("bus error", "error", err) }),
@@ -41,13 +45,14 @@ func (b *Bus) beginSession() error {
 		conn.Close()
 		return err
 	}
-	s.conn, s.js, s.made = conn, js, map[string]time.Time{}
+	s.conn, s.js, s.made, s.fence = conn, js, map[string]time.Time{}, f
 	return nil
 }
 
 // end closes the connection. What it has not sent is not sent any more.
 func (s *sender) end() {
 	if s.conn != nil {
+		s.fence.shut() // closing would send what is in the buffer
 		s.conn.Close()
 		s.conn, s.js = nil, nil
 	}

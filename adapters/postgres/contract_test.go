@@ -71,8 +71,12 @@ func twoProcesses(t *testing.T, database string) (a, b *postgres.Store, commit f
 	t.Helper()
 	schema := newSchema(t, database)
 	a, b = open(t, schema), open(t, schema)
-	return a, b, func(ctx context.Context, turn domain.Turn) error {
-		_, err := a.Conversations().CommitTurn(ctx, turn)
+	return a, b, commits(a)
+}
+
+func commits(s *postgres.Store) func(context.Context, domain.Turn) error {
+	return func(ctx context.Context, turn domain.Turn) error {
+		_, err := s.Conversations().CommitTurn(ctx, turn)
 		return err
 	}
 }
@@ -108,8 +112,11 @@ func TestOutbox(t *testing.T) {
 	t.Parallel()
 	database := testenv.Postgres(t)
 	portstest.Outbox(t, func(t *testing.T) portstest.OutboxSetup {
-		a, b, commit := twoProcesses(t, database)
-		return portstest.OutboxSetup{A: a.Outbox(), B: b.Outbox(), Commit: commit}
+		schema := newSchema(t, database)
+		a, b := open(t, schema), open(t, schema)
+		return portstest.OutboxSetup{A: a.Outbox(), B: b.Outbox(), Commit: commits(a), Lose: func(t *testing.T) {
+			exec(t, connect(t, schema), `DELETE FROM outbox`)
+		}}
 	})
 }
 

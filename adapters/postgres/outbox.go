@@ -23,33 +23,30 @@ type Outbox struct{ db *Store }
 // Outbox returns the store of events that wait.
 func (s *Store) Outbox() *Outbox { return &Outbox{db: s} }
 
-// Relay implements ports.Outbox. The lock of the one sender is the transaction's, so a sender that dies gives it back.
+// Relay implements ports.Outbox. It takes one connection and two transactions: that a sender gets events has to be stored before it gets
+// them, and the lock of the one sender is the transaction's, so that one that dies or stands still gives it back, whatever pooler stands
+// between. What happens in the gap between the two shows in the version of the state.
 func (o *Outbox) Relay(ctx context.Context, limit int, send ports.SendEvents) (sent int, err error) {
 	var sendErr error
-	err = o.db.write(ctx, "relay events", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
-		if mine, err := q.LockOutbox(ctx); err != nil || !mine {
+	err = o.db.use(ctx, "relay events", func(ctx context.Context, conn *pgx.Conn) error {
+		var h handing
+		if err := sending(ctx, conn, func(q *sqlcgen.Queries) (err error) {
+			h, err = handOut(ctx, q, limit)
+			return err
+		}); err != nil || len(h.rows) == 0 {
 			return err
 		}
-		rows, err := q.ListEvents(ctx, int32(min(max(limit, 0), math.MaxInt32)))
-		if err != nil || len(rows) == 0 {
-			return err
-		}
-		state, err := q.OutboxState(ctx)
-		if err != nil {
-			return err
-		}
-		handed, doubt := handOut(rows, state.Handed)
-		if len(handed) != len(state.Handed) {
-			if err := o.hand(ctx, handed); err != nil {
-				return err
+		return sending(ctx, conn, func(q *sqlcgen.Queries) error {
+			if version, err := q.OutboxVersion(ctx); err != nil || version != h.version {
+				return err // another sender was there: what it did is not known here
 			}
-		}
-		var place string
-		sent, place, sendErr = sendWithin(ctx, domain.EventBatch{Events: eventsFromRows(rows), Doubt: doubt, Since: state.Since}, send)
-		if sent == 0 {
-			return nil
-		}
-		return settle(ctx, q, rows[:sent], handed, cmp.Or(place, state.Since), state.Since)
+			var place string
+			sent, place, sendErr = sendWithin(ctx, h.batch, send)
+			if sent == 0 {
+				return nil
+			}
+			return settle(ctx, q, h.rows[:sent], h.handed, cmp.Or(place, h.batch.Since), h.batch.Since)
+		})
 	})
 	if err != nil {
 		sent = 0 // they will be handed out again
@@ -57,24 +54,57 @@ func (o *Outbox) Relay(ctx context.Context, limit int, send ports.SendEvents) (s
 	return sent, errors.Join(err, sendErr)
 }
 
-// handOut adds the numbers of rows to those that senders have got, and tells whether some were there.
-func handOut(rows []sqlcgen.Outbox, before []int64) (handed []int64, doubt bool) {
-	handed = slices.Clone(before)
-	for _, row := range rows {
-		if slices.Contains(before, row.Seq) {
-			doubt = true
-			continue
+// sending runs do in a transaction that has the lock of the one sender, and not at all while another has it.
+func sending(ctx context.Context, conn *pgx.Conn, do func(*sqlcgen.Queries) error) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		q := sqlcgen.New(tx)
+		if mine, err := q.LockOutbox(ctx); err != nil || !mine {
+			return err
 		}
-		handed = append(handed, row.Seq)
-	}
-	return handed, doubt
+		return do(q)
+	})
 }
 
-// hand notes what a sender gets, in a transaction of its own: that of the lock ends too late.
-func (o *Outbox) hand(ctx context.Context, seqs []int64) error {
-	return o.db.once(ctx, "hand out events", func(ctx context.Context, q *sqlcgen.Queries) error {
-		return q.HandEvents(ctx, seqs)
-	})
+// handing is what a sender gets.
+type handing struct {
+	rows    []sqlcgen.Outbox
+	batch   domain.EventBatch
+	handed  []int64 // the numbers of all that senders have got
+	version string  // of the state by then
+}
+
+// handOut notes what a sender gets. The state gets a new version each time.
+func handOut(ctx context.Context, q *sqlcgen.Queries, limit int) (h handing, err error) {
+	if h.rows, err = q.ListEvents(ctx, int32(min(max(limit, 0), math.MaxInt32))); err != nil || len(h.rows) == 0 {
+		return handing{}, err
+	}
+	state, err := q.OutboxState(ctx)
+	if err != nil {
+		return handing{}, err
+	}
+	h.handed = stillThere(state.Handed, h.rows, len(h.rows) < limit)
+	doubtful := slices.DeleteFunc(slices.Clone(h.rows), func(row sqlcgen.Outbox) bool { return !slices.Contains(h.handed, row.Seq) })
+	if len(doubtful) > 0 {
+		h.rows = doubtful
+	} else {
+		for _, row := range h.rows {
+			h.handed = append(h.handed, row.Seq)
+		}
+	}
+	h.batch = domain.EventBatch{Events: eventsFromRows(h.rows), Doubt: len(doubtful) > 0, Since: state.Since}
+	h.version, err = q.HandEvents(ctx, h.handed)
+	return h, err
+}
+
+// stillThere leaves out the numbers of rows that went another way: an operator deleted them, or a release that notes nothing sent them.
+// rows are the oldest, or all that there are.
+func stillThere(handed []int64, rows []sqlcgen.Outbox, all bool) []int64 {
+	there := make(map[int64]bool, len(rows))
+	for _, row := range rows {
+		there[row.Seq] = true
+	}
+	last := rows[len(rows)-1].Seq
+	return slices.DeleteFunc(slices.Clone(handed), func(seq int64) bool { return !there[seq] && (all || seq <= last) })
 }
 
 // settle forgets rows that were sent. The bus stands at place once none is in doubt, and until then it counts as where it was.

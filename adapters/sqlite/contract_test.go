@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"database/sql"
 	"os"
 	"path/filepath"
 	"sync"
@@ -97,8 +98,14 @@ func TestAnswerStore(t *testing.T) {
 func TestOutbox(t *testing.T) {
 	t.Parallel()
 	portstest.Outbox(t, func(t *testing.T) portstest.OutboxSetup {
-		a, _, commit := twoProcesses(t) // only one of which sends
-		return portstest.OutboxSetup{A: a.Outbox(), B: a.Outbox(), Commit: commit}
+		file := newFile(t)
+		a := open(t, file)
+		commit := func(ctx context.Context, turn domain.Turn) error {
+			_, err := a.Conversations().CommitTurn(ctx, turn)
+			return err
+		}
+		// One process alone sends.
+		return portstest.OutboxSetup{A: a.Outbox(), B: a.Outbox(), Commit: commit, Lose: func(t *testing.T) { execIn(t, file, `DELETE FROM outbox`) }}
 	})
 }
 
@@ -206,4 +213,17 @@ func TestAssetStore(t *testing.T) {
 		a, b, _ := twoProcesses(t)
 		return portstest.AssetSetup{A: a.Assets(), B: b.Assets(), LeasesA: a.FileLeases(), LeasesB: b.FileLeases()}
 	})
+}
+
+// execIn runs a statement as another program does.
+func execIn(t *testing.T, file, statement string) {
+	t.Helper()
+	pool, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, err := pool.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"gaia/adapters/sqlite/internal/sqlcgen"
 	"gaia/domain"
@@ -27,13 +28,17 @@ func (o *Outbox) Relay(ctx context.Context, limit int, send ports.SendEvents) (i
 	if err != nil || len(rows) == 0 {
 		return 0, err
 	}
+	doubt := rows[0].Seq <= state.Handed
+	if doubt { // these alone
+		rows = slices.DeleteFunc(rows, func(row sqlcgen.Outbox) bool { return row.Seq > state.Handed })
+	}
 	handed := max(state.Handed, rows[len(rows)-1].Seq)
 	if handed != state.Handed {
 		if err := o.hand(ctx, handed); err != nil {
 			return 0, err
 		}
 	}
-	sent, place, sendErr := send(ctx, domain.EventBatch{Events: eventsFromRows(rows), Doubt: rows[0].Seq <= state.Handed, Since: state.Since})
+	sent, place, sendErr := send(ctx, domain.EventBatch{Events: eventsFromRows(rows), Doubt: doubt, Since: state.Since})
 	sent = min(max(sent, 0), len(rows))
 	if sent == 0 {
 		return 0, sendErr

@@ -21,8 +21,14 @@ FROM outbox;
 SELECT handed, since
 FROM outbox_state;
 
--- name: HandEvents :exec
-UPDATE outbox_state SET handed = sqlc.arg(handed)::bigint[];
+-- name: HandEvents :one
+-- The version of the row is who has got events last.
+UPDATE outbox_state SET handed = sqlc.arg(handed)::bigint[]
+RETURNING xmin::text AS version;
+
+-- name: OutboxVersion :one
+SELECT xmin::text AS version
+FROM outbox_state;
 
 -- name: SettleEvents :exec
 UPDATE outbox_state SET handed = sqlc.arg(handed)::bigint[], since = sqlc.arg(since);

@@ -32,13 +32,17 @@ func (q *Queries) DeleteEvents(ctx context.Context, seqs []int64) error {
 	return err
 }
 
-const handEvents = `-- name: HandEvents :exec
+const handEvents = `-- name: HandEvents :one
 UPDATE outbox_state SET handed = $1::bigint[]
+RETURNING xmin::text AS version
 `
 
-func (q *Queries) HandEvents(ctx context.Context, handed []int64) error {
-	_, err := q.db.Exec(ctx, handEvents, handed)
-	return err
+// The version of the row is who has got events last.
+func (q *Queries) HandEvents(ctx context.Context, handed []int64) (string, error) {
+	row := q.db.QueryRow(ctx, handEvents, handed)
+	var version string
+	err := row.Scan(&version)
+	return version, err
 }
 
 const listEvents = `-- name: ListEvents :many
@@ -100,6 +104,18 @@ func (q *Queries) OutboxState(ctx context.Context) (OutboxStateRow, error) {
 	var i OutboxStateRow
 	err := row.Scan(&i.Handed, &i.Since)
 	return i, err
+}
+
+const outboxVersion = `-- name: OutboxVersion :one
+SELECT xmin::text AS version
+FROM outbox_state
+`
+
+func (q *Queries) OutboxVersion(ctx context.Context) (string, error) {
+	row := q.db.QueryRow(ctx, outboxVersion)
+	var version string
+	err := row.Scan(&version)
+	return version, err
 }
 
 const settleEvents = `-- name: SettleEvents :exec
