@@ -16,9 +16,12 @@ type Outbox interface {
 	// or for any other reason, are handed out again, in doubt and without others: with the place of the bus that send returned last when no
 	// event was in doubt after it. Events that are there no more, whoever took them, are in no doubt.
 	Relay(ctx context.Context, limit int, send SendEvents) (int, error)
-	// Pending returns how many events wait.
+	// Pending returns how many events wait. It may stop counting at PendingLimit.
 	Pending(ctx context.Context) (int, error)
 }
+
+// PendingLimit is more than anybody wants to know exactly.
+const PendingLimit = 100_001
 
 // SendEvents is EventSender.Send.
 type SendEvents func(ctx context.Context, batch domain.EventBatch) (sent int, place string, err error)

@@ -26,3 +26,13 @@ func (f *Fence) Until(end time.Time) { f.until(end) }
 
 // Shut is shut.
 func (f *Fence) Shut() { f.shut() }
+
+// LookedThrough returns the number up to which a stream was looked through.
+func (b *Bus) LookedThrough(stream string) int {
+	b.sender.mu.Lock()
+	defer b.sender.mu.Unlock()
+	if l := b.sender.looks[stream]; l != nil {
+		return int(l.next)
+	}
+	return 0
+}

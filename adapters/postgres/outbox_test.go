@@ -9,6 +9,7 @@ import (
 	"gaia/adapters/postgres"
 	"gaia/domain"
 	"gaia/internal/testenv"
+	"gaia/ports"
 	"gaia/ports/portstest"
 )
 
@@ -34,6 +35,9 @@ func TestOutboxUsesItsIndexOn200000Events(t *testing.T) {
 	exec(t, conn, `INSERT INTO outbox (id, subject, payload)
 		SELECT gen_random_uuid(), 'gaia.usage.recorded', jsonb_build_object('n', n, 'text', repeat('x', 300)) FROM generate_series(1, 200000) AS n`)
 	exec(t, conn, `ANALYZE outbox`)
+	if n, err := open(t, url).Outbox().Pending(t.Context()); n != ports.PendingLimit || err != nil {
+		t.Errorf("Pending = %d, %v, want the number at which counting stops", n, err)
+	}
 	send := func(s *postgres.Store) {
 		n, err := s.Outbox().Relay(t.Context(), 256, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
 			return len(batch.Events), "", nil

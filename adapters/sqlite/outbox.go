@@ -94,7 +94,7 @@ func eventsFromRows(rows []sqlcgen.Outbox) []domain.StoredEvent {
 func (o *Outbox) Pending(ctx context.Context) (int, error) {
 	var count int64
 	err := o.db.read(ctx, "count events", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
-		count, err = q.CountEvents(ctx)
+		count, err = q.CountEvents(ctx, ports.PendingLimit)
 		return err
 	})
 	return int(count), err

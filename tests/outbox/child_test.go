@@ -54,6 +54,8 @@ type orders struct {
 	Batch    int
 	DieAt    int // number of the batch; 0: never
 	How      int
+	Halt     bool          // stand still instead of dying, and then go on as if nothing had happened; it says both
+	Patience time.Duration // of the database with a statement; 0: the default
 }
 
 // database is an outbox with the store that fills it.
@@ -71,7 +73,7 @@ func (o orders) open(ctx context.Context) (database, error) {
 		}
 		return database{outbox: s.Outbox(), commit: s.Conversations().CommitTurn, close: func() { _ = s.Close() }}, nil
 	}
-	s, err := postgres.Open(ctx, postgres.Config{URL: o.Database, PoolSize: 8})
+	s, err := postgres.Open(ctx, postgres.Config{URL: o.Database, PoolSize: 8, StatementTimeout: o.Patience})
 	if err != nil {
 		return database{}, err
 	}
@@ -143,6 +145,7 @@ func (m *mortal) Send(ctx context.Context, batch domain.EventBatch) (int, string
 	if m.batches++; m.batches != m.DieAt {
 		return m.bus.Send(ctx, batch)
 	}
+	all := batch
 	switch m.How {
 	case before:
 		batch.Events = nil
@@ -151,6 +154,13 @@ func (m *mortal) Send(ctx context.Context, batch domain.EventBatch) (int, string
 	}
 	if _, _, err := m.bus.Send(ctx, batch); err != nil {
 		return 0, "", err
+	}
+	if m.Halt {
+		fmt.Println("halts")
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		n, place, err := m.bus.Send(ctx, all)
+		fmt.Println("went on:", n, err)
+		return n, place, err
 	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}

@@ -11,11 +11,12 @@ import (
 
 const countEvents = `-- name: CountEvents :one
 SELECT count(*)
-FROM outbox
+FROM (SELECT 1 FROM outbox LIMIT $1) AS counted
 `
 
-func (q *Queries) CountEvents(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, countEvents)
+// Up to a number: whoever watches asks every few seconds.
+func (q *Queries) CountEvents(ctx context.Context, maxEvents int32) (int64, error) {
+	row := q.db.QueryRow(ctx, countEvents, maxEvents)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
