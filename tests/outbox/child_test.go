@@ -157,7 +157,7 @@ func (m *mortal) Send(ctx context.Context, batch domain.EventBatch) (int, string
 	}
 	if m.Halt {
 		fmt.Println("halts")
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		_, _ = fmt.Scanln() // it is stopped here, and told when it runs again: a process that stops itself may run on for a moment
 		n, place, err := m.bus.Send(ctx, all)
 		fmt.Println("went on:", n, err)
 		return n, place, err

@@ -3,6 +3,7 @@ package outbox
 import (
 	"bufio"
 	"io"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,18 +48,31 @@ func haltAndGoOn(t *testing.T, o orders) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Process.Kill(); _ = c.Wait() }()
 	lines := bufio.NewReader(out)
 	wantLine(t, lines, "halts")
+	signal(t, c, syscall.SIGSTOP)
 	takeOver(t, o)
 	time.Sleep(2 * window) // until the stream has forgotten
-	if err := syscall.Kill(c.Process.Pid, syscall.SIGCONT); err != nil {
+	signal(t, c, syscall.SIGCONT)
+	if _, err := io.WriteString(in, "\n"); err != nil {
 		t.Fatal(err)
 	}
 	wantLine(t, lines, "went on: 0 send events: ")
+}
+
+func signal(t *testing.T, c *exec.Cmd, s syscall.Signal) {
+	t.Helper()
+	if err := c.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func wantLine(t *testing.T, from *bufio.Reader, start string) {
