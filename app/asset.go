@@ -69,6 +69,8 @@ type AssetDeps struct {
 	Meanings ports.AssetMeanings  // nil: the same
 	// Generation returns work on an asset; nil: there is none. It is a store's Get.
 	Generation func(ctx context.Context, owner, id string) (domain.Generation, error)
+	// Stored, which may be nil, is called after an event was stored, which can be sent now.
+	Stored func()
 	// Troubled, which may be nil, is told what went wrong without a caller who could be told.
 	Troubled func(what string, err error)
 	Now      ports.Clock
@@ -89,6 +91,9 @@ type Assets struct {
 // NewAssets makes the use cases.
 func NewAssets(d AssetDeps) (*Assets, error) {
 	d.Config = d.Config.withDefaults()
+	if d.Stored == nil {
+		d.Stored = func() {}
+	}
 	if d.Troubled == nil {
 		d.Troubled = func(string, error) {}
 	}
@@ -127,14 +132,26 @@ func (a *Assets) Delete(ctx context.Context, who domain.Principal, id string) er
 	if who.IsService() {
 		owner = ""
 	}
-	err := a.Store.Delete(ctx, who.OwnerID(), owner, id, a.Now())
+	now, eventID := a.Now(), a.NewID()
+	err := a.Store.Delete(ctx, who.OwnerID(), owner, id, now, func(deleted domain.Asset) domain.Event {
+		return assetEvent(eventID, domain.SubjectAssetDeleted, deleted, now)
+	})
 	if domain.KindOf(err) == domain.NotFound {
 		return a.notThere(ctx, who, id)
 	}
 	if err == nil {
+		a.Stored()
 		a.wakeSweeper()
 	}
 	return err
+}
+
+// assetEvent tells what has happened to an asset.
+func assetEvent(id, subject string, a domain.Asset, at time.Time) domain.Event {
+	return domain.Event{ID: id, Subject: subject, Payload: domain.AssetEvent{
+		AssetID: a.ID, UserID: a.Owner, AssetType: a.Category, Status: domain.LastWord(subject), Timestamp: at,
+		Details: domain.AssetDetails{Format: a.File.Format, Bytes: a.File.Size},
+	}}
 }
 
 // notThere says why there is no asset: it may be on its way.

@@ -141,9 +141,10 @@ func (u *AssetUpload) finish(ctx context.Context, d domain.AssetDraft) (domain.A
 	} else if limited && left < u.file.Size {
 		return domain.Asset{}, u.assets.quota.full(domain.TooLarge)
 	}
-	if err := u.assets.Store.Add(ctx, asset); err != nil {
+	if err := u.assets.Store.Add(ctx, asset, assetEvent(u.assets.NewID(), domain.SubjectAssetUploaded, asset, now)); err != nil {
 		return domain.Asset{}, err
 	}
+	u.assets.Stored()
 	u.leased = nil
 	return asset, nil
 }

@@ -148,7 +148,10 @@ func (c *Chat) Status(ctx context.Context, who domain.Principal) (int, error) {
 
 // Clear empties the caller's default conversation.
 func (c *Chat) Clear(ctx context.Context, who domain.Principal) error {
-	return c.Conversations.Clear(ctx, who.OwnerID(), "")
+	eventID := c.NewID()
+	return c.Conversations.Clear(ctx, who.OwnerID(), "", func(id string) domain.Event {
+		return conversationEvent(eventID, domain.SubjectConversationCleared, who.OwnerID(), id, c.Now())
+	})
 }
 
 // ReloadPrompt makes the caller's next chat read its persona anew.

@@ -13,15 +13,22 @@ import (
 type ConversationDeps struct {
 	Directory ports.ConversationDirectory
 	Personas  *Personas
-	Now       ports.Clock
-	NewID     ports.IDs
+	// Stored, which may be nil, is called after an event was stored, which can be sent now.
+	Stored func()
+	Now    ports.Clock
+	NewID  ports.IDs
 }
 
 // Conversations is what callers can do with their conversations, beside talking in them.
 type Conversations struct{ ConversationDeps }
 
 // NewConversations makes the use cases.
-func NewConversations(d ConversationDeps) *Conversations { return &Conversations{d} }
+func NewConversations(d ConversationDeps) *Conversations {
+	if d.Stored == nil {
+		d.Stored = func() {}
+	}
+	return &Conversations{d}
+}
 
 // ConversationDraft is a conversation to be begun.
 type ConversationDraft struct {
@@ -55,15 +62,30 @@ func (c *Conversations) Create(ctx context.Context, who domain.Principal, draft 
 		}
 		conversation.PersonaID = persona.ID
 	}
-	if err := c.Directory.Create(ctx, conversation); err != nil {
+	told := conversationEvent(c.NewID(), domain.SubjectConversationCreated, conversation.Owner, conversation.ID, now)
+	if err := c.Directory.Create(ctx, conversation, told); err != nil {
 		return domain.Conversation{}, err
 	}
+	c.Stored()
 	return conversation, nil
 }
 
 // Delete removes one of the caller's conversations with all its messages.
 func (c *Conversations) Delete(ctx context.Context, who domain.Principal, id string) error {
-	return c.Directory.Delete(ctx, who.OwnerID(), id)
+	canonical, _ := domain.ParseID(id) // what is none is not there: the store says so
+	told := conversationEvent(c.NewID(), domain.SubjectConversationDeleted, who.OwnerID(), canonical, c.Now())
+	if err := c.Directory.Delete(ctx, who.OwnerID(), id, told); err != nil {
+		return err
+	}
+	c.Stored()
+	return nil
+}
+
+// conversationEvent tells what has happened to a conversation.
+func conversationEvent(id, subject, owner, conversationID string, at time.Time) domain.Event {
+	return domain.Event{ID: id, Subject: subject, Payload: domain.ConversationEvent{
+		ConversationID: conversationID, UserID: owner, Status: domain.LastWord(subject), Timestamp: at,
+	}}
 }
 
 // Messages returns a page of what was said in one of the caller's conversations, and how many messages there are in all.

@@ -24,16 +24,23 @@ type PersonaDeps struct {
 	Store       ports.PersonaStore
 	Preferences ports.PreferenceStore
 	Cache       ports.Cache
-	TTLs        PersonaTTLs
-	Now         ports.Clock
-	NewID       ports.IDs
+	// Stored, which may be nil, is called after an event was stored, which can be sent now.
+	Stored func()
+	TTLs   PersonaTTLs
+	Now    ports.Clock
+	NewID  ports.IDs
 }
 
 // Personas is what clients can do with personas. Everyone may read them; the owner and the global key may change them.
 type Personas struct{ PersonaDeps }
 
 // NewPersonas makes the use cases.
-func NewPersonas(d PersonaDeps) *Personas { return &Personas{d} }
+func NewPersonas(d PersonaDeps) *Personas {
+	if d.Stored == nil {
+		d.Stored = func() {}
+	}
+	return &Personas{d}
+}
 
 // Cache spaces. Keys in one space become invalid together.
 const (
@@ -72,9 +79,10 @@ func (p *Personas) Create(ctx context.Context, who domain.Principal, draft domai
 	if err != nil {
 		return domain.Persona{}, err
 	}
-	if err := p.Store.Create(ctx, persona); err != nil {
+	if err := p.Store.Create(ctx, persona, p.told(domain.SubjectPersonaCreated, who.OwnerID())(persona)); err != nil {
 		return domain.Persona{}, explainPersona(err, persona.ID, persona.Name)
 	}
+	p.Stored()
 	// Nobody can know the id yet; who guessed it made the cache remember that there is no such persona.
 	p.Cache.Invalidate(ctx, ports.CacheKey{Space: spacePersona, Name: persona.ID}, ports.CacheKey{Space: spacePersonaList})
 	return persona, nil
@@ -82,7 +90,7 @@ func (p *Personas) Create(ctx context.Context, who domain.Principal, draft domai
 
 // Update changes a persona. A deleted one is not found, unless the change brings it back.
 func (p *Personas) Update(ctx context.Context, who domain.Principal, id string, patch domain.PersonaPatch) (domain.Persona, error) {
-	return p.edit(ctx, who, id, func(persona *domain.Persona) error {
+	return p.edit(ctx, who, id, domain.SubjectPersonaUpdated, func(persona *domain.Persona) error {
 		revive := patch.Active != nil && *patch.Active
 		if !persona.Active && !revive {
 			return personaNotFound(id)
@@ -93,7 +101,7 @@ func (p *Personas) Update(ctx context.Context, who domain.Principal, id string, 
 
 // Delete takes a persona out of use. Its row stays.
 func (p *Personas) Delete(ctx context.Context, who domain.Principal, id string) error {
-	_, err := p.edit(ctx, who, id, func(persona *domain.Persona) error {
+	_, err := p.edit(ctx, who, id, domain.SubjectPersonaDeleted, func(persona *domain.Persona) error {
 		if !persona.Active {
 			return personaNotFound(id)
 		}
@@ -116,9 +124,10 @@ func (p *Personas) Choose(ctx context.Context, who domain.Principal, id string) 
 		return Choice{}, err
 	}
 	c := Choice{Persona: persona, Owner: who.OwnerID(), At: p.Now().UTC().Truncate(time.Microsecond)}
-	if err := p.Preferences.ChoosePersona(ctx, c.Owner, persona.ID, c.At); err != nil {
+	if err := p.Preferences.ChoosePersona(ctx, c.Owner, persona.ID, c.At, p.told(domain.SubjectPersonaChosen, c.Owner)(persona)); err != nil {
 		return Choice{}, explainPersona(err, id, "")
 	}
+	p.Stored()
 	p.Cache.Invalidate(ctx, ports.CacheKey{Space: spacePreference, Name: c.Owner})
 	return c, nil
 }
@@ -134,11 +143,11 @@ func (p *Personas) EnsureDefault(ctx context.Context) (persona domain.Persona, c
 		persona, err = p.Store.Update(ctx, persona.ID, func(d *domain.Persona) error {
 			created = !d.Active // another caller may have been faster
 			return d.Apply(domain.PersonaPatch{Active: new(true)}, p.Now())
-		})
+		}, p.told(domain.SubjectPersonaUpdated, persona.CreatedBy))
 	case domain.KindOf(err) == domain.NotFound:
 		created = true
 		persona = domain.NewDefaultPersona(p.NewID(), p.Now())
-		err = p.Store.Create(ctx, persona)
+		err = p.Store.Create(ctx, persona, p.told(domain.SubjectPersonaCreated, persona.CreatedBy)(persona))
 	}
 	if domain.KindOf(err) == domain.Conflict {
 		return p.defaultAfterConflict(ctx, err)
@@ -146,6 +155,7 @@ func (p *Personas) EnsureDefault(ctx context.Context) (persona domain.Persona, c
 	if err != nil {
 		return domain.Persona{}, false, err
 	}
+	p.Stored()
 	p.invalidate(ctx, persona.ID)
 	return persona, created, nil
 }
@@ -174,7 +184,9 @@ func (p *Personas) defaultAfterConflict(ctx context.Context, conflict error) (do
 	return domain.Persona{}, false, explainPersona(conflict, "", domain.DefaultPersona)
 }
 
-func (p *Personas) edit(ctx context.Context, who domain.Principal, id string, change func(*domain.Persona) error) (domain.Persona, error) {
+func (p *Personas) edit(
+	ctx context.Context, who domain.Principal, id, subject string, change func(*domain.Persona) error,
+) (domain.Persona, error) {
 	name := ""
 	persona, err := p.Store.Update(ctx, id, func(d *domain.Persona) error {
 		if !d.Active && !d.EditableBy(who) {
@@ -186,12 +198,24 @@ func (p *Personas) edit(ctx context.Context, who domain.Principal, id string, ch
 		err := change(d)
 		name = d.Name
 		return err
-	})
+	}, p.told(subject, who.OwnerID()))
 	if err != nil {
 		return domain.Persona{}, explainPersona(err, id, name)
 	}
+	p.Stored()
 	p.invalidate(ctx, persona.ID)
 	return persona, nil
+}
+
+// told makes the event of what somebody does to a persona. Its last word is what is done.
+func (p *Personas) told(subject, owner string) func(domain.Persona) domain.Event {
+	id := p.NewID()
+	return func(persona domain.Persona) domain.Event {
+		return domain.Event{ID: id, Subject: subject, Payload: domain.PersonaEvent{
+			PersonaID: persona.ID, UserID: owner, Status: domain.LastWord(subject), Timestamp: p.Now(),
+			Details: domain.PersonaDetails{Active: persona.Active, Default: persona.IsDefault()},
+		}}
+	}
 }
 
 func (p *Personas) get(ctx context.Context, id string) (persona domain.Persona, hit bool, err error) {

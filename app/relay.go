@@ -160,7 +160,7 @@ func (r *Relay) batch(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// Watch returns the store, which wakes the relay after each turn that has events.
+// Watch returns the store, which wakes the relay after each turn that has events, and after what is told when conversations are cleared.
 func (r *Relay) Watch(store ports.ConversationStore) ports.ConversationStore {
 	return wakingStore{store, r}
 }
@@ -177,4 +177,13 @@ func (s wakingStore) CommitTurn(ctx context.Context, turn domain.Turn) (string, 
 		s.relay.Wake()
 	}
 	return id, err
+}
+
+// Clear implements ports.ConversationStore.
+func (s wakingStore) Clear(ctx context.Context, owner, conversationID string, tell ...func(string) domain.Event) error {
+	err := s.ConversationStore.Clear(ctx, owner, conversationID, tell...)
+	if err == nil && len(tell) > 0 {
+		s.relay.Wake()
+	}
+	return err
 }

@@ -177,6 +177,9 @@ func (t *turn) commit(ctx context.Context, answer domain.Answer, usage domain.Us
 	}
 	leaving := t.leaves(now)
 	leaving.Unstored = !t.req.stored()
+	if !leaving.Unstored {
+		leaving.Begun = t.begun(leaving, now)
+	}
 	leaving.Title = domain.TitleFrom(t.question)
 	leaving.User = domain.Message{ID: t.chat.NewID(), Role: domain.RoleUser, Content: t.question, CreatedAt: now}
 	leaving.Assistant = domain.Message{
@@ -204,6 +207,16 @@ func (t *turn) commit(ctx context.Context, answer domain.Answer, usage domain.Us
 		t.kept.markStored()
 	}
 	return result, err
+}
+
+// begun tells of the conversation that the turn makes, should it have to be made.
+func (t *turn) begun(leaving domain.Turn, now time.Time) *domain.Event {
+	id := leaving.NewID
+	if leaving.ConversationID != "" {
+		id, _ = domain.ParseID(leaving.ConversationID) // what is none is refused by the store
+	}
+	e := conversationEvent(t.chat.NewID(), domain.SubjectConversationCreated, leaving.Owner, id, now)
+	return &e
 }
 
 // keep is what a repeated request will get. It names the conversation although only the store decides which one that is: the default one, or

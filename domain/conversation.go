@@ -102,6 +102,7 @@ type Turn struct {
 	Unstored       bool   // nothing goes into a conversation: the client keeps its own history, or the turn failed
 	ConversationID string // empty: the owner's default conversation
 	NewID          string // UUID for the conversation, should it have to be made
+	Begun          *Event // tells that the conversation had to be made, and is stored only then; nil: nobody is told
 	Title          string // for a conversation that has none yet
 	User           Message
 	Assistant      Message

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -20,9 +21,22 @@ const (
 	SubjectChatComplete  = "gaia.chat.message.complete"
 	SubjectChatFailed    = "gaia.chat.message.failed"
 	SubjectUsageRecorded = "gaia.usage.recorded"
-	SubjectCacheInvalid  = "gaia.cache.invalidate"
-	SubjectWorkOffered   = "gaia.work.offered"
-	SubjectWorkSignal    = "gaia.work.signal"
+
+	SubjectPersonaCreated = "gaia.chat.persona.created"
+	SubjectPersonaUpdated = "gaia.chat.persona.updated"
+	SubjectPersonaDeleted = "gaia.chat.persona.deleted"
+	SubjectPersonaChosen  = "gaia.chat.persona.chosen"
+
+	SubjectConversationCreated = "gaia.chat.conversation.created"
+	SubjectConversationCleared = "gaia.chat.conversation.cleared"
+	SubjectConversationDeleted = "gaia.chat.conversation.deleted"
+
+	SubjectAssetUploaded = "gaia.asset.uploaded"
+	SubjectAssetDeleted  = "gaia.asset.deleted"
+
+	SubjectCacheInvalid = "gaia.cache.invalidate"
+	SubjectWorkOffered  = "gaia.work.offered"
+	SubjectWorkSignal   = "gaia.work.signal"
 
 	SubjectGenerationOffered = "gaia.work.generation.offered"
 	SubjectGenerationSignal  = "gaia.work.generation.signal"
@@ -75,6 +89,15 @@ func (e Event) Data() ([]byte, error) {
 	case UsageRecordedEvent:
 		p.Timestamp = p.Timestamp.UTC()
 		return json.Marshal(p)
+	case PersonaEvent:
+		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
+		return json.Marshal(p)
+	case ConversationEvent:
+		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
+		return json.Marshal(p)
+	case AssetEvent:
+		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
+		return json.Marshal(p)
 	case AuthEvent:
 		p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
 		return json.Marshal(p)
@@ -94,6 +117,9 @@ func (e Event) Data() ([]byte, error) {
 		return json.Marshal(p)
 	}
 }
+
+// LastWord is what a subject says has happened.
+func LastWord(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
 
 // StoredEvent is an event that waits in the outbox.
 type StoredEvent struct {
@@ -151,6 +177,45 @@ type ChatMessageEvent struct {
 	Status    string         `json:"status"` // started, completed, failed
 	Timestamp time.Time      `json:"timestamp"`
 	Details   map[string]any `json:"details"`
+}
+
+// PersonaEvent tells about a change of a persona, or that a caller chose it. It never holds its prompt or another text of it.
+type PersonaEvent struct {
+	PersonaID string         `json:"persona_id"`
+	UserID    string         `json:"user_id"` // who did it: Principal.OwnerID
+	Status    string         `json:"status"`  // created, updated, deleted, chosen
+	Timestamp time.Time      `json:"timestamp"`
+	Details   PersonaDetails `json:"details"`
+}
+
+// PersonaDetails tell how the persona is after the change.
+type PersonaDetails struct {
+	Active  bool `json:"active"`
+	Default bool `json:"default"` // it answers who has chosen none
+}
+
+// ConversationEvent tells about a conversation as such. It never holds text of it, not even its title.
+type ConversationEvent struct {
+	ConversationID string    `json:"conversation_id"`
+	UserID         string    `json:"user_id"` // Principal.OwnerID
+	Status         string    `json:"status"`  // created, cleared, deleted
+	Timestamp      time.Time `json:"timestamp"`
+}
+
+// AssetEvent tells that an asset was uploaded or deleted. It never holds text about it. Those that are made have an AssetGenerationEvent.
+type AssetEvent struct {
+	AssetID   string        `json:"asset_id"`
+	UserID    string        `json:"user_id"` // whose it is: Principal.OwnerID; empty: the platform's
+	AssetType AssetCategory `json:"asset_type"`
+	Status    string        `json:"status"` // uploaded, deleted
+	Timestamp time.Time     `json:"timestamp"`
+	Details   AssetDetails  `json:"details"`
+}
+
+// AssetDetails tell about the file of an uploaded asset.
+type AssetDetails struct {
+	Format string `json:"format,omitempty"`
+	Bytes  int64  `json:"size_bytes,omitempty"`
 }
 
 // UsageRecordedEvent tells about one new row of the ledger.

@@ -8,8 +8,8 @@ import (
 	"gaia/domain"
 )
 
-// AssetStore keeps the catalogue. Assets that are neither public nor the viewer's must be as if they were not there. A store that is
-// away must be domain.Unavailable.
+// AssetStore keeps the catalogue. Assets that are neither public nor the viewer's must be as if they were not there. Events go to the outbox in
+// the transaction of the change, and not without it. A store that is away must be domain.Unavailable.
 type AssetStore interface {
 	// Search returns a page of what matches, and how many do in all. Words are found in titles, tags and descriptions, in other forms and
 	// with small faults of spelling too; no text is an error. The relevance of a match is at least 0.5 when it has all words, and 1 when
@@ -22,10 +22,11 @@ type AssetStore interface {
 	Get(ctx context.Context, viewer, id string) (domain.Asset, error)
 	// Add saves an asset and ends the leases of its files, in one transaction. Without a lease for each of them that is neither
 	// condemned nor gone it must be domain.Conflict, and so it must be for an id that is there.
-	Add(ctx context.Context, a domain.Asset) error
+	Add(ctx context.Context, a domain.Asset, events ...domain.Event) error
 	// Delete removes an asset of an owner, and in the same transaction leases its files until at, when they are to be removed. One that
-	// the owner sees and that is not the owner's must be domain.Forbidden; an empty owner may delete any.
-	Delete(ctx context.Context, viewer, owner, id string, at time.Time) error
+	// the owner sees and that is not the owner's must be domain.Forbidden; an empty owner may delete any. Each tell returns an
+	// event about an asset that has the id, owner and category of the deleted one.
+	Delete(ctx context.Context, viewer, owner, id string, at time.Time, tell ...func(domain.Asset) domain.Event) error
 	// Bytes returns how many bytes the files of an owner's assets have in all, without previews.
 	Bytes(ctx context.Context, owner string) (int64, error)
 	// Downloaded counts one more download. An asset that is not there any more is no error.

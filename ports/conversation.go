@@ -18,7 +18,8 @@ type ConversationStore interface {
 	History(ctx context.Context, owner, conversationID string, limit int) (messages []domain.Message, personaID string, err error)
 	// Count returns how many messages the conversation has, as History would return them.
 	Count(ctx context.Context, owner, conversationID string) (int, error)
-	// CommitTurn saves all of a turn in one transaction: question and answer, unless it is Unstored, usage, events and the kept
+	// CommitTurn saves all of a turn in one transaction: question and answer, unless it is Unstored, usage, events, in the order of the turns
+	// of a conversation and after the one that it has begun, if it had to be made, and the kept
 	// answer; and it settles the reservation: Usage's cost, claims excepted, is added to what the owner spent that day. All or none must
 	// be saved. It makes the conversation if need be and returns its id, which is empty for an Unstored turn. Messages of one turn
 	// must stay together and in order, also when turns race. A kept answer whose claim another run has by now must be
@@ -26,21 +27,23 @@ type ConversationStore interface {
 	CommitTurn(ctx context.Context, turn domain.Turn) (string, error)
 	// Default returns the id of the owner's default conversation, empty while there is none.
 	Default(ctx context.Context, owner string) (string, error)
-	// Clear empties the conversation and must touch no other. Clearing what is empty is no error.
-	Clear(ctx context.Context, owner, conversationID string) error
+	// Clear empties the conversation and must touch no other. Clearing what is empty is no error. What each tell returns about a conversation
+	// that is there, by its id, goes to the outbox in the same transaction, in the order of the changes of the conversation; about one that is
+	// not there nothing is told.
+	Clear(ctx context.Context, owner, conversationID string, tell ...func(conversationID string) domain.Event) error
 }
 
 // ConversationDirectory shows and changes conversations as such. Those of other owners, ids that do not exist and malformed ones must be
-// domain.NotFound.
+// domain.NotFound. Events go to the outbox in the transaction of the change, and not without it.
 type ConversationDirectory interface {
 	// List returns a page of the owner's conversations, the most recently used first, and how many there are in all.
 	List(ctx context.Context, owner string, limit, offset int) ([]domain.Conversation, int, error)
 	// Get returns one conversation.
 	Get(ctx context.Context, owner, id string) (domain.Conversation, error)
 	// Create saves an empty conversation. An id that exists must be domain.Conflict.
-	Create(ctx context.Context, c domain.Conversation) error
+	Create(ctx context.Context, c domain.Conversation, events ...domain.Event) error
 	// Delete removes a conversation with all its messages, the default one too. What was used stays in the ledger.
-	Delete(ctx context.Context, owner, id string) error
+	Delete(ctx context.Context, owner, id string, events ...domain.Event) error
 	// Messages returns a page of a conversation and how many messages there are in all: oldest first, or newest first.
 	Messages(ctx context.Context, owner, id string, limit, offset int, newestFirst bool) ([]domain.Message, int, error)
 }

@@ -19,6 +19,7 @@ var (
 // AssetStore keeps the catalogue, and the leases of files that it does not know yet. The zero value is empty and ready.
 type AssetStore struct {
 	failures
+	Outbox *Outbox // where events go; nil forgets them. It must not change once the store is in use
 
 	mu     sync.Mutex
 	byID   map[string]asset
@@ -69,11 +70,21 @@ func (a asset) load() (domain.Asset, error) {
 }
 
 // Add implements ports.AssetStore.
-func (s *AssetStore) Add(ctx context.Context, a domain.Asset) error {
+func (s *AssetStore) Add(ctx context.Context, a domain.Asset, events ...domain.Event) error {
 	if err := s.enter(ctx, "Add"); err != nil {
 		return err
 	}
-	return s.change(&a, nil, time.Time{})
+	told, err := stored(events)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.add(a); err != nil {
+		return err
+	}
+	s.Outbox.add(told)
+	return nil
 }
 
 // change adds an asset, if there is one, and ends leases that nobody needs any more at a time, or does nothing. GenerationStore calls it too.
@@ -122,7 +133,9 @@ func (s *AssetStore) add(a domain.Asset) error {
 }
 
 // Delete implements ports.AssetStore.
-func (s *AssetStore) Delete(ctx context.Context, viewer, owner, id string, at time.Time) error {
+func (s *AssetStore) Delete(
+	ctx context.Context, viewer, owner, id string, at time.Time, tell ...func(domain.Asset) domain.Event,
+) error {
 	if err := s.enter(ctx, "Delete"); err != nil {
 		return err
 	}
@@ -136,6 +149,11 @@ func (s *AssetStore) Delete(ctx context.Context, viewer, owner, id string, at ti
 	case owner != "" && a.Owner != owner:
 		return domain.AssetNotYours()
 	}
+	told, err := stored(toldOf(domain.Asset{ID: a.ID, Owner: a.Owner, Category: a.Category}, tell))
+	if err != nil {
+		return err
+	}
+	s.Outbox.add(told)
 	delete(s.byID, a.ID)
 	for _, key := range a.FileKeys() {
 		if _, leased := s.leases[key]; !leased {

@@ -177,3 +177,18 @@ func TestAssetStore(t *testing.T) {
 		return portstest.AssetSetup{A: s, B: s, LeasesA: s, LeasesB: s}
 	})
 }
+
+func TestToldChanges(t *testing.T) {
+	t.Parallel()
+	portstest.ToldChanges(t, func(*testing.T) portstest.ToldSetup {
+		conversations, _ := newStores()
+		outbox := conversations.Parts.Outbox
+		personas, assets := memory.NewPersonaStore(), &memory.AssetStore{Outbox: outbox}
+		personas.Outbox = outbox
+		all := portstest.ToldStores{
+			Personas: personas, Preferences: personas, Conversations: conversations, Directory: conversations, Assets: assets, Leases: assets,
+			Keys: &memory.APIKeyStore{Audit: &memory.AuditLog{Outbox: outbox}},
+		}
+		return portstest.ToldSetup{A: all, B: all, Outbox: outbox}
+	})
+}

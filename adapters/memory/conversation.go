@@ -110,6 +110,9 @@ func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (s
 			return "", err
 		}
 	}
+	if c != nil && s.byID[c.ID] == nil && turn.Begun != nil {
+		turn.Events = append([]domain.Event{*turn.Begun}, turn.Events...)
+	}
 	if err := s.Parts.commit(turn); err != nil {
 		return "", err
 	}
@@ -196,7 +199,7 @@ func (s *ConversationStore) save(c *conversation, turn domain.Turn) {
 }
 
 // Clear implements ports.ConversationStore.
-func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID string) error {
+func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID string, tell ...func(string) domain.Event) error {
 	if err := s.enter(ctx, "Clear"); err != nil {
 		return err
 	}
@@ -206,7 +209,12 @@ func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID str
 	if err != nil || c == nil {
 		return err
 	}
+	told, err := stored(toldOf(c.ID, tell))
+	if err != nil {
+		return err
+	}
 	c.messages, c.Preview = nil, ""
+	s.Parts.Outbox.add(told)
 	return nil
 }
 
@@ -244,7 +252,7 @@ func (s *ConversationStore) Get(ctx context.Context, owner, id string) (domain.C
 }
 
 // Create implements ports.ConversationDirectory.
-func (s *ConversationStore) Create(ctx context.Context, c domain.Conversation) error {
+func (s *ConversationStore) Create(ctx context.Context, c domain.Conversation, events ...domain.Event) error {
 	if err := s.enter(ctx, "Create"); err != nil {
 		return err
 	}
@@ -257,20 +265,29 @@ func (s *ConversationStore) Create(ctx context.Context, c domain.Conversation) e
 	if s.byID[id] != nil {
 		return errIDTaken()
 	}
+	told, err := stored(events)
+	if err != nil {
+		return err
+	}
 	c.ID, c.Preview, c.Default, c.MessageCount = id, "", false, 0
 	c.CreatedAt, c.UpdatedAt = asStored(c.CreatedAt), asStored(c.UpdatedAt)
 	s.byID[id] = &conversation{Conversation: c}
+	s.Parts.Outbox.add(told)
 	return nil
 }
 
 // Delete implements ports.ConversationDirectory.
-func (s *ConversationStore) Delete(ctx context.Context, owner, id string) error {
+func (s *ConversationStore) Delete(ctx context.Context, owner, id string, events ...domain.Event) error {
 	if err := s.enter(ctx, "Delete"); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, err := s.existing(owner, id)
+	if err != nil {
+		return err
+	}
+	told, err := stored(events)
 	if err != nil {
 		return err
 	}
@@ -281,6 +298,7 @@ func (s *ConversationStore) Delete(ctx context.Context, owner, id string) error 
 		delete(s.defaults, owner)
 	}
 	delete(s.byID, c.ID)
+	s.Parts.Outbox.add(told)
 	return nil
 }
 

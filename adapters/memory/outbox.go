@@ -39,7 +39,20 @@ func stored(events []domain.Event) ([]domain.StoredEvent, error) {
 	return list, nil
 }
 
+// toldOf asks for the events about a change.
+func toldOf[T any](changed T, tell []func(T) domain.Event) []domain.Event {
+	events := make([]domain.Event, len(tell))
+	for i, t := range tell {
+		events[i] = t(changed)
+	}
+	return events
+}
+
+// add forgets the events when there is no outbox.
 func (o *Outbox) add(events []domain.StoredEvent) {
+	if o == nil {
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.events = append(o.events, events...)

@@ -22,6 +22,7 @@ var (
 // PersonaStore keeps personas and who chose which. The zero value is not usable.
 type PersonaStore struct {
 	failures
+	Outbox *Outbox // where events go; nil forgets them. It must not change once the store is in use
 
 	mu     sync.Mutex
 	rows   map[string]personaRow
@@ -40,7 +41,7 @@ func NewPersonaStore() *PersonaStore {
 }
 
 // Create implements ports.PersonaStore.
-func (s *PersonaStore) Create(ctx context.Context, p domain.Persona) error {
+func (s *PersonaStore) Create(ctx context.Context, p domain.Persona, events ...domain.Event) error {
 	if err := s.enter(ctx, "Create"); err != nil {
 		return err
 	}
@@ -49,7 +50,15 @@ func (s *PersonaStore) Create(ctx context.Context, p domain.Persona) error {
 	if _, taken := s.rows[p.ID]; taken {
 		return domain.NewError(domain.Conflict, "A persona with this id exists already")
 	}
-	return s.put(p)
+	told, err := stored(events)
+	if err != nil {
+		return err
+	}
+	if err := s.put(p); err != nil {
+		return err
+	}
+	s.Outbox.add(told)
+	return nil
 }
 
 // Get implements ports.PersonaStore.
@@ -113,7 +122,9 @@ func (s *PersonaStore) List(ctx context.Context, activeOnly bool) ([]domain.Pers
 }
 
 // Update implements ports.PersonaStore. The lock is held while edit runs, so edits of one store happen one after the other.
-func (s *PersonaStore) Update(ctx context.Context, id string, edit func(*domain.Persona) error) (domain.Persona, error) {
+func (s *PersonaStore) Update(
+	ctx context.Context, id string, edit func(*domain.Persona) error, tell ...func(domain.Persona) domain.Event,
+) (domain.Persona, error) {
 	if err := s.enter(ctx, "Update"); err != nil {
 		return domain.Persona{}, err
 	}
@@ -131,9 +142,14 @@ func (s *PersonaStore) Update(ctx context.Context, id string, edit func(*domain.
 		return domain.Persona{}, err
 	}
 	p.ID, p.CreatedBy, p.CreatedAt = old.ID, old.CreatedBy, old.CreatedAt
+	told, err := stored(toldOf(p, tell))
+	if err != nil {
+		return domain.Persona{}, err
+	}
 	if err := s.put(p); err != nil {
 		return domain.Persona{}, err
 	}
+	s.Outbox.add(told)
 	return s.get(id)
 }
 
@@ -152,7 +168,7 @@ func (s *PersonaStore) ChosenPersona(ctx context.Context, owner string) (string,
 }
 
 // ChoosePersona implements ports.PreferenceStore.
-func (s *PersonaStore) ChoosePersona(ctx context.Context, owner, personaID string, _ time.Time) error {
+func (s *PersonaStore) ChoosePersona(ctx context.Context, owner, personaID string, _ time.Time, events ...domain.Event) error {
 	if err := s.enter(ctx, "ChoosePersona"); err != nil {
 		return err
 	}
@@ -162,7 +178,12 @@ func (s *PersonaStore) ChoosePersona(ctx context.Context, owner, personaID strin
 	if err != nil {
 		return err
 	}
+	told, err := stored(events)
+	if err != nil {
+		return err
+	}
 	s.chosen[owner] = p.ID
+	s.Outbox.add(told)
 	return nil
 }
 

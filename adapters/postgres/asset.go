@@ -50,8 +50,13 @@ func (s *AssetStore) load(ctx context.Context, op, viewer string, ids []uuid.UUI
 }
 
 // Add implements ports.AssetStore.
-func (s *AssetStore) Add(ctx context.Context, a domain.Asset) error {
-	return s.db.write(ctx, "add asset", func(ctx context.Context, q *sqlcgen.Queries) error { return insertAsset(ctx, q, a) })
+func (s *AssetStore) Add(ctx context.Context, a domain.Asset, events ...domain.Event) error {
+	return s.db.write(ctx, "add asset", func(ctx context.Context, q *sqlcgen.Queries) error {
+		if err := insertAsset(ctx, q, a); err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, events)
+	})
 }
 
 // insertAsset adds an asset and ends the leases of its files. It needs a transaction, and real results.
@@ -79,14 +84,19 @@ func insertAsset(ctx context.Context, q *sqlcgen.Queries, a domain.Asset) error 
 }
 
 // Delete implements ports.AssetStore.
-func (s *AssetStore) Delete(ctx context.Context, viewer, owner, id string, at time.Time) error {
+func (s *AssetStore) Delete(
+	ctx context.Context, viewer, owner, id string, at time.Time, tell ...func(domain.Asset) domain.Event,
+) error {
 	key, err := parseID(id)
 	if err != nil {
 		return domain.AssetNotFound()
 	}
 	return s.db.write(ctx, "delete asset", func(ctx context.Context, q *sqlcgen.Queries) error {
 		row, err := q.LockAsset(ctx, key)
-		a := domain.Asset{Owner: row.Owner, Public: row.Public, File: domain.AssetFile{Key: row.FileKey}, PreviewKey: row.PreviewKey}
+		a := domain.Asset{
+			ID: key.String(), Owner: row.Owner, Public: row.Public, Category: domain.AssetCategory(row.Category),
+			File: domain.AssetFile{Key: row.FileKey}, PreviewKey: row.PreviewKey,
+		}
 		switch {
 		case noRow(err), err == nil && owner != "" && !a.VisibleTo(viewer):
 			return domain.AssetNotFound()
@@ -99,7 +109,10 @@ func (s *AssetStore) Delete(ctx context.Context, viewer, owner, id string, at ti
 		if err != nil {
 			return err
 		}
-		return q.DeleteAsset(ctx, key)
+		if err := q.DeleteAsset(ctx, key); err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, toldOf(a, tell))
 	})
 }
 

@@ -185,3 +185,19 @@ func TestAssetStore(t *testing.T) {
 		return portstest.AssetSetup{A: a.Assets(), B: b.Assets(), LeasesA: a.FileLeases(), LeasesB: b.FileLeases()}
 	})
 }
+
+func TestToldChanges(t *testing.T) {
+	t.Parallel()
+	database := testenv.Postgres(t)
+	portstest.ToldChanges(t, func(t *testing.T) portstest.ToldSetup {
+		a, b, _ := twoProcesses(t, database)
+		return portstest.ToldSetup{A: told(a), B: told(b), Outbox: a.Outbox()}
+	})
+}
+
+func told(s *postgres.Store) portstest.ToldStores {
+	return portstest.ToldStores{
+		Personas: s.Personas(), Preferences: s.Personas(), Conversations: s.Conversations(), Directory: s.Conversations(), Assets: s.Assets(),
+		Leases: s.FileLeases(), Keys: s.APIKeys(),
+	}
+}

@@ -145,7 +145,7 @@ func messageCount(ctx context.Context, q *sqlcgen.Queries, owner string, id uuid
 }
 
 // Clear implements ports.ConversationStore.
-func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID string) error {
+func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID string, tell ...func(string) domain.Event) error {
 	id, err := conversationKey(conversationID)
 	if err != nil {
 		return err
@@ -165,10 +165,13 @@ func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID str
 			return err
 		}
 		// First what locks the conversation: a turn that is being saved must be counted and deleted, or neither.
-		if err := q.EmptyConversation(ctx, key); err != nil {
+		if n, err := q.EmptyConversation(ctx, key); err != nil || n == 0 {
 			return err
 		}
-		return q.DeleteMessages(ctx, key)
+		if err := q.DeleteMessages(ctx, key); err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, toldOf(key.String(), tell))
 	})
 }
 
@@ -224,31 +227,38 @@ func oneConversation(ctx context.Context, q *sqlcgen.Queries, owner, id string) 
 }
 
 // Create implements ports.ConversationDirectory.
-func (s *ConversationStore) Create(ctx context.Context, c domain.Conversation) error {
+func (s *ConversationStore) Create(ctx context.Context, c domain.Conversation, events ...domain.Event) error {
 	id, err := parseID(c.ID)
 	if err != nil {
 		return fmt.Errorf("postgres create conversation: %w", err)
 	}
 	return s.db.write(ctx, "create conversation", func(ctx context.Context, q *sqlcgen.Queries) error {
-		return q.InsertConversation(ctx, sqlcgen.InsertConversationParams{
+		err := q.InsertConversation(ctx, sqlcgen.InsertConversationParams{
 			ID: id, Principal: c.Owner, Title: c.Title, PersonaID: orNull(c.PersonaID),
 			CreatedAt: asStored(c.CreatedAt), UpdatedAt: asStored(c.UpdatedAt),
 		})
+		if err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, events)
 	})
 }
 
 // Delete implements ports.ConversationDirectory.
-func (s *ConversationStore) Delete(ctx context.Context, owner, id string) error {
+func (s *ConversationStore) Delete(ctx context.Context, owner, id string, events ...domain.Event) error {
 	key, err := parseID(id)
 	if err != nil {
 		return errNoConversation(err)
 	}
 	return s.db.write(ctx, "delete conversation", func(ctx context.Context, q *sqlcgen.Queries) error {
 		n, err := q.DeleteConversation(ctx, sqlcgen.DeleteConversationParams{ID: key, Principal: owner})
-		if err == nil && n == 0 {
-			err = errNoConversation(nil)
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			return errNoConversation(nil)
 		}
-		return err
+		return storeEvents(ctx, q, events)
 	})
 }
 

@@ -152,5 +152,24 @@ func (o *Outbox) Pending(ctx context.Context) (int, error) {
 	return int(count), err
 }
 
+// storeEvents puts events into the outbox, in their order. What they are about must be locked by then: that keeps the order of its changes.
+func storeEvents(ctx context.Context, q *sqlcgen.Queries, events []domain.Event) error {
+	for _, e := range events {
+		if err := storeEvent(ctx, q, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// toldOf asks for the events about a change.
+func toldOf[T any](changed T, tell []func(T) domain.Event) []domain.Event {
+	events := make([]domain.Event, len(tell))
+	for i, t := range tell {
+		events[i] = t(changed)
+	}
+	return events
+}
+
 // noRow tells whether a query found nothing.
 func noRow(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

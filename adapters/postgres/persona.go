@@ -22,13 +22,16 @@ var (
 type PersonaStore struct{ db *Store }
 
 // Create implements ports.PersonaStore.
-func (s *PersonaStore) Create(ctx context.Context, p domain.Persona) error {
+func (s *PersonaStore) Create(ctx context.Context, p domain.Persona, events ...domain.Event) error {
 	row, err := personaToRow(p)
 	if err != nil {
 		return fmt.Errorf("postgres create persona: %w", err)
 	}
 	return s.db.write(ctx, "create persona", func(ctx context.Context, q *sqlcgen.Queries) error {
-		return q.InsertPersona(ctx, sqlcgen.InsertPersonaParams(row))
+		if err := q.InsertPersona(ctx, sqlcgen.InsertPersonaParams(row)); err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, events)
 	})
 }
 
@@ -116,7 +119,9 @@ func allActive(ctx context.Context, q *sqlcgen.Queries) ([]sqlcgen.Persona, erro
 }
 
 // Update implements ports.PersonaStore. The row is locked from the first read on, so concurrent edits come one after the other.
-func (s *PersonaStore) Update(ctx context.Context, id string, edit func(*domain.Persona) error) (domain.Persona, error) {
+func (s *PersonaStore) Update(
+	ctx context.Context, id string, edit func(*domain.Persona) error, tell ...func(domain.Persona) domain.Event,
+) (domain.Persona, error) {
 	key, err := parseID(id)
 	if err != nil {
 		return domain.Persona{}, errNoPersona(err)
@@ -144,8 +149,10 @@ func (s *PersonaStore) Update(ctx context.Context, id string, edit func(*domain.
 		if err := q.UpdatePersona(ctx, updateParams(row)); err != nil {
 			return err
 		}
-		p, err = personaFromRow(row)
-		return err
+		if p, err = personaFromRow(row); err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, toldOf(p, tell))
 	})
 	switch {
 	case editErr != nil:
@@ -172,13 +179,16 @@ func (s *PersonaStore) ChosenPersona(ctx context.Context, owner string) (string,
 }
 
 // ChoosePersona implements ports.PreferenceStore.
-func (s *PersonaStore) ChoosePersona(ctx context.Context, owner, personaID string, at time.Time) error {
+func (s *PersonaStore) ChoosePersona(ctx context.Context, owner, personaID string, at time.Time, events ...domain.Event) error {
 	key, err := parseID(personaID)
 	if err != nil {
 		return errNoPersona(err)
 	}
 	return s.db.write(ctx, "set preference", func(ctx context.Context, q *sqlcgen.Queries) error {
-		return q.SetPreference(ctx, sqlcgen.SetPreferenceParams{UserID: owner, PersonaID: key, UpdatedAt: asStored(at)})
+		if err := q.SetPreference(ctx, sqlcgen.SetPreferenceParams{UserID: owner, PersonaID: key, UpdatedAt: asStored(at)}); err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, events)
 	})
 }
 

@@ -81,6 +81,10 @@ func (t *turnBatch) addConversation(ctx context.Context, q *sqlcgen.Queries, tur
 	if err != nil {
 		return err
 	}
+	begun, err := eventToRow(turn.Begun)
+	if err != nil {
+		return err
+	}
 	title, preview, at := turn.Title, turn.Preview(), asStored(turn.At)
 	if title == "" {
 		title = domain.UntitledConversation
@@ -92,6 +96,7 @@ func (t *turnBatch) addConversation(ctx context.Context, q *sqlcgen.Queries, tur
 		}
 		_, _ = q.EnterDefaultConversation(ctx, sqlcgen.EnterDefaultConversationParams{
 			ID: newID, Principal: turn.Owner, Title: title, Preview: &preview, CreatedAt: at,
+			EventID: begun.id, EventSubject: begun.subject, EventPayload: begun.payload,
 		})
 		t.result(&t.conversation)
 	} else {
@@ -101,6 +106,7 @@ func (t *turnBatch) addConversation(ctx context.Context, q *sqlcgen.Queries, tur
 		messages.ConversationID = &t.conversation
 		_ = q.EnterConversation(ctx, sqlcgen.EnterConversationParams{
 			ID: t.conversation, Principal: turn.Owner, Title: title, Preview: &preview, CreatedAt: at,
+			EventID: begun.id, EventSubject: begun.subject, EventPayload: begun.payload,
 		})
 	}
 	_ = q.InsertTurn(ctx, messages)
@@ -138,18 +144,29 @@ func (t *turnBatch) addUsage(ctx context.Context, q *sqlcgen.Queries, turn domai
 }
 
 func (t *turnBatch) addEvents(ctx context.Context, q *sqlcgen.Queries, turn domain.Turn) error {
-	for _, e := range turn.Events {
-		id, err := parseID(e.ID)
-		if err != nil {
-			return fmt.Errorf("event: %w", err)
-		}
-		data, err := e.Data()
-		if err != nil {
-			return fmt.Errorf("event: %w", err)
-		}
-		_ = q.StoreEvent(ctx, sqlcgen.StoreEventParams{ID: id, Subject: e.Subject, Payload: data})
+	return storeEvents(ctx, q, turn.Events)
+}
+
+// eventRow is an event that a statement may store. Without one all is null.
+type eventRow struct {
+	id      *uuid.UUID
+	subject *string
+	payload json.RawMessage
+}
+
+func eventToRow(e *domain.Event) (row eventRow, err error) {
+	if e == nil {
+		return row, nil
 	}
-	return nil
+	id, err := parseID(e.ID)
+	if err != nil {
+		return row, fmt.Errorf("event: %w", err)
+	}
+	payload, err := e.Data()
+	if err != nil {
+		return row, fmt.Errorf("event: %w", err)
+	}
+	return eventRow{&id, &e.Subject, payload}, nil
 }
 
 // How statements of a batch fail that must not go on.

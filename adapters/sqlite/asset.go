@@ -52,9 +52,14 @@ func (s *AssetStore) load(ctx context.Context, op, viewer string, ids []string) 
 }
 
 // Add implements ports.AssetStore.
-func (s *AssetStore) Add(ctx context.Context, a domain.Asset) error {
+func (s *AssetStore) Add(ctx context.Context, a domain.Asset, events ...domain.Event) error {
 	size := len(a.Title) + len(a.Description)
-	return s.db.writeTexts(ctx, "add asset", size, func(ctx context.Context, q *sqlcgen.Queries) error { return insertAsset(ctx, q, a) })
+	return s.db.writeTexts(ctx, "add asset", size, func(ctx context.Context, q *sqlcgen.Queries) error {
+		if err := insertAsset(ctx, q, a); err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, events)
+	})
 }
 
 // insertAsset adds an asset and ends the leases of its files. It needs a transaction.
@@ -89,11 +94,16 @@ func insertAsset(ctx context.Context, q *sqlcgen.Queries, a domain.Asset) error 
 }
 
 // Delete implements ports.AssetStore.
-func (s *AssetStore) Delete(ctx context.Context, viewer, owner, id string, at time.Time) error {
+func (s *AssetStore) Delete(
+	ctx context.Context, viewer, owner, id string, at time.Time, tell ...func(domain.Asset) domain.Event,
+) error {
 	key, _ := domain.ParseID(id)
 	return s.db.writeTogether(ctx, "delete asset", func(ctx context.Context, q *sqlcgen.Queries) error {
 		row, err := q.GetAssetToDelete(ctx, key)
-		a := domain.Asset{Owner: row.Owner, Public: row.Public, File: domain.AssetFile{Key: row.FileKey}, PreviewKey: row.PreviewKey}
+		a := domain.Asset{
+			ID: key, Owner: row.Owner, Public: row.Public, Category: domain.AssetCategory(row.Category),
+			File: domain.AssetFile{Key: row.FileKey}, PreviewKey: row.PreviewKey,
+		}
 		switch {
 		case errors.Is(err, sql.ErrNoRows), err == nil && owner != "" && !a.VisibleTo(viewer):
 			return domain.AssetNotFound()
@@ -117,7 +127,10 @@ func (s *AssetStore) Delete(ctx context.Context, viewer, owner, id string, at ti
 		if err := q.ForgetAssetWords(ctx, sqlcgen.ForgetAssetWordsParams(words)); err != nil {
 			return err
 		}
-		return q.DeleteAsset(ctx, key)
+		if err := q.DeleteAsset(ctx, key); err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, toldOf(a, tell))
 	})
 }
 

@@ -227,3 +227,18 @@ func execIn(t *testing.T, file, statement string) {
 		t.Fatal(err)
 	}
 }
+
+func TestToldChanges(t *testing.T) {
+	t.Parallel()
+	portstest.ToldChanges(t, func(t *testing.T) portstest.ToldSetup {
+		a, b, _ := twoProcesses(t)
+		return portstest.ToldSetup{A: told(a), B: told(b), Outbox: a.Outbox()}
+	})
+}
+
+func told(s *sqlite.Store) portstest.ToldStores {
+	return portstest.ToldStores{
+		Personas: s.Personas(), Preferences: s.Personas(), Conversations: s.Conversations(), Directory: s.Conversations(), Assets: s.Assets(),
+		Leases: s.FileLeases(), Keys: s.APIKeys(),
+	}
+}

@@ -90,6 +90,25 @@ func eventsFromRows(rows []sqlcgen.Outbox) []domain.StoredEvent {
 	return events
 }
 
+// storeEvents puts events into the outbox, in their order.
+func storeEvents(ctx context.Context, q *sqlcgen.Queries, events []domain.Event) error {
+	for _, e := range events {
+		if err := storeEvent(ctx, q, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// toldOf asks for the events about a change.
+func toldOf[T any](changed T, tell []func(T) domain.Event) []domain.Event {
+	events := make([]domain.Event, len(tell))
+	for i, t := range tell {
+		events[i] = t(changed)
+	}
+	return events
+}
+
 // Pending implements ports.Outbox.
 func (o *Outbox) Pending(ctx context.Context) (int, error) {
 	var count int64

@@ -23,13 +23,16 @@ var (
 type PersonaStore struct{ db *Store }
 
 // Create implements ports.PersonaStore.
-func (s *PersonaStore) Create(ctx context.Context, p domain.Persona) error {
+func (s *PersonaStore) Create(ctx context.Context, p domain.Persona, events ...domain.Event) error {
 	row, err := personaToRow(p)
 	if err != nil {
 		return fmt.Errorf("sqlite create persona: %w", err)
 	}
 	err = s.db.write(ctx, "create persona", func(ctx context.Context, q *sqlcgen.Queries) error {
-		return q.InsertPersona(ctx, sqlcgen.InsertPersonaParams(row))
+		if err := q.InsertPersona(ctx, sqlcgen.InsertPersonaParams(row)); err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, events)
 	})
 	return inPersonaWords(err)
 }
@@ -96,7 +99,9 @@ func (s *PersonaStore) List(ctx context.Context, activeOnly bool) ([]domain.Pers
 
 // Update implements ports.PersonaStore. The transaction holds the write lock from its start, so concurrent edits come
 // one after the other.
-func (s *PersonaStore) Update(ctx context.Context, id string, edit func(*domain.Persona) error) (domain.Persona, error) {
+func (s *PersonaStore) Update(
+	ctx context.Context, id string, edit func(*domain.Persona) error, tell ...func(domain.Persona) domain.Event,
+) (domain.Persona, error) {
 	key, ok := domain.ParseID(id)
 	if !ok {
 		return domain.Persona{}, errNoPersona(nil)
@@ -124,8 +129,10 @@ func (s *PersonaStore) Update(ctx context.Context, id string, edit func(*domain.
 		if err := q.UpdatePersona(ctx, updateParams(row)); err != nil {
 			return err
 		}
-		p, err = personaFromRow(row)
-		return err
+		if p, err = personaFromRow(row); err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, toldOf(p, tell))
 	})
 	switch {
 	case editErr != nil:
@@ -150,13 +157,16 @@ func (s *PersonaStore) ChosenPersona(ctx context.Context, owner string) (string,
 }
 
 // ChoosePersona implements ports.PreferenceStore.
-func (s *PersonaStore) ChoosePersona(ctx context.Context, owner, personaID string, at time.Time) error {
+func (s *PersonaStore) ChoosePersona(ctx context.Context, owner, personaID string, at time.Time, events ...domain.Event) error {
 	key, ok := domain.ParseID(personaID)
 	if !ok {
 		return errNoPersona(nil)
 	}
 	err := s.db.write(ctx, "set preference", func(ctx context.Context, q *sqlcgen.Queries) error {
-		return q.SetPreference(ctx, sqlcgen.SetPreferenceParams{UserID: owner, PersonaID: key, UpdatedAt: asStored(at)})
+		if err := q.SetPreference(ctx, sqlcgen.SetPreferenceParams{UserID: owner, PersonaID: key, UpdatedAt: asStored(at)}); err != nil {
+			return err
+		}
+		return storeEvents(ctx, q, events)
 	})
 	return inPersonaWords(err)
 }

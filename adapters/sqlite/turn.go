@@ -26,6 +26,7 @@ func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (s
 // turnRows is everything that a turn leaves behind, ready to be written.
 type turnRows struct {
 	begin    *sqlcgen.BeginConversationParams // nil: the turn goes into no conversation
+	begun    *domain.Event                    // is stored when the conversation has to be made; nil: nothing is
 	messages sqlcgen.InsertTurnParams         // ConversationID is empty until the transaction runs, when the default is meant
 	usage    []sqlcgen.InsertUsageRecordParams
 	events   []sqlcgen.StoreEventParams
@@ -95,6 +96,7 @@ func (t *turnRows) addMessages(turn domain.Turn) (err error) {
 		return fmt.Errorf("sqlite commit turn: %w", err)
 	}
 	title, preview := turn.Title, turn.Preview()
+	t.begun = turn.Begun
 	if title == "" {
 		title = domain.UntitledConversation
 	}
@@ -159,8 +161,12 @@ func (t *turnRows) enter(ctx context.Context, q *sqlcgen.Queries) (string, error
 	}
 	n, err = q.BeginConversation(ctx, *t.begin)
 	switch {
-	case err != nil || n > 0:
+	case err != nil:
 		return id, err
+	case n > 0 && t.begun != nil:
+		return id, storeEvent(ctx, q, *t.begun)
+	case n > 0:
+		return id, nil
 	case t.begin.IsDefault:
 		return "", domain.NewError(domain.Conflict, "This id exists already")
 	default:

@@ -123,7 +123,7 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 	}
 	assets, err := app.NewAssets(app.AssetDeps{
 		Store: p.db.assets, Leases: p.db.leases, Blobs: blobs, Media: inspection, Embedder: openEmbedder(c),
-		Meanings: p.db.meanings, Generation: p.db.generations.Get,
+		Meanings: p.db.meanings, Generation: p.db.generations.Get, Stored: p.relay.Wake,
 		Troubled: func(what string, err error) {
 			log.Error("something about assets failed", "what", what, "error", err.Error())
 		},

@@ -129,7 +129,7 @@ func (s *system) openParts(ctx context.Context, c config, where folders, apiKey 
 	}
 	p.limits = wireLimits(c, p.redis, p.probes, log)
 	p.personas = app.NewPersonas(app.PersonaDeps{
-		Store: p.db.personas, Preferences: p.db.preferences, Cache: p.cache, Now: time.Now, NewID: newID,
+		Store: p.db.personas, Preferences: p.db.preferences, Cache: p.cache, Stored: p.relay.Wake, Now: time.Now, NewID: newID,
 		TTLs: app.PersonaTTLs{
 			Persona: c.PersonaTTL.duration(), ListActive: c.PersonaListTTL.duration(), ListAll: c.PersonaAllTTL.duration(),
 			Preference: c.PreferenceTTL.duration(),
@@ -187,7 +187,7 @@ func (s *system) startChat(ctx context.Context, c config, p parts, api *httpapi.
 	}
 	active := app.NewActiveRequests()
 	api.Chat = wireChat(c, models, p.personas, p.db, active, p.running, s)
-	api.Conversations = app.NewConversations(app.ConversationDeps{Directory: p.db.directory, Personas: p.personas, Now: time.Now, NewID: newID})
+	api.Conversations = app.NewConversations(app.ConversationDeps{Directory: p.db.directory, Personas: p.personas, Stored: p.relay.Wake, Now: time.Now, NewID: newID})
 	api.Workflows, err = s.startWorkflows(c, workflowParts{
 		store: p.db.workflows, queue: p.bus.Workflows(), chat: api.Chat, personas: p.personas, keys: p.keys, relay: p.relay, onlyOwn: p.where.visitor,
 	}, log)

@@ -19,7 +19,7 @@ type GenerationSetup struct {
 	A, B   ports.GenerationStore
 	Assets interface { // of ports.AssetStore
 		Get(ctx context.Context, viewer, id string) (domain.Asset, error)
-		Add(ctx context.Context, a domain.Asset) error
+		Add(ctx context.Context, a domain.Asset, events ...domain.Event) error
 	}
 	Leases  ports.FileLeases
 	Ledger  ports.Ledger

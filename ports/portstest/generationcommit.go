@@ -71,6 +71,7 @@ func generationSequences(t *testing.T, s GenerationSetup) {
 		t.Errorf("version %d", got.Version)
 	}
 	wantPending(t, s.Outbox, 1+2*racers*each)
+	wantInOrder(t, s.Outbox, 1+2*racers*each)
 }
 
 // leasedAsset is an asset that was made by work. Its files are leased.

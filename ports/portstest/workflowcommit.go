@@ -127,6 +127,7 @@ func workflowSequences(t *testing.T, s WorkflowSetup) {
 		t.Errorf("%d steps and %d events", steps, events)
 	}
 	wantPending(t, s.Outbox, 1+2*racers*each)
+	wantInOrder(t, s.Outbox, 1+2*racers*each)
 }
 
 func workflowFence(t *testing.T, s WorkflowSetup) {

@@ -62,6 +62,17 @@ func TestEveryEventIsAsTheContractSays(t *testing.T) {
 			RequestID: anID, Attempt: 2, Owner: someoneID, At: at, Provider: "openai", Model: "gpt-4o", Outcome: domain.OutcomeCanceled,
 			Cost: 1, Usage: domain.Usage{Input: 3, Source: domain.UsagePartial},
 		}.Event()},
+		{domain.SubjectPersonaCreated, stored, personaEvent("created", at)},
+		{domain.SubjectPersonaUpdated, stored, personaEvent("updated", at)},
+		{domain.SubjectPersonaDeleted, stored, personaEvent("deleted", at)},
+		{domain.SubjectPersonaChosen, stored, personaEvent("chosen", at)},
+		{domain.SubjectConversationCreated, stored, domain.ConversationEvent{ConversationID: anID, UserID: "service", Status: "created", Timestamp: at}},
+		{domain.SubjectConversationCleared, stored, domain.ConversationEvent{ConversationID: anID, UserID: someoneID, Status: "cleared", Timestamp: at}},
+		{domain.SubjectConversationDeleted, stored, domain.ConversationEvent{ConversationID: anID, UserID: someoneID, Status: "deleted", Timestamp: at}},
+		{domain.SubjectAssetUploaded, stored, domain.AssetEvent{
+			AssetID: anID, UserID: someoneID, AssetType: domain.AssetProp, Status: "uploaded", Timestamp: at, Details: domain.AssetDetails{Format: "glb", Bytes: 1},
+		}},
+		{domain.SubjectAssetDeleted, stored, domain.AssetEvent{AssetID: anID, AssetType: domain.AssetImage, Status: "deleted", Timestamp: at}},
 		{domain.SubjectAuthLogin, stored, authEvent(domain.AuditLogin, at, nil)},
 		{domain.SubjectAuthLogout, stored, authEvent(domain.AuditLogout, at, nil)},
 		{domain.SubjectAuthRefresh, stored, authEvent(domain.AuditRefresh, at, nil)},
@@ -104,6 +115,10 @@ func TestEveryEventIsAsTheContractSays(t *testing.T) {
 			t.Errorf("%s: %v\n%s", test.subject, err, data)
 		}
 	}
+}
+
+func personaEvent(status string, at time.Time) any {
+	return domain.PersonaEvent{PersonaID: anID, UserID: someoneID, Status: status, Timestamp: at, Details: domain.PersonaDetails{Active: true}}
 }
 
 func toolEvent(action domain.AuditAction, at time.Time, details map[string]string) any {

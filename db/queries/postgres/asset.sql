@@ -36,7 +36,7 @@ FROM assets
 WHERE id = ANY(sqlc.arg(ids)::uuid []);
 
 -- name: LockAsset :one
-SELECT owner, public, file_key, preview_key
+SELECT owner, public, category, file_key, preview_key
 FROM assets
 WHERE id = $1
 FOR UPDATE;

@@ -35,7 +35,7 @@ SELECT id
 FROM conversations
 WHERE principal = $1 AND is_default;
 
--- name: EmptyConversation :exec
+-- name: EmptyConversation :execrows
 UPDATE conversations SET message_count = 0, preview = ''
 WHERE id = $1;
 

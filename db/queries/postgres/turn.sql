@@ -2,26 +2,49 @@
 -- not go on fails by itself.
 
 -- name: EnterDefaultConversation :one
--- Makes the conversation that takes a turn, or writes the turn down in it and locks it, so that turns come one after the other.
-INSERT INTO conversations (id, principal, is_default, title, preview, message_count, created_at, updated_at)
-VALUES ($1, $2, true, $3, $4, 2, $5, $5)
-ON CONFLICT (principal) WHERE is_default DO UPDATE SET
-    title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
-    preview = excluded.preview,
-    message_count = conversations.message_count + 2,
-    updated_at = greatest(conversations.updated_at, excluded.updated_at)
-RETURNING id;
+-- Makes the conversation that takes a turn, with the event that tells so, or writes the turn down in it and locks it, so that turns come one
+-- after the other. Nobody has locked a row that was just made: its xmax says so.
+WITH entered AS (
+    INSERT INTO conversations (id, principal, is_default, title, preview, message_count, created_at, updated_at)
+    VALUES (
+        sqlc.arg(id), sqlc.arg(principal), true, sqlc.arg(title), sqlc.arg(preview), 2, sqlc.arg(created_at), sqlc.arg(created_at)
+    )
+    ON CONFLICT (principal) WHERE is_default DO UPDATE SET
+        title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
+        preview = excluded.preview,
+        message_count = conversations.message_count + 2,
+        updated_at = greatest(conversations.updated_at, excluded.updated_at)
+    RETURNING conversations.id, conversations.xmax = 0 AS begun
+),
+
+told AS (
+    INSERT INTO outbox (id, subject, payload)
+    SELECT sqlc.narg(event_id)::uuid, sqlc.narg(event_subject)::text, sqlc.narg(event_payload)::jsonb
+    FROM entered
+    WHERE entered.begun AND sqlc.narg(event_id)::uuid IS NOT NULL
+)
+
+SELECT entered.id
+FROM entered;
 
 -- name: EnterConversation :exec
 -- As EnterDefaultConversation. It changes nothing when the conversation is someone else's.
-INSERT INTO conversations (id, principal, title, preview, message_count, created_at, updated_at)
-VALUES ($1, $2, $3, $4, 2, $5, $5)
-ON CONFLICT (id) DO UPDATE SET
-    title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
-    preview = excluded.preview,
-    message_count = conversations.message_count + 2,
-    updated_at = greatest(conversations.updated_at, excluded.updated_at)
-WHERE conversations.principal = excluded.principal;
+WITH entered AS (
+    INSERT INTO conversations (id, principal, title, preview, message_count, created_at, updated_at)
+    VALUES (sqlc.arg(id), sqlc.arg(principal), sqlc.arg(title), sqlc.arg(preview), 2, sqlc.arg(created_at), sqlc.arg(created_at))
+    ON CONFLICT (id) DO UPDATE SET
+        title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
+        preview = excluded.preview,
+        message_count = conversations.message_count + 2,
+        updated_at = greatest(conversations.updated_at, excluded.updated_at)
+    WHERE conversations.principal = excluded.principal
+    RETURNING conversations.xmax = 0 AS begun
+)
+
+INSERT INTO outbox (id, subject, payload)
+SELECT sqlc.narg(event_id)::uuid, sqlc.narg(event_subject)::text, sqlc.narg(event_payload)::jsonb
+FROM entered
+WHERE entered.begun AND sqlc.narg(event_id)::uuid IS NOT NULL;
 
 -- name: InsertTurn :exec
 -- The conversation, named or the owner's default, is null when it is someone else's, and a message without one is refused.

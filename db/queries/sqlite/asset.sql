@@ -27,7 +27,7 @@ FROM assets
 WHERE id IN (SELECT wanted.value FROM json_each(sqlc.arg(ids)) AS wanted);
 
 -- name: GetAssetToDelete :one
-SELECT owner, public, file_key, preview_key, title, style_tags, description
+SELECT owner, public, category, file_key, preview_key, title, style_tags, description
 FROM assets
 WHERE id = ?1;
 

@@ -212,7 +212,7 @@ func (q *Queries) InsertAsset(ctx context.Context, arg InsertAssetParams) error 
 }
 
 const lockAsset = `-- name: LockAsset :one
-SELECT owner, public, file_key, preview_key
+SELECT owner, public, category, file_key, preview_key
 FROM assets
 WHERE id = $1
 FOR UPDATE
@@ -221,6 +221,7 @@ FOR UPDATE
 type LockAssetRow struct {
 	Owner      string
 	Public     bool
+	Category   string
 	FileKey    string
 	PreviewKey string
 }
@@ -231,6 +232,7 @@ func (q *Queries) LockAsset(ctx context.Context, id uuid.UUID) (LockAssetRow, er
 	err := row.Scan(
 		&i.Owner,
 		&i.Public,
+		&i.Category,
 		&i.FileKey,
 		&i.PreviewKey,
 	)

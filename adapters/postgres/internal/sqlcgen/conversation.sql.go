@@ -54,14 +54,17 @@ func (q *Queries) DeleteMessages(ctx context.Context, conversationID uuid.UUID) 
 	return err
 }
 
-const emptyConversation = `-- name: EmptyConversation :exec
+const emptyConversation = `-- name: EmptyConversation :execrows
 UPDATE conversations SET message_count = 0, preview = ''
 WHERE id = $1
 `
 
-func (q *Queries) EmptyConversation(ctx context.Context, id uuid.UUID) error {
-	_, err := q.db.Exec(ctx, emptyConversation, id)
-	return err
+func (q *Queries) EmptyConversation(ctx context.Context, id uuid.UUID) (int64, error) {
+	result, err := q.db.Exec(ctx, emptyConversation, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const getConversation = `-- name: GetConversation :one

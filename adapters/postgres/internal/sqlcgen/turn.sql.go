@@ -24,27 +24,41 @@ func (q *Queries) EndReservation(ctx context.Context, id uuid.UUID) error {
 }
 
 const enterConversation = `-- name: EnterConversation :exec
-INSERT INTO conversations (id, principal, title, preview, message_count, created_at, updated_at)
-VALUES ($1, $2, $3, $4, 2, $5, $5)
-ON CONFLICT (id) DO UPDATE SET
-    title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
-    preview = excluded.preview,
-    message_count = conversations.message_count + 2,
-    updated_at = greatest(conversations.updated_at, excluded.updated_at)
-WHERE conversations.principal = excluded.principal
+WITH entered AS (
+    INSERT INTO conversations (id, principal, title, preview, message_count, created_at, updated_at)
+    VALUES ($4, $5, $6, $7, 2, $8, $8)
+    ON CONFLICT (id) DO UPDATE SET
+        title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
+        preview = excluded.preview,
+        message_count = conversations.message_count + 2,
+        updated_at = greatest(conversations.updated_at, excluded.updated_at)
+    WHERE conversations.principal = excluded.principal
+    RETURNING conversations.xmax = 0 AS begun
+)
+
+INSERT INTO outbox (id, subject, payload)
+SELECT $1::uuid, $2::text, $3::jsonb
+FROM entered
+WHERE entered.begun AND $1::uuid IS NOT NULL
 `
 
 type EnterConversationParams struct {
-	ID        uuid.UUID
-	Principal string
-	Title     string
-	Preview   *string
-	CreatedAt time.Time
+	EventID      *uuid.UUID
+	EventSubject *string
+	EventPayload json.RawMessage
+	ID           uuid.UUID
+	Principal    string
+	Title        string
+	Preview      *string
+	CreatedAt    time.Time
 }
 
 // As EnterDefaultConversation. It changes nothing when the conversation is someone else's.
 func (q *Queries) EnterConversation(ctx context.Context, arg EnterConversationParams) error {
 	_, err := q.db.Exec(ctx, enterConversation,
+		arg.EventID,
+		arg.EventSubject,
+		arg.EventPayload,
 		arg.ID,
 		arg.Principal,
 		arg.Title,
@@ -56,27 +70,45 @@ func (q *Queries) EnterConversation(ctx context.Context, arg EnterConversationPa
 
 const enterDefaultConversation = `-- name: EnterDefaultConversation :one
 
-INSERT INTO conversations (id, principal, is_default, title, preview, message_count, created_at, updated_at)
-VALUES ($1, $2, true, $3, $4, 2, $5, $5)
-ON CONFLICT (principal) WHERE is_default DO UPDATE SET
-    title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
-    preview = excluded.preview,
-    message_count = conversations.message_count + 2,
-    updated_at = greatest(conversations.updated_at, excluded.updated_at)
-RETURNING id
+WITH entered AS (
+    INSERT INTO conversations (id, principal, is_default, title, preview, message_count, created_at, updated_at)
+    VALUES (
+        $1, $2, true, $3, $4, 2, $5, $5
+    )
+    ON CONFLICT (principal) WHERE is_default DO UPDATE SET
+        title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
+        preview = excluded.preview,
+        message_count = conversations.message_count + 2,
+        updated_at = greatest(conversations.updated_at, excluded.updated_at)
+    RETURNING conversations.id, conversations.xmax = 0 AS begun
+),
+
+told AS (
+    INSERT INTO outbox (id, subject, payload)
+    SELECT $6::uuid, $7::text, $8::jsonb
+    FROM entered
+    WHERE entered.begun AND $6::uuid IS NOT NULL
+)
+
+SELECT entered.id
+FROM entered
 `
 
 type EnterDefaultConversationParams struct {
-	ID        uuid.UUID
-	Principal string
-	Title     string
-	Preview   *string
-	CreatedAt time.Time
+	ID           uuid.UUID
+	Principal    string
+	Title        string
+	Preview      *string
+	CreatedAt    time.Time
+	EventID      *uuid.UUID
+	EventSubject *string
+	EventPayload json.RawMessage
 }
 
 // All statements of a turn go to the server in one batch, which is one transaction. Nothing is looked at between them, so each that must
 // not go on fails by itself.
-// Makes the conversation that takes a turn, or writes the turn down in it and locks it, so that turns come one after the other.
+// Makes the conversation that takes a turn, with the event that tells so, or writes the turn down in it and locks it, so that turns come one
+// after the other. Nobody has locked a row that was just made: its xmax says so.
 func (q *Queries) EnterDefaultConversation(ctx context.Context, arg EnterDefaultConversationParams) (uuid.UUID, error) {
 	row := q.db.QueryRow(ctx, enterDefaultConversation,
 		arg.ID,
@@ -84,6 +116,9 @@ func (q *Queries) EnterDefaultConversation(ctx context.Context, arg EnterDefault
 		arg.Title,
 		arg.Preview,
 		arg.CreatedAt,
+		arg.EventID,
+		arg.EventSubject,
+		arg.EventPayload,
 	)
 	var id uuid.UUID
 	err := row.Scan(&id)

@@ -47,7 +47,7 @@ func (q *Queries) ForgetAssetWords(ctx context.Context, arg ForgetAssetWordsPara
 }
 
 const getAssetToDelete = `-- name: GetAssetToDelete :one
-SELECT owner, public, file_key, preview_key, title, style_tags, description
+SELECT owner, public, category, file_key, preview_key, title, style_tags, description
 FROM assets
 WHERE id = ?1
 `
@@ -55,6 +55,7 @@ WHERE id = ?1
 type GetAssetToDeleteRow struct {
 	Owner       string
 	Public      bool
+	Category    string
 	FileKey     string
 	PreviewKey  string
 	Title       string
@@ -68,6 +69,7 @@ func (q *Queries) GetAssetToDelete(ctx context.Context, id string) (GetAssetToDe
 	err := row.Scan(
 		&i.Owner,
 		&i.Public,
+		&i.Category,
 		&i.FileKey,
 		&i.PreviewKey,
 		&i.Title,

@@ -50,14 +50,17 @@ func (q *Queries) DeleteMessages(ctx context.Context, conversationID string) err
 	return err
 }
 
-const emptyConversation = `-- name: EmptyConversation :exec
+const emptyConversation = `-- name: EmptyConversation :execrows
 UPDATE conversations SET message_count = 0, preview = ''
 WHERE id = ?1
 `
 
-func (q *Queries) EmptyConversation(ctx context.Context, id string) error {
-	_, err := q.exec(ctx, q.emptyConversationStmt, emptyConversation, id)
-	return err
+func (q *Queries) EmptyConversation(ctx context.Context, id string) (int64, error) {
+	result, err := q.exec(ctx, q.emptyConversationStmt, emptyConversation, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 const getConversation = `-- name: GetConversation :one
