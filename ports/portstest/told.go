@@ -306,7 +306,7 @@ func toldAtomic(t *testing.T, s ToldSetup) {
 			t.Errorf("%s: no error", change.name)
 		}
 		wantEvents(t, s.Outbox, change.name)
-		must(t, change.name+" after that", change.do()) // it would fail, had the first time been saved: but for two, which can be done twice
+		must(t, change.name+" after that", change.do())
 	}
 	turn := aTurn("owner", "", "1")
 	turn.Begun = &bad
