@@ -24,7 +24,7 @@ const eventsUsage = `Usage:
 Shows events as they happen, until Ctrl-C: time, subject, what it is about, how it stands, and the rest of the event.
 
 SUBJECT is gaia.> when there is none. * stands for one word, > for all words at the end:
-  gaia.chat.>              questions and answers
+  gaia.chat.>              questions and answers, conversations, personas
   gaia.usage.>             what was used, and what it cost
   gaia.auth.>              sessions and API keys
   gaia.asset.>             assets and the making of them

@@ -16,13 +16,16 @@ import (
 
 // event is a message of gaia as another service reads it.
 type event struct {
-	ServiceName string          `json:"service_name"`
-	MessageID   string          `json:"message_id"`
-	UserID      string          `json:"user_id"`
-	PersonaID   *string         `json:"persona_id"`
-	Status      string          `json:"status"`
-	Timestamp   time.Time       `json:"timestamp"`
-	Details     json.RawMessage `json:"details"`
+	ServiceName    string          `json:"service_name"`
+	MessageID      string          `json:"message_id"`
+	UserID         string          `json:"user_id"`
+	PersonaID      *string         `json:"persona_id"`
+	ConversationID string          `json:"conversation_id"`
+	AssetID        string          `json:"asset_id"`
+	AssetType      string          `json:"asset_type"`
+	Status         string          `json:"status"`
+	Timestamp      time.Time       `json:"timestamp"`
+	Details        json.RawMessage `json:"details"`
 }
 
 // listener hears everything that one backend publishes.

@@ -1,11 +1,15 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
+	"mime/multipart"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -76,14 +80,19 @@ func inStream(t *testing.T, b gaiatest.Backend) []storedEvent {
 // wantEvents waits until the stream has that many answers, each with the row of the ledger that belongs to it, and nothing twice.
 func wantEvents(t *testing.T, b gaiatest.Backend, answers int) []storedEvent {
 	t.Helper()
-	var events []storedEvent
+	var (
+		events []storedEvent
+		counts map[string]int
+	)
 	gaiatest.Eventually(t, patience, fmt.Sprintf("%d answers are in the stream", answers), func() bool {
-		events = inStream(t, b)
-		return len(events) >= 2*answers
+		events, counts = inStream(t, b), map[string]int{}
+		for _, e := range events {
+			counts[e.Subject]++
+		}
+		return counts["gaia.chat.message.complete"]+counts["gaia.usage.recorded"] >= 2*answers
 	})
-	ids, counts := map[string]bool{}, map[string]int{}
+	ids := map[string]bool{}
 	for _, e := range events {
-		counts[e.Subject]++
 		if ids[e.ID] {
 			t.Errorf("%s %s is in the stream twice", e.Subject, e.ID)
 		}
@@ -137,8 +146,8 @@ func TestEventsThatAreStoredWhenStoppingAreSent(t *testing.T) {
 	if err := server.Wait(); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
-	if n := len(inStream(t, b)); n != 2 {
-		t.Errorf("%d events are in the stream, want those of one answer", n)
+	if events := wantEvents(t, b, 1); len(events) < 3 || events[len(events)-3].Subject != "gaia.chat.conversation.created" {
+		t.Errorf("in the stream is %+v, want at the end a conversation and one answer in it", events)
 	}
 }
 
@@ -165,8 +174,8 @@ func TestTheEmbeddedBusTakesAllEvents(t *testing.T) {
 	if err := db.QueryRow("SELECT (SELECT count(*) FROM outbox), (SELECT seq FROM sqlite_sequence WHERE name = 'outbox')").Scan(&waiting, &last); err != nil {
 		t.Fatal(err)
 	}
-	if waiting != 0 || last != 4 {
-		t.Errorf("of %d events %d wait, want none of 4", last, waiting)
+	if waiting != 0 || last != 6 { // the default persona, a conversation, and two answers
+		t.Errorf("of %d events %d wait, want none of 6", last, waiting)
 	}
 }
 
@@ -203,4 +212,79 @@ func TestReplicasSendEventsOnceAndInOrder(t *testing.T) {
 			t.Errorf("the %d answers of %s are told in the order %v", len(list), user, list)
 		}
 	}
+}
+
+// TestEventsOfChangesAreToldOnceAndInOrder: whatever changes something that others see is told, by whichever process does it.
+func TestEventsOfChangesAreToldOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	b := gaiatest.Full(t)
+	one, two, user := b.Start(t), b.Start(t), uuid.NewString()
+	c, d := one.As(user), two.As(user)
+	persona := create(t, c, "/api/v0.2/personas", surname())
+	d.Put("/api/v0.2/personas/"+persona, map[string]any{"description": "An old sailor"}).Want(http.StatusOK)
+	c.Post("/api/v0.2/personas/set", map[string]any{"persona_id": persona}).Want(http.StatusOK)
+	d.Delete("/api/v0.2/personas/" + persona).Want(http.StatusOK)
+	say(t, c, message("Hello"))
+	d.Delete("/api/v0.2/chat/history").Want(http.StatusOK)
+	named := c.Post("/api/v1/conversations", map[string]any{"title": "My unspeakable title"}).Want(http.StatusOK).JSON().Text("id")
+	d.Delete("/api/v1/conversations/" + named).Want(http.StatusOK)
+	asset := upload(t, c)
+	d.Delete("/api/v1/assets/" + asset).Want(http.StatusOK)
+
+	want := map[string][]string{
+		"persona":      {"gaia.chat.persona.created", "gaia.chat.persona.updated", "gaia.chat.persona.chosen", "gaia.chat.persona.deleted"},
+		"conversation": {"gaia.chat.conversation.created", "gaia.chat.conversation.cleared"},
+		"named":        {"gaia.chat.conversation.created", "gaia.chat.conversation.deleted"},
+		"asset":        {"gaia.asset.uploaded", "gaia.asset.deleted"},
+	}
+	var told map[string][]string
+	gaiatest.Eventually(t, patience, "everything is told", func() bool {
+		told = map[string][]string{}
+		count := 0
+		for _, e := range inStream(t, b) {
+			name := ""
+			switch {
+			case e.UserID != user:
+				continue
+			case e.ConversationID == named:
+				name = "named"
+			case e.ConversationID != "":
+				name = "conversation"
+			case e.AssetID == asset:
+				name = "asset"
+			case e.MessageID == "" && e.PersonaID != nil && *e.PersonaID == persona:
+				name = "persona"
+			default:
+				continue
+			}
+			told[name] = append(told[name], e.Subject)
+			count++
+		}
+		return count >= 10
+	})
+	for name, subjects := range want {
+		if !slices.Equal(told[name], subjects) {
+			t.Errorf("of %s is told %v, want %v", name, told[name], subjects)
+		}
+	}
+}
+
+// upload makes an asset of a picture.
+func upload(t *testing.T, c *gaiatest.Client) string {
+	t.Helper()
+	var picture, form bytes.Buffer
+	if err := png.Encode(&picture, image.NewGray(image.Rect(0, 0, 8, 8))); err != nil {
+		t.Fatal(err)
+	}
+	parts := multipart.NewWriter(&form)
+	part, err := parts.CreateFormFile("file", "chest.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = part.Write(picture.Bytes()) // into memory
+	for name, value := range map[string]string{"title": "Chest", "category": "image"} {
+		_ = parts.WriteField(name, value)
+	}
+	_ = parts.Close()
+	return c.With("Content-Type", parts.FormDataContentType()).Post("/api/v1/assets/upload", form.String()).Want(http.StatusOK).JSON().Text("asset_id")
 }
