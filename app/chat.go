@@ -54,7 +54,7 @@ func NewChat(d ChatDeps) *Chat {
 		d.Config.SaveTimeout = 5 * time.Second
 	}
 	d.Config.Tools = d.Config.Tools.WithDefaults()
-	return &Chat{ChatDeps: d, runs: runs{byKey: map[runKey]*run{}}, releases: newReleases(d.Config.SaveTimeout)}
+	return &Chat{ChatDeps: d, runs: runs{byKey: map[runKey]*run{}}, releases: newReleases(d.Config.SaveTimeout, d.Now)}
 }
 
 // defaultMaxTokens bounds an answer when a client of the message form names no limit. Clients of the OpenAI form get the provider's.

@@ -111,7 +111,7 @@ func NewGenerations(d GenerationDeps) *Generations {
 	}
 	g := &Generations{
 		GenerationDeps: d, slots: make(chan struct{}, d.Config.AtOnce), places: make(chan struct{}, d.Config.AtOnce*waitEach),
-		listeners: newListeners(), running: map[string]*generationRun{}, releases: newReleases(d.Config.SaveTimeout),
+		listeners: newListeners(), running: map[string]*generationRun{}, releases: newReleases(d.Config.SaveTimeout, d.Now),
 	}
 	g.stopWatching = d.Queue.Watch(g.heard)
 	return g

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"gaia/ports"
 )
 
 const (
@@ -26,6 +28,7 @@ type release struct {
 // holds is lost with the process, and expires. Give back what the store knows of without it.
 type releases struct {
 	limit time.Duration // of one try
+	now   ports.Clock
 	alive sync.WaitGroup
 
 	mu      sync.Mutex
@@ -35,8 +38,8 @@ type releases struct {
 	stop    chan struct{}
 }
 
-func newReleases(limit time.Duration) *releases {
-	return &releases{limit: limit, stop: make(chan struct{})}
+func newReleases(limit time.Duration, now ports.Clock) *releases {
+	return &releases{limit: limit, now: now, stop: make(chan struct{})}
 }
 
 // later has something given back as soon as the store allows it, and once more when nothing that was asked of it before can come late.
@@ -46,7 +49,7 @@ func (r *releases) later(give func(context.Context) error) {
 	if r.closed {
 		return
 	}
-	now := time.Now()
+	now := r.now()
 	if len(r.waiting) >= maxReleases {
 		r.waiting = r.waiting[1:]
 	}
@@ -60,7 +63,7 @@ func (r *releases) later(give func(context.Context) error) {
 // work goes on until nothing waits.
 func (r *releases) work() {
 	for wait := releasePause; ; {
-		left, failed := r.round(time.Now(), r.limit)
+		left, failed := r.round(r.now(), r.limit)
 		if !left {
 			return
 		}
@@ -72,7 +75,7 @@ func (r *releases) work() {
 		case <-timer.C:
 		case <-r.stop:
 			timer.Stop()
-			r.round(time.Now().Add(releaseDoubt), lastRelease)
+			r.round(r.now().Add(releaseDoubt), lastRelease)
 			return
 		}
 	}
