@@ -3,6 +3,8 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -38,8 +40,53 @@ type Figure struct {
 	Labels []string
 }
 
-// Gauge asks for a value whenever metrics are read. read must not take longer than ctx allows.
-func (t *Telemetry) Gauge(name, unit, about string, read func(context.Context) []Figure) error {
+// gauge is one that somebody is asked for, until he can't be any more.
+type gauge struct {
+	ask func(context.Context) []Figure
+
+	mu     sync.Mutex
+	frozen bool
+	last   []Figure
+}
+
+func (g *gauge) read(ctx context.Context) []Figure {
+	g.mu.Lock()
+	frozen, last := g.frozen, g.last
+	g.mu.Unlock()
+	if frozen {
+		return last
+	}
+	return g.ask(ctx)
+}
+
+func (g *gauge) freeze(ctx context.Context) {
+	last := g.ask(ctx)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.last, g.frozen = last, true
+}
+
+// Freeze asks once more for all that has a value, and for none of it again: those who would be asked are about to be closed, and the last
+// metrics of a process that stops would say that everything is away. What is counted goes on being counted until Close.
+func (t *Telemetry) Freeze(ctx context.Context) {
+	t.mu.Lock()
+	gauges := slices.Clone(t.gauges)
+	t.mu.Unlock()
+	for _, g := range gauges {
+		g.freeze(ctx)
+	}
+}
+
+// Gauge asks for a value whenever metrics are read, until Freeze. ask must not take longer than ctx allows.
+func (t *Telemetry) Gauge(name, unit, about string, ask func(context.Context) []Figure) error {
+	if t.metrics == nil {
+		return nil
+	}
+	g := &gauge{ask: ask}
+	t.mu.Lock()
+	t.gauges = append(t.gauges, g)
+	t.mu.Unlock()
+	read := g.read
 	_, err := t.meter.Float64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(about), metric.WithFloat64Callback(observe(read)))
 	return err
 }

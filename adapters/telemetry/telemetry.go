@@ -12,6 +12,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -79,6 +80,9 @@ type Telemetry struct {
 	metrics *sdkmetric.MeterProvider // nil: no metrics
 	scraped *sdkmetric.ManualReader  // nil: nobody scrapes
 	genAI   genAI
+
+	mu     sync.Mutex
+	gauges []*gauge
 }
 
 // New makes what watches. It does not look for the collector.
@@ -147,14 +151,16 @@ func (t *Telemetry) identity() []attribute.KeyValue {
 // Watching reports whether anything is measured or traced. When not, hooks are better left out.
 func (t *Telemetry) Watching() bool { return t.traces != nil || t.metrics != nil }
 
-// Close sends what waits, as far as ctx allows.
+// Close sends what waits, as far as ctx allows: metrics beside traces, so that many of these leave the others their time.
 func (t *Telemetry) Close(ctx context.Context) error {
-	var errs []error
+	var running sync.WaitGroup
+	var ofTraces, ofMetrics error
 	if t.traces != nil {
-		errs = append(errs, t.traces.Shutdown(ctx))
+		running.Go(func() { ofTraces = t.traces.Shutdown(ctx) })
 	}
 	if t.metrics != nil {
-		errs = append(errs, t.metrics.Shutdown(ctx))
+		running.Go(func() { ofMetrics = t.metrics.Shutdown(ctx) })
 	}
-	return errors.Join(errs...)
+	running.Wait()
+	return errors.Join(ofTraces, ofMetrics)
 }

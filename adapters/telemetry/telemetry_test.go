@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -327,6 +328,105 @@ func TestCollectorThatHangs(t *testing.T) {
 	if took := time.Since(begun); took > 30*time.Second { // less than one timeout of a request to the collector
 		t.Errorf("a collector that hangs held everything up for %v", took)
 	}
+}
+
+// What a process does by itself is counted, and no trace: it looks for work many times a second.
+func TestWhatNobodyAskedForIsNoTrace(t *testing.T) {
+	t.Parallel()
+	c := newCollector(t)
+	tel := watching(t, func(cfg *telemetry.Config) { cfg.Endpoint = c.URL })
+	db, err := tel.Databases("postgresql", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus, err := tel.Messages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, done := db(t.Context(), "ListEvents")
+	header := map[string][]string{}
+	bus(ctx, "gaia.service.health", header)(nil)
+	done(nil)
+	if len(header) != 0 {
+		t.Errorf("a message has %v", header)
+	}
+	page := scrape(t, tel)
+	if err := tel.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.spans) != 0 {
+		t.Errorf("%d spans: %v", len(c.spans), c.spans)
+	}
+	for _, want := range []string{`db_client_operation_duration_seconds_count{db_operation_name="ListEvents"`, "messaging_client_operation_duration_seconds_count{"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s is not counted", want)
+		}
+	}
+}
+
+// Those who are asked for values are closed before the last metrics leave; what is counted while they close is in these.
+func TestLastValuesAreFromBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	tel := watching(t, nil)
+	var closed atomic.Bool
+	err := tel.Gauge("gaia.bus.connected", "", "Whether NATS is there.", func(context.Context) []telemetry.Figure {
+		if closed.Load() {
+			return []telemetry.Figure{{Value: 0}}
+		}
+		return []telemetry.Figure{{Value: 1}}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	add, err := tel.Counter("gaia.llm.cost", "USD", "Cost.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tel.Freeze(t.Context())
+	closed.Store(true)
+	add(t.Context(), 2)
+	page := scrape(t, tel)
+	for _, want := range []string{"gaia_bus_connected 1\n", "gaia_llm_cost_usd_total 2\n"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is not in\n%s", want, page)
+		}
+	}
+}
+
+// Traces that a collector does not take leave the last metrics their time.
+func TestTracesThatHangDontCostTheLastMetrics(t *testing.T) {
+	t.Parallel()
+	metrics, hung := make(chan struct{}, 16), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/metrics" {
+			metrics <- struct{}{}
+			return
+		}
+		select {
+		case <-hung:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(hung) })
+	tel := watching(t, func(cfg *telemetry.Config) { cfg.Endpoint, cfg.Timeout = server.URL, time.Minute })
+	s, err := tel.NewServer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	request(t, s, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), false, telemetry.Answer{Operation: "op", Status: http.StatusOK})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- tel.Close(ctx) }()
+	select {
+	case <-metrics: // while the traces still hang
+	case <-time.After(time.Minute):
+		t.Error("the last metrics never left")
+	}
+	cancel()
+	<-ended
 }
 
 func TestNothingIsWatchedByDefault(t *testing.T) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"gaia/adapters/httpapi"
@@ -199,20 +198,20 @@ func (s *system) measureInstances() error {
 // measureReach tells which processes of a service are there.
 func (s *system) measureReach() error {
 	return s.telemetry.Gauge("gaia.forward.instances", "{process}", "Processes of a service that requests are handed on to, by how they are.",
-		func(context.Context) (list []telemetry.Figure) {
-			for _, service := range domain.Services() {
-				states := map[domain.Status]int{domain.Healthy: 0, domain.Degraded: 0, domain.Unhealthy: 0}
-				instances := s.forwarder.Instances(service)
-				if len(instances) == 0 && !slices.Contains(s.health.Elsewhere, service) {
-					continue // none is wanted; where one is, zeros say that there is none
-				}
-				for _, i := range instances {
-					states[i.Health.Status]++
-				}
-				for status, n := range states {
-					list = append(list, telemetry.Figure{Value: float64(n), Labels: []string{"target", string(service), "status", string(status)}})
-				}
-			}
-			return list
-		})
+		func(context.Context) []telemetry.Figure { return reach(s.health.Elsewhere, s.forwarder.Instances) })
+}
+
+// reach counts the processes of services. One that nobody serves, or whose name is not found, has zeros: were it left out, an alert could
+// not tell it from one that is not wanted.
+func reach(elsewhere []domain.Service, instances func(domain.Service) []domain.Instance) (list []telemetry.Figure) {
+	for _, service := range elsewhere {
+		states := map[domain.Status]int{domain.Healthy: 0, domain.Degraded: 0, domain.Unhealthy: 0}
+		for _, i := range instances(service) {
+			states[i.Health.Status]++
+		}
+		for status, n := range states {
+			list = append(list, telemetry.Figure{Value: float64(n), Labels: []string{"target", string(service), "status", string(status)}})
+		}
+	}
+	return list
 }

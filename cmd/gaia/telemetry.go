@@ -81,11 +81,15 @@ func openTelemetry(c config, sys *system, log *slog.Logger) (*slog.Logger, error
 	if sys.telemetry, err = telemetry.New(cfg); err != nil {
 		return nil, err
 	}
-	sys.onClose(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), telemetryWait)
-		defer cancel()
-		_ = sys.telemetry.Close(ctx)
-	})
+	atMost := func(do func(context.Context)) func() {
+		return func() {
+			ctx, cancel := context.WithTimeout(context.Background(), telemetryWait)
+			defer cancel()
+			do(ctx)
+		}
+	}
+	sys.onEnd(atMost(sys.telemetry.Freeze)) // the first of all, while everything that it asks is open
+	sys.onClose(atMost(func(ctx context.Context) { _ = sys.telemetry.Close(ctx) }))
 	return slog.New(sys.telemetry.Handler(log.Handler())), nil
 }
 
