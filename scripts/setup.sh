@@ -17,6 +17,7 @@ case "${1:-}" in
 esac
 
 [ -e .env ] || printf '# Settings of Gaia on this machine, and its secrets. .env.example lists all settings.\n' >.env
+chmod 600 .env # also one that was there, such as a copy of .env.example
 [ -z "$(tail -c 1 .env)" ] || echo >>.env # a last line without its end
 
 has() { grep -Eq "^[[:space:]]*(export[[:space:]]+)?$1[[:space:]]*=[[:space:]]*[^[:space:]]" .env; }
@@ -35,17 +36,26 @@ secret() { od -An -v -tx1 -N "$1" /dev/urandom | tr -d ' \n'; }
 made=
 put API_KEY "$(secret 24)"
 put INTERNAL_AUTH_SECRET "$(secret 32)"
-put SUPABASE_JWT_SECRET "$(secret 32)"
+# A project of one's own has a secret already, and tokens that it signs would be refused with another.
+has SUPABASE_URL || put SUPABASE_JWT_SECRET "$(secret 32)"
 put POSTGRES_PASSWORD "$(secret 24)"
 put SUPABASE_DB_PASSWORD "$(secret 24)"
 put GRAFANA_PASSWORD "$(secret 12)"
 put COMPOSE_PROFILES platform
-# The secret above would turn the accounts off that Gaia keeps itself where it runs without Supabase Auth. compose.yaml does not use this.
-has SUPABASE_URL || put LOCAL_ACCOUNTS on
+if ! has SUPABASE_URL && ! has LOCAL_ACCOUNTS; then
+	cat >>.env <<'EOF'
+# The secret of Supabase Auth would turn off the accounts that Gaia keeps itself where it runs without it (make run). In the containers of
+# compose.yaml this does not count: it says "off", for Supabase Auth is there.
+EOF
+	put LOCAL_ACCOUNTS on
+fi
 if [ -n "$made" ]; then
 	echo "setup: .env now has$made"
 else
 	echo "setup: .env has everything already"
+fi
+if has SUPABASE_URL && ! has SUPABASE_JWT_SECRET; then
+	echo "setup: put the JWT secret of the project of SUPABASE_URL into .env as SUPABASE_JWT_SECRET; compose.yaml wants it"
 fi
 
 compose() { command -v docker >/dev/null 2>&1 && docker compose version >/dev/null 2>&1 && timeout 10 docker info >/dev/null 2>&1; }

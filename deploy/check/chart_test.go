@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -38,15 +39,7 @@ type manifests struct {
 // render renders the chart as helm install does, and reads what comes out strictly: a field that is not there is a fault.
 func render(t *testing.T, values map[string]any) manifests {
 	t.Helper()
-	c, err := loader.Load(filepath.Join(root, "deploy", "helm", "gaia"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := chartutil.ToRenderValues(c, values, chartutil.ReleaseOptions{Name: "gaia", Namespace: "gaia", IsInstall: true}, chartutil.DefaultCapabilities)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := engine.Engine{Strict: true}.Render(c, all)
+	files, err := tryRender(t, values)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +57,20 @@ func render(t *testing.T, values map[string]any) manifests {
 		}
 	}
 	return m
+}
+
+// tryRender returns the files of a rendered chart, or why it refuses the values.
+func tryRender(t *testing.T, values map[string]any) (map[string]string, error) {
+	t.Helper()
+	c, err := loader.Load(filepath.Join(root, "deploy", "helm", "gaia"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := chartutil.ToRenderValues(c, values, chartutil.ReleaseOptions{Name: "gaia", Namespace: "gaia", IsInstall: true}, chartutil.DefaultCapabilities)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine.Engine{Strict: true}.Render(c, all)
 }
 
 func (m *manifests) read(t *testing.T, file, document string) {
@@ -252,6 +259,64 @@ func checkScaling(t *testing.T, component string, scalers map[string]autoscaling
 	}
 }
 
+// toClose is what a process may need, in seconds, besides what settings let it wait for; docs/operations.md says for what.
+const toClose = 30
+
+// Whoever stops a process gives it the same time: what the defaults let it wait for, with the delay that the chart has.
+func TestEverybodyGivesTheSameTimeToStop(t *testing.T) {
+	t.Parallel()
+	known, need := settings(t), 5+toClose
+	for _, name := range []string{"SHUTDOWN_TIMEOUT", "ASSET_GENERATION_PATIENCE"} {
+		n, err := strconv.Atoi(known[name])
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		need += n
+	}
+	for file, line := range map[string]string{
+		"compose.yaml": "stop_grace_period: %ds #", "deploy/systemd/gaia.service": "TimeoutStopSec=%d\n", "docs/operations.md": "%d s with `SHUTDOWN_DELAY=5`",
+	} {
+		if want := fmt.Sprintf(line, need); !strings.Contains(read(t, strings.Split(file, "/")...), want) {
+			t.Errorf("%s does not say %q", file, want)
+		}
+	}
+	if got := *render(t, nil).deployments["gaia-asset"].Spec.Template.Spec.TerminationGracePeriodSeconds; got != int64(need) {
+		t.Errorf("the chart says %d, not %d", got, need)
+	}
+}
+
+// Times may have units; one that would be read as 0 is refused.
+func TestChartReadsTimes(t *testing.T) {
+	t.Parallel()
+	with := func(value string) map[string]any {
+		return map[string]any{"settings": map[string]any{"SHUTDOWN_TIMEOUT": value}}
+	}
+	for value, want := range map[string]int64{"40": 75, "40s": 75, "2m": 155} {
+		if got := *render(t, with(value)).deployments["gaia-chat"].Spec.Template.Spec.TerminationGracePeriodSeconds; got != want {
+			t.Errorf("%s: %d s, not %d", value, got, want)
+		}
+	}
+	if _, err := tryRender(t, with("500ms")); err == nil || !strings.Contains(err.Error(), "settings.SHUTDOWN_TIMEOUT") {
+		t.Errorf("500ms: %v", err)
+	}
+}
+
+// Behind an ingress that nobody trusts, all clients are one address and share its limits.
+func TestChartKnowsClientsBehindAnIngress(t *testing.T) {
+	t.Parallel()
+	ingress := func(proxies string) map[string]any {
+		return map[string]any{"ingress": map[string]any{"enabled": true, "trustedProxies": proxies}}
+	}
+	if _, err := tryRender(t, ingress("")); err == nil || !strings.Contains(err.Error(), "ingress.trustedProxies") {
+		t.Errorf("an ingress from anywhere: %v", err)
+	}
+	for proxies, want := range map[string]string{"10.244.0.0/16": "10.244.0.0/16", "none": ""} {
+		if got := render(t, ingress(proxies)).configs["gaia"].Data["TRUSTED_PROXIES"]; got != want {
+			t.Errorf("%s: TRUSTED_PROXIES is %q", proxies, got)
+		}
+	}
+}
+
 // A pod is not killed while it still waits for what it is allowed to wait for.
 func TestChartGivesPodsTimeToStop(t *testing.T) {
 	t.Parallel()
@@ -269,11 +334,11 @@ func TestChartGivesPodsTimeToStop(t *testing.T) {
 			t.Error("a pod is gone before everybody has heard that it is not ready")
 		}
 		for _, component := range components {
-			need := seconds("SHUTDOWN_DELAY") + seconds("SHUTDOWN_TIMEOUT")
+			need := seconds("SHUTDOWN_DELAY") + seconds("SHUTDOWN_TIMEOUT") + toClose
 			if component == "asset" {
 				need += seconds("ASSET_GENERATION_PATIENCE")
 			}
-			if got := *m.deployments["gaia-"+component].Spec.Template.Spec.TerminationGracePeriodSeconds; got <= need {
+			if got := *m.deployments["gaia-"+component].Spec.Template.Spec.TerminationGracePeriodSeconds; got < need {
 				t.Errorf("%s is killed after %d s and may need %d", component, got, need)
 			}
 		}
@@ -336,7 +401,7 @@ func TestChartMigratesFirst(t *testing.T) {
 func TestChartWithEverythingAndNothing(t *testing.T) {
 	t.Parallel()
 	m := render(t, map[string]any{
-		"ingress":        map[string]any{"enabled": true, "className": "nginx", "tlsSecret": "tls", "annotations": map[string]any{"a": "b"}},
+		"ingress":        map[string]any{"enabled": true, "trustedProxies": "10.0.0.0/8", "className": "nginx", "tlsSecret": "tls", "annotations": map[string]any{"a": "b"}},
 		"serviceMonitor": map[string]any{"enabled": true, "labels": map[string]any{"release": "prometheus"}},
 		"podAnnotations": map[string]any{"a": "b"}, "nodeSelector": map[string]any{"a": "b"},
 		"imagePullSecrets": []any{map[string]any{"name": "pull"}}, "tolerations": []any{map[string]any{"key": "a", "operator": "Exists"}},

@@ -34,3 +34,44 @@ func TestSetUpMakesSecretsOnce(t *testing.T) {
 		t.Error("two machines have the same secret")
 	}
 }
+
+// What was there and could be read by others, as a copy of .env.example can, holds secrets from now on.
+func TestSetUpKeepsOthersOut(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	env := filepath.Join(dir, ".env")
+	if err := os.WriteFile(env, []byte("LOG_LEVEL=DEBUG\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(env, 0o644); err != nil { //nolint:gosec // as it may be found
+		t.Fatal(err)
+	}
+	runSetUp(t, dir)
+	if info, err := os.Stat(env); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("others may read it: %v, %v", info, err)
+	}
+}
+
+// Tokens of a project of one's own can't be verified with a secret that was made up.
+func TestSetUpMakesNoSecretOfAnothersProject(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	env := filepath.Join(dir, ".env")
+	if err := os.WriteFile(env, []byte("SUPABASE_URL=https://project.example.com\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runSetUp(t, dir)
+	made, err := os.ReadFile(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := variables(string(made))
+	for _, name := range []string{"SUPABASE_JWT_SECRET", "LOCAL_ACCOUNTS"} {
+		if value, is := got[name]; is {
+			t.Errorf("%s is %q", name, value)
+		}
+	}
+	if got["INTERNAL_AUTH_SECRET"] == "" {
+		t.Errorf("made\n%s", made)
+	}
+}

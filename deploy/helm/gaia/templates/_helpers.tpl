@@ -39,10 +39,26 @@ capabilities: { drop: [ALL] }
 {{- if eq . "gateway" }}8666{{ else }}8000{{ end -}}
 {{- end -}}
 
-{{- /* How long a pod may take to stop: what it waits for, and a little more. Only asset waits for orders of generators. */ -}}
+{{- /* A setting that is a time, in whole seconds: "25", "25s", "2m". */ -}}
+{{- define "gaia.seconds" -}}
+{{- $value := toString (get .settings .name) -}}
+{{- if regexMatch "^[0-9]+s?$" $value -}}
+{{- trimSuffix "s" $value -}}
+{{- else if regexMatch "^[0-9]+m$" $value -}}
+{{- mul 60 (trimSuffix "m" $value) -}}
+{{- else -}}
+{{- fail (printf "settings.%s: %q is not a number of seconds, which the time that pods get to stop is reckoned from" .name $value) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+How long a pod may take to stop: what it waits for, and 30 s: 10 until connections are cut, 5 for answers without a listener, 2 for events
+that wait, 1 for telemetry, the rest for a machine under load. Only asset waits for orders of generators. With the settings of values.yaml
+that is 180 s at the most, as in compose.yaml and deploy/systemd/gaia.service.
+*/ -}}
 {{- define "gaia.grace" -}}
 {{- $s := merge dict (index .root.Values.services .component).settings .root.Values.settings -}}
-{{- $sum := add (int (get $s "SHUTDOWN_DELAY")) (int (get $s "SHUTDOWN_TIMEOUT")) 10 -}}
-{{- if eq .component "asset" }}{{ $sum = add $sum (int (get $s "ASSET_GENERATION_PATIENCE")) }}{{ end -}}
+{{- $sum := add 30 (include "gaia.seconds" (dict "settings" $s "name" "SHUTDOWN_DELAY")) (include "gaia.seconds" (dict "settings" $s "name" "SHUTDOWN_TIMEOUT")) -}}
+{{- if eq .component "asset" }}{{ $sum = add $sum (include "gaia.seconds" (dict "settings" $s "name" "ASSET_GENERATION_PATIENCE")) }}{{ end -}}
 {{- $sum -}}
 {{- end -}}
