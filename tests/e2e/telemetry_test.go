@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	metricsv1 "go.opentelemetry.io/proto/otlp/metrics/v1"
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
@@ -133,6 +134,91 @@ func TestOneChatIsOneTrace(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnIdleProcessSendsNoTraces: it looks for events to send, asks its parts how they are and tells others of itself, all the time.
+func TestAnIdleProcessSendsNoTraces(t *testing.T) {
+	t.Parallel()
+	c := newSpanCollector(t)
+	server := gaiatest.Full(t).Start(t, gaiatest.Settings{"OTEL_EXPORTER_OTLP_ENDPOINT": c.url, "ADMIN_ADDRESS": "127.0.0.1:0"})
+	address := adminAddress.FindStringSubmatch(server.Output())
+	if address == nil {
+		t.Fatal("nothing answers operators")
+	}
+	looked := regexp.MustCompile(`db_client_operation_duration_seconds_count\{db_operation_name="LockOutbox"[^}]*\} ([0-9]+)`)
+	gaiatest.Eventually(t, patience, "it looked for events to send five times", func() bool {
+		count := looked.FindStringSubmatch(scrape(t, address[1]))
+		return count != nil && (len(count[1]) > 1 || count[1] >= "5")
+	})
+	server.Terminate() // sends what waits
+	if err := server.Wait(); err != nil {
+		t.Error(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, spans := range c.spans {
+		for _, s := range spans {
+			if len(s.ParentSpanId) == 0 && s.Kind != tracev1.Span_SPAN_KIND_SERVER {
+				t.Errorf("a trace begins with %s", s.Name)
+			}
+		}
+	}
+}
+
+// TestLastMetricsAreOfAProcessThatRuns: a collector must not take each restart for an outage of the parts, which are closed then.
+func TestLastMetricsAreOfAProcessThatRuns(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var last map[string]float64
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.URL.Path != "/v1/metrics" {
+			return
+		}
+		var got metricsv1.MetricsData
+		if err := proto.Unmarshal(body, &got); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		last = partsOf(&got)
+	}))
+	t.Cleanup(collector.Close)
+	server := gaiatest.Full(t).Start(t, gaiatest.NewProvider(t).Settings(), gaiatest.Settings{"OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL})
+	server.Client().Get("/api/v0.2/personas").Want(http.StatusOK)
+	server.Terminate()
+	if err := server.Wait(); err != nil {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, name := range []string{"gaia.bus.connected", "gaia.part.up database", "gaia.part.up nats", "gaia.part.up redis"} {
+		if last[name] != 1 {
+			t.Errorf("the last word of %s is %v; all: %v", name, last[name], last)
+		}
+	}
+}
+
+// partsOf are the values that tell how parts are, by the name of the metric and the part.
+func partsOf(got *metricsv1.MetricsData) map[string]float64 {
+	parts := map[string]float64{}
+	for _, rm := range got.ResourceMetrics {
+		for _, sm := range rm.ScopeMetrics {
+			for _, m := range sm.Metrics {
+				if m.Name != "gaia.part.up" && m.Name != "gaia.bus.connected" {
+					continue
+				}
+				for _, p := range m.GetGauge().DataPoints {
+					name := m.Name
+					for _, label := range p.Attributes {
+						name += " " + label.Value.GetStringValue()
+					}
+					parts[name] = p.GetAsDouble()
+				}
+			}
+		}
+	}
+	return parts
 }
 
 // TestCollectorThatHangs: neither requests nor the stop wait for it.
