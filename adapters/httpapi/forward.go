@@ -137,7 +137,11 @@ func (c Config) afterwards(op *intake.Operation, r *http.Request) func(certain b
 	switch {
 	case op.ID == "V1Logout" && c.SignedOut != nil:
 		token := accessTokenFrom(r.Context())
-		return func(bool) { _ = c.SignedOut(context.WithoutCancel(r.Context()), token) } // fails for tokens that are refused anyway
+		return func(certain bool) {
+			if certain { // else the caller has to be let in to try again
+				_ = c.SignedOut(context.WithoutCancel(r.Context()), token) // fails for tokens that are refused anyway
+			}
+		}
 	case op.Scope == "keys:manage" && r.Method != http.MethodGet && c.KeysChanged != nil:
 		return c.KeysChanged
 	default:

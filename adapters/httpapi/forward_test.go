@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -96,4 +97,22 @@ func again(t *testing.T, r *http.Request) io.Reader {
 		t.Fatal(err)
 	}
 	return body
+}
+
+// TestSessionsEndWhenTheyHaveEnded: who could not be signed out has to be let in to try again.
+func TestSessionsEndWhenTheyHaveEnded(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]int{200: 1, 400: 0, 500: 0, 503: 0} {
+		ended := 0
+		config := Config{
+			Hosts:     []domain.Service{domain.ServiceGateway},
+			SignedOut: func(context.Context, string) error { ended++; return nil },
+			Forward:   func(w http.ResponseWriter, _ *http.Request, _ domain.Hop) error { w.WriteHeader(status); return nil },
+		}
+		config.forward(loadContract(t)["POST /api/v1/auth/logout"], nil)(
+			httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/api/v1/auth/logout", http.NoBody))
+		if ended != want {
+			t.Errorf("after %d: %d sessions ended, want %d", status, ended, want)
+		}
+	}
 }
