@@ -16,8 +16,14 @@ import (
 var build = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	ctx, stop := context.WithCancel(context.Background())
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-asked
+		signal.Reset(os.Interrupt, syscall.SIGTERM) // first: whoever sees that the process stops can end it at once by a second one
+		stop()
+	}()
 	err := run(ctx, os.Args[1:], os.Stdout)
 	stop()
 	if err != nil {
