@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -184,6 +185,7 @@ func takenAfter(ctx context.Context, js jetstream.JetStream, before int) ([]*jet
 		if err != nil && !errors.Is(err, nats.ErrTimeout) {
 			return nil, err
 		}
+		events = slices.DeleteFunc(events, func(m *jetstream.RawStreamMsg) bool { return !ofTurn(m.Subject) })
 		if len(events) == before+2*queuedChats {
 			return events[before:], nil
 		}
@@ -194,6 +196,11 @@ func takenAfter(ctx context.Context, js jetstream.JetStream, before int) ([]*jet
 			return nil, err
 		}
 	}
+}
+
+// ofTurn tells the two events of each chat from those of the conversation and the persona that are made once.
+func ofTurn(subject string) bool {
+	return subject == "gaia.chat.message.complete" || subject == "gaia.usage.recorded"
 }
 
 func storedIn(ctx context.Context, js jetstream.JetStream, name string) (events []*jetstream.RawStreamMsg, err error) {
