@@ -147,10 +147,12 @@ type closingListener struct {
 	closed  sync.Once
 }
 
-// Accept is net.Listener's. Once the listener is to close, it fails in the words of one that is closed.
+// Accept is net.Listener's. Once the listener is to close and nobody waits, it is closed at once: whom the kernel takes between the last look
+// and that moment is reset unheard.
 func (l *closingListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil && l.closing.Load() {
+		_ = l.Close()
 		return nil, net.ErrClosed
 	}
 	return conn, err

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"math/rand/v2"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"slices"
@@ -65,7 +68,7 @@ func (a *asked) send(t *testing.T, url string) {
 	case "quick":
 		method, body = http.MethodGet, nil
 	case "upload":
-		kind, body = slowUpload()
+		kind, body = slowUpload(a.user)
 	}
 	req, err := http.NewRequestWithContext(t.Context(), method, url+a.path, body)
 	if err != nil {
@@ -90,23 +93,26 @@ func (a *asked) send(t *testing.T, url string) {
 	}
 }
 
-// slowUpload is a form whose file comes in pieces, for half a second.
-func slowUpload() (kind string, body io.Reader) {
+// slowUpload is a form whose picture comes in pieces, for half a second.
+func slowUpload(title string) (kind string, body io.Reader) {
+	const pieces = 10
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, image.NewGray(image.Rect(0, 0, 32, 32))); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	size := picture.Len()/pieces + 1
 	read, write := io.Pipe()
+	form := multipart.NewWriter(write)
 	go func() {
-		head := "--b\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nSlow\r\n--b\r\nContent-Disposition: form-data; name=\"category\"\r\n\r\n" +
-			"texture\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\nContent-Type: text/plain\r\n\r\n"
-		_, err := io.WriteString(write, head)
-		for i := 0; err == nil && i < 10; i++ {
+		err := errors.Join(form.WriteField("title", title), form.WriteField("category", "texture"))
+		file, fault := form.CreateFormFile("file", "a.png")
+		for err = errors.Join(err, fault); err == nil && picture.Len() > 0; {
 			time.Sleep(50 * time.Millisecond)
-			_, err = io.WriteString(write, "some text\n")
+			_, err = file.Write(picture.Next(size))
 		}
-		if err == nil {
-			_, _ = io.WriteString(write, "\r\n--b--\r\n")
-		}
-		_ = write.Close()
+		_ = write.CloseWithError(errors.Join(err, form.Close()))
 	}()
-	return "multipart/form-data; boundary=b", read
+	return form.FormDataContentType(), read
 }
 
 // verdict says how the request ended: "finished", "ended" with a typed error, "refused", or what is wrong.
@@ -118,7 +124,7 @@ func (a *asked) verdict() string {
 		return fmt.Sprintf("wrong: %d, %v, after %q", a.status, a.err, tailOf(a.answer))
 	case a.status == http.StatusServiceUnavailable && json.Valid(a.answer):
 		return "ended"
-	case !a.stream && a.status < http.StatusInternalServerError && json.Valid(a.answer):
+	case !a.stream && a.status < http.StatusMultipleChoices && json.Valid(a.answer):
 		return "finished"
 	case a.stream && a.status == http.StatusOK && bytes.HasSuffix(a.answer, []byte("data: [DONE]\n\n")):
 		return a.lastWord()
@@ -146,11 +152,11 @@ func (a *asked) lastWord() string {
 
 func tailOf(b []byte) []byte { return b[max(0, len(b)-400):] }
 
-// isRefused reports whether a server was not there any more: it let nobody connect, or closed its door at this very moment. Nobody has read
-// anything of the request then.
+// isRefused reports whether a server was not there any more: it let nobody connect, or closed its door at this very moment, which writers
+// learn as a broken pipe when somebody has read that the connection was reset. Nobody has read anything of the request then: addsUp looks.
 func isRefused(err error) bool {
 	var op *net.OpError
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) && errors.As(err, &op)
+	return errors.Is(err, syscall.ECONNREFUSED) || (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)) && errors.As(err, &op)
 }
 
 // TestEveryStreamEndsWhenItsProcessStops: whatever a process is doing when it is told to stop, nobody is left with half an answer.
@@ -222,10 +228,17 @@ func stopUnderLoad(t *testing.T, server *gaiatest.Server) []*asked {
 // addsUp looks at what a request has left behind: a whole answer once, what there was of one that was streamed, nothing else.
 func addsUp(t *testing.T, server *gaiatest.Server, a *asked, verdict string) {
 	t.Helper()
-	if a.about == "quick" || a.about == "upload" {
+	c := server.As(a.user)
+	switch a.about {
+	case "quick":
+		return
+	case "upload":
+		stored := c.Get("/api/v1/assets/search?query=" + a.user).Want(http.StatusOK).JSON().Number("total_count")
+		if finished := verdict == "finished"; finished && stored != 1 || !finished && stored != 0 {
+			t.Errorf("upload: %s, %d, %s, and %v assets are stored", verdict, a.status, tailOf(a.answer), stored)
+		}
 		return
 	}
-	c := server.As(a.user)
 	count := func() float64 {
 		return c.Get("/api/v1/chat/status").Want(http.StatusOK).JSON().Number("message_count")
 	}
