@@ -113,7 +113,9 @@ func New(c Config) (*Forwarder, error) {
 		f.groups[service] = g
 	}
 	for _, g := range f.groups {
-		f.loops.Go(func() { g.watchNames(ctx) })
+		for _, n := range g.names {
+			f.loops.Go(func() { g.watch(ctx, n) })
+		}
 	}
 	return f, nil
 }

@@ -678,6 +678,34 @@ func TestNamesAreLookedUpAgain(t *testing.T) {
 	want(t, 200, "two", http.MethodGet, g.URL, nil)
 }
 
+// A name that can't be looked up holds nobody up who wants one of the others, neither at first nor when that one moves.
+func TestNamesAreLookedUpBesideEachOther(t *testing.T) {
+	t.Parallel()
+	one := newService(t, "c1", says("one"))
+	port := hostOf(t, one.url()).Port()
+	two := &service{id: "c2", handler: says("two"), address: fmt.Sprintf("127.0.0.3:%d", port)}
+	two.ready.Store(true)
+	two.up(t)
+	t.Cleanup(two.down)
+	var here atomic.Value
+	here.Store("127.0.0.1")
+	f := start(t, forward.Config{LookupEvery: time.Minute, Lookup: func(ctx context.Context, host string) ([]string, error) {
+		if host == "hangs" {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return []string{here.Load().(string)}, nil
+	}}, fmt.Sprintf("http://hangs:%d", port), fmt.Sprintf("http://here:%d", port))
+	g := serve(t, f, domain.Hop{Wait: patience})
+	want(t, 200, "one", http.MethodPost, g.URL, strings.NewReader("{}"))
+	here.Store("127.0.0.3")
+	f.Heard(chat, "unknown", true) // which has names looked up again
+	eventually(t, "the other address is used", func() bool {
+		_, _, said, err := call(t, http.MethodGet, g.URL, nil)
+		return err == nil && said == "two"
+	})
+}
+
 func TestLoadIsSpread(t *testing.T) {
 	t.Parallel()
 	hold := make(chan struct{})

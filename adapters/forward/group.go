@@ -21,33 +21,44 @@ import (
 // longestWait is the longest time that clients are told to stay away: probes find out sooner than that.
 const longestWait = 5 * time.Second
 
-// lookupGap is the shortest time between two rounds of look-ups, however many requests fail.
+// lookupGap is the shortest time between two look-ups of a name, however many requests fail.
 const lookupGap = time.Second
 
 // group is every address of one service.
 type group struct {
 	service domain.Service
-	names   []*url.URL
+	names   []*name
 	config  *Config
 	loops   *sync.WaitGroup
 	budget  budget
 	counts  counts
 
-	endpoints atomic.Pointer[[]*endpoint] // replaced as a whole by watchNames alone
-	looked    chan struct{}               // closed after the first round of look-ups
-	again     chan struct{}               // asks for another round
+	endpoints atomic.Pointer[[]*endpoint] // replaced as a whole by settle alone
+	looked    chan struct{}               // closed when there is an address, or every name was looked up once
+
+	mu      sync.Mutex
+	unasked int                           // names that were not looked up to the end yet
+	running map[string]context.CancelFunc // ends what watches an endpoint, by its key
+}
+
+// name is a base URL of a service.
+type name struct {
+	*url.URL
+	again chan struct{} // asks for another look-up
+	found []string      // by the last look-up that worked; guarded by the mutex of the group
 }
 
 func newGroup(service domain.Service, targets []string, c *Config, loops *sync.WaitGroup) (*group, error) {
 	g := &group{
-		service: service, config: c, loops: loops, budget: budget{tokens: budgetSize}, looked: make(chan struct{}), again: make(chan struct{}, 1),
+		service: service, config: c, loops: loops, budget: budget{tokens: budgetSize}, looked: make(chan struct{}), unasked: len(targets),
+		running: map[string]context.CancelFunc{},
 	}
 	for _, target := range targets {
 		u, err := parseTarget(target)
 		if err != nil {
 			return nil, err
 		}
-		g.names = append(g.names, u)
+		g.names = append(g.names, &name{URL: u, again: make(chan struct{}, 1)})
 	}
 	if len(g.names) == 0 {
 		return nil, errors.New("forward: " + string(service) + " has no address")
@@ -58,7 +69,7 @@ func newGroup(service domain.Service, targets []string, c *Config, loops *sync.W
 
 func (g *group) all() []*endpoint { return *g.endpoints.Load() }
 
-// known waits until names were looked up once.
+// known waits for the first address, or until names were looked up once.
 func (g *group) known(ctx context.Context, patience time.Duration) error {
 	select {
 	case <-g.looked:
@@ -76,34 +87,43 @@ func (g *group) known(ctx context.Context, patience time.Duration) error {
 	return nil
 }
 
-// watchNames looks names up again and again, until ctx ends.
-func (g *group) watchNames(ctx context.Context) {
-	found := make([][]string, len(g.names)) // of each name, what the last look-up that worked has found
-	running := map[string]context.CancelFunc{}
-	fixed := !slices.ContainsFunc(g.names, func(u *url.URL) bool { return !isAddress(u.Hostname()) })
+// watch looks a name up again and again, until ctx ends.
+func (g *group) watch(ctx context.Context, n *name) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
-		for i, u := range g.names {
-			if addresses := g.lookup(ctx, u.Hostname()); len(addresses) > 0 {
-				found[i] = addresses
-			}
-		}
+	for first := true; ; first = false {
+		addresses := g.lookup(ctx, n.Hostname())
 		if ctx.Err() != nil {
 			return
 		}
-		g.settle(ctx, found, running)
-		select {
-		case <-g.looked:
-		default:
-			close(g.looked)
-		}
-		if fixed {
+		g.learn(ctx, n, addresses, first)
+		if isAddress(n.Hostname()) {
 			return
 		}
-		if !rest(ctx, timer, lookupGap, nil) || !rest(ctx, timer, max(g.config.LookupEvery-lookupGap, 0), g.again) {
+		if !rest(ctx, timer, lookupGap, nil) || !rest(ctx, timer, max(g.config.LookupEvery-lookupGap, 0), n.again) {
 			return
 		}
+	}
+}
+
+// learn takes what a look-up of a name has found, which is nothing when it could not find out.
+func (g *group) learn(ctx context.Context, n *name, addresses []string, first bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(addresses) > 0 {
+		n.found = addresses
+		g.settle(ctx)
+	}
+	if first {
+		g.unasked--
+	}
+	if len(g.all()) == 0 && g.unasked > 0 {
+		return
+	}
+	select {
+	case <-g.looked:
+	default:
+		close(g.looked)
 	}
 }
 
@@ -137,25 +157,25 @@ func (g *group) lookup(ctx context.Context, host string) []string {
 	return addresses
 }
 
-// settle keeps what is still there, begins with what is new and lets go of the rest.
-func (g *group) settle(ctx context.Context, found [][]string, running map[string]context.CancelFunc) {
+// settle keeps what is still there, begins with what is new and lets go of the rest. The mutex is held.
+func (g *group) settle(ctx context.Context) {
 	before := map[string]*endpoint{}
 	for _, e := range g.all() {
 		before[e.key] = e
 	}
 	var now []*endpoint
 	kept := map[string]bool{}
-	for i, u := range g.names {
-		for _, address := range found[i] {
-			key := u.Scheme + "://" + u.Host + u.Path + "@" + address
+	for _, n := range g.names {
+		for _, address := range n.found {
+			key := n.Scheme + "://" + n.Host + n.Path + "@" + address
 			if kept[key] {
 				continue
 			}
 			kept[key] = true
 			e := before[key]
 			if e == nil {
-				e = newEndpoint(g, key, u, address)
-				running[key] = g.begin(ctx, e)
+				e = newEndpoint(g, key, n.URL, address)
+				g.running[key] = g.begin(ctx, e)
 			}
 			now = append(now, e)
 		}
@@ -163,8 +183,8 @@ func (g *group) settle(ctx context.Context, found [][]string, running map[string
 	g.endpoints.Store(&now)
 	for key, e := range before {
 		if !kept[key] {
-			running[key]()
-			delete(running, key)
+			g.running[key]()
+			delete(g.running, key)
 			e.transport.CloseIdleConnections()
 			g.config.Logger.InfoContext(ctx, "address of a service gone", "to", g.service, "address", e.dial)
 		}
@@ -177,11 +197,13 @@ func (g *group) begin(ctx context.Context, e *endpoint) context.CancelFunc {
 	return cancel
 }
 
-// lookAgain asks for another round of look-ups: an address that refuses may have moved.
+// lookAgain asks for another look-up of every name: an address that refuses may have moved.
 func (g *group) lookAgain() {
-	select {
-	case g.again <- struct{}{}:
-	default:
+	for _, n := range g.names {
+		select {
+		case n.again <- struct{}{}:
+		default:
+		}
 	}
 }
 
