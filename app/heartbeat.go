@@ -37,6 +37,7 @@ type Heartbeat struct {
 	mu       sync.Mutex
 	microIDs map[domain.Service]string
 	told     map[domain.Service]string // status that was told last
+	events   int64
 }
 
 // NewHeartbeat makes the use case.
@@ -148,10 +149,11 @@ func (h *Heartbeat) event(service domain.Service, status, reason string) domain.
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now, load := h.Now(), h.Load()
+	h.events++
 	return domain.ServiceHealthEvent{
 		ServiceName: string(service), Status: status, Timestamp: now.UTC().Truncate(time.Microsecond),
 		Details: domain.ServiceDetails{
-			Version: h.Build, Instance: h.Instance, MicroID: h.microIDs[service], Host: h.Host, Services: h.Services,
+			Version: h.Build, Instance: h.Instance, Sequence: h.events, MicroID: h.microIDs[service], Host: h.Host, Services: h.Services,
 			Uptime: max(now.Sub(h.began), 0).Round(time.Millisecond).Seconds(), Heartbeat: h.Interval.Seconds(),
 			Requests: h.Requests(), Connections: load.Connections, MemoryBytes: load.MemoryBytes, CPUPercent: load.CPUPercent, Reason: reason,
 		},

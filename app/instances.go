@@ -49,6 +49,7 @@ type heardInstance struct {
 	domain.Instance
 	microID string
 	beat    time.Duration
+	latest  int64     // number of the last event; 0: it counts none
 	since   time.Time // when it was heard of first
 }
 
@@ -58,7 +59,7 @@ func NewInstances(d InstancesDeps) *Instances {
 }
 
 // Hear takes what a process says about one of its services, and tells whether that is news: the process was not known, or was otherwise. What
-// makes no sense is left out.
+// makes no sense is left out, and so is what comes late, after something that the process has said since.
 func (n *Instances) Hear(e domain.ServiceHealthEvent) (news bool) {
 	service, id := domain.Service(e.ServiceName), e.Details.Instance
 	health, ok := healthTold(e)
@@ -74,6 +75,9 @@ func (n *Instances) Hear(e domain.ServiceHealthEvent) (news bool) {
 		n.heard[service] = of
 	}
 	known := of[id]
+	if known != nil && e.Details.Sequence > 0 && e.Details.Sequence <= known.latest && !known.gone(now) {
+		return false
+	}
 	if known == nil {
 		if len(of) >= maxInstances && !makeRoom(of, now) {
 			return false
@@ -83,7 +87,7 @@ func (n *Instances) Hear(e domain.ServiceHealthEvent) (news bool) {
 	}
 	news = known.Health.Status != health.Status
 	known.Instance = domain.Instance{Service: service, ID: id, Health: health, Build: short(e.Details.Version, maxInstanceText), Seen: now}
-	known.microID = e.Details.MicroID
+	known.microID, known.latest = e.Details.MicroID, e.Details.Sequence
 	known.beat = min(max(time.Duration(min(e.Details.Heartbeat, longestBeat.Seconds())*float64(time.Second)), shortestBeat), longestBeat)
 	return news
 }

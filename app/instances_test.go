@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,6 +57,74 @@ func TestInstancesComeAndGo(t *testing.T) {
 	n.Hear(saying("b", domain.ServiceHealthy))
 	n.Hear(saying("b", domain.ServiceStopping))
 	want("stopping", "b disabled 0s;")
+}
+
+// Events of one process may overtake each other: they come by two subjects.
+func TestLateWordsOfAnInstance(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	n := app.NewInstances(app.InstancesDeps{Wait: time.Second, Now: func() time.Time { return now }})
+	numbered := func(status string, sequence int64) domain.ServiceHealthEvent {
+		e := saying("a", status)
+		e.Details.Sequence = sequence
+		return e
+	}
+	want := func(news bool, health domain.Status, e domain.ServiceHealthEvent) {
+		t.Helper()
+		if got := n.Hear(e); got != news {
+			t.Errorf("%s as number %d is news: %t", e.Status, e.Details.Sequence, got)
+		}
+		if list := n.Of(t.Context(), domain.ServiceChat); len(list) != 1 || list[0].Health.Status != health {
+			t.Errorf("after %s as number %d: %+v", e.Status, e.Details.Sequence, list)
+		}
+	}
+	want(true, domain.Healthy, numbered(domain.ServiceHealthy, 7))
+	want(true, domain.Disabled, numbered(domain.ServiceStopping, 9))
+	want(false, domain.Disabled, numbered(domain.ServiceHealthy, 8))
+	want(false, domain.Disabled, numbered(domain.ServiceHealthy, 9))
+	want(true, domain.Healthy, numbered(domain.ServiceHealthy, 10))
+	// A process that counts nothing is believed as it comes.
+	want(true, domain.Disabled, numbered(domain.ServiceStopping, 0))
+	want(true, domain.Healthy, numbered(domain.ServiceHealthy, 0))
+	want(true, domain.Disabled, numbered(domain.ServiceStopping, 3))
+	// Whoever was silent for so long that it was gone begins anew.
+	now = now.Add(time.Minute)
+	want(true, domain.Healthy, numbered(domain.ServiceHealthy, 1))
+}
+
+// recorded keeps what is published.
+type recorded struct {
+	mu     sync.Mutex
+	events []domain.ServiceHealthEvent
+}
+
+func (r *recorded) Publish(_ context.Context, e domain.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if said, ok := e.Payload.(domain.ServiceHealthEvent); ok {
+		r.events = append(r.events, said)
+	}
+}
+
+func TestHeartbeatsAreCounted(t *testing.T) {
+	t.Parallel()
+	var told recorded
+	h := app.NewHeartbeat(app.HeartbeatDeps{
+		Instance: "a", Services: []domain.Service{domain.ServiceChat, domain.ServiceAsset}, Events: &told, Now: time.Now,
+		Load: func() app.ProcessLoad { return app.ProcessLoad{} }, Requests: func() int { return 0 },
+	})
+	h.Starting(t.Context())
+	h.Stopping(t.Context())
+	last := map[string]int64{}
+	for _, e := range told.events {
+		if e.Details.Sequence <= last[e.ServiceName] {
+			t.Errorf("%s of %s is number %d after %d", e.Status, e.ServiceName, e.Details.Sequence, last[e.ServiceName])
+		}
+		last[e.ServiceName] = e.Details.Sequence
+	}
+	if len(told.events) != 4 {
+		t.Errorf("%d events", len(told.events))
+	}
 }
 
 func TestMadeUpInstancesTakeNoRoom(t *testing.T) {

@@ -155,11 +155,12 @@ type ServiceHealthEvent struct {
 
 // ServiceDetails tell which process a ServiceHealthEvent is about, and how busy that is.
 type ServiceDetails struct {
-	Version     string    `json:"version"`  // of the program
-	Instance    string    `json:"instance"` // names the process for as long as it runs
-	MicroID     string    `json:"micro_id"` // of the service in it, for $SRV; empty when nobody is answered there
-	Host        string    `json:"host"`     // of the machine
-	Services    []Service `json:"services"` // of the process
+	Version     string    `json:"version"`            // of the program
+	Instance    string    `json:"instance"`           // names the process for as long as it runs
+	Sequence    int64     `json:"sequence,omitempty"` // grows with each event of the process; 0: an older process, which does not count
+	MicroID     string    `json:"micro_id"`           // of the service in it, for $SRV; empty when nobody is answered there
+	Host        string    `json:"host"`               // of the machine
+	Services    []Service `json:"services"`           // of the process
 	Uptime      float64   `json:"uptime_seconds"`
 	Heartbeat   float64   `json:"heartbeat_seconds"` // between two of these events when nothing changes
 	Requests    int       `json:"active_requests"`

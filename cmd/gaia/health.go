@@ -88,8 +88,11 @@ func (s *system) beat(c config) error {
 	return nil
 }
 
-// hear takes news of a process. Where requests are handed on, it matters at once whether it takes any.
+// hear takes news of a process. Where requests are handed on, it matters at once whether it takes any. Events come by two subjects at the same
+// time, and what is handed on has to be in the order of what was believed.
 func (s *system) hear(e domain.ServiceHealthEvent) {
+	s.hearing.Lock()
+	defer s.hearing.Unlock()
 	if news := s.instances.Hear(e); !news || s.forwarder == nil {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,6 +45,7 @@ type system struct {
 	instance     string // names this process among others for as long as it runs
 	needs        map[domain.Service]map[string]ports.Probe
 	instances    *app.Instances // that this process hears of
+	hearing      sync.Mutex     // what it hears is taken in by one at a time
 	heartbeat    *app.Heartbeat // nil: nobody is told of this process
 	quiet        func()         // ends the heartbeat
 	load         *loadMeter
