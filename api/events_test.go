@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -196,6 +195,6 @@ func TestSubjectsAndChannelsAreTheSame(t *testing.T) {
 		}
 	}
 	if len(subjects) == 0 || !maps.Equal(subjects, channels) {
-		t.Error(fmt.Sprintf("code %q\ndocument %q", slices.Sorted(maps.Keys(subjects)), slices.Sorted(maps.Keys(channels))))
+		t.Errorf("code %q\ndocument %q", slices.Sorted(maps.Keys(subjects)), slices.Sorted(maps.Keys(channels)))
 	}
 }

@@ -23,7 +23,7 @@ const MaxRate = 1_000_000
 // Interval is how long it takes to win one request back, rounded up to whole microseconds, in which Redis counts.
 func (r RateRule) Interval() time.Duration {
 	n := time.Duration(r.Requests) * time.Microsecond
-	return (r.Period + n - 1) / n * time.Microsecond
+	return (r.Period + n - 1) / n * time.Microsecond //nolint:durationcheck // a quotient of durations is a number
 }
 
 // Full is the debt of a caller who has nothing left.

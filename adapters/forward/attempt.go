@@ -202,7 +202,7 @@ func (p *passage) try(e *endpoint) (*attempt, *failure) {
 		out.Header["Expect"] = []string{"100-continue"}
 	}
 	signed := time.Now()
-	a.response, err = e.transport.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, used.trace())))
+	a.response, err = e.transport.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, used.trace()))) //nolint:bodyclose // the relay closes it
 	if err == nil && a.response.Header.Get(domain.RefusedHeader) != "" {
 		_ = a.response.Body.Close()
 		e.refused(time.Since(signed))

@@ -55,7 +55,6 @@ type endpoint struct {
 	stopping time.Time     // when it was said that the process stops; zero: it was not
 	seen     time.Time     // when the last probe was answered
 	took     time.Duration // by the last probe
-	detail   string
 
 	complained time.Time // when it was last logged that it refuses what is signed
 }

@@ -36,9 +36,7 @@ func (s *server) V1CreateApiKey(ctx context.Context, r oapi.V1CreateApiKeyReques
 	if r.Body.Tools != nil { // an empty list is not the same as none
 		draft.Tools = []string{}
 	}
-	for _, pattern := range r.Body.Tools {
-		draft.Tools = append(draft.Tools, string(pattern))
-	}
+	draft.Tools = append(draft.Tools, r.Body.Tools...)
 	text, key, err := s.apiKeys.Create(ctx, principalFrom(ctx), draft)
 	if err != nil {
 		return nil, err

@@ -161,7 +161,7 @@ func takesLong(op *intake.Operation) bool {
 
 // brokenOff answers for a service that has not, or not to its end.
 func (c Config) brokenOff(w http.ResponseWriter, r *http.Request, op *intake.Operation, err error, fail failFunc) {
-	var end error = domain.ErrBrokenOff
+	end := domain.ErrBrokenOff
 	if isStopping(r.Context()) {
 		end = domain.ErrStopping
 	}

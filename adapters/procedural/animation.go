@@ -17,7 +17,6 @@ type dance struct {
 // choreography collects how bones move.
 type choreography struct {
 	bones []bone
-	times []float64
 	turns map[string]func(t float64) vec // angles around x, y and z
 	shift func(t float64) vec            // of the root or of the hips
 	scale func(t float64) vec            // of the root
@@ -53,7 +52,7 @@ func (w *wish) animation(ctx context.Context, o domain.GenerationOrder, l limits
 	figure, _, isFigure := subject(w.words, callings)
 	thing, _, isThing := subject(w.words, archetypes)
 	sculpt := func(level int) *sculptor {
-		s, _ := w.sculptFigure(w.calling(), level)
+		s := w.sculptFigure(w.calling(), level)
 		return s
 	}
 	name := figure.name

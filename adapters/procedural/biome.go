@@ -234,11 +234,11 @@ func moonBase(e *land) {
 		for i, p := range []vec{{0, 2.2, 0}, {4.2, 1.5, 1}, {-3.6, 1.4, 1.6}} {
 			e.use(shell.shaded(1 - float64(0.1*float64(i))))
 			e.within(at(p.x, 0, p.z), func() {
-				e.dome(e.segments(16), p.y, 0, tau/4)
+				e.dome(e.segments(16), p.y, 0)
 				e.use(e.wish.beam())
 				e.within(at(0, p.y*0.35, 0), func() { e.hoop(p.y*0.95, 0.06) })
 				e.use(clear("dome glass", 0x5fb4dd, 0.8))
-				e.within(at(0, p.y*0.62, 0), func() { e.dome(e.segments(14), p.y*0.5, 0, tau/4) })
+				e.within(at(0, p.y*0.62, 0), func() { e.dome(e.segments(14), p.y*0.5, 0) })
 			})
 			if i > 0 {
 				e.use(shell.shaded(0.7).named("tunnel"))

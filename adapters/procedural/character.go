@@ -21,7 +21,6 @@ type calling struct {
 	cape    bool
 	metal   bool
 	wings   bool
-	tail    bool
 	ears    bool
 	glow    bool // its eyes
 }
@@ -111,7 +110,7 @@ func (w *wish) carried() []string {
 func (w *wish) character(ctx context.Context, o domain.GenerationOrder, l limits) ([]domain.GeneratedFile, error) {
 	kind := w.calling()
 	m, err := l.fit(ctx, func(level int) *sculptor {
-		s, _ := w.sculptFigure(kind, level)
+		s := w.sculptFigure(kind, level)
 		return s
 	})
 	if err != nil {
@@ -129,7 +128,7 @@ type figure struct {
 }
 
 // sculptFigure makes a figure out of limbs that are bones: hips, torso, head, arms and legs.
-func (w *wish) sculptFigure(kind calling, level int) (*sculptor, *figure) {
+func (w *wish) sculptFigure(kind calling, level int) *sculptor {
 	s := newSculptor(w, level)
 	s.bones[0].name = kind.name
 	f := &figure{sculptor: s, calling: kind, broad: max(kind.build, 0.8)}
@@ -140,7 +139,7 @@ func (w *wish) sculptFigure(kind calling, level int) (*sculptor, *figure) {
 	}
 	slender := w.random.fork("figure").around(w.slender, 0.05)
 	s.within(still().stretch(size/slender, size*min(slender, 1.25), size/slender), f.stand)
-	return s, f
+	return s
 }
 
 // dress chooses what everything is made of.
@@ -345,7 +344,7 @@ func (f *figure) arm(side float64) {
 	f.limb(0.25, thick*1.1, thick*0.85)
 	if f.garment == armour || f.name == "robot" {
 		f.use(f.clothTone.shaded(1.1).named("pauldron"))
-		f.within(at(side*0.02, 0.02, 0).stretch(1.25, 0.95, 1.15), func() { f.dome(f.segments(14), 0.1, -0.4, tau/4) })
+		f.within(at(side*0.02, 0.02, 0).stretch(1.25, 0.95, 1.15), func() { f.dome(f.segments(14), 0.1, -0.4) })
 		f.use(f.trimTone)
 		f.within(at(side*0.02, -0.015, 0).stretch(1.25, 1, 1.15), func() { f.hoop(0.094, 0.01) })
 	}
@@ -505,14 +504,14 @@ func (f *figure) hat() {
 		})
 	case hood:
 		s.use(f.clothTone.shaded(0.85).named("hood"))
-		s.within(at(0, 0.12, -0.03).turnX(-0.5).stretch(0.135, 0.165, 0.15), func() { s.dome(n, 1, -0.35, tau/4) })
+		s.within(at(0, 0.12, -0.03).turnX(-0.5).stretch(0.135, 0.165, 0.15), func() { s.dome(n, 1, -0.35) })
 		s.within(at(0, 0.02, -0.02).stretch(1, 1, 0.9), func() { s.turned(n, [2]float64{0.15, -0.06}, [2]float64{0.12, 0.04}, [2]float64{0.08, 0.06}) })
 	case fullHelm:
 		s.use(f.clothTone.shaded(1.05).named("helmet"))
 		if !f.metal {
 			s.use(materials["iron"].named("helmet"))
 		}
-		s.within(at(0, 0.15, 0).stretch(0.122, 0.128, 0.13), func() { s.dome(n, 1, -0.1, tau/4) })
+		s.within(at(0, 0.15, 0).stretch(0.122, 0.128, 0.13), func() { s.dome(n, 1, -0.1) })
 		s.within(at(0, 0.07, -0.02), func() { s.box(0.2, 0.16, 0.16) })
 		s.use(f.trimTone)
 		s.within(at(0, 0.145, 0).stretch(1, 1, 1.06), func() { s.hoop(0.123, 0.01) })
@@ -557,7 +556,7 @@ func (f *figure) locks(m material, long bool) {
 		m = m.coloured(hex(0xb5481c))
 	}
 	s.use(m)
-	s.within(at(0, 0.155, -0.018).turnX(-0.25).stretch(0.115, 0.118, 0.122), func() { s.dome(s.segments(16), 1, -0.05, tau/4) })
+	s.within(at(0, 0.155, -0.018).turnX(-0.25).stretch(0.115, 0.118, 0.122), func() { s.dome(s.segments(16), 1, -0.05) })
 	if long {
 		s.within(at(0, 0.05, -0.07).stretch(0.1, 0.17, 0.055), func() { s.ball(s.segments(14), 1) })
 	}

@@ -230,7 +230,7 @@ func (w *wish) paintScene(ctx context.Context, side int, actors []actor) (*image
 func (s *scene) cast(a actor, i, n int) {
 	var sculpture *sculptor
 	if a.build == nil {
-		sculpture, _ = s.wish.sculptFigure(s.wish.calling(), 7)
+		sculpture = s.wish.sculptFigure(s.wish.calling(), 7)
 	} else {
 		sculpture = s.wish.sculptProp(archetype{a.name, a.build}, 7)
 	}

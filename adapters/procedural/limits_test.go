@@ -41,7 +41,7 @@ func TestModelsObeyTheirLimits(t *testing.T) {
 		sculpt := func(level int) *sculptor { return w.sculptProp(w.archetype(), level) }
 		switch r.below(8) {
 		case 0:
-			sculpt = func(level int) *sculptor { s, _ := w.sculptFigure(w.calling(), level); return s }
+			sculpt = func(level int) *sculptor { return w.sculptFigure(w.calling(), level) }
 		case 1:
 			sculpt = func(level int) *sculptor { return w.sculptLand(w.biome(), level, l.polygons) }
 		}
@@ -348,7 +348,7 @@ func FuzzDescriptions(f *testing.F) {
 		if _, err := l.fit(t.Context(), func(level int) *sculptor { return w.sculptProp(w.archetype(), level) }); err != nil {
 			t.Error(err)
 		}
-		if _, err := l.fit(t.Context(), func(level int) *sculptor { s, _ := w.sculptFigure(w.calling(), level); return s }); err != nil {
+		if _, err := l.fit(t.Context(), func(level int) *sculptor { return w.sculptFigure(w.calling(), level) }); err != nil {
 			t.Error(err)
 		}
 		kind := w.weave()

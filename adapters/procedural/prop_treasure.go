@@ -99,7 +99,7 @@ func crown(s *sculptor) {
 	}
 	s.loft(true, band(radius, true), band(radius, false), band(float64(radius*0.93), false), band(float64(radius*0.93), true))
 	s.tone(secondRole, dull("velvet", 0x6d1f3c, 0.95))
-	s.within(at(0, 0.02, 0).stretch(1, 0.75, 1), func() { s.dome(s.segments(16), radius*0.92, 0, tau/4) })
+	s.within(at(0, 0.02, 0).stretch(1, 0.75, 1), func() { s.dome(s.segments(16), radius*0.92, 0) })
 	s.tone(trimRole, materials["gold"])
 	for _, y := range []float64{0.012, 0.045} {
 		s.within(at(0, y, 0), func() { s.hoop(radius*1.02, 0.006) })

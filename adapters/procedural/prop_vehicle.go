@@ -19,7 +19,7 @@ func car(s *sculptor) {
 	s.wheels(long, wide)
 	s.use(material{name: "headlights", colour: rgb{1, 0.95, 0.8}, roughness: 0.2, alpha: 1, glow: rgb{1, 0.9, 0.7}})
 	for _, z := range []float64{-1, 1} {
-		s.within(at(long/2-0.03, 0.68, z*wide*0.36).turnZ(-tau/4), func() { s.dome(s.segments(12), 0.12, 0, tau/4) })
+		s.within(at(long/2-0.03, 0.68, z*wide*0.36).turnZ(-tau/4), func() { s.dome(s.segments(12), 0.12, 0) })
 	}
 	s.use(material{name: "tail lights", colour: rgb{0.8, 0.02, 0.02}, roughness: 0.3, alpha: 1, glow: rgb{0.5, 0, 0}})
 	for _, z := range []float64{-1, 1} {
@@ -229,7 +229,7 @@ func rocket(s *sculptor) {
 		s.tone(trimRole, materials["brass"])
 		s.within(at(0, height*0.5, radius*0.96).turnX(tau/4), func() { s.hoop(0.17, 0.035) })
 		s.use(clear("window", 0x5fb9e6, 0.9))
-		s.within(at(0, height*0.5, radius*0.88).turnX(tau/4), func() { s.dome(s.segments(14), 0.16, 0, tau/4) })
+		s.within(at(0, height*0.5, radius*0.88).turnX(tau/4), func() { s.dome(s.segments(14), 0.16, 0) })
 		s.use(materials["titanium"])
 		s.within(at(0, -0.18, 0), func() { s.cylinder(n, radius*0.62, radius*0.4, 0.22) })
 		s.within(at(0, -0.2, 0).turnX(tau/2), func() { s.flame(0.55) })

@@ -274,6 +274,6 @@ func cauldron(s *sculptor) {
 	s.within(at(0, top[1]-0.02, 0), func() { s.cylinder(n, top[0]*0.88, top[0]*0.88, 0.02) })
 	for range 5 {
 		a, d := s.random.between(0, tau), float64(s.random.between(0.1, 0.6)*radius)
-		s.within(at(d*cos(a), top[1], d*sin(a)), func() { s.dome(s.segments(10), s.random.between(0.03, 0.07), 0, tau/4) })
+		s.within(at(d*cos(a), top[1], d*sin(a)), func() { s.dome(s.segments(10), s.random.between(0.03, 0.07), 0) })
 	}
 }

@@ -208,14 +208,14 @@ func shield(s *sculptor) {
 		s.tone(secondRole, materials["gold"])
 		s.emblem(r.below(3))
 		s.tone(accentRole, clear("boss", 0x2f6fd0, 0.95))
-		s.within(at(0, 0.02, 0.05).turnX(tau/4), func() { s.dome(s.segments(14), 0.06, 0, tau/4) })
+		s.within(at(0, 0.02, 0.05).turnX(tau/4), func() { s.dome(s.segments(14), 0.06, 0) })
 		if !s.fine(3) {
 			return
 		}
 		s.tone(trimRole, materials["iron"])
 		for i := 0; i < len(outline); i += max(1, len(outline)/10) {
 			p := outline[i]
-			s.within(at(p[0]*0.94, p[1]*0.94, 0.03).turnX(tau/4), func() { s.dome(s.segments(6), 0.014, 0, tau/4) })
+			s.within(at(p[0]*0.94, p[1]*0.94, 0.03).turnX(tau/4), func() { s.dome(s.segments(6), 0.014, 0) })
 		}
 	})
 }

@@ -119,10 +119,11 @@ func (s *sculptor) cylinder(n int, below, above, height float64) {
 }
 
 // ball has its middle in the origin.
-func (s *sculptor) ball(n int, radius float64) { s.dome(n, radius, -math.Pi/2, math.Pi/2) }
+func (s *sculptor) ball(n int, radius float64) { s.dome(n, radius, -tau/4) }
 
-// dome is a ball between two angles above the horizon.
-func (s *sculptor) dome(n int, radius, from, to float64) {
+// dome is a ball from an angle above the horizon to its top.
+func (s *sculptor) dome(n int, radius, from float64) {
+	const to = tau / 4
 	rows := max(2, int(float64(n)*(to-from)/tau+0.5))
 	profile := make([][2]float64, rows+1)
 	for i := range profile {

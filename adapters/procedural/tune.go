@@ -282,7 +282,7 @@ func melody(w *wish, r *random, t *tape) {
 		place = max(-2, min(8, place+pick(r, -2, -1, -1, 0, 1, 1, 2, 3)))
 		phrase[i] = place
 	}
-	rests := uint64(r.next())
+	rests := r.next()
 	for k := 0; float64(k)*beat < t.length(); k++ {
 		at := float64(float64(k) * beat)
 		degree := phrase[k%8]

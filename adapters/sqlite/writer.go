@@ -35,6 +35,7 @@ func newWriter(ctx context.Context, pool *sql.DB, timeout time.Duration) (_ *wri
 		"BEGIN IMMEDIATE": &w.beginStmt, "COMMIT": &w.commitStmt, "ROLLBACK": &w.rollbackStmt,
 		"SAVEPOINT job": &w.startStmt, "RELEASE job": &w.keepStmt, "ROLLBACK TO job": &w.takeBackStmt,
 	} {
+		//nolint:sqlclosecheck // they live as long as the connection
 		if *stmt, err = w.conn.PrepareContext(ctx, query); err != nil {
 			return nil, err
 		}

@@ -158,9 +158,9 @@ func (a *Accounts) detached(do func() (any, error)) func() (any, error) {
 // level waits until the next multiple of the refusal time has passed since a call began, so that refusals for different reasons take
 // the same time.
 func (a *Accounts) level(ctx context.Context, begun time.Time) {
-	steps := time.Since(begun)/a.refusalTime + 1
+	next := time.Since(begun).Truncate(a.refusalTime) + a.refusalTime
 	select {
-	case <-time.After(time.Until(begun.Add(steps * a.refusalTime))):
+	case <-time.After(time.Until(begun.Add(next))):
 	case <-ctx.Done():
 	}
 }

@@ -194,7 +194,7 @@ func encodeValue(m *message, v attribute.Value) {
 			}
 		})
 	default:
-		m.bytes(1, []byte(v.Emit()))
+		m.bytes(1, []byte(v.String()))
 	}
 }
 

@@ -133,7 +133,7 @@ var escapeLabel = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 func labels(set attribute.Set) []string {
 	list := make([]string, 0, set.Len()+1)
 	for _, kv := range set.ToSlice() {
-		list = append(list, plain(string(kv.Key))+`="`+escapeLabel.Replace(kv.Value.Emit())+`"`)
+		list = append(list, plain(string(kv.Key))+`="`+escapeLabel.Replace(kv.Value.String())+`"`)
 	}
 	return list
 }

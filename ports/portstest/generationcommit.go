@@ -411,7 +411,7 @@ func generationSettle(t *testing.T, s GenerationSetup) {
 	claim.Claimed, claim.Usage.Source = true, ""
 	c := ended(g, domain.GenerationCompleted)
 	c.Usage = []domain.UsageRecord{aUsage(g, 1, 10), aUsage(g, 2, 15), claim}
-	g = commitWork(t, s.B, c)
+	commitWork(t, s.B, c)
 	wantLeft(t, s, 75)
 	_, err := s.A.Commit(t.Context(), c)
 	wantFlowEnded(t, err, "the end again")

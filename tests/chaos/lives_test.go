@@ -152,7 +152,8 @@ func (a *actor) openAIStreams() func() bool {
 		question := fmt.Sprintf("%s%s-%d.", questionMark, a.user[:8], len(a.books.asked))
 		a.books.asked = append(a.books.asked, question)
 		body := map[string]any{"messages": []any{map[string]any{"role": "user", "content": question}}, "stream": true}
-		r, ok := &request{method: http.MethodPost, path: "/api/v1/chat/completions", body: body, header: a.notAKey()}, true
+		r := &request{method: http.MethodPost, path: "/api/v1/chat/completions", body: body, header: a.notAKey()}
+		var ok bool
 		if a.round%2 == 0 {
 			ok = a.do(r) == right
 			a.invites(r, question)

@@ -308,7 +308,9 @@ func TestProviderThatFails(t *testing.T) {
 		"elsewhere": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
 		},
-		"wrong key": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"message":"topsecret"}`, 401) },
+		"wrong key": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"message":"topsecret"}`, http.StatusUnauthorized)
+		},
 	}
 	for name, fault := range faults {
 		provider.Intercept(fault)

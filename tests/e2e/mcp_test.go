@@ -210,7 +210,7 @@ func TestMCPFailuresReadWell(t *testing.T) {
 		wantCode(t, "a cursor that nobody gave", err, jsonrpc.CodeInvalidParams)
 		for _, uri := range []string{"gaia://personas/" + nobody, "gaia://personas/x", "gaia://personas/", "gaia://conversations/" + nobody, "file:///etc/passwd", "gaia://nothing/1"} {
 			_, err = s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: uri})
-			wantCode(t, uri, err, mcp.CodeResourceNotFound)
+			wantCode(t, uri, err, jsonrpc.CodeInvalidParams)
 		}
 	})
 }
@@ -335,7 +335,7 @@ func TestMCPKeepsCallersApart(t *testing.T) {
 			}
 		}
 		_, err := they.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "gaia://conversations/" + id})
-		wantCode(t, "another's conversation", err, mcp.CodeResourceNotFound)
+		wantCode(t, "another's conversation", err, jsonrpc.CodeInvalidParams)
 		if list := callTool(t, they, "list_conversations", nil); list["total"] != 0.0 {
 			t.Errorf("another's list is %v", list)
 		}
@@ -680,7 +680,7 @@ func TestMCPWorkflows(t *testing.T) {
 		}
 	}
 	_, err = they.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "gaia://workflows/" + id})
-	wantCode(t, "another's workflow", err, mcp.CodeResourceNotFound)
+	wantCode(t, "another's workflow", err, jsonrpc.CodeInvalidParams)
 	if list := callTool(t, they, "list_workflows", nil); list["total"] != 0.0 {
 		t.Errorf("another's list is %v", list)
 	}

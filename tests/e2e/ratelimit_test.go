@@ -249,7 +249,8 @@ func TestSignInIsTight(t *testing.T) {
 	for _, s := range servers {
 		wantShared(t, s, "degraded", false)
 	}
-	if login("192.0.2.1", "zoe@example.com") && login("192.0.2.1", "zoe@example.com") { // one of them may not have known
+	passed := login("192.0.2.1", "zoe@example.com")
+	if again := login("192.0.2.1", "zoe@example.com"); passed && again { // one of the servers may not have known
 		t.Error("the limit of an address begins anew without Redis")
 	}
 	guess("2")

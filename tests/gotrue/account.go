@@ -59,7 +59,7 @@ type form struct {
 func (s *Server) form(w http.ResponseWriter, r *http.Request, failure string) (form, bool) {
 	var f form
 	if err := json.NewDecoder(r.Body).Decode(&f); err != nil {
-		s.answer(w, r, failure, nil)
+		s.answer(w, r, failure)
 		return form{}, false
 	}
 	f.Email = strings.ToLower(f.Email)
@@ -74,7 +74,7 @@ func (s *Server) signUp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if fault := signUpFault(f); fault != "" {
-		s.answer(w, r, fault, nil)
+		s.answer(w, r, fault)
 		return
 	}
 	s.mu.Lock()
@@ -82,14 +82,14 @@ func (s *Server) signUp(w http.ResponseWriter, r *http.Request) {
 	if u := s.users[f.Email]; u != nil {
 		switch {
 		case !s.settings.Confirm:
-			s.answer(w, r, "signup_duplicate_email", nil)
+			s.answer(w, r, "signup_duplicate_email")
 		case u.confirmed:
 			e := Named("signup_duplicate_confirmed_is_hidden")
 			body := Fill(e.Body, s.anything).(map[string]any)
 			body["email"] = f.Email
 			s.send(w, r, e, body)
 		default:
-			s.answer(w, r, "signup_again_unconfirmed_within_60s", nil)
+			s.answer(w, r, "signup_again_unconfirmed_within_60s")
 		}
 		return
 	}
@@ -130,7 +130,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	case "refresh_token":
 		s.refresh(w, r)
 	default:
-		s.answer(w, r, "token_grant_type_unknown", nil)
+		s.answer(w, r, "token_grant_type_unknown")
 	}
 }
 
@@ -140,7 +140,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.Email == "" {
-		s.answer(w, r, "token_password_missing_email", nil)
+		s.answer(w, r, "token_password_missing_email")
 		return
 	}
 	s.mu.Lock()
@@ -149,10 +149,10 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	switch {
 	case u == nil:
-		s.answer(w, r, "token_password_unknown_user", nil)
+		s.answer(w, r, "token_password_unknown_user")
 		return
 	case banned: // before the password is looked at
-		s.answer(w, r, "token_password_banned_user", nil)
+		s.answer(w, r, "token_password_banned_user")
 		return
 	case s.settings.HashTime > 0:
 		<-time.After(s.settings.HashTime)
@@ -161,9 +161,9 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	switch {
 	case u.password != f.Password:
-		s.answer(w, r, "token_password_wrong_password", nil)
+		s.answer(w, r, "token_password_wrong_password")
 	case !u.confirmed:
-		s.answer(w, r, "token_password_not_confirmed", nil)
+		s.answer(w, r, "token_password_not_confirmed")
 	default:
 		s.open(w, r, "token_password_ok", u)
 	}
@@ -250,7 +250,7 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !refreshToken.MatchString(f.RefreshToken) {
-		s.answer(w, r, "token_refresh_garbage_not_12_chars", nil)
+		s.answer(w, r, "token_refresh_garbage_not_12_chars")
 		return
 	}
 	s.mu.Lock()
@@ -258,12 +258,12 @@ func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
 	x, age := s.find(f.RefreshToken)
 	switch {
 	case x == nil:
-		s.answer(w, r, "token_refresh_garbage_12_chars", nil)
+		s.answer(w, r, "token_refresh_garbage_12_chars")
 	case x.user.banned:
-		s.answer(w, r, "token_refresh_banned_user", nil)
+		s.answer(w, r, "token_refresh_banned_user")
 	case x.revoked || age > 1:
 		x.revoked = true
-		s.answer(w, r, "token_refresh_reuse_detected", nil)
+		s.answer(w, r, "token_refresh_reuse_detected")
 	default:
 		if age == 0 {
 			x.tokens = append(x.tokens, newRefreshToken())
@@ -288,21 +288,21 @@ func (s *Server) find(token string) (*session, int) {
 func (s *Server) caller(w http.ResponseWriter, r *http.Request) *session {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "bearer") || token == "" {
-		s.answer(w, r, "user_no_authorization", nil)
+		s.answer(w, r, "user_no_authorization")
 		return nil
 	}
 	claims, err := s.keys.claims(token)
 	if err != nil {
-		s.answer(w, r, "user_bad_signature", nil)
+		s.answer(w, r, "user_bad_signature")
 		return nil
 	}
 	id, _ := claims["session_id"].(string)
 	x := s.sessions[id]
 	switch {
 	case x == nil:
-		s.answer(w, r, "user_unknown_session_claim", nil)
+		s.answer(w, r, "user_unknown_session_claim")
 	case x.user.banned:
-		s.answer(w, r, "user_banned_user", nil)
+		s.answer(w, r, "user_banned_user")
 	default:
 		return x
 	}
@@ -350,11 +350,11 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) {
 		"global": func(y *session) bool { return y.user == x.user }, "": func(y *session) bool { return y.user == x.user },
 	}[scope]
 	if ends == nil {
-		s.answer(w, r, "logout_bad_scope", nil)
+		s.answer(w, r, "logout_bad_scope")
 		return
 	}
 	maps.DeleteFunc(s.sessions, func(_ string, y *session) bool { return ends(y) })
-	s.answer(w, r, "logout_local_ok", nil)
+	s.answer(w, r, "logout_local_ok")
 }
 
 func (s *Server) recover(w http.ResponseWriter, r *http.Request) {
@@ -362,11 +362,11 @@ func (s *Server) recover(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !ok:
 	case f.Email == "":
-		s.answer(w, r, "recover_missing_email", nil)
+		s.answer(w, r, "recover_missing_email")
 	case !address.MatchString(f.Email):
-		s.answer(w, r, "recover_bad_email", nil)
+		s.answer(w, r, "recover_bad_email")
 	default:
-		s.answer(w, r, "recover_ok", nil)
+		s.answer(w, r, "recover_ok")
 	}
 }
 
@@ -377,14 +377,14 @@ func (s *Server) resend(w http.ResponseWriter, r *http.Request) {
 	switch u := s.users[f.Email]; {
 	case !ok:
 	case f.Type != "signup":
-		s.answer(w, r, "resend_missing_type", nil)
+		s.answer(w, r, "resend_missing_type")
 	case f.Email == "":
-		s.answer(w, r, "resend_missing_email", nil)
+		s.answer(w, r, "resend_missing_email")
 	case !address.MatchString(f.Email):
-		s.answer(w, r, "resend_bad_email", nil)
+		s.answer(w, r, "resend_bad_email")
 	case u != nil && !u.confirmed:
-		s.answer(w, r, "resend_signup_within_60s", nil)
+		s.answer(w, r, "resend_signup_within_60s")
 	default:
-		s.answer(w, r, "resend_signup_unknown_user", nil)
+		s.answer(w, r, "resend_signup_unknown_user")
 	}
 }

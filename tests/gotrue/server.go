@@ -59,9 +59,9 @@ func New(settings Settings) *Server {
 		"POST /signup": s.signUp, "POST /token": s.token, "GET /user": s.user, "PUT /user": s.updateUser, "POST /logout": s.logout,
 		"POST /recover": s.recover, "POST /resend": s.resend,
 		"GET /.well-known/jwks.json": s.jwks,
-		"GET /health":                func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, "health_ok", nil) },
+		"GET /health":                func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, "health_ok") },
 		"GET /settings":              s.showSettings,
-		"/":                          func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, "unknown_path", nil) },
+		"/":                          func(w http.ResponseWriter, r *http.Request) { s.answer(w, r, "unknown_path") },
 	} {
 		mux.HandleFunc(pattern, handle)
 	}
@@ -117,12 +117,9 @@ func (s *Server) gateway(next http.Handler) http.Handler {
 }
 
 // answer sends a recorded answer with its placeholders filled in.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string, value func(key, placeholder string) any) {
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, name string) {
 	e := Named(name)
-	if value == nil {
-		value = s.anything
-	}
-	s.send(w, r, e, Fill(e.Body, value))
+	s.send(w, r, e, Fill(e.Body, s.anything))
 }
 
 func (s *Server) anything(key, placeholder string) any {
@@ -178,7 +175,7 @@ func (s *Server) showSettings(w http.ResponseWriter, r *http.Request) {
 	if s.settings.Confirm {
 		name = "settings_confirm_email"
 	}
-	s.answer(w, r, name, nil)
+	s.answer(w, r, name)
 }
 
 func (s *Server) jwks(w http.ResponseWriter, r *http.Request) {
@@ -205,7 +202,7 @@ func (s *Server) limited(w http.ResponseWriter, r *http.Request) bool {
 	over := s.tries[address] > s.settings.Burst
 	s.mu.Unlock()
 	if over {
-		s.answer(w, r, "token_rate_limited", nil)
+		s.answer(w, r, "token_rate_limited")
 	}
 	return over
 }
