@@ -100,16 +100,17 @@ func (c Config) forward(op *intake.Operation, fail failFunc) http.HandlerFunc {
 		wait = c.ForwardLong
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
+		began := func() {}
 		if isFeed(op) {
-			following, end := c.untilStopping(r)
+			following, begin, end := c.untilStopping(r)
 			defer end()
-			r = following
+			r, began = following, begin
 		}
 		hop := domain.Hop{
 			Service: op.Service, Wait: wait, Caller: domain.Forwarded{Principal: principalFrom(r.Context()), RequestID: requestIDFrom(r.Context())},
 			Repeatable: r.Method == http.MethodGet || r.Method == http.MethodHead || op.Once && r.Header.Get("Idempotency-Key") != "",
 		}
-		out := &relayWriter{ResponseWriter: w, ctl: http.NewResponseController(w), streams: func() { letGo(r.Context()) }}
+		out := &relayWriter{ResponseWriter: w, ctl: http.NewResponseController(w), streams: func() { letGo(r.Context()) }, began: began}
 		out.outcome = c.afterwards(op, r)
 		if err := c.Forward(out, proxies(c.TrustedProxies).rewrite(r, op.Service), hop); err != nil {
 			out.tell(false)
@@ -118,17 +119,20 @@ func (c Config) forward(op *intake.Operation, fail failFunc) http.HandlerFunc {
 	}
 }
 
-// untilStopping is a request that ends when the process has to stop, and not only when its patience does.
-func (c Config) untilStopping(r *http.Request) (*http.Request, func()) {
+// untilStopping is a request that ends when the process has to stop, and not only when its patience does: from the moment on that its answer
+// begins, since before that there would be nothing to end.
+func (c Config) untilStopping(r *http.Request) (following *http.Request, begin, end func()) {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	go func() {
-		select {
-		case <-c.Stopping: // nil: never
-			cancel(domain.ErrStopping)
-		case <-ctx.Done():
-		}
-	}()
-	return r.WithContext(ctx), func() { cancel(nil) }
+	begin = func() {
+		go func() {
+			select {
+			case <-c.Stopping: // nil: never
+				cancel(domain.ErrStopping)
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return r.WithContext(ctx), begin, func() { cancel(nil) }
 }
 
 // afterwards is what this process has to do when a service has carried out an operation, or may have, before the caller can know: whoever
@@ -195,7 +199,8 @@ type relayWriter struct {
 	http.ResponseWriter
 
 	ctl     *http.ResponseController
-	streams func()             // is called when a stream begins
+	streams func()             // is called before a stream begins
+	began   func()             // and when it has
 	outcome func(certain bool) // is called once, before a client can know, unless nothing was done; nil: nobody wants to know
 }
 
@@ -217,13 +222,17 @@ func (w *relayWriter) WriteHeader(status int) {
 	case status >= http.StatusInternalServerError:
 		w.tell(false)
 	}
-	if isEventStream(w.Header()) {
+	streams := isEventStream(w.Header())
+	if streams {
 		w.streams()
 		if w.Header().Get("Connection") != "close" {
 			w.Header().Set("Connection", "keep-alive") // holds for one connection, so it did not come from the service
 		}
 	}
 	w.ResponseWriter.WriteHeader(status)
+	if streams {
+		w.began()
+	}
 }
 
 func (w *relayWriter) Write(b []byte) (int, error) {

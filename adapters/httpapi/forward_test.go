@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gaia/domain"
 )
@@ -114,5 +115,31 @@ func TestSessionsEndWhenTheyHaveEnded(t *testing.T) {
 		if ended != want {
 			t.Errorf("after %d: %d sessions ended, want %d", status, ended, want)
 		}
+	}
+}
+
+// TestFeedsThatBeginAsTheProcessStopsBegin: a gateway that stops ends feeds first, but what a service has not answered yet is no feed. It
+// begins, and then ends as feeds do.
+func TestFeedsThatBeginAsTheProcessStopsBegin(t *testing.T) {
+	t.Parallel()
+	stopping := make(chan struct{})
+	config := Config{Hosts: []domain.Service{domain.ServiceGateway}, Stopping: stopping, Forward: func(w http.ResponseWriter, r *http.Request, _ domain.Hop) error {
+		close(stopping)
+		select {
+		case <-r.Context().Done():
+			t.Error("the request ended before it was answered")
+		case <-time.After(20 * time.Millisecond): // what must not happen has no moment
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(http.StatusOK)
+		<-r.Context().Done()
+		return r.Context().Err()
+	}}
+	answer := httptest.NewRecorder()
+	rec, r := record(answer, httptest.NewRequest(http.MethodGet, "/api/v1/workflows/x/events", http.NoBody))
+	failed := func(w http.ResponseWriter, _ *http.Request, err error) { t.Errorf("refused: %v", err) }
+	config.forward(loadContract(t)["GET /api/v1/workflows/{workflow_id}/events"], failed)(rec, r)
+	if body := answer.Body.String(); answer.Code != http.StatusOK || !strings.Contains(body, `"type":"interrupted"`) {
+		t.Errorf("got %d %q", answer.Code, body)
 	}
 }
