@@ -29,6 +29,7 @@ type fault struct {
 	name       string
 	begin, end func()
 	notice     notice
+	only       []verdict // instead of notice, when it is not nil: what clients may see besides right answers
 }
 
 // notice is what clients may see of a fault besides right answers.
@@ -43,6 +44,14 @@ const (
 // check fails the test when clients saw more of a fault than they may.
 func (o outcome) check(t *testing.T, clients int) {
 	t.Helper()
+	if o.only != nil {
+		for v, n := range o.seen.counts {
+			if v != right && n > 0 && !slices.Contains(o.only, v) {
+				t.Errorf("%s: clients were to see no %q: %v, such as %s", o.name, v, o.seen.counts, o.seen.examples[v])
+			}
+		}
+		return
+	}
 	all, bad := 0, 0
 	for v, n := range o.seen.counts {
 		all += n
@@ -51,7 +60,7 @@ func (o outcome) check(t *testing.T, clients int) {
 		}
 	}
 	if o.notice == nothing && bad > 0 || o.notice == little && bad > max(clients, all/20) {
-		t.Errorf("%s: clients were to see less: %v", o.name, o.seen.counts)
+		t.Errorf("%s: clients were to see less: %v, such as %v", o.name, o.seen.counts, o.seen.examples)
 	}
 }
 
@@ -61,9 +70,10 @@ type outcome struct {
 	seen   phase
 	healed time.Duration
 	notice notice
+	only   []verdict
 }
 
-// TestProcessesAndPartsDie kills and freezes everything that there is, one after the other, under load.
+// TestProcessesAndPartsDie kills and freezes everything that there is, and tells processes to stop, one after the other, under load.
 func TestProcessesAndPartsDie(t *testing.T) {
 	t.Parallel()
 	seed := seedOf(t)
@@ -71,9 +81,12 @@ func TestProcessesAndPartsDie(t *testing.T) {
 	var faults []fault
 	for _, m := range w.machines {
 		faults = append(faults,
-			fault{m.name + " is killed and started again", m.kill, m.start, m.notice},
-			fault{m.name + " stands still", m.pause, m.resume, m.notice},
+			fault{name: m.name + " is killed and started again", begin: m.kill, end: m.start, notice: m.notice},
+			fault{name: m.name + " stands still", begin: m.pause, end: m.resume, notice: m.notice},
 		)
+		if m.stop != nil {
+			faults = append(faults, fault{name: m.name + " is told to stop and started again", begin: m.stop, end: m.start, only: m.stopped})
+		}
 	}
 	outcomes := run(w, faults)
 	publish(t, "dying", outcomes)
@@ -108,15 +121,15 @@ func TestWiresFail(t *testing.T) {
 				}
 			}
 			faults = append(faults, fault{
-				"The way to " + wire.name + " " + kind.name,
-				func() {
+				name: "The way to " + wire.name + " " + kind.name,
+				begin: func() {
 					set(kind.fault)
 					if kind.at != nil {
 						kind.at(wire.proxy)
 					}
 				},
-				func() { set(faultproxy.Fault{}) },
-				wireNotice(wire, kind.slow),
+				end:    func() { set(faultproxy.Fault{}) },
+				notice: wireNotice(wire, kind.slow),
 			})
 		}
 	}
@@ -170,12 +183,13 @@ func run(w *world, faults []fault) []outcome {
 		}
 	}
 	chance := rand.New(rand.NewPCG(w.seed, 0)) //nolint:gosec // chances that can be repeated
+	all := slices.Clone(outcomes)
 	for begun := time.Now(); time.Since(begun) < *chaosTime && !l.failed(); {
-		happen(l, faults[chance.IntN(len(faults))])
+		all = append(all, happen(l, faults[chance.IntN(len(faults))]))
 	}
 	l.end()
 	w.t.Logf("answers: %v", l.total)
-	for _, o := range outcomes {
+	for _, o := range all {
 		o.check(w.t, len(l.actors))
 	}
 	checkBooks(l)
@@ -191,7 +205,7 @@ func happen(l *load, f fault) outcome {
 	f.end()
 	since := l.mark()
 	healed, _ := l.healed(since, healLimit)
-	o := outcome{name: f.name, seen: l.now(), healed: healed, notice: f.notice}
+	o := outcome{name: f.name, seen: l.now(), healed: healed, notice: f.notice, only: f.only}
 	l.world.t.Log(o)
 	return o
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -55,6 +56,7 @@ type phase struct {
 	any      map[*actor]bool      // clients with an answer to something that was asked since then
 	lastAway time.Time            // when the last answer came that was no right one
 	counts   map[verdict]int
+	examples map[verdict]string // the first answer of each kind that was no right one
 	worst    time.Duration
 	slowest  string
 }
@@ -66,7 +68,8 @@ const (
 	right   verdict = "right"
 	refused verdict = "503"
 	broken  verdict = "a typed error in the stream"
-	cut     verdict = "a feed breaks off"     // and goes on when it is asked for again
+	paused  verdict = "a feed is interrupted" // which it says, and goes on when it is asked for again
+	cut     verdict = "a feed breaks off"     // likewise, without a word
 	torn    verdict = "a download breaks off" // and can be taken up with Range
 	gone    verdict = "no connection"         // to a process that was dead
 	wrong   verdict = "wrong"
@@ -147,7 +150,7 @@ func (a *actor) rest() {
 func (l *load) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.phase = phase{begun: time.Now(), ended: map[*actor]time.Time{}, any: map[*actor]bool{}, counts: map[verdict]int{}}
+	l.phase = phase{begun: time.Now(), ended: map[*actor]time.Time{}, any: map[*actor]bool{}, counts: map[verdict]int{}, examples: map[verdict]string{}}
 }
 
 // mark says that from now on everything should be well again.
@@ -177,6 +180,9 @@ func (l *load) count(a *actor, r *request, v verdict) {
 	}
 	if v != right {
 		p.lastAway = r.ended
+		if p.examples[v] == "" {
+			p.examples[v] = fmt.Sprintf("%s %s: %s %s: %d %.500s", r.begun.Format("15:04:05.000"), a.name, r.method, r.path, r.status, r.data)
+		}
 	}
 	if took := r.ended.Sub(r.begun); took > p.worst && !r.feed {
 		p.worst, p.slowest = took, r.method+" "+r.path+" "+r.answer.Get("X-Request-Id")
@@ -238,10 +244,7 @@ func (l *load) now() phase {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.phase
-	p.counts = map[verdict]int{}
-	for v, n := range l.phase.counts {
-		p.counts[v] = n
-	}
+	p.counts, p.examples = maps.Clone(l.phase.counts), maps.Clone(l.phase.examples)
 	return p
 }
 
@@ -388,7 +391,7 @@ func (r *request) follow(body io.Reader) error {
 // judge says what a request came to. Whatever is not listed here is wrong, and told.
 func (a *actor) judge(r *request, err error) verdict {
 	switch took := r.ended.Sub(r.begun); {
-	case err != nil && r.entry.wasDown(r.begun, r.ended) && !errors.Is(err, context.DeadlineExceeded):
+	case err != nil && r.entry.excuses(err, r.begun, r.ended) && !errors.Is(err, context.DeadlineExceeded):
 		return gone
 	case err != nil && r.feed && r.status == http.StatusOK && !errors.Is(err, context.DeadlineExceeded):
 		return cut
@@ -400,6 +403,8 @@ func (a *actor) judge(r *request, err error) verdict {
 		return a.wrong(r, "took %s", took)
 	case r.status == http.StatusServiceUnavailable:
 		return a.judgeRefusal(r)
+	case r.feed && r.status == http.StatusOK && r.interrupted():
+		return paused
 	case r.feed && r.status == http.StatusOK && !r.finished:
 		return cut
 	case r.status == http.StatusOK && r.failedInStream():
@@ -461,6 +466,11 @@ func (r *request) failedInStream() bool {
 		}
 	}
 	return failed
+}
+
+// interrupted reports whether a feed says that it has not come to its end.
+func (r *request) interrupted() bool {
+	return len(r.events) > 0 && r.events[len(r.events)-1]["type"] == "interrupted"
 }
 
 // wrong tells a story.

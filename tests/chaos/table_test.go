@@ -20,7 +20,7 @@ func (o outcome) clientsSee() string {
 	for _, n := range o.seen.counts {
 		all += n
 	}
-	for _, v := range []verdict{refused, broken, cut, torn, gone, wrong} {
+	for _, v := range []verdict{refused, broken, paused, cut, torn, gone, wrong} {
 		if n := o.seen.counts[v]; n > 0 {
 			bad = append(bad, string(v)+" ("+percent(n, all)+")")
 		}

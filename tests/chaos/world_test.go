@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"gaia/internal/testenv"
 	"gaia/tests/faultproxy"
 	"gaia/tests/gaiatest"
 	"gaia/tests/upstream"
@@ -59,29 +61,38 @@ type entry struct {
 }
 
 // down is a time in which a process was dead on purpose.
-type down struct{ from, to time.Time }
+type down struct {
+	from, to time.Time
+	orderly  bool // it was told to stop
+}
 
-// wasDown reports whether the process was dead at some time in between.
-func (e *entry) wasDown(from, to time.Time) bool {
+// excuses reports whether a request came to nothing because its process was dead. One that was told to stop answers what it has taken: there
+// it is the connection that could not be made.
+func (e *entry) excuses(err error, from, to time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	var network *net.OpError
+	unheard := errors.As(err, &network) && network.Op == "dial"
 	for _, d := range e.downs {
-		if from.Before(d.to) && to.After(d.from) {
+		if from.Before(d.to) && to.After(d.from) && (!d.orderly || unheard) {
 			return true
 		}
 	}
 	return false
 }
 
-// setDown notes that the process is going to be killed, or is there again.
-func (e *entry) setDown(dead bool) {
+// goesDown notes that the process is going to be killed, or told to stop.
+func (e *entry) goesDown(orderly bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if dead {
-		e.downs = append(e.downs, down{time.Now(), time.Now().Add(time.Hour)})
-	} else {
-		e.downs[len(e.downs)-1].to = time.Now()
-	}
+	e.downs = append(e.downs, down{time.Now(), time.Now().Add(time.Hour), orderly})
+}
+
+// isBack notes that the process is there again.
+func (e *entry) isBack() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.downs[len(e.downs)-1].to = time.Now()
 }
 
 // machine is something that can be killed, started again and frozen.
@@ -89,6 +100,8 @@ type machine struct {
 	name                       string
 	kill, start, pause, resume func()
 	notice                     notice
+	stop                       func()    // tells it to stop and waits until it has; nil: that is not for this one
+	stopped                    []verdict // what clients may see of that besides right answers
 }
 
 // wire is a proxy between two of them.
@@ -115,8 +128,8 @@ func settingsOf(provider *upstream.Server) gaiatest.Settings {
 	return gaiatest.Settings{
 		"OPENAI_BASE_URL": provider.OpenAI(), "OPENAI_API_KEY": upstream.Key, "DEFAULT_LLM_MODEL": "gpt-4o-mini",
 		"BUDGET_DAILY_USD": "1000", "LOCAL_ACCOUNTS": "on", "WORKFLOW_LEASE": "3", "ASSET_GENERATION_LEASE": "3", "ASSET_POLL_INTERVAL": "0.1",
-		"MAX_CONCURRENT_REQUESTS": "500",
-		"INTERNAL_AUTH_SECRET":    "a-secret-between-services-of-tests", "LOG_LEVEL": "WARNING",
+		"MAX_CONCURRENT_REQUESTS": "500", "SHUTDOWN_DELAY": "2",
+		"INTERNAL_AUTH_SECRET": "a-secret-between-services-of-tests", "LOG_LEVEL": "WARNING",
 	}
 }
 
@@ -182,7 +195,7 @@ func newServices(t *testing.T, seed uint64, wired bool) *world {
 		if two(service) {
 			name = fmt.Sprintf("%s (%d)", service, count+1)
 		}
-		w.addProcess(name, s, func(bool) {})
+		w.addProcess(name, s, nil)
 		address := strings.TrimPrefix(s.URL(), "http://")
 		if wired && count == 0 {
 			address = w.addWire(name, address)
@@ -212,12 +225,12 @@ func newWorld(t *testing.T, seed uint64) *world {
 	t.Helper()
 	w := &world{t: t, seed: seed, backend: gaiatest.Breakable(t), questions: map[string]int{}}
 	f := w.backend.Faults
-	w.machines = append(w.machines,
-		&machine{"PostgreSQL", f.Postgres.Stop, f.Postgres.Start, f.Postgres.Pause, f.Postgres.Resume, noticeOf("PostgreSQL")},
-		&machine{"Redis", f.Redis.Stop, f.Redis.Start, f.Redis.Pause, f.Redis.Resume, noticeOf("Redis")},
-		&machine{"NATS", f.NATS.Stop, f.NATS.Start, f.NATS.Pause, f.NATS.Resume, noticeOf("NATS")},
-	)
+	w.machines = append(w.machines, part("PostgreSQL", f.Postgres), part("Redis", f.Redis), part("NATS", f.NATS))
 	return w
+}
+
+func part(name string, s *testenv.Server) *machine {
+	return &machine{name: name, kill: s.Stop, start: s.Start, pause: s.Pause, resume: s.Resume, notice: noticeOf(name)}
 }
 
 // behind returns the settings that lead to the parts, through proxies if there shall be some.
@@ -254,17 +267,43 @@ func (w *world) addWire(name, target string) string {
 func (w *world) addEntry(name string, s *gaiatest.Server) {
 	e := &entry{url: s.URL(), http: s.HTTP()}
 	w.entries = append(w.entries, e)
-	w.addProcess(name, s, e.setDown)
+	w.addProcess(name, s, e)
 }
 
-// addProcess takes a process that is going to be killed.
-func (w *world) addProcess(name string, s *gaiatest.Server, setDown func(bool)) {
+// addProcess takes a process that is going to be killed, and its entry if it is one.
+func (w *world) addProcess(name string, s *gaiatest.Server, e *entry) {
+	goesDown, isBack := func(bool) {}, func() {}
+	if e != nil {
+		goesDown, isBack = e.goesDown, e.isBack
+	}
 	w.machines = append(w.machines, &machine{
 		name:  name,
-		kill:  func() { setDown(true); w.killed(name); s.Kill() },
-		start: func() { s.Restart(); setDown(false) },
+		kill:  func() { goesDown(false); w.killed(name); s.Kill() },
+		start: func() { s.Restart(); isBack() },
 		pause: s.Pause, resume: s.Resume, notice: noticeOf(name),
+		stop: func() {
+			goesDown(true)
+			s.Terminate()
+			if err := s.Wait(); err != nil {
+				w.t.Errorf("%s was told to stop, and ended with %v", name, err)
+			}
+		},
+		stopped: stoppedNotice(name, e != nil),
 	})
+}
+
+// stoppedNotice is what clients may see of a process that was told to stop: streams have an end that says so. Where nobody else is
+// there, what comes next finds nobody.
+func stoppedNotice(name string, entry bool) []verdict {
+	ends := []verdict{broken, paused}
+	switch _, number, _ := strings.Cut(name, " "); {
+	case entry:
+		return append(ends, gone)
+	case number == "":
+		return append(ends, refused)
+	default:
+		return ends
+	}
 }
 
 // killed counts the processes whose work is lost.
