@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -73,6 +75,11 @@ func startContainer(k kind) (*inContainer, error) {
 	if k.environ != nil {
 		options = append(options, testcontainers.WithEnv(k.environ(secret)))
 	}
+	for path, text := range k.files {
+		options = append(options, testcontainers.WithFiles(testcontainers.ContainerFile{
+			Reader: strings.NewReader(text), ContainerFilePath: path, FileMode: 0o644,
+		}))
+	}
 	if s.c, err = testcontainers.Run(ctx, k.image, options...); err != nil {
 		s.close()
 		return nil, fmt.Errorf("run %s: %w", k.image, err)
@@ -129,9 +136,9 @@ func (s *inContainer) start() error {
 	})
 }
 
-func (s *inContainer) kill() error {
+func (s *inContainer) kill(sig syscall.Signal) error {
 	return s.do(func(ctx context.Context, id string) error {
-		if _, err := s.docker.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "SIGKILL"}); err != nil {
+		if _, err := s.docker.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: strconv.Itoa(int(sig))}); err != nil {
 			return err
 		}
 		wait := s.docker.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})

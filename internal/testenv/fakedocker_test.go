@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"sync"
 	"testing"
 )
@@ -169,7 +170,7 @@ func (f *fakeDocker) act(w http.ResponseWriter, r *http.Request, id string, c *f
 	case "start":
 		err = c.server.start()
 	case "kill", "stop":
-		err = c.server.kill()
+		err = c.server.kill(syscall.SIGKILL)
 	case "pause":
 		err = c.server.pause()
 	case "unpause":

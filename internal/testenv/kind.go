@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,7 @@ type kind struct {
 	port    string // inside the container
 	environ func(secret string) map[string]string
 	cmd     func(secret string) []string
+	files   map[string]string // inside the container, by their paths
 	url     func(secret, hostPort string) string
 	local   func(dir, secret string, port int) (launch, error)
 	ready   func(ctx context.Context, url string) error
@@ -66,6 +68,27 @@ var (
 		shared: new(sharedServer),
 	}
 )
+
+// smallNATS is a NATS server whose streams may have smallStore in all.
+var smallNATS = func() kind {
+	const path = "/etc/small.conf"
+	k := natsServer
+	k.files = map[string]string{path: smallStore}
+	k.cmd = func(secret string) []string { return append([]string{"-c", path}, natsSettings(secret)...) }
+	k.local = func(dir, secret string, port int) (launch, error) {
+		l, err := localNATS(dir, secret, port)
+		if err != nil {
+			return launch{}, err
+		}
+		file := filepath.Join(dir, "small.conf")
+		l.args = append([]string{"-c", file}, l.args...)
+		return l, os.WriteFile(file, []byte(smallStore), 0o600)
+	}
+	return k
+}()
+
+// smallStore is room for a stream of Gaia (128 MB), and for some more.
+const smallStore = "jetstream { max_file_store: 192MB }\n"
 
 // s3Server is built by `make bin/versitygw`.
 var s3Server = kind{

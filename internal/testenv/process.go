@@ -164,12 +164,8 @@ func (p *process) reap() {
 	_ = p.guard.watch(0, "")
 }
 
-// kill ends the server as a crash would and returns when no part of it is left.
-func (p *process) kill() error {
-	return p.end(syscall.SIGKILL)
-}
-
-func (p *process) end(sig syscall.Signal) error {
+// kill ends the server by a signal and returns when no part of it is left.
+func (p *process) kill(sig syscall.Signal) error {
 	if p.cmd == nil {
 		return nil
 	}
@@ -228,7 +224,7 @@ func (p *process) close() {
 	if p.what.farewell == "QUIT" {
 		sig = syscall.SIGQUIT
 	}
-	_ = p.end(sig)
+	_ = p.kill(sig)
 	if p.what.afterCrash != nil {
 		p.what.afterCrash()
 	}

@@ -1,12 +1,15 @@
 package testenv
 
-import "testing"
+import (
+	"syscall"
+	"testing"
+)
 
 // runner is a server that can be made to fail: a process or a container.
 type runner interface {
 	url() string
 	start() error
-	kill() error
+	kill(syscall.Signal) error
 	pause() error
 	resume() error
 	close()
@@ -51,7 +54,10 @@ func startPrivate(k kind) (runner, error) {
 func (s *Server) URL() string { return s.r.url() }
 
 // Stop kills the server as a crash would, and returns when it is gone.
-func (s *Server) Stop() { s.t.Helper(); s.must("stop", s.r.kill()) }
+func (s *Server) Stop() { s.t.Helper(); s.must("stop", s.r.kill(syscall.SIGKILL)) }
+
+// StopAtOnce has the server end at once and say so, and returns when it is gone. PostgreSQL calls that immediate.
+func (s *Server) StopAtOnce() { s.t.Helper(); s.must("stop", s.r.kill(syscall.SIGQUIT)) }
 
 // Start starts a stopped server on the same port and data, and returns when it answers.
 func (s *Server) Start() { s.t.Helper(); s.must("start", s.r.start()) }

@@ -140,6 +140,9 @@ func StartRedis(t testing.TB) *Server { t.Helper(); return start(t, redisServer)
 // stopped and paused.
 func StartNATS(t testing.TB) *Server { t.Helper(); return start(t, natsServer) }
 
+// StartSmallNATS is StartNATS for a server whose streams soon have no more room.
+func StartSmallNATS(t testing.TB) *Server { t.Helper(); return start(t, smallNATS) }
+
 // missing ends a test that cannot have its server.
 func missing(t testing.TB, k kind, err error) {
 	t.Helper()

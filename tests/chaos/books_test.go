@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -513,11 +512,7 @@ func (a *audit) stream() (all []event) {
 // storage compares the folder with the assets: every asset has its file, and every file has an asset, or is going to be removed.
 func (a *audit) storage() {
 	a.t.Helper()
-	u, err := url.Parse(a.load.world.backend.Settings["ASSET_STORAGE_URL"])
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	files := a.filesBelow(u.Path)
+	files := a.filesBelow(a.load.world.files())
 	wanted := a.pairs("SELECT file_key, id::text FROM assets WHERE file_key <> '' UNION SELECT preview_key, id::text FROM assets WHERE preview_key <> ''")
 	leased := a.pairs("SELECT file_key, expires_at::text FROM file_leases")
 	strays := 0

@@ -28,6 +28,7 @@ const (
 type fault struct {
 	name       string
 	begin, end func()
+	lasts      time.Duration // at least
 	notice     notice
 	only       []verdict // instead of notice, when it is not nil: what clients may see besides right answers
 }
@@ -77,7 +78,7 @@ type outcome struct {
 func TestProcessesAndPartsDie(t *testing.T) {
 	t.Parallel()
 	seed := seedOf(t)
-	w := newServices(t, seed, false)
+	w := newServices(t, seed, shape{})
 	var faults []fault
 	for _, m := range w.machines {
 		faults = append(faults,
@@ -111,7 +112,7 @@ var kinds = []struct {
 func TestWiresFail(t *testing.T) {
 	t.Parallel()
 	seed := seedOf(t)
-	w := newServices(t, seed, true)
+	w := newServices(t, seed, shape{wired: true})
 	var faults []fault
 	for _, wire := range w.wires {
 		for _, kind := range kinds {
@@ -201,7 +202,9 @@ func happen(l *load, f fault) outcome {
 	l.begin()
 	l.world.faults.Add(1)
 	f.begin()
+	l.begun()
 	l.felt(feltLimit)
+	l.endure(f.lasts)
 	f.end()
 	since := l.mark()
 	healed, _ := l.healed(since, healLimit)

@@ -53,6 +53,7 @@ type load struct {
 type phase struct {
 	begun    time.Time
 	ended    map[*actor]time.Time // last good round of each client: when it began
+	there    time.Time            // when what is wrong had become so
 	any      map[*actor]bool      // clients with an answer to something that was asked since then
 	lastAway time.Time            // when the last answer came that was no right one
 	counts   map[verdict]int
@@ -150,7 +151,14 @@ func (a *actor) rest() {
 func (l *load) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.phase = phase{begun: time.Now(), ended: map[*actor]time.Time{}, any: map[*actor]bool{}, counts: map[verdict]int{}, examples: map[verdict]string{}}
+	l.phase = phase{begun: time.Now(), there: time.Now(), ended: map[*actor]time.Time{}, any: map[*actor]bool{}, counts: map[verdict]int{}, examples: map[verdict]string{}}
+}
+
+// begun says that what is to be wrong is so from now on.
+func (l *load) begun() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.phase.there, l.phase.any = time.Now(), map[*actor]bool{}
 }
 
 // mark says that from now on everything should be well again.
@@ -175,7 +183,7 @@ func (l *load) count(a *actor, r *request, v verdict) {
 	p := &l.phase
 	l.total[v]++
 	p.counts[v]++
-	if r.begun.After(p.begun) {
+	if r.begun.After(p.there) {
 		p.any[a] = true
 	}
 	if v != right {
@@ -214,9 +222,14 @@ func (l *load) await(limit time.Duration, holds func(*phase) bool) bool {
 	}
 }
 
-// felt waits until every client has had an answer to something that was asked in this phase.
+// felt waits until every client has had an answer to something that was asked since all was wrong.
 func (l *load) felt(limit time.Duration) bool {
 	return l.await(limit, func(p *phase) bool { return len(p.any) == len(l.actors) })
+}
+
+// endure waits until all has been wrong for some time.
+func (l *load) endure(lasts time.Duration) {
+	l.await(lasts-time.Since(l.now().there), func(*phase) bool { return false })
 }
 
 // healed waits until every client has had a good round that began after a moment, and after the last answer that was none, and

@@ -30,6 +30,7 @@ type world struct {
 	entries  []*entry
 	machines []*machine
 	wires    []*wire
+	disk     *disk // of the assets; nil: it is large
 
 	faults      atomic.Int64 // that have happened
 	chatsKilled atomic.Int64 // how often processes were that answer
@@ -129,6 +130,9 @@ func settingsOf(provider *upstream.Server) gaiatest.Settings {
 		"OPENAI_BASE_URL": provider.OpenAI(), "OPENAI_API_KEY": upstream.Key, "DEFAULT_LLM_MODEL": "gpt-4o-mini",
 		"BUDGET_DAILY_USD": "1000", "LOCAL_ACCOUNTS": "on", "WORKFLOW_LEASE": "3", "ASSET_GENERATION_LEASE": "3", "ASSET_POLL_INTERVAL": "0.1",
 		"MAX_CONCURRENT_REQUESTS": "500", "SHUTDOWN_DELAY": "2",
+		// Limits that nobody reaches: they are counted in Redis.
+		"RATE_LIMIT_REQUESTS": "1000000", "RATE_LIMIT_BURST": "0", "RATE_LIMIT_SIGN_IN": "0", "RATE_LIMIT_ACCOUNT": "0", "RATE_LIMIT_REFRESH": "0",
+		"RATE_LIMIT_VALIDATE": "0", "RATE_LIMIT_FAILURES": "0",
 		"INTERNAL_AUTH_SECRET": "a-secret-between-services-of-tests", "LOG_LEVEL": "WARNING",
 	}
 }
@@ -180,24 +184,33 @@ const questionMark = "Question "
 // services are the processes behind the gateway, in the order of the table. Two of some are one name in a URL.
 var services = []string{"auth", "asset", "asset", "chat", "chat"}
 
-// newServices starts a gateway and what is behind it, on parts that may break. With wires there is a proxy before each part, and between
-// the gateway and the first process of each service.
-func newServices(t *testing.T, seed uint64, wired bool) *world {
+// shape is how a world differs from others.
+type shape struct {
+	wired bool // there is a proxy before each part, and between the gateway and the first process of each service
+	small bool // the disk of assets is
+}
+
+// newServices starts a gateway and what is behind it, on parts that may break.
+func newServices(t *testing.T, seed uint64, as shape) *world {
 	t.Helper()
 	w := newWorld(t, seed)
-	common := w.behind(wired)
+	if as.small {
+		w.disk = newDisk(t, w.files())
+		w.backend.Settings["ASSET_STORAGE_URL"] = "file://" + w.disk.path
+	}
+	common := w.behind(as.wired)
 	maps.Copy(common, settingsOf(startProvider(t, w.hears)))
 	urls := map[string][]string{}
 	for _, service := range services {
-		s := w.backend.Start(t, common, gaiatest.Settings{"SERVICES": service, "SERVICE_PORT": freePort(t)})
 		count := len(urls[service])
 		name := service
 		if two(service) {
 			name = fmt.Sprintf("%s (%d)", service, count+1)
 		}
+		s := w.backend.Start(t, common, gaiatest.Settings{"SERVICES": service, "SERVICE_PORT": freePort(t), "DATABASE_URL": named(t, common["DATABASE_URL"], name)})
 		w.addProcess(name, s, nil)
 		address := strings.TrimPrefix(s.URL(), "http://")
-		if wired && count == 0 {
+		if as.wired && count == 0 {
 			address = w.addWire(name, address)
 		}
 		urls[service] = append(urls[service], "http://"+address)
@@ -208,6 +221,19 @@ func newServices(t *testing.T, seed uint64, wired bool) *world {
 	}
 	w.addEntry("gateway", w.backend.Start(t, common, gateway))
 	return w
+}
+
+// named is a URL of the database with which the server knows whose a connection is.
+func named(t *testing.T, database, name string) string {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("application_name", name)
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // two reports whether there are several processes of a service.
@@ -231,6 +257,16 @@ func newWorld(t *testing.T, seed uint64) *world {
 
 func part(name string, s *testenv.Server) *machine {
 	return &machine{name: name, kill: s.Stop, start: s.Start, pause: s.Pause, resume: s.Resume, notice: noticeOf(name)}
+}
+
+// files is the folder of the assets.
+func (w *world) files() string {
+	w.t.Helper()
+	u, err := url.Parse(w.backend.Settings["ASSET_STORAGE_URL"])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return u.Path
 }
 
 // behind returns the settings that lead to the parts, through proxies if there shall be some.

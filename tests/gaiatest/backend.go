@@ -85,7 +85,7 @@ func FragileCache(t testing.TB) Backend {
 // Breakable is a full backend of which everything may be broken.
 func Breakable(t testing.TB) Backend {
 	t.Helper()
-	f := &Faults{Postgres: testenv.StartPostgres(t), Redis: testenv.StartRedis(t), NATS: testenv.StartNATS(t)}
+	f := &Faults{Postgres: testenv.StartPostgres(t), Redis: testenv.StartRedis(t), NATS: testenv.StartSmallNATS(t)}
 	return full(t, f, Settings{"DATABASE_URL": f.Postgres.URL(), "REDIS_URL": f.Redis.URL(), "NATS_URL": f.NATS.URL()})
 }
 
