@@ -94,6 +94,7 @@ func TestPrivateServerFaults(t *testing.T) {
 		"postgres": {StartPostgres, postgres.ready, writeRow, checkRow},
 		"redis":    {StartRedis, redisServer.ready, writeKey, checkKey},
 		"nats":     {StartNATS, natsServer.ready, writeMessage, checkMessage},
+		"small":    {StartSmallNATS, natsServer.ready, writeMessage, checkMessage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -105,6 +106,12 @@ func TestPrivateServerFaults(t *testing.T) {
 				t.Error("still listens after Stop")
 			}
 			s.Stop() // a second Stop is nothing
+			s.Start()
+			c.check(t, url)
+			s.StopAtOnce()
+			if listens(t, url) {
+				t.Error("still listens after StopAtOnce")
+			}
 			s.Start()
 			c.check(t, url)
 
