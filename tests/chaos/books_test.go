@@ -55,8 +55,10 @@ func checkBooks(l *load) {
 			a.once(who, "files", "SELECT title FROM assets WHERE owner = $1")
 			a.amount(who, "files", "SELECT count(*) FROM assets WHERE owner = $1", who.user)
 		case "generated assets":
+			a.once(who, "assets", "SELECT request->>'description' FROM generations WHERE owner = $1")
 			a.amount(who, "assets", "SELECT count(*) FROM generations WHERE owner = $1 AND status = 'completed'", who.user)
 		case "workflows":
+			a.once(who, "workflows", "SELECT task FROM workflows WHERE owner = $1")
 			a.amount(who, "workflows", "SELECT count(*) FROM workflows WHERE owner = $1 AND status = 'completed'", who.user)
 		}
 	}

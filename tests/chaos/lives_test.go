@@ -392,9 +392,10 @@ const workLimit = 90 * time.Second
 // generations has assets made by the built-in generator.
 func (a *actor) generations() func() bool {
 	return func() bool {
-		begun := time.Now()
+		begun, description := time.Now(), fmt.Sprintf("crate %d %s", a.round, a.user[:8])
+		a.books.asked = append(a.books.asked, description)
 		r, ok := a.persist("/api/v1/assets/generate", map[string]any{
-			"category": "prop", "style": "plain", "description": fmt.Sprintf("crate %d %s", a.round, a.user[:8]),
+			"category": "prop", "style": "plain", "description": description,
 			"requirements": map[string]any{"platform": "ar", "quality": "low"},
 			"preferences":  map[string]any{"allow_database": false, "allow_modifications": false, "max_wait_time_ms": 0},
 		}, nil)
@@ -402,7 +403,6 @@ func (a *actor) generations() func() bool {
 			return false
 		}
 		id := r.text("asset_id")
-		a.books.asked = append(a.books.asked, id)
 		for a.load.ctx.Err() == nil {
 			state := &request{method: http.MethodGet, path: "/api/v1/assets/" + id}
 			if a.do(state) != right {
@@ -412,7 +412,7 @@ func (a *actor) generations() func() bool {
 			}
 			switch status := state.text("status"); {
 			case status == "completed":
-				a.books.answered[id] = true
+				a.books.answered[description] = true
 				back := &request{method: http.MethodGet, path: pathOf(state.text("asset_data", "download_url")), header: http.Header{"Authorization": nil}, file: true}
 				return a.do(back) == right && ok
 			case status != "pending" && status != "processing":
@@ -450,12 +450,12 @@ func (a *actor) usageReports() func() bool {
 func (a *actor) workflows() func() bool {
 	return func() bool {
 		begun, question := time.Now(), fmt.Sprintf("%s%s-%d.", questionMark, a.user[:8], a.round)
+		a.books.asked = append(a.books.asked, question)
 		r, ok := a.persist("/api/v1/workflows", map[string]any{"kind": "agent", "task": question}, nil)
 		if r == nil || r.status != http.StatusOK {
 			return false
 		}
 		id, last := r.text("id"), 0
-		a.books.asked = append(a.books.asked, id)
 		for a.load.ctx.Err() == nil {
 			f := &request{method: http.MethodGet, path: "/api/v1/workflows/" + id + "/events", feed: true}
 			if last > 0 {
@@ -494,6 +494,6 @@ func (a *actor) workflowEnded(id, question string) bool {
 		a.wrong(r, "tells of a workflow that ended otherwise: %.1500s", r.data)
 		return false
 	}
-	a.books.answered[id] = true
+	a.books.answered[question] = true
 	return true
 }

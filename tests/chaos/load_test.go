@@ -91,7 +91,7 @@ type actor struct {
 // account is what a client knows for sure, or not.
 type account struct {
 	conversations []string
-	asked         []string        // questions, names of files, ids of work
+	asked         []string        // questions, names of files, what work is about
 	answered      map[string]bool // those whose right answer came
 	invited       map[string]bool // those whose 503 says when to ask again: they were not carried out
 	keyed         map[string]bool // those that may be sent again
