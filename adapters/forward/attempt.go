@@ -40,6 +40,8 @@ type attempt struct {
 	body     *pass            // nil: there is none, or it is not read from the client
 	vigil    *vigil
 	cancel   context.CancelCauseFunc
+	told     func(Ending)
+	again    int // how often it was sent once more
 }
 
 func (a *attempt) end() {
@@ -54,9 +56,10 @@ func (a *attempt) end() {
 
 // How an attempt can fail, by what the service may have seen of it.
 type failure struct {
-	err  error
-	sent bool // the service may have seen the request
-	late bool // the time is over
+	err    error
+	sent   bool // the service may have seen the request
+	late   bool // the time is over
+	status int  // of an answer that is none of the service
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -78,6 +81,7 @@ var (
 	errTwice    = errors.New("the connection broke after the request was sent")
 	errRefused  = errors.New("the service does not believe what this process signs")
 	errMoved    = errors.New("the address has failed meanwhile")
+	errForeign  = errors.New("something that is no service of Gaia")
 )
 
 // ask sends the request until somebody answers it.
@@ -89,13 +93,14 @@ func (p *passage) ask() (*attempt, error) {
 		e := p.group.pick(p.tried)
 		if e == nil {
 			p.group.counts.away.Add(1)
+			p.observe(nil, n, nil)(Ending{Failed: reasonAway})
 			return nil, p.away(errors.Join(errNobody, failed.cause()), true)
 		}
 		if n > 0 {
 			p.group.counts.retries.Add(1)
 		}
 		var a *attempt
-		a, failed = p.try(e)
+		a, failed = p.try(e, n)
 		if failed == nil {
 			return a, nil
 		}
@@ -170,13 +175,26 @@ func (p *passage) away(cause error, inviting bool) error {
 	return err
 }
 
-// try makes one attempt. It is given back, and has to be ended, when it was answered.
-func (p *passage) try(e *endpoint) (*attempt, *failure) {
+// try makes one attempt, after n others. It is given back, and has to be ended, when it was answered.
+func (p *passage) try(e *endpoint, n int) (*attempt, *failure) {
+	out, used := outgoing(p.request, e), used{}
+	told := p.observe(e, n, out.Header)
+	a, f := p.send(e, out, &used)
+	if f != nil {
+		told(Ending{Status: f.status, Failed: p.reason(f), Again: used.times})
+		return nil, f
+	}
+	a.told, a.again = told, used.times
+	return a, nil
+}
+
+// send sends the request and waits for the head of the answer.
+func (p *passage) send(e *endpoint, out *http.Request, used *used) (*attempt, *failure) {
 	ctx, cancel := p.upload.context(p.request.Context())
 	a := &attempt{endpoint: e, service: p.hop.Service, cancel: cancel}
 	begun := e.group.config.Now()
 	a.vigil = newVigil(max(time.Until(p.deadline), time.Millisecond), suspicious, func() { cancel(errLate) }, func() { p.doubt(e, begun, cancel) })
-	used := used{again: func(sent bool) bool {
+	used.again = func(sent bool) bool {
 		switch {
 		case sent && !p.repeatable():
 			cancel(errTwice)
@@ -184,11 +202,11 @@ func (p *passage) try(e *endpoint) (*attempt, *failure) {
 			cancel(errRationed)
 		default:
 			p.group.counts.retries.Add(1)
+			used.times++
 			return true
 		}
 		return false
-	}}
-	out := outgoing(p.request, e)
+	}
 	var err error
 	if a.body, err = p.upload.attach(out, a.vigil); err == nil {
 		err = p.sign(out)
@@ -211,16 +229,16 @@ func (p *passage) try(e *endpoint) (*attempt, *failure) {
 	}
 	if err == nil && isForeign(a.response) {
 		_ = a.response.Body.Close()
-		err = fmt.Errorf("status %d from something that is no service of Gaia", a.response.StatusCode)
+		err = fmt.Errorf("status %d from %w", a.response.StatusCode, errForeign)
 		e.failed(err, true)
 		a.end()
-		return nil, &failure{err: err, sent: true}
+		return nil, &failure{err: err, sent: true, status: a.response.StatusCode}
 	}
 	if err == nil {
 		err = a.readAhead()
 	}
 	if err != nil {
-		f := p.judge(e, ctx, &used, begun, err)
+		f := p.judge(e, ctx, used, begun, err)
 		a.end()
 		return nil, f
 	}
@@ -295,6 +313,7 @@ type used struct {
 	conn   *countedConn // nil: it is none that counts
 	before int64
 	reused bool
+	times  int                  // that it was sent again
 	again  func(sent bool) bool // net/http wants to send once more, as it does when a kept connection was closed: may it?
 }
 

@@ -34,9 +34,10 @@ type Config struct {
 	ProbeTimeout  time.Duration
 	LookupEvery   time.Duration // of names
 
-	Lookup func(ctx context.Context, host string) ([]string, error)
-	Logger *slog.Logger
-	Now    func() time.Time
+	Lookup  func(ctx context.Context, host string) ([]string, error)
+	Observe Observe // of attempts; nil: nobody does
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 const (

@@ -26,8 +26,10 @@ const (
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
 // relay passes an answer on as it comes.
-func (a *attempt) relay(w http.ResponseWriter, r *http.Request) error {
+func (a *attempt) relay(w http.ResponseWriter, r *http.Request) (err error) {
 	defer a.end()
+	failed := reasonBroken // unless it comes to its end, or is given up
+	defer func() { a.told(Ending{Status: a.response.StatusCode, Failed: failed, Again: a.again}) }()
 	defer func() { _ = a.response.Body.Close() }()
 	if a.ahead != nil {
 		defer pieces.Put(a.ahead)
@@ -35,13 +37,14 @@ func (a *attempt) relay(w http.ResponseWriter, r *http.Request) error {
 	stream := isEventStream(a.response.Header)
 	incoming(w.Header(), a.response.Header, stream)
 	w.WriteHeader(a.response.StatusCode)
-	var err error
 	if stream {
 		err = a.events(w)
 	} else {
 		err = a.bytes(w)
 	}
-	return a.outcome(err, a.left(r.Context()))
+	err = a.outcome(err, a.left(r.Context()))
+	failed = brokenBy(err)
+	return err
 }
 
 // patience is how long an answer may send nothing.

@@ -34,7 +34,7 @@ func (s *system) startForwarding(c config, p parts, api *httpapi.Config, log *sl
 		Targets: c.serviceURLs(), Sign: signer.Sign, Wait: c.GatewayTimeout.duration(), Silence: max(4*c.PingInterval.duration(), shortestSilence),
 		Standstill: max(4*c.PingInterval.duration(), shortestStandstill),
 		Retries:    retries, RetryDelay: c.GatewayDelay.duration(), MaxConns: c.connections(),
-		ProbeInterval: c.HealthInterval.duration(), ProbeTimeout: c.HealthTimeout.duration(), Logger: log,
+		ProbeInterval: c.HealthInterval.duration(), ProbeTimeout: c.HealthTimeout.duration(), Observe: s.watchHops(), Logger: log,
 	})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gaia/adapters/forward"
 	"gaia/adapters/httpapi"
 	"gaia/adapters/telemetry"
 	"gaia/domain"
@@ -113,6 +114,21 @@ func (s *system) watchMessages() (telemetry.MessageHook, error) {
 		return nil, nil
 	}
 	return s.telemetry.Messages()
+}
+
+// watchHops has attempts to hand requests on traced.
+func (s *system) watchHops() forward.Observe {
+	if s.telemetry == nil {
+		return nil
+	}
+	watch := s.telemetry.Hops()
+	if watch == nil {
+		return nil
+	}
+	return func(ctx context.Context, a forward.Attempt, header http.Header) func(forward.Ending) {
+		end := watch(ctx, telemetry.Hop{Service: string(a.Service), Method: a.Method, Host: a.Host, Port: a.Port, Number: a.Number}, header)
+		return func(e forward.Ending) { end(telemetry.HopEnd{Status: e.Status, Failed: e.Failed, Again: e.Again}) }
+	}
 }
 
 // watchRequests has requests watched.
