@@ -126,6 +126,7 @@ type StoredEvent struct {
 	ID      string // UUID
 	Subject string
 	Data    []byte // JSON
+	Trace   string // of what caused it, see TraceOf
 }
 
 // EventBatch is what an outbox hands out to be sent.

@@ -72,6 +72,7 @@ type Generation struct {
 	HTTPRequestID string
 	Key           string    // Idempotency-Key; may be empty
 	Fingerprint   string    // of the request, where Key is set
+	Trace         string    // of the request, see TraceOf; it stays as it was at first
 	Deadline      time.Time // no generator is asked after this
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
@@ -168,7 +169,7 @@ type GenerationEvent struct {
 
 // GenerationChange is everything that a store writes in one transaction.
 type GenerationChange struct {
-	Generation Generation // all but ID, Principal, Request, Key, Fingerprint, Deadline and CreatedAt is taken over
+	Generation Generation // all but ID, Principal, Request, Key, Fingerprint, Trace, Deadline and CreatedAt is taken over
 	Runner     string     // who works on it: refused when another does; empty: nobody in particular
 	Events     []GenerationEvent
 	Asset      *Asset        // that is ready: its files' leases end with it

@@ -61,6 +61,7 @@ type Workflow struct {
 	Usage       WorkflowUsage
 	Key         string // Idempotency-Key; may be empty
 	Fingerprint string // of the request, where Key is set
+	Trace       string // of the request, see TraceOf; it stays as it was at first
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 	CompletedAt time.Time // zero until it has ended

@@ -2,6 +2,7 @@ package ports
 
 import (
 	"context"
+	"time"
 
 	"gaia/domain"
 )
@@ -14,10 +15,13 @@ type Outbox interface {
 	//
 	// That a sender gets events must be stored before it gets them. Those that it got and that were not forgotten, because the process died
 	// or for any other reason, are handed out again, in doubt and without others: with the place of the bus that send returned last when no
-	// event was in doubt after it. Events that are there no more, whoever took them, are in no doubt.
+	// event was in doubt after it. Events that are there no more, whoever took them, are in no doubt. Each comes with the trace
+	// (domain.TraceOf) of the call that stored it.
 	Relay(ctx context.Context, limit int, send SendEvents) (int, error)
 	// Pending returns how many events wait. It may stop counting at PendingLimit.
 	Pending(ctx context.Context) (int, error)
+	// Oldest returns how long the first of the events has waited; 0 when none waits, or nobody knows.
+	Oldest(ctx context.Context) (time.Duration, error)
 }
 
 // PendingLimit is more than anybody wants to know exactly.

@@ -16,7 +16,7 @@ type WorkflowStore interface {
 	// Get returns a workflow with its steps, in order and without their Results.
 	Get(ctx context.Context, owner, id string) (domain.Workflow, []domain.WorkflowStep, error)
 	// List returns a page of the owner's workflows, the newest first, and how many there are. An empty status is any. They come without
-	// Principal, Agents, Input, Output, Key and Fingerprint.
+	// Principal, Agents, Input, Output, Key, Fingerprint and Trace.
 	List(ctx context.Context, owner string, status domain.WorkflowStatus, limit, offset int) ([]domain.Workflow, int, error)
 	// Events returns the events of a workflow after a sequence number, at most limit, and the workflow's status. When that says that it
 	// has ended and there are fewer events than limit, no more will come.

@@ -94,7 +94,7 @@ func (s *APIKeyStore) Create(ctx context.Context, key domain.APIKey, hash string
 	if err != nil {
 		return err
 	}
-	return s.commit(func() { s.keys = append(s.keys, k) }, entry)
+	return s.commit(ctx, func() { s.keys = append(s.keys, k) }, entry)
 }
 
 // Revoke implements ports.APIKeyStore.
@@ -109,7 +109,7 @@ func (s *APIKeyStore) Revoke(ctx context.Context, owner, id string, entry domain
 		err = errNoKey()
 	}
 	if err == nil {
-		err = s.commit(func() { k.Active = false }, entry)
+		err = s.commit(ctx, func() { k.Active = false }, entry)
 	}
 	if err != nil {
 		return domain.APIKey{}, "", err
@@ -137,7 +137,7 @@ func (s *APIKeyStore) Rotate(
 	if err != nil {
 		return domain.APIKey{}, "", err
 	}
-	err = s.commit(func() {
+	err = s.commit(ctx, func() {
 		s.keys = append(s.keys, k)
 		old.replaced = true
 		if old.ExpiresAt.IsZero() || oldExpires.Before(old.ExpiresAt) {
@@ -194,14 +194,14 @@ func (s *APIKeyStore) room(k domain.APIKey, hash string) (*storedKey, error) {
 }
 
 // commit makes a change and stores the entries about it, or does neither.
-func (s *APIKeyStore) commit(change func(), entries ...domain.AuditEntry) error {
+func (s *APIKeyStore) commit(ctx context.Context, change func(), entries ...domain.AuditEntry) error {
 	tidy, events, err := auditToStore(entries)
 	if err != nil {
 		return err
 	}
 	change()
 	if s.Audit != nil {
-		s.Audit.add(tidy, events)
+		s.Audit.add(ctx, tidy, events)
 	}
 	return nil
 }

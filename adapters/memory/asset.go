@@ -83,7 +83,7 @@ func (s *AssetStore) Add(ctx context.Context, a domain.Asset, events ...domain.E
 	if err := s.add(a); err != nil {
 		return err
 	}
-	s.Outbox.add(told)
+	s.Outbox.add(ctx, told)
 	return nil
 }
 
@@ -153,7 +153,7 @@ func (s *AssetStore) Delete(
 	if err != nil {
 		return err
 	}
-	s.Outbox.add(told)
+	s.Outbox.add(ctx, told)
 	delete(s.byID, a.ID)
 	for _, key := range a.FileKeys() {
 		if _, leased := s.leases[key]; !leased {

@@ -33,7 +33,7 @@ func (a *AuditLog) Record(ctx context.Context, entries ...domain.AuditEntry) err
 	if err != nil {
 		return err
 	}
-	a.add(tidy, events)
+	a.add(ctx, tidy, events)
 	return nil
 }
 
@@ -55,7 +55,7 @@ func auditToStore(entries []domain.AuditEntry) ([]domain.AuditEntry, []domain.St
 }
 
 // add stores entries, and the events with the same indices, that are new.
-func (a *AuditLog) add(entries []domain.AuditEntry, events []domain.StoredEvent) {
+func (a *AuditLog) add(ctx context.Context, entries []domain.AuditEntry, events []domain.StoredEvent) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.byID == nil {
@@ -67,7 +67,7 @@ func (a *AuditLog) add(entries []domain.AuditEntry, events []domain.StoredEvent)
 		}
 		a.byID[e.ID] = e
 		if a.Outbox != nil {
-			a.Outbox.add(events[i : i+1])
+			a.Outbox.add(ctx, events[i:i+1])
 		}
 	}
 }

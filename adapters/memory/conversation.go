@@ -113,7 +113,7 @@ func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (s
 	if c != nil && s.byID[c.ID] == nil && turn.Begun != nil {
 		turn.Events = append([]domain.Event{*turn.Begun}, turn.Events...)
 	}
-	if err := s.Parts.commit(turn); err != nil {
+	if err := s.Parts.commit(ctx, turn); err != nil {
 		return "", err
 	}
 	if turn.Unstored {
@@ -124,7 +124,7 @@ func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (s
 }
 
 // commit saves all that is not the conversation's, or nothing: what can fail comes first.
-func (p TurnParts) commit(turn domain.Turn) error {
+func (p TurnParts) commit(ctx context.Context, turn domain.Turn) error {
 	if err := validUsage(turn.Usage); err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (p TurnParts) commit(turn domain.Turn) error {
 		}
 	}
 	if p.Outbox != nil {
-		p.Outbox.add(events)
+		p.Outbox.add(ctx, events)
 	}
 	if p.Ledger != nil {
 		turn.Usage = p.Ledger.write(turn.Usage...)
@@ -214,7 +214,7 @@ func (s *ConversationStore) Clear(ctx context.Context, owner, conversationID str
 		return err
 	}
 	c.messages, c.Preview = nil, ""
-	s.Parts.Outbox.add(told)
+	s.Parts.Outbox.add(ctx, told)
 	return nil
 }
 
@@ -272,7 +272,7 @@ func (s *ConversationStore) Create(ctx context.Context, c domain.Conversation, e
 	c.ID, c.Preview, c.Default, c.MessageCount = id, "", false, 0
 	c.CreatedAt, c.UpdatedAt = asStored(c.CreatedAt), asStored(c.UpdatedAt)
 	s.byID[id] = &conversation{Conversation: c}
-	s.Parts.Outbox.add(told)
+	s.Parts.Outbox.add(ctx, told)
 	return nil
 }
 
@@ -298,7 +298,7 @@ func (s *ConversationStore) Delete(ctx context.Context, owner, id string, events
 		delete(s.defaults, owner)
 	}
 	delete(s.byID, c.ID)
-	s.Parts.Outbox.add(told)
+	s.Parts.Outbox.add(ctx, told)
 	return nil
 }
 

@@ -77,7 +77,7 @@ func (s *GenerationStore) Create(ctx context.Context, g domain.Generation, event
 	if s.byID[made.ID] != nil {
 		return domain.Generation{}, errIDTaken()
 	}
-	s.put(made, g.Tasks(), told)
+	s.put(ctx, made, g.Tasks(), told)
 	return made.load()
 }
 
@@ -145,7 +145,7 @@ func (w *generation) tell(events []domain.GenerationEvent) ([]domain.StoredEvent
 }
 
 // put stores work, and sends events on their way. It needs the lock.
-func (s *GenerationStore) put(w *generation, tasks []domain.GenerationAttempt, told []domain.StoredEvent) {
+func (s *GenerationStore) put(ctx context.Context, w *generation, tasks []domain.GenerationAttempt, told []domain.StoredEvent) {
 	if s.byID == nil {
 		s.byID, s.tasks = map[string]*generation{}, map[generationTask]string{}
 	}
@@ -154,7 +154,7 @@ func (s *GenerationStore) put(w *generation, tasks []domain.GenerationAttempt, t
 		s.tasks[generationTask{task.Generator, task.TaskID}] = w.ID
 	}
 	if s.Parts.Outbox != nil {
-		s.Parts.Outbox.add(told)
+		s.Parts.Outbox.add(ctx, told)
 	}
 }
 
@@ -313,7 +313,7 @@ func (s *GenerationStore) Commit(ctx context.Context, c domain.GenerationChange)
 	}
 	next := *w
 	g := c.Generation
-	g.ID, g.Principal, g.Key, g.Fingerprint, g.Deadline, g.CreatedAt = w.ID, w.Principal, w.Key, w.Fingerprint, w.Deadline, w.CreatedAt
+	g.ID, g.Principal, g.Key, g.Fingerprint, g.Trace, g.Deadline, g.CreatedAt = w.ID, w.Principal, w.Key, w.Fingerprint, w.Trace, w.Deadline, w.CreatedAt
 	g.Version = w.Version + 1
 	if err := next.take(g); err != nil {
 		return 0, err
@@ -325,8 +325,8 @@ func (s *GenerationStore) Commit(ctx context.Context, c domain.GenerationChange)
 	if err := s.Parts.Assets.change(c.Asset, c.Abandoned, g.UpdatedAt); err != nil {
 		return 0, err
 	}
-	s.put(&next, g.Tasks(), told)
-	s.settle(next.Generation, c.Usage)
+	s.put(ctx, &next, g.Tasks(), told)
+	s.settle(ctx, next.Generation, c.Usage)
 	return next.Version, nil
 }
 
@@ -345,7 +345,7 @@ func (s *GenerationStore) changeable(c domain.GenerationChange) (*generation, er
 }
 
 // settle writes usage down and tells about it, and ends the reservation of work that has ended. Nothing of it can fail.
-func (s *GenerationStore) settle(g domain.Generation, usage []domain.UsageRecord) {
+func (s *GenerationStore) settle(ctx context.Context, g domain.Generation, usage []domain.UsageRecord) {
 	if s.Parts.Ledger != nil {
 		usage = s.Parts.Ledger.write(usage...)
 	}
@@ -355,7 +355,7 @@ func (s *GenerationStore) settle(g domain.Generation, usage []domain.UsageRecord
 			events[i] = r.Recorded()
 		}
 		if told, err := stored(events); err == nil { // their ids are well-formed
-			s.Parts.Outbox.add(told)
+			s.Parts.Outbox.add(ctx, told)
 		}
 	}
 	if s.Parts.Budgets == nil {

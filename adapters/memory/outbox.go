@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"gaia/domain"
 	"gaia/ports"
@@ -18,8 +19,9 @@ type Outbox struct {
 	sending sync.Mutex // held by who sends
 	mu      sync.Mutex
 	events  []domain.StoredEvent
-	handed  int    // of the first of them a sender has got so many
-	since   string // where the bus stood before those
+	times   []time.Time // when these began to wait
+	handed  int         // of the first of them a sender has got so many
+	since   string      // where the bus stood before those
 }
 
 // stored makes of events what waits in an outbox.
@@ -49,13 +51,16 @@ func toldOf[T any](changed T, tell []func(T) domain.Event) []domain.Event {
 }
 
 // add forgets the events when there is no outbox.
-func (o *Outbox) add(events []domain.StoredEvent) {
+func (o *Outbox) add(ctx context.Context, events []domain.StoredEvent) {
 	if o == nil {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.events = append(o.events, events...)
+	for _, e := range events {
+		e.Trace = domain.TraceOf(ctx)
+		o.events, o.times = append(o.events, e), append(o.times, time.Now())
+	}
 }
 
 // Relay implements ports.Outbox.
@@ -75,7 +80,7 @@ func (o *Outbox) Relay(ctx context.Context, limit int, send ports.SendEvents) (i
 	sent = min(max(sent, 0), len(batch.Events))
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.events, o.handed = o.events[sent:], o.handed-sent
+	o.events, o.times, o.handed = o.events[sent:], o.times[sent:], o.handed-sent
 	if o.handed == 0 && place != "" {
 		o.since = place
 	}
@@ -92,6 +97,19 @@ func (o *Outbox) hand(limit int) domain.EventBatch {
 	batch := domain.EventBatch{Events: append([]domain.StoredEvent(nil), o.events[:count]...), Doubt: o.handed > 0, Since: o.since}
 	o.handed = max(o.handed, count)
 	return batch
+}
+
+// Oldest implements ports.Outbox.
+func (o *Outbox) Oldest(ctx context.Context) (time.Duration, error) {
+	if err := o.enter(ctx, "Oldest"); err != nil {
+		return 0, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.times) == 0 {
+		return 0, nil
+	}
+	return time.Since(o.times[0]), nil
 }
 
 // Pending implements ports.Outbox.

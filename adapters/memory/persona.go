@@ -57,7 +57,7 @@ func (s *PersonaStore) Create(ctx context.Context, p domain.Persona, events ...d
 	if err := s.put(p); err != nil {
 		return err
 	}
-	s.Outbox.add(told)
+	s.Outbox.add(ctx, told)
 	return nil
 }
 
@@ -149,7 +149,7 @@ func (s *PersonaStore) Update(
 	if err := s.put(p); err != nil {
 		return domain.Persona{}, err
 	}
-	s.Outbox.add(told)
+	s.Outbox.add(ctx, told)
 	return s.get(id)
 }
 
@@ -183,7 +183,7 @@ func (s *PersonaStore) ChoosePersona(ctx context.Context, owner, personaID strin
 		return err
 	}
 	s.chosen[owner] = p.ID
-	s.Outbox.add(told)
+	s.Outbox.add(ctx, told)
 	return nil
 }
 

@@ -67,7 +67,7 @@ func (s *WorkflowStore) Create(ctx context.Context, w domain.Workflow, e domain.
 	if s.byID[made.ID] != nil {
 		return domain.Workflow{}, errIDTaken()
 	}
-	if err := s.put(made, nil, []domain.WorkflowEvent{e.Tidy()}); err != nil {
+	if err := s.put(ctx, made, nil, []domain.WorkflowEvent{e.Tidy()}); err != nil {
 		return domain.Workflow{}, err
 	}
 	return s.byID[made.ID].load()
@@ -119,7 +119,8 @@ func (s *WorkflowStore) List(
 	for _, w := range s.byID {
 		if w.Principal.OwnerID() == owner && (status == "" || w.Status == status) {
 			short := w.Workflow
-			short.Principal, short.Agents, short.Input, short.Output, short.Key, short.Fingerprint = domain.Principal{}, nil, nil, "", "", ""
+			short.Principal, short.Agents, short.Input, short.Output = domain.Principal{}, nil, nil, ""
+			short.Key, short.Fingerprint, short.Trace = "", "", ""
 			list = append(list, short)
 		}
 	}
@@ -230,7 +231,7 @@ func (s *WorkflowStore) Commit(ctx context.Context, c domain.WorkflowChange) err
 	next, change := *w, c.Workflow
 	next.Status, next.Output, next.Error, next.Usage = change.Status, change.Output, change.Error, change.Usage
 	next.UpdatedAt, next.CompletedAt = asStored(change.UpdatedAt), asStored(change.CompletedAt)
-	return s.put(next, c.Steps, c.Events)
+	return s.put(ctx, next, c.Steps, c.Events)
 }
 
 // Cancel implements ports.WorkflowStore.
@@ -251,7 +252,7 @@ func (s *WorkflowStore) Cancel(
 	}
 	next := *w
 	next.Status, next.UpdatedAt, next.CompletedAt = domain.WorkflowCancelled, asStored(e.At), asStored(e.At)
-	if err := s.put(next, nil, []domain.WorkflowEvent{e.Tidy()}); err != nil {
+	if err := s.put(ctx, next, nil, []domain.WorkflowEvent{e.Tidy()}); err != nil {
 		return domain.Workflow{}, nil, err
 	}
 	return s.byID[w.ID].show(false)
@@ -326,7 +327,7 @@ func (s *WorkflowStore) held(id, runner string) (*workflow, error) {
 }
 
 // put adds steps and events to a workflow and stores all of it, or nothing. It needs the lock.
-func (s *WorkflowStore) put(w workflow, steps []domain.WorkflowStep, events []domain.WorkflowEvent) error {
+func (s *WorkflowStore) put(ctx context.Context, w workflow, steps []domain.WorkflowStep, events []domain.WorkflowEvent) error {
 	w.steps, w.events = slices.Clone(w.steps), slices.Clone(w.events)
 	for _, made := range steps {
 		if err := w.putStep(made); err != nil {
@@ -358,7 +359,7 @@ func (s *WorkflowStore) put(w workflow, steps []domain.WorkflowStep, events []do
 	}
 	s.byID[w.ID] = &w
 	if s.Outbox != nil {
-		s.Outbox.add(waiting)
+		s.Outbox.add(ctx, waiting)
 	}
 	return nil
 }

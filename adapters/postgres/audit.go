@@ -35,7 +35,7 @@ func (a *AuditLog) Record(ctx context.Context, entries ...domain.AuditEntry) err
 // recordAudit adds entries, and the events that tell about them, to the transaction or batch of q.
 func recordAudit(ctx context.Context, q *sqlcgen.Queries, entries ...domain.AuditEntry) error {
 	for _, e := range entries {
-		row, err := auditToRow(e)
+		row, err := auditToRow(ctx, e)
 		if err != nil {
 			return fmt.Errorf("audit entry: %w", err)
 		}
@@ -46,7 +46,7 @@ func recordAudit(ctx context.Context, q *sqlcgen.Queries, entries ...domain.Audi
 	return nil
 }
 
-func auditToRow(e domain.AuditEntry) (sqlcgen.RecordAuditParams, error) {
+func auditToRow(ctx context.Context, e domain.AuditEntry) (sqlcgen.RecordAuditParams, error) {
 	id, err := parseID(e.ID)
 	if err != nil {
 		return sqlcgen.RecordAuditParams{}, err
@@ -61,6 +61,7 @@ func auditToRow(e domain.AuditEntry) (sqlcgen.RecordAuditParams, error) {
 	return sqlcgen.RecordAuditParams{
 		ID: id, At: asStored(e.At), Action: string(e.Action), Principal: e.Principal, Subject: e.Subject, Address: e.Address,
 		RequestID: e.RequestID, Details: details, EventSubject: event.Subject, EventPayload: payload,
+		Traceparent: traceOf(ctx),
 	}, err
 }
 

@@ -230,7 +230,7 @@ func generationToRow(g domain.Generation, events int) (row sqlcgen.InsertGenerat
 		ErrorCode: g.ErrorCode, BaseID: g.BaseID, AssetID: g.AssetID, Source: string(g.Source), Cost: int64(g.Cost),
 		Reserved: int64(g.Reserved), ReservationID: g.ReservationID, HttpRequestID: g.HTTPRequestID, IdempotencyKey: orNull(g.Key),
 		Fingerprint: g.Fingerprint, Deadline: asStored(g.Deadline), CreatedAt: asStored(g.CreatedAt), UpdatedAt: asStored(g.UpdatedAt),
-		CompletedAt: timeOrNull(g.CompletedAt), LastEvent: atMost(events),
+		CompletedAt: timeOrNull(g.CompletedAt), LastEvent: atMost(events), Traceparent: orNull(g.Trace),
 	}
 	if row.Principal, err = domain.StoredPrincipal(g.Principal); err != nil {
 		return row, err
@@ -250,7 +250,7 @@ func generationFromRow(r sqlcgen.Generation) (domain.Generation, error) {
 		ID: r.ID.String(), Status: domain.GenerationStatus(r.Status), Version: int(r.Version), Progress: int(r.Progress),
 		Message: r.Message, Error: r.Error, ErrorCode: r.ErrorCode, BaseID: r.BaseID, AssetID: r.AssetID,
 		Source: domain.AssetSource(r.Source), Cost: domain.Money(r.Cost), Reserved: domain.Money(r.Reserved),
-		ReservationID: r.ReservationID, HTTPRequestID: r.HttpRequestID, Key: orEmpty(r.IdempotencyKey), Fingerprint: r.Fingerprint,
+		ReservationID: r.ReservationID, HTTPRequestID: r.HttpRequestID, Key: orEmpty(r.IdempotencyKey), Fingerprint: r.Fingerprint, Trace: orEmpty(r.Traceparent),
 		Deadline: r.Deadline.UTC(), CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), CompletedAt: timeOrZero(r.CompletedAt),
 	}
 	var err error

@@ -282,5 +282,5 @@ func storeEvent(ctx context.Context, q *sqlcgen.Queries, e domain.Event) error {
 	if err != nil {
 		return fmt.Errorf("event: %w", err)
 	}
-	return q.StoreEvent(ctx, sqlcgen.StoreEventParams{ID: id, Subject: e.Subject, Payload: payload})
+	return q.StoreEvent(ctx, sqlcgen.StoreEventParams{ID: id, Subject: e.Subject, Payload: payload, Traceparent: traceOf(ctx)})
 }

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// lastTable is read by the check: it is the last one that migrations add, so a schema that is too old is noticed.
-	lastTable = "SELECT FROM outbox_state LIMIT 0"
+	// lastChange is read by the check: it is among the last that migrations add, so a schema that is too old is noticed.
+	lastChange = "SELECT traceparent FROM workflows LIMIT 0"
 	// busyWait is how long the check waits for a connection of the pool before it makes one of its own.
 	busyWait = 300 * time.Millisecond
 	// busy is what clients read when the database answers and all connections are in use.
@@ -78,6 +78,6 @@ func (s *Store) checkBeside(ctx context.Context) error {
 func (s *Store) look(ctx context.Context, conn *pgx.Conn) error {
 	statement, cancel := context.WithTimeout(ctx, s.config.StatementTimeout)
 	defer cancel()
-	_, err := conn.Exec(statement, lastTable)
+	_, err := conn.Exec(statement, lastChange)
 	return translate(ctx, "check", err)
 }

@@ -26,7 +26,7 @@ const (
 	adasChat     = "c0000000-0000-4000-8000-000000000001"
 	legacyMu     = "b0000000-0000-4000-8000-000000000001"
 	legacySage   = "b0000000-0000-4000-8000-000000000002"
-	gaiaBaseline = 8 // migrations
+	gaiaBaseline = 9 // migrations
 )
 
 func TestMigrateTakesOverTheOldPlatform(t *testing.T) {

@@ -67,7 +67,7 @@ func sending(ctx context.Context, conn *pgx.Conn, do func(*sqlcgen.Queries) erro
 
 // handing is what a sender gets.
 type handing struct {
-	rows    []sqlcgen.Outbox
+	rows    []sqlcgen.ListEventsRow
 	batch   domain.EventBatch
 	handed  []int64 // the numbers of all that senders have got
 	version string  // of the state by then
@@ -83,7 +83,7 @@ func handOut(ctx context.Context, q *sqlcgen.Queries, limit int) (h handing, err
 		return handing{}, err
 	}
 	h.handed = stillThere(state.Handed, h.rows, len(h.rows) < limit)
-	doubtful := slices.DeleteFunc(slices.Clone(h.rows), func(row sqlcgen.Outbox) bool { return !slices.Contains(h.handed, row.Seq) })
+	doubtful := slices.DeleteFunc(slices.Clone(h.rows), func(row sqlcgen.ListEventsRow) bool { return !slices.Contains(h.handed, row.Seq) })
 	if len(doubtful) > 0 {
 		h.rows = doubtful
 	} else {
@@ -98,7 +98,7 @@ func handOut(ctx context.Context, q *sqlcgen.Queries, limit int) (h handing, err
 
 // stillThere leaves out the numbers of rows that went another way: an operator deleted them, or a release that notes nothing sent them.
 // rows are the oldest, or all that there are.
-func stillThere(handed []int64, rows []sqlcgen.Outbox, all bool) []int64 {
+func stillThere(handed []int64, rows []sqlcgen.ListEventsRow, all bool) []int64 {
 	there := make(map[int64]bool, len(rows))
 	for _, row := range rows {
 		there[row.Seq] = true
@@ -108,7 +108,7 @@ func stillThere(handed []int64, rows []sqlcgen.Outbox, all bool) []int64 {
 }
 
 // settle forgets rows that were sent. The bus stands at place once none is in doubt, and until then it counts as where it was.
-func settle(ctx context.Context, q *sqlcgen.Queries, sent []sqlcgen.Outbox, handed []int64, place, since string) error {
+func settle(ctx context.Context, q *sqlcgen.Queries, sent []sqlcgen.ListEventsRow, handed []int64, place, since string) error {
 	seqs := make([]int64, len(sent))
 	for i, row := range sent {
 		seqs[i] = row.Seq
@@ -134,10 +134,10 @@ func sendWithin(ctx context.Context, batch domain.EventBatch, send ports.SendEve
 	return min(max(sent, 0), len(batch.Events)), place, err
 }
 
-func eventsFromRows(rows []sqlcgen.Outbox) []domain.StoredEvent {
+func eventsFromRows(rows []sqlcgen.ListEventsRow) []domain.StoredEvent {
 	events := make([]domain.StoredEvent, len(rows))
 	for i, row := range rows {
-		events[i] = domain.StoredEvent{ID: row.ID.String(), Subject: row.Subject, Data: row.Payload}
+		events[i] = domain.StoredEvent{ID: row.ID.String(), Subject: row.Subject, Data: row.Payload, Trace: orEmpty(row.Traceparent)}
 	}
 	return events
 }
@@ -150,6 +150,18 @@ func (o *Outbox) Pending(ctx context.Context) (int, error) {
 		return err
 	})
 	return int(count), err
+}
+
+// Oldest implements ports.Outbox.
+func (o *Outbox) Oldest(ctx context.Context) (waits time.Duration, err error) {
+	var seconds float64
+	err = o.db.read(ctx, "find oldest event", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		if seconds, err = q.OldestEvent(ctx); noRow(err) {
+			seconds, err = 0, nil
+		}
+		return err
+	})
+	return max(time.Duration(seconds*float64(time.Second)), 0), err
 }
 
 // storeEvents puts events into the outbox, in their order. What they are about must be locked by then: that keeps the order of its changes.

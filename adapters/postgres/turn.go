@@ -85,6 +85,7 @@ func (t *turnBatch) addConversation(ctx context.Context, q *sqlcgen.Queries, tur
 	if err != nil {
 		return err
 	}
+	trace := traceOf(ctx)
 	title, preview, at := turn.Title, turn.Preview(), asStored(turn.At)
 	if title == "" {
 		title = domain.UntitledConversation
@@ -96,7 +97,7 @@ func (t *turnBatch) addConversation(ctx context.Context, q *sqlcgen.Queries, tur
 		}
 		_, _ = q.EnterDefaultConversation(ctx, sqlcgen.EnterDefaultConversationParams{
 			ID: newID, Principal: turn.Owner, Title: title, Preview: &preview, CreatedAt: at,
-			EventID: begun.id, EventSubject: begun.subject, EventPayload: begun.payload,
+			EventID: begun.id, EventSubject: begun.subject, EventPayload: begun.payload, Traceparent: trace,
 		})
 		t.result(&t.conversation)
 	} else {
@@ -106,7 +107,7 @@ func (t *turnBatch) addConversation(ctx context.Context, q *sqlcgen.Queries, tur
 		messages.ConversationID = &t.conversation
 		_ = q.EnterConversation(ctx, sqlcgen.EnterConversationParams{
 			ID: t.conversation, Principal: turn.Owner, Title: title, Preview: &preview, CreatedAt: at,
-			EventID: begun.id, EventSubject: begun.subject, EventPayload: begun.payload,
+			EventID: begun.id, EventSubject: begun.subject, EventPayload: begun.payload, Traceparent: trace,
 		})
 	}
 	_ = q.InsertTurn(ctx, messages)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -26,6 +27,16 @@ func orNull(s string) *string {
 		return nil
 	}
 	return &s
+}
+
+// traceOf is the trace of what is stored; nil, for nothing, when nobody watches.
+func traceOf(ctx context.Context) *string {
+	trace := domain.TraceOf(ctx)
+	if trace == "" {
+		return nil
+	}
+	stored := trace
+	return &stored
 }
 
 func orEmpty(s *string) string {

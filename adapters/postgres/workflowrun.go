@@ -269,7 +269,7 @@ func putWorkflowEvents(
 			At: asStored(e.At), Details: details,
 		})
 		if err == nil {
-			err = q.StoreEvent(ctx, sqlcgen.StoreEventParams{ID: id, Subject: told.Subject, Payload: payload})
+			err = q.StoreEvent(ctx, sqlcgen.StoreEventParams{ID: id, Subject: told.Subject, Payload: payload, Traceparent: traceOf(ctx)})
 		}
 		if err != nil {
 			return err

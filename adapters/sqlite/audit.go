@@ -38,6 +38,7 @@ func recordAudit(ctx context.Context, q *sqlcgen.Queries, entries ...domain.Audi
 		}
 		added, err := q.RecordAudit(ctx, row)
 		if err == nil && added == 1 {
+			event.Traceparent, event.StoredAt = traceOf(ctx), asStored(time.Now())
 			err = q.StoreEvent(ctx, event)
 		}
 		if err != nil {

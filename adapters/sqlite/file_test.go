@@ -207,7 +207,7 @@ func TestConversationsComeInOrder(t *testing.T) {
 func TestMigrateUpDownUp(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "gaia.db")
-	const migrations = 7
+	const migrations = 8
 	wantApplied := func(n int) {
 		t.Helper()
 		list, err := sqlite.MigrationStatus(t.Context(), path)

@@ -217,7 +217,7 @@ func generationToRow(g domain.Generation, events int) (row sqlcgen.InsertGenerat
 		ErrorCode: g.ErrorCode, BaseID: g.BaseID, AssetID: g.AssetID, Source: string(g.Source), Cost: int64(g.Cost),
 		Reserved: int64(g.Reserved), ReservationID: g.ReservationID, HttpRequestID: g.HTTPRequestID, IdempotencyKey: orNull(g.Key),
 		Fingerprint: g.Fingerprint, Deadline: asStored(g.Deadline), CreatedAt: asStored(g.CreatedAt), UpdatedAt: asStored(g.UpdatedAt),
-		CompletedAt: timeOrNull(g.CompletedAt), LastEvent: int64(events),
+		CompletedAt: timeOrNull(g.CompletedAt), LastEvent: int64(events), Traceparent: orNull(g.Trace),
 	}
 	var texts [4][]byte
 	if texts[0], err = domain.StoredPrincipal(g.Principal); err != nil {
@@ -239,7 +239,7 @@ func generationFromRow(r sqlcgen.Generation) (domain.Generation, error) {
 		ID: r.ID, Status: domain.GenerationStatus(r.Status), Version: int(r.Version), Progress: int(r.Progress),
 		Message: r.Message, Error: r.Error, ErrorCode: r.ErrorCode, BaseID: r.BaseID, AssetID: r.AssetID,
 		Source: domain.AssetSource(r.Source), Cost: domain.Money(r.Cost), Reserved: domain.Money(r.Reserved),
-		ReservationID: r.ReservationID, HTTPRequestID: r.HttpRequestID, Key: orEmpty(r.IdempotencyKey), Fingerprint: r.Fingerprint,
+		ReservationID: r.ReservationID, HTTPRequestID: r.HttpRequestID, Key: orEmpty(r.IdempotencyKey), Fingerprint: r.Fingerprint, Trace: orEmpty(r.Traceparent),
 		Deadline: timeFrom(r.Deadline), CreatedAt: timeFrom(r.CreatedAt), UpdatedAt: timeFrom(r.UpdatedAt), CompletedAt: timeOrZero(r.CompletedAt),
 	}
 	var err error

@@ -255,5 +255,5 @@ func storeEvent(ctx context.Context, q *sqlcgen.Queries, e domain.Event) error {
 	if err != nil {
 		return fmt.Errorf("event: %w", err)
 	}
-	return q.StoreEvent(ctx, sqlcgen.StoreEventParams{ID: id, Subject: e.Subject, Payload: string(payload)})
+	return q.StoreEvent(ctx, sqlcgen.StoreEventParams{ID: id, Subject: e.Subject, Payload: string(payload), Traceparent: traceOf(ctx), StoredAt: asStored(time.Now())})
 }

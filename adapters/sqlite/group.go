@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"gaia/adapters/sqlite/internal/sqlcgen"
+	"gaia/domain"
 )
 
 // maxGroup bounds how many callers share a transaction, and with it how long the first of them waits for the last.
@@ -37,6 +38,11 @@ type job struct {
 	size int             // bytes that it writes, when they may be many
 	work func(context.Context, *sqlcgen.Queries) error
 	done chan error // takes the outcome, once
+}
+
+// context is that of the work: it never ends, and knows which trace the job is of.
+func (j *job) context() context.Context {
+	return domain.WithTrace(context.Background(), domain.TraceOf(j.ctx))
 }
 
 func newGroup(w *writer, c *checkpointer) *group {
@@ -157,7 +163,7 @@ var errPanic = errors.New("the transaction ended in a panic")
 // commitAll is the usual case, without savepoints. It reports whether everything is committed.
 func (g *group) commitAll(jobs []*job) bool {
 	for _, j := range jobs {
-		if j.work(context.Background(), g.queries) != nil {
+		if j.work(j.context(), g.queries) != nil {
 			return false
 		}
 	}
@@ -166,10 +172,9 @@ func (g *group) commitAll(jobs []*job) bool {
 
 // commitEach finds out whose work fails, and commits that of the others. It reports whether it came to a commit.
 func (g *group) commitEach(jobs []*job, outcome []error) bool {
-	ctx := context.Background()
-	err := g.begin(ctx)
+	err := g.begin(context.Background())
 	for i := 0; i < len(jobs) && err == nil; i++ {
-		outcome[i], err = g.inSavepoint(ctx, jobs[i].work)
+		outcome[i], err = g.inSavepoint(jobs[i].context(), jobs[i].work)
 	}
 	if err == nil {
 		err = g.commit()

@@ -2,8 +2,10 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
+	"time"
 
 	"gaia/adapters/sqlite/internal/sqlcgen"
 	"gaia/domain"
@@ -30,7 +32,7 @@ func (o *Outbox) Relay(ctx context.Context, limit int, send ports.SendEvents) (i
 	}
 	doubt := rows[0].Seq <= state.Handed
 	if doubt { // these alone
-		rows = slices.DeleteFunc(rows, func(row sqlcgen.Outbox) bool { return row.Seq > state.Handed })
+		rows = slices.DeleteFunc(rows, func(row sqlcgen.ListEventsRow) bool { return row.Seq > state.Handed })
 	}
 	handed := max(state.Handed, rows[len(rows)-1].Seq)
 	if handed != state.Handed {
@@ -54,7 +56,7 @@ func (o *Outbox) Relay(ctx context.Context, limit int, send ports.SendEvents) (i
 	return sent, sendErr
 }
 
-func (o *Outbox) list(ctx context.Context, limit int) (rows []sqlcgen.Outbox, state sqlcgen.OutboxStateRow, err error) {
+func (o *Outbox) list(ctx context.Context, limit int) (rows []sqlcgen.ListEventsRow, state sqlcgen.OutboxStateRow, err error) {
 	err = o.db.read(ctx, "read events", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
 		if rows, err = q.ListEvents(ctx, int64(max(limit, 0))); err != nil || len(rows) == 0 {
 			return err
@@ -82,10 +84,10 @@ func (o *Outbox) forget(ctx context.Context, seq int64, place string) error {
 	})
 }
 
-func eventsFromRows(rows []sqlcgen.Outbox) []domain.StoredEvent {
+func eventsFromRows(rows []sqlcgen.ListEventsRow) []domain.StoredEvent {
 	events := make([]domain.StoredEvent, len(rows))
 	for i, row := range rows {
-		events[i] = domain.StoredEvent{ID: row.ID, Subject: row.Subject, Data: []byte(row.Payload)}
+		events[i] = domain.StoredEvent{ID: row.ID, Subject: row.Subject, Data: []byte(row.Payload), Trace: orEmpty(row.Traceparent)}
 	}
 	return events
 }
@@ -107,6 +109,21 @@ func toldOf[T any](changed T, tell []func(T) domain.Event) []domain.Event {
 		events[i] = t(changed)
 	}
 	return events
+}
+
+// Oldest implements ports.Outbox.
+func (o *Outbox) Oldest(ctx context.Context) (waits time.Duration, err error) {
+	var at int64
+	err = o.db.read(ctx, "find oldest event", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		if at, err = q.OldestEvent(ctx); errors.Is(err, sql.ErrNoRows) {
+			at, err = 0, nil
+		}
+		return err
+	})
+	if err != nil || at == 0 {
+		return 0, err
+	}
+	return max(time.Since(timeFrom(at)), 0), nil
 }
 
 // Pending implements ports.Outbox.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"gaia/adapters/sqlite/internal/sqlcgen"
 	"gaia/domain"
@@ -176,9 +177,13 @@ func (t *turnRows) enter(ctx context.Context, q *sqlcgen.Queries) (string, error
 
 // storeEvents writes events in their order, two at a time: that is how many a usual turn has.
 func (t *turnRows) storeEvents(ctx context.Context, q *sqlcgen.Queries) error {
-	left := t.events
+	if len(t.events) == 0 {
+		return nil
+	}
+	left, trace, at := t.events, traceOf(ctx), asStored(time.Now())
 	for ; len(left) > 1; left = left[2:] {
 		err := q.StoreTwoEvents(ctx, sqlcgen.StoreTwoEventsParams{
+			Traceparent: trace, StoredAt: at,
 			ID: left[0].ID, Subject: left[0].Subject, Payload: left[0].Payload,
 			SecondID: left[1].ID, SecondSubject: left[1].Subject, SecondPayload: left[1].Payload,
 		})
@@ -187,6 +192,7 @@ func (t *turnRows) storeEvents(ctx context.Context, q *sqlcgen.Queries) error {
 		}
 	}
 	for _, e := range left {
+		e.Traceparent, e.StoredAt = trace, at
 		if err := q.StoreEvent(ctx, e); err != nil {
 			return err
 		}

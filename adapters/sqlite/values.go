@@ -1,8 +1,11 @@
 package sqlite
 
 import (
+	"context"
 	"encoding/json"
 	"time"
+
+	"gaia/domain"
 )
 
 // asStored is a time as the database keeps it: microseconds since 1970.
@@ -29,6 +32,16 @@ func orNull(s string) *string {
 		return nil
 	}
 	return &s
+}
+
+// traceOf is the trace of what is stored; nil, for nothing, when nobody watches.
+func traceOf(ctx context.Context) *string {
+	trace := domain.TraceOf(ctx)
+	if trace == "" {
+		return nil
+	}
+	stored := trace
+	return &stored
 }
 
 func orEmpty(s *string) string {

@@ -228,7 +228,7 @@ func workflowToRow(w domain.Workflow) (row sqlcgen.InsertWorkflowParams, err err
 		ID: id, Owner: w.Principal.OwnerID(), Principal: string(principal), Kind: string(w.Kind), Task: w.Task, Agents: string(agents),
 		Input: string(input), Model: w.Model, PersonaID: w.PersonaID, MaxIterations: int64(w.Limits.Iterations),
 		MaxTokens: int64(w.Limits.Tokens), MaxCost: int64(w.Limits.Cost), MaxDuration: int64(w.Limits.Duration),
-		IdempotencyKey: orNull(w.Key), Fingerprint: w.Fingerprint, CreatedAt: asStored(w.CreatedAt), UpdatedAt: asStored(w.UpdatedAt),
+		IdempotencyKey: orNull(w.Key), Fingerprint: w.Fingerprint, Traceparent: orNull(w.Trace), CreatedAt: asStored(w.CreatedAt), UpdatedAt: asStored(w.UpdatedAt),
 	}, err
 }
 
@@ -237,7 +237,7 @@ func workflowFromRow(r sqlcgen.Workflow) (domain.Workflow, error) {
 		ID: r.ID, Kind: domain.WorkflowKind(r.Kind), Status: domain.WorkflowStatus(r.Status), Task: r.Task, Model: r.Model,
 		PersonaID: r.PersonaID, Limits: workflowLimits(r.MaxIterations, r.MaxTokens, r.MaxCost, r.MaxDuration),
 		Output: r.Output, Error: r.Error, Usage: workflowUsage(r.InputTokens, r.OutputTokens, r.Cost),
-		Key: orEmpty(r.IdempotencyKey), Fingerprint: r.Fingerprint,
+		Key: orEmpty(r.IdempotencyKey), Fingerprint: r.Fingerprint, Trace: orEmpty(r.Traceparent),
 		CreatedAt: timeFrom(r.CreatedAt), UpdatedAt: timeFrom(r.UpdatedAt), CompletedAt: timeOrZero(r.CompletedAt),
 	}
 	var err error

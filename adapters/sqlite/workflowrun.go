@@ -257,7 +257,9 @@ func putWorkflowEvents(
 			At: asStored(e.At), Details: string(details),
 		})
 		if err == nil {
-			err = q.StoreEvent(ctx, sqlcgen.StoreEventParams{ID: e.ID, Subject: told.Subject, Payload: string(payload)})
+			err = q.StoreEvent(ctx, sqlcgen.StoreEventParams{
+				ID: e.ID, Subject: told.Subject, Payload: string(payload), Traceparent: traceOf(ctx), StoredAt: asStored(time.Now()),
+			})
 		}
 		if err != nil {
 			return err

@@ -76,6 +76,7 @@ func GenerationStore(t *testing.T, empty func(*testing.T) GenerationSetup) {
 		"an asset and the removal of its file: never both":   generationAssetRace,
 		"leases of files that nobody needs end":              generationAbandoned,
 		"usage is written and told once":                     generationUsage,
+		"events have the trace of who made the change":       generationTraces,
 		"the reservation becomes the cost":                   generationSettle,
 		"the cost counts on the day of the beginning":        generationSettleDay,
 		"a reservation that expired is settled all the same": generationSettleExpired,
@@ -99,7 +100,7 @@ func aGeneration(owner string) domain.Generation {
 	return domain.Generation{
 		ID: newIDAt(flowTime), Principal: domain.Principal{Type: domain.AuthJWT, UserID: owner}, Status: domain.GenerationPending,
 		Request: domain.AssetRequest{Category: domain.AssetProp, Style: "low poly", Description: "A chest – 世界", Quality: domain.AssetHigh},
-		Version: 1, Deadline: flowTime.Add(time.Hour), CreatedAt: flowTime, UpdatedAt: flowTime,
+		Version: 1, Trace: aTrace(7), Deadline: flowTime.Add(time.Hour), CreatedAt: flowTime, UpdatedAt: flowTime,
 	}
 }
 

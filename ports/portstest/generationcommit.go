@@ -116,6 +116,35 @@ func aUsage(g domain.Generation, attempt int, cost domain.Money) domain.UsageRec
 	}
 }
 
+func generationTraces(t *testing.T, s GenerationSetup) {
+	g := aGeneration("owner")
+	if _, err := s.A.Create(domain.WithTrace(t.Context(), aTrace(1)), g, aGenerationEvent(domain.GenerationEventStarted)); err != nil {
+		t.Fatal(err)
+	}
+	claimed, err := s.B.Claim(t.Context(), g.ID, "runner", flowTime, lease)
+	if err != nil || claimed.Trace != g.Trace {
+		t.Fatalf("claimed was one with trace %q: %v", claimed.Trace, err)
+	}
+	claimed.Trace = "" // it stays as it was
+	_, err = s.A.Commit(domain.WithTrace(t.Context(), aTrace(2)), domain.GenerationChange{
+		Generation: claimed, Runner: "runner", Events: []domain.GenerationEvent{aGenerationEvent(domain.GenerationEventProgress)},
+		Usage: []domain.UsageRecord{aUsage(claimed, 1, 10)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := getWork(t, s.B, g); got.Trace != g.Trace {
+		t.Errorf("the trace has become %q", got.Trace)
+	}
+	wantTraces(t, s.Outbox, "work", aTrace(1), aTrace(2), aTrace(2))
+	none := aGeneration("owner")
+	none.Trace = ""
+	if made := createWork(t, s.A, none); made.Trace != "" {
+		t.Errorf("work that nobody watches has the trace %q", made.Trace)
+	}
+	wantTraces(t, s.Outbox, "work that nobody watches", "")
+}
+
 func generationAtomic(t *testing.T, s GenerationSetup) {
 	r := reserve(t, s.Budgets, aReservationFor(100))
 	g := claimedWork(t, s)

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"sync"
 	"testing"
+	"time"
 
 	"gaia/domain"
 	"gaia/ports"
@@ -40,6 +41,8 @@ func Outbox(t *testing.T, empty func(*testing.T) OutboxSetup) {
 		"a sender that dies leaves doubt":                 outboxDeath,
 		"what is in doubt is handed out alone":            outboxAlone,
 		"what went another way is in doubt no more":       outboxLoss,
+		"events have the trace of who stored them":        outboxTraces,
+		"the oldest tells how long it has waited":         outboxOldest,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -103,6 +106,69 @@ func wantIDs(t *testing.T, got, want []string) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("sent\n%q, want\n%q", got, want)
+	}
+}
+
+// aTrace is one that W3C Trace Context allows.
+func aTrace(n int) string { return fmt.Sprintf("00-%032x-%016x-01", n+1, n+1) }
+
+func wantTraces(t *testing.T, o ports.Outbox, about string, want ...string) {
+	t.Helper()
+	var got []string
+	for _, e := range drain(t, o) {
+		got = append(got, e.Trace)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: the traces are %q, want %q", about, got, want)
+	}
+}
+
+func outboxTraces(t *testing.T, s OutboxSetup) {
+	var want []string
+	for n := range 4 { // as many events each time
+		ctx := t.Context()
+		if n%2 == 1 { // the others are watched by nobody
+			ctx = domain.WithTrace(ctx, aTrace(n))
+		}
+		turn := domain.Turn{Owner: "owner", At: claimTime, Unstored: true}
+		for range n {
+			turn.Events, want = append(turn.Events, anEvent(n)), append(want, domain.TraceOf(ctx))
+		}
+		if err := s.Commit(ctx, turn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	relay(t, s.A, 10, 0, func(context.Context, domain.EventBatch) (int, string, error) { return 0, "", nil })
+	wantTraces(t, s.B, "after one sender has failed", want...)
+}
+
+func outboxOldest(t *testing.T, s OutboxSetup) {
+	oldest := func(o ports.Outbox) time.Duration {
+		waits, err := o.Oldest(t.Context())
+		if err != nil {
+			t.Fatalf("Oldest: %v", err)
+		}
+		return waits
+	}
+	if waits := oldest(s.A); waits != 0 {
+		t.Errorf("nothing has waited for %v", waits)
+	}
+	const slack = time.Second // clocks of two machines
+	before := time.Now()
+	storeEvents(t, s, 1)
+	Within(t, Patience, "the first has waited for a moment", func() bool { return oldest(s.A) > 50*time.Millisecond })
+	storeEvents(t, s, 2)
+	if first, most := oldest(s.B), time.Since(before)+slack; first < 50*time.Millisecond || first > most {
+		t.Errorf("the first has waited for %v, and %v is the most", first, most)
+	}
+	first := oldest(s.A)
+	relay(t, s.A, 1, 1, (&sink{}).send)
+	if second := oldest(s.B); second >= first || second <= 0 {
+		t.Errorf("the second has waited for %v, and the first for %v", second, first)
+	}
+	relay(t, s.A, 10, 2, (&sink{}).send)
+	if waits := oldest(s.A); waits != 0 {
+		t.Errorf("nothing has waited for %v", waits)
 	}
 }
 

@@ -49,6 +49,7 @@ func ToldChanges(t *testing.T, empty func(*testing.T) ToldSetup) {
 		"events of a conversation have the order of its turns": toldTurnRace,
 		"nothing is told of a conversation after its end":      toldDeleteRace,
 		"events of a key have the order of its changes":        toldKeyRace,
+		"events have the trace of who made the change":         toldTraced,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -196,9 +197,8 @@ func tellAll[T any](events []domain.Event) (tell []func(T) domain.Event) {
 }
 
 // toldChanges are all that there are, in an order in which each finds what it needs.
-func toldChanges(t *testing.T, s ToldSetup) []toldChange {
+func toldChanges(ctx context.Context, t *testing.T, s ToldSetup) []toldChange {
 	t.Helper()
-	ctx := t.Context()
 	p, c, a := aPersona("Told"), domain.Conversation{ID: newID(), Owner: "owner", Title: "t", CreatedAt: someTime, UpdatedAt: someTime}, s.A.leased(t, anAsset("told"))
 	return []toldChange{
 		{"create persona", func(e ...domain.Event) error { return s.A.Personas.Create(ctx, p, e...) }},
@@ -222,7 +222,7 @@ func toldChanges(t *testing.T, s ToldSetup) []toldChange {
 }
 
 func toldTogether(t *testing.T, s ToldSetup) {
-	for i, change := range toldChanges(t, s) {
+	for i, change := range toldChanges(t.Context(), t, s) {
 		one, two := numbered(2*i), numbered(2*i+1)
 		must(t, change.name, change.do(one, two))
 		wantEvents(t, s.Outbox, change.name, one, two)
@@ -301,7 +301,7 @@ func toldNothing(t *testing.T, s ToldSetup) {
 func toldAtomic(t *testing.T, s ToldSetup) {
 	bad := numbered(1)
 	bad.ID = "nope"
-	for _, change := range toldChanges(t, s) {
+	for _, change := range toldChanges(t.Context(), t, s) {
 		if change.do(numbered(0), bad) == nil {
 			t.Errorf("%s: no error", change.name)
 		}
@@ -317,6 +317,44 @@ func toldAtomic(t *testing.T, s ToldSetup) {
 		t.Errorf("the turn left %q, %v", id, err)
 	}
 	wantEvents(t, s.Outbox, "at the end")
+}
+
+func toldTraced(t *testing.T, s ToldSetup) {
+	traced := func(n int) context.Context { return domain.WithTrace(t.Context(), aTrace(n)) }
+	for i, change := range toldChanges(traced(1), t, s) {
+		must(t, change.name, change.do(numbered(2*i), numbered(2*i+1)))
+		wantTraces(t, s.Outbox, change.name, aTrace(1), aTrace(1))
+	}
+	for i, id := range []string{"", newID()} {
+		turn := beginning("tracer", id, 1)
+		turn.Events = append(turn.Events, numbered(2), numbered(3))
+		_, err := s.either(i).Conversations.CommitTurn(traced(2), turn)
+		must(t, "CommitTurn", err)
+		wantTraces(t, s.Outbox, "a turn that makes its conversation", aTrace(2), aTrace(2), aTrace(2), aTrace(2))
+	}
+	k := anAPIKey("tracer")
+	must(t, "Create", s.A.Keys.Create(traced(3), k, aHash(), keyEntry(domain.AuditKeyCreated, k.ID)))
+	_, _, err := s.B.Keys.Revoke(traced(4), "tracer", k.ID, keyEntry(domain.AuditKeyRevoked, k.ID))
+	must(t, "Revoke", err)
+	wantTraces(t, s.Outbox, "a key", aTrace(3), aTrace(4))
+
+	const racers = 8 // what one transaction writes for several callers is not of one trace
+	for _, err := range together(racers, func(n int) error {
+		turn := beginning("racer-"+strconv.Itoa(n), "", n)
+		_, err := s.either(n).Conversations.CommitTurn(traced(n), turn)
+		return err
+	}) {
+		must(t, "CommitTurn", err)
+	}
+	events := drain(t, s.Outbox)
+	for i, n := range numbersOf(t, events, "n") {
+		if events[i].Trace != aTrace(n) {
+			t.Errorf("event %d has the trace %q", n, events[i].Trace)
+		}
+	}
+	if len(events) != 2*racers {
+		t.Errorf("%d events", len(events))
+	}
 }
 
 // beginning is a turn that tells of the conversation that it makes, and of itself.

@@ -58,6 +58,7 @@ func WorkflowStore(t *testing.T, empty func(*testing.T) WorkflowSetup) {
 		"Events come in pages, with the status":                     workflowEventPages,
 		"events that say that it has ended are all there":           workflowEventsEnded,
 		"events go to the outbox, in order and without other words": workflowOutbox,
+		"events have the trace of who made the change":              workflowTraces,
 		"text is tidied so that it can be stored":                   workflowOddText,
 		"numbers that few can read become texts":                    workflowOddNumbers,
 		"what is too large is cut, left out or refused":             workflowSizes,
@@ -84,7 +85,7 @@ var lease = flowTime.Add(time.Minute)
 func aWorkflow(owner string) domain.Workflow {
 	return domain.Workflow{
 		ID: newID(), Principal: domain.Principal{Type: domain.AuthJWT, UserID: owner}, Kind: domain.WorkflowOrchestrator,
-		Status: domain.WorkflowPending, Task: "Find out – 世界", Input: map[string]any{}, CreatedAt: flowTime, UpdatedAt: flowTime,
+		Status: domain.WorkflowPending, Task: "Find out – 世界", Input: map[string]any{}, Trace: aTrace(7), CreatedAt: flowTime, UpdatedAt: flowTime,
 	}
 }
 
@@ -310,6 +311,35 @@ func workflowPending(t *testing.T, s WorkflowSetup) {
 	wantFlow(t, got, w)
 }
 
+func workflowTraces(t *testing.T, s WorkflowSetup) {
+	w := aWorkflow("owner")
+	if _, err := s.A.Create(domain.WithTrace(t.Context(), aTrace(1)), w, aWorkflowEvent(domain.WorkflowEventStarted)); err != nil {
+		t.Fatal(err)
+	}
+	claimed, _, err := s.B.Claim(t.Context(), w.ID, "runner", flowTime, lease)
+	if err != nil || claimed.Trace != w.Trace {
+		t.Fatalf("claimed was one with trace %q: %v", claimed.Trace, err)
+	}
+	claimed.Trace = "" // it stays as it was
+	err = s.A.Commit(domain.WithTrace(t.Context(), aTrace(2)), domain.WorkflowChange{
+		Workflow: claimed, Runner: "runner", Events: []domain.WorkflowEvent{aWorkflowEvent(domain.WorkflowEventStepStarted), aWorkflowEvent(domain.WorkflowEventStepCompleted)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancelled, _, err := s.A.Cancel(domain.WithTrace(t.Context(), aTrace(3)), "owner", w.ID, aWorkflowEvent(domain.WorkflowEventCancelled))
+	if err != nil || cancelled.Trace != w.Trace {
+		t.Fatalf("cancelled was one with trace %q: %v", cancelled.Trace, err)
+	}
+	wantTraces(t, s.Outbox, "a workflow", aTrace(1), aTrace(2), aTrace(2), aTrace(3))
+	none := aWorkflow("owner")
+	none.Trace = ""
+	if made := createFlow(t, s.A, none); made.Trace != "" {
+		t.Errorf("one that nobody watches has the trace %q", made.Trace)
+	}
+	wantTraces(t, s.Outbox, "one that nobody watches", "")
+}
+
 func workflowTwice(t *testing.T, s WorkflowSetup) {
 	w := createFlow(t, s.A, aWorkflow("owner"))
 	again := aWorkflow("another")
@@ -456,7 +486,7 @@ func workflowList(t *testing.T, s WorkflowSetup) {
 		t.Fatal(err)
 	}
 	short := aWorkflow("owner")
-	short.ID, short.Principal, short.Input, short.CreatedAt = want[0], domain.Principal{}, nil, flowTime.Add(4*time.Second).UTC()
+	short.ID, short.Principal, short.Input, short.Trace, short.CreatedAt = want[0], domain.Principal{}, nil, "", flowTime.Add(4*time.Second).UTC()
 	short.UpdatedAt = flowTime.UTC()
 	if !reflect.DeepEqual(list[0], short) {
 		t.Errorf("got  %+v\nwant %+v", list[0], short)

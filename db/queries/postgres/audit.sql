@@ -9,8 +9,8 @@ WITH entry AS (
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 )
-INSERT INTO outbox (id, subject, payload)
-SELECT entry.id, sqlc.arg(event_subject)::text, sqlc.arg(event_payload)::jsonb
+INSERT INTO outbox (id, subject, payload, traceparent)
+SELECT entry.id, sqlc.arg(event_subject)::text, sqlc.arg(event_payload)::jsonb, sqlc.narg(traceparent)::text
 FROM entry;
 
 -- name: ListAudit :many

@@ -3,7 +3,7 @@
 SELECT pg_try_advisory_xact_lock(72001, 'outbox'::regclass::oid::integer);
 
 -- name: ListEvents :many
-SELECT seq, id, subject, payload
+SELECT seq, id, subject, payload, traceparent
 FROM outbox
 ORDER BY seq
 LIMIT sqlc.arg(max_events);
@@ -17,6 +17,13 @@ WHERE seq = ANY(sqlc.arg(seqs)::bigint[]);
 -- Up to a number: whoever watches asks every few seconds.
 SELECT count(*)
 FROM (SELECT 1 FROM outbox LIMIT sqlc.arg(max_events)) AS counted;
+
+-- name: OldestEvent :one
+-- How long the first of the events has waited, by the clock that stored it.
+SELECT extract(EPOCH FROM clock_timestamp() - stored_at)::double precision AS seconds
+FROM outbox
+ORDER BY seq
+LIMIT 1;
 
 -- name: OutboxState :one
 SELECT handed, since

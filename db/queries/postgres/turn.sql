@@ -18,8 +18,9 @@ WITH entered AS (
 ),
 
 told AS (
-    INSERT INTO outbox (id, subject, payload)
-    SELECT sqlc.narg(event_id)::uuid, sqlc.narg(event_subject)::text, sqlc.narg(event_payload)::jsonb
+    INSERT INTO outbox (id, subject, payload, traceparent)
+    SELECT
+        sqlc.narg(event_id)::uuid, sqlc.narg(event_subject)::text, sqlc.narg(event_payload)::jsonb, sqlc.narg(traceparent)::text
     FROM entered
     WHERE entered.begun AND sqlc.narg(event_id)::uuid IS NOT NULL
 )
@@ -41,8 +42,9 @@ WITH entered AS (
     RETURNING conversations.xmax = 0 AS begun
 )
 
-INSERT INTO outbox (id, subject, payload)
-SELECT sqlc.narg(event_id)::uuid, sqlc.narg(event_subject)::text, sqlc.narg(event_payload)::jsonb
+INSERT INTO outbox (id, subject, payload, traceparent)
+SELECT
+    sqlc.narg(event_id)::uuid, sqlc.narg(event_subject)::text, sqlc.narg(event_payload)::jsonb, sqlc.narg(traceparent)::text
 FROM entered
 WHERE entered.begun AND sqlc.narg(event_id)::uuid IS NOT NULL;
 
@@ -75,7 +77,7 @@ FROM entered, (VALUES (
 ORDER BY m.nr;
 
 -- name: StoreEvent :exec
-INSERT INTO outbox (id, subject, payload) VALUES ($1, $2, $3);
+INSERT INTO outbox (id, subject, payload, traceparent) VALUES ($1, $2, $3, $4);
 
 -- name: SettleBudget :exec
 -- Adds up the records that this very transaction has written. The day is that of the reservation, or when that has run out and is gone, the

@@ -2,9 +2,9 @@
 -- No row when the owner has one with this key.
 INSERT INTO workflows (
     id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration,
-    idempotency_key, fingerprint, created_at, updated_at, last_event
+    idempotency_key, fingerprint, created_at, updated_at, traceparent, last_event
 )
-VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1)
 ON CONFLICT (owner, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING;
 
 -- name: GetWorkflow :one

@@ -2,10 +2,11 @@
 -- No row when the owner has one with this key.
 INSERT INTO generations (
     id, owner, principal, status, request, generators, attempts, progress, message, error, error_code, base_id, asset_id, source, cost,
-    reserved, reservation_id, http_request_id, idempotency_key, fingerprint, deadline, created_at, updated_at, completed_at, last_event
+    reserved, reservation_id, http_request_id, idempotency_key, fingerprint, deadline, created_at, updated_at, completed_at, last_event,
+    traceparent
 )
 VALUES (
-    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26
 )
 ON CONFLICT (owner, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING;
 

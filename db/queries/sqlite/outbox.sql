@@ -1,5 +1,5 @@
 -- name: ListEvents :many
-SELECT seq, id, subject, payload
+SELECT seq, id, subject, payload, traceparent
 FROM outbox
 ORDER BY seq
 LIMIT sqlc.arg(max_events);
@@ -13,6 +13,13 @@ WHERE seq <= ?1;
 -- Up to a number: whoever watches asks every few seconds.
 SELECT count(*)
 FROM (SELECT 1 FROM outbox LIMIT ?1) AS counted;
+
+-- name: OldestEvent :one
+-- When the first of the events began to wait; 0: nobody knows.
+SELECT stored_at
+FROM outbox
+ORDER BY seq
+LIMIT 1;
 
 -- name: OutboxState :one
 SELECT handed, since

@@ -27,12 +27,13 @@ INSERT INTO chat_messages (
 );
 
 -- name: StoreEvent :exec
-INSERT INTO outbox (id, subject, payload) VALUES (?1, ?2, ?3);
+INSERT INTO outbox (id, subject, payload, traceparent, stored_at) VALUES (?1, ?2, ?3, ?4, ?5);
 
 -- name: StoreTwoEvents :exec
-INSERT INTO outbox (id, subject, payload) VALUES
-(sqlc.arg(id), sqlc.arg(subject), sqlc.arg(payload)),
-(sqlc.arg(second_id), sqlc.arg(second_subject), sqlc.arg(second_payload));
+-- Of one cause, at one time.
+INSERT INTO outbox (id, subject, payload, traceparent, stored_at) VALUES
+(sqlc.arg(id), sqlc.arg(subject), sqlc.arg(payload), sqlc.narg(traceparent), sqlc.arg(stored_at)),
+(sqlc.arg(second_id), sqlc.arg(second_subject), sqlc.arg(second_payload), sqlc.narg(traceparent), sqlc.arg(stored_at));
 
 -- name: SettleBudget :exec
 -- The day is that of the reservation, or when that has run out and is gone, the turn's. A day without a row needs none: what the

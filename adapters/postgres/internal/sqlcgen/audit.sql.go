@@ -83,20 +83,21 @@ const recordAudit = `-- name: RecordAudit :exec
 WITH entry AS (
     INSERT INTO audit_log (id, at, action, principal, subject, address, request_id, details)
     VALUES (
-        $3, $4, $5, $6, $7, $8,
-        $9, $10
+        $4, $5, $6, $7, $8, $9,
+        $10, $11
     )
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 )
-INSERT INTO outbox (id, subject, payload)
-SELECT entry.id, $1::text, $2::jsonb
+INSERT INTO outbox (id, subject, payload, traceparent)
+SELECT entry.id, $1::text, $2::jsonb, $3::text
 FROM entry
 `
 
 type RecordAuditParams struct {
 	EventSubject string
 	EventPayload json.RawMessage
+	Traceparent  *string
 	ID           uuid.UUID
 	At           time.Time
 	Action       string
@@ -112,6 +113,7 @@ func (q *Queries) RecordAudit(ctx context.Context, arg RecordAuditParams) error 
 	_, err := q.db.Exec(ctx, recordAudit,
 		arg.EventSubject,
 		arg.EventPayload,
+		arg.Traceparent,
 		arg.ID,
 		arg.At,
 		arg.Action,

@@ -68,6 +68,7 @@ type Generation struct {
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
 	CompletedAt    *time.Time
+	Traceparent    *string
 }
 
 type GenerationEvent struct {
@@ -80,13 +81,6 @@ type GenerationEvent struct {
 	Message      string
 	At           time.Time
 	Details      json.RawMessage
-}
-
-type Outbox struct {
-	Seq     int64
-	ID      uuid.UUID
-	Subject string
-	Payload json.RawMessage
 }
 
 type Persona struct {
@@ -164,6 +158,7 @@ type Workflow struct {
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
 	CompletedAt    *time.Time
+	Traceparent    *string
 }
 
 type WorkflowEvent struct {

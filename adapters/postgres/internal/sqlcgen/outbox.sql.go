@@ -7,6 +7,9 @@ package sqlcgen
 
 import (
 	"context"
+	"encoding/json"
+
+	"github.com/google/uuid"
 )
 
 const countEvents = `-- name: CountEvents :one
@@ -47,26 +50,35 @@ func (q *Queries) HandEvents(ctx context.Context, handed []int64) (string, error
 }
 
 const listEvents = `-- name: ListEvents :many
-SELECT seq, id, subject, payload
+SELECT seq, id, subject, payload, traceparent
 FROM outbox
 ORDER BY seq
 LIMIT $1
 `
 
-func (q *Queries) ListEvents(ctx context.Context, maxEvents int32) ([]Outbox, error) {
+type ListEventsRow struct {
+	Seq         int64
+	ID          uuid.UUID
+	Subject     string
+	Payload     json.RawMessage
+	Traceparent *string
+}
+
+func (q *Queries) ListEvents(ctx context.Context, maxEvents int32) ([]ListEventsRow, error) {
 	rows, err := q.db.Query(ctx, listEvents, maxEvents)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Outbox
+	var items []ListEventsRow
 	for rows.Next() {
-		var i Outbox
+		var i ListEventsRow
 		if err := rows.Scan(
 			&i.Seq,
 			&i.ID,
 			&i.Subject,
 			&i.Payload,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}
@@ -88,6 +100,21 @@ func (q *Queries) LockOutbox(ctx context.Context) (bool, error) {
 	var pg_try_advisory_xact_lock bool
 	err := row.Scan(&pg_try_advisory_xact_lock)
 	return pg_try_advisory_xact_lock, err
+}
+
+const oldestEvent = `-- name: OldestEvent :one
+SELECT extract(EPOCH FROM clock_timestamp() - stored_at)::double precision AS seconds
+FROM outbox
+ORDER BY seq
+LIMIT 1
+`
+
+// How long the first of the events has waited, by the clock that stored it.
+func (q *Queries) OldestEvent(ctx context.Context) (float64, error) {
+	row := q.db.QueryRow(ctx, oldestEvent)
+	var seconds float64
+	err := row.Scan(&seconds)
+	return seconds, err
 }
 
 const outboxState = `-- name: OutboxState :one

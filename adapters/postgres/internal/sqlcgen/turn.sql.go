@@ -26,7 +26,7 @@ func (q *Queries) EndReservation(ctx context.Context, id uuid.UUID) error {
 const enterConversation = `-- name: EnterConversation :exec
 WITH entered AS (
     INSERT INTO conversations (id, principal, title, preview, message_count, created_at, updated_at)
-    VALUES ($4, $5, $6, $7, 2, $8, $8)
+    VALUES ($5, $6, $7, $8, 2, $9, $9)
     ON CONFLICT (id) DO UPDATE SET
         title = CASE conversations.title WHEN 'New Conversation' THEN excluded.title ELSE conversations.title END,
         preview = excluded.preview,
@@ -36,8 +36,9 @@ WITH entered AS (
     RETURNING conversations.xmax = 0 AS begun
 )
 
-INSERT INTO outbox (id, subject, payload)
-SELECT $1::uuid, $2::text, $3::jsonb
+INSERT INTO outbox (id, subject, payload, traceparent)
+SELECT
+    $1::uuid, $2::text, $3::jsonb, $4::text
 FROM entered
 WHERE entered.begun AND $1::uuid IS NOT NULL
 `
@@ -46,6 +47,7 @@ type EnterConversationParams struct {
 	EventID      *uuid.UUID
 	EventSubject *string
 	EventPayload json.RawMessage
+	Traceparent  *string
 	ID           uuid.UUID
 	Principal    string
 	Title        string
@@ -59,6 +61,7 @@ func (q *Queries) EnterConversation(ctx context.Context, arg EnterConversationPa
 		arg.EventID,
 		arg.EventSubject,
 		arg.EventPayload,
+		arg.Traceparent,
 		arg.ID,
 		arg.Principal,
 		arg.Title,
@@ -84,8 +87,9 @@ WITH entered AS (
 ),
 
 told AS (
-    INSERT INTO outbox (id, subject, payload)
-    SELECT $6::uuid, $7::text, $8::jsonb
+    INSERT INTO outbox (id, subject, payload, traceparent)
+    SELECT
+        $6::uuid, $7::text, $8::jsonb, $9::text
     FROM entered
     WHERE entered.begun AND $6::uuid IS NOT NULL
 )
@@ -103,6 +107,7 @@ type EnterDefaultConversationParams struct {
 	EventID      *uuid.UUID
 	EventSubject *string
 	EventPayload json.RawMessage
+	Traceparent  *string
 }
 
 // All statements of a turn go to the server in one batch, which is one transaction. Nothing is looked at between them, so each that must
@@ -119,6 +124,7 @@ func (q *Queries) EnterDefaultConversation(ctx context.Context, arg EnterDefault
 		arg.EventID,
 		arg.EventSubject,
 		arg.EventPayload,
+		arg.Traceparent,
 	)
 	var id uuid.UUID
 	err := row.Scan(&id)
@@ -251,16 +257,22 @@ func (q *Queries) SettleBudget(ctx context.Context, arg SettleBudgetParams) erro
 }
 
 const storeEvent = `-- name: StoreEvent :exec
-INSERT INTO outbox (id, subject, payload) VALUES ($1, $2, $3)
+INSERT INTO outbox (id, subject, payload, traceparent) VALUES ($1, $2, $3, $4)
 `
 
 type StoreEventParams struct {
-	ID      uuid.UUID
-	Subject string
-	Payload json.RawMessage
+	ID          uuid.UUID
+	Subject     string
+	Payload     json.RawMessage
+	Traceparent *string
 }
 
 func (q *Queries) StoreEvent(ctx context.Context, arg StoreEventParams) error {
-	_, err := q.db.Exec(ctx, storeEvent, arg.ID, arg.Subject, arg.Payload)
+	_, err := q.db.Exec(ctx, storeEvent,
+		arg.ID,
+		arg.Subject,
+		arg.Payload,
+		arg.Traceparent,
+	)
 	return err
 }

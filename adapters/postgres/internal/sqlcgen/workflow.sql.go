@@ -33,7 +33,7 @@ UPDATE workflows SET
     status = 'cancelled', updated_at = $1::timestamptz, completed_at = $1::timestamptz, last_event = last_event + 1,
     claimed_by = '', claimed_until = NULL
 WHERE id = $2 AND owner = $3 AND completed_at IS NULL
-RETURNING id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at
+RETURNING id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at, traceparent
 `
 
 type CancelWorkflowParams struct {
@@ -73,6 +73,7 @@ func (q *Queries) CancelWorkflow(ctx context.Context, arg CancelWorkflowParams) 
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CompletedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
@@ -82,7 +83,7 @@ UPDATE workflows SET
     claimed_by = $1::text, claimed_until = $2::timestamptz, status = 'running', updated_at = $3::timestamptz
 WHERE id = $4 AND completed_at IS NULL
     AND (claimed_by = '' OR claimed_by = $1::text OR claimed_until <= $3::timestamptz)
-RETURNING id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at
+RETURNING id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at, traceparent
 `
 
 type ClaimWorkflowParams struct {
@@ -128,6 +129,7 @@ func (q *Queries) ClaimWorkflow(ctx context.Context, arg ClaimWorkflowParams) (W
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CompletedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
@@ -242,7 +244,7 @@ func (q *Queries) ExpireWorkflows(ctx context.Context, arg ExpireWorkflowsParams
 }
 
 const getWorkflow = `-- name: GetWorkflow :one
-SELECT id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at
+SELECT id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at, traceparent
 FROM workflows
 WHERE id = $1
 `
@@ -278,12 +280,13 @@ func (q *Queries) GetWorkflow(ctx context.Context, id uuid.UUID) (Workflow, erro
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CompletedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
 
 const getWorkflowByKey = `-- name: GetWorkflowByKey :one
-SELECT id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at
+SELECT id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at, traceparent
 FROM workflows
 WHERE owner = $1 AND idempotency_key = $2
 `
@@ -324,6 +327,7 @@ func (q *Queries) GetWorkflowByKey(ctx context.Context, arg GetWorkflowByKeyPara
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CompletedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
@@ -349,9 +353,9 @@ func (q *Queries) GetWorkflowStatus(ctx context.Context, id uuid.UUID) (GetWorkf
 const insertWorkflow = `-- name: InsertWorkflow :execrows
 INSERT INTO workflows (
     id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration,
-    idempotency_key, fingerprint, created_at, updated_at, last_event
+    idempotency_key, fingerprint, created_at, updated_at, traceparent, last_event
 )
-VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1)
 ON CONFLICT (owner, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
 `
 
@@ -373,6 +377,7 @@ type InsertWorkflowParams struct {
 	Fingerprint    string
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
+	Traceparent    *string
 }
 
 // No row when the owner has one with this key.
@@ -395,6 +400,7 @@ func (q *Queries) InsertWorkflow(ctx context.Context, arg InsertWorkflowParams) 
 		arg.Fingerprint,
 		arg.CreatedAt,
 		arg.UpdatedAt,
+		arg.Traceparent,
 	)
 	if err != nil {
 		return 0, err

@@ -357,6 +357,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.noteSignInStmt, err = db.PrepareContext(ctx, noteSignIn); err != nil {
 		return nil, fmt.Errorf("error preparing query NoteSignIn: %w", err)
 	}
+	if q.oldestEventStmt, err = db.PrepareContext(ctx, oldestEvent); err != nil {
+		return nil, fmt.Errorf("error preparing query OldestEvent: %w", err)
+	}
 	if q.openBudgetStmt, err = db.PrepareContext(ctx, openBudget); err != nil {
 		return nil, fmt.Errorf("error preparing query OpenBudget: %w", err)
 	}
@@ -1010,6 +1013,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing noteSignInStmt: %w", cerr)
 		}
 	}
+	if q.oldestEventStmt != nil {
+		if cerr := q.oldestEventStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing oldestEventStmt: %w", cerr)
+		}
+	}
 	if q.openBudgetStmt != nil {
 		if cerr := q.openBudgetStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing openBudgetStmt: %w", cerr)
@@ -1315,6 +1323,7 @@ type Queries struct {
 	listWorkflowsStmt             *sql.Stmt
 	noteAssetWordsStmt            *sql.Stmt
 	noteSignInStmt                *sql.Stmt
+	oldestEventStmt               *sql.Stmt
 	openBudgetStmt                *sql.Stmt
 	outboxStateStmt               *sql.Stmt
 	putGenerationEventStmt        *sql.Stmt
@@ -1463,6 +1472,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		listWorkflowsStmt:             q.listWorkflowsStmt,
 		noteAssetWordsStmt:            q.noteAssetWordsStmt,
 		noteSignInStmt:                q.noteSignInStmt,
+		oldestEventStmt:               q.oldestEventStmt,
 		openBudgetStmt:                q.openBudgetStmt,
 		outboxStateStmt:               q.outboxStateStmt,
 		putGenerationEventStmt:        q.putGenerationEventStmt,

@@ -30,7 +30,7 @@ UPDATE generations SET
     updated_at = ?3
 WHERE id = ?4 AND completed_at IS NULL
     AND (claimed_by = '' OR claimed_by = ?1 OR claimed_until <= CAST(?3 AS INTEGER))
-RETURNING id, owner, principal, status, request, generators, attempts, version, progress, message, error, error_code, base_id, asset_id, source, cost, reserved, reservation_id, http_request_id, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, deadline, created_at, updated_at, completed_at
+RETURNING id, owner, principal, status, request, generators, attempts, version, progress, message, error, error_code, base_id, asset_id, source, cost, reserved, reservation_id, http_request_id, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, deadline, created_at, updated_at, completed_at, traceparent
 `
 
 type ClaimGenerationParams struct {
@@ -77,6 +77,7 @@ func (q *Queries) ClaimGeneration(ctx context.Context, arg ClaimGenerationParams
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CompletedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
@@ -220,7 +221,7 @@ func (q *Queries) FindGenerationTask(ctx context.Context, arg FindGenerationTask
 }
 
 const getGeneration = `-- name: GetGeneration :one
-SELECT id, owner, principal, status, request, generators, attempts, version, progress, message, error, error_code, base_id, asset_id, source, cost, reserved, reservation_id, http_request_id, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, deadline, created_at, updated_at, completed_at
+SELECT id, owner, principal, status, request, generators, attempts, version, progress, message, error, error_code, base_id, asset_id, source, cost, reserved, reservation_id, http_request_id, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, deadline, created_at, updated_at, completed_at, traceparent
 FROM generations
 WHERE id = ?1
 `
@@ -257,12 +258,13 @@ func (q *Queries) GetGeneration(ctx context.Context, id string) (Generation, err
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CompletedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
 
 const getGenerationByKey = `-- name: GetGenerationByKey :one
-SELECT id, owner, principal, status, request, generators, attempts, version, progress, message, error, error_code, base_id, asset_id, source, cost, reserved, reservation_id, http_request_id, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, deadline, created_at, updated_at, completed_at
+SELECT id, owner, principal, status, request, generators, attempts, version, progress, message, error, error_code, base_id, asset_id, source, cost, reserved, reservation_id, http_request_id, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, deadline, created_at, updated_at, completed_at, traceparent
 FROM generations
 WHERE owner = ?1 AND idempotency_key = ?2
 `
@@ -304,6 +306,7 @@ func (q *Queries) GetGenerationByKey(ctx context.Context, arg GetGenerationByKey
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CompletedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
@@ -324,10 +327,11 @@ func (q *Queries) GetGenerationStatus(ctx context.Context, id string) (string, e
 const insertGeneration = `-- name: InsertGeneration :execrows
 INSERT INTO generations (
     id, owner, principal, status, request, generators, attempts, progress, message, error, error_code, base_id, asset_id, source, cost,
-    reserved, reservation_id, http_request_id, idempotency_key, fingerprint, deadline, created_at, updated_at, completed_at, last_event
+    reserved, reservation_id, http_request_id, idempotency_key, fingerprint, deadline, created_at, updated_at, completed_at, last_event,
+    traceparent
 )
 VALUES (
-    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26
 )
 ON CONFLICT (owner, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
 `
@@ -358,6 +362,7 @@ type InsertGenerationParams struct {
 	UpdatedAt      int64
 	CompletedAt    *int64
 	LastEvent      int64
+	Traceparent    *string
 }
 
 // No row when the owner has one with this key.
@@ -388,6 +393,7 @@ func (q *Queries) InsertGeneration(ctx context.Context, arg InsertGenerationPara
 		arg.UpdatedAt,
 		arg.CompletedAt,
 		arg.LastEvent,
+		arg.Traceparent,
 	)
 	if err != nil {
 		return 0, err

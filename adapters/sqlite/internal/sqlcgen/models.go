@@ -61,6 +61,7 @@ type Generation struct {
 	CreatedAt      int64
 	UpdatedAt      int64
 	CompletedAt    *int64
+	Traceparent    *string
 }
 
 type GenerationEvent struct {
@@ -73,13 +74,6 @@ type GenerationEvent struct {
 	Message      string
 	At           int64
 	Details      string
-}
-
-type Outbox struct {
-	Seq     int64
-	ID      string
-	Subject string
-	Payload string
 }
 
 type Persona struct {
@@ -157,6 +151,7 @@ type Workflow struct {
 	CreatedAt      int64
 	UpdatedAt      int64
 	CompletedAt    *int64
+	Traceparent    *string
 }
 
 type WorkflowEvent struct {

@@ -43,26 +43,35 @@ func (q *Queries) HandEvents(ctx context.Context, handed int64) error {
 }
 
 const listEvents = `-- name: ListEvents :many
-SELECT seq, id, subject, payload
+SELECT seq, id, subject, payload, traceparent
 FROM outbox
 ORDER BY seq
 LIMIT ?1
 `
 
-func (q *Queries) ListEvents(ctx context.Context, maxEvents int64) ([]Outbox, error) {
+type ListEventsRow struct {
+	Seq         int64
+	ID          string
+	Subject     string
+	Payload     string
+	Traceparent *string
+}
+
+func (q *Queries) ListEvents(ctx context.Context, maxEvents int64) ([]ListEventsRow, error) {
 	rows, err := q.query(ctx, q.listEventsStmt, listEvents, maxEvents)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Outbox
+	var items []ListEventsRow
 	for rows.Next() {
-		var i Outbox
+		var i ListEventsRow
 		if err := rows.Scan(
 			&i.Seq,
 			&i.ID,
 			&i.Subject,
 			&i.Payload,
+			&i.Traceparent,
 		); err != nil {
 			return nil, err
 		}
@@ -75,6 +84,21 @@ func (q *Queries) ListEvents(ctx context.Context, maxEvents int64) ([]Outbox, er
 		return nil, err
 	}
 	return items, nil
+}
+
+const oldestEvent = `-- name: OldestEvent :one
+SELECT stored_at
+FROM outbox
+ORDER BY seq
+LIMIT 1
+`
+
+// When the first of the events began to wait; 0: nobody knows.
+func (q *Queries) OldestEvent(ctx context.Context) (int64, error) {
+	row := q.queryRow(ctx, q.oldestEventStmt, oldestEvent)
+	var stored_at int64
+	err := row.Scan(&stored_at)
+	return stored_at, err
 }
 
 const outboxState = `-- name: OutboxState :one

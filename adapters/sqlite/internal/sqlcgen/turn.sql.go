@@ -187,40 +187,53 @@ func (q *Queries) SettleBudget(ctx context.Context, arg SettleBudgetParams) erro
 }
 
 const storeEvent = `-- name: StoreEvent :exec
-INSERT INTO outbox (id, subject, payload) VALUES (?1, ?2, ?3)
+INSERT INTO outbox (id, subject, payload, traceparent, stored_at) VALUES (?1, ?2, ?3, ?4, ?5)
 `
 
 type StoreEventParams struct {
-	ID      string
-	Subject string
-	Payload string
+	ID          string
+	Subject     string
+	Payload     string
+	Traceparent *string
+	StoredAt    int64
 }
 
 func (q *Queries) StoreEvent(ctx context.Context, arg StoreEventParams) error {
-	_, err := q.exec(ctx, q.storeEventStmt, storeEvent, arg.ID, arg.Subject, arg.Payload)
+	_, err := q.exec(ctx, q.storeEventStmt, storeEvent,
+		arg.ID,
+		arg.Subject,
+		arg.Payload,
+		arg.Traceparent,
+		arg.StoredAt,
+	)
 	return err
 }
 
 const storeTwoEvents = `-- name: StoreTwoEvents :exec
-INSERT INTO outbox (id, subject, payload) VALUES
-(?1, ?2, ?3),
-(?4, ?5, ?6)
+INSERT INTO outbox (id, subject, payload, traceparent, stored_at) VALUES
+(?1, ?2, ?3, ?4, ?5),
+(?6, ?7, ?8, ?4, ?5)
 `
 
 type StoreTwoEventsParams struct {
 	ID            string
 	Subject       string
 	Payload       string
+	Traceparent   *string
+	StoredAt      int64
 	SecondID      string
 	SecondSubject string
 	SecondPayload string
 }
 
+// Of one cause, at one time.
 func (q *Queries) StoreTwoEvents(ctx context.Context, arg StoreTwoEventsParams) error {
 	_, err := q.exec(ctx, q.storeTwoEventsStmt, storeTwoEvents,
 		arg.ID,
 		arg.Subject,
 		arg.Payload,
+		arg.Traceparent,
+		arg.StoredAt,
 		arg.SecondID,
 		arg.SecondSubject,
 		arg.SecondPayload,

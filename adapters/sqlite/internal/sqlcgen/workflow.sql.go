@@ -29,7 +29,7 @@ UPDATE workflows SET
     status = 'cancelled', updated_at = ?1, completed_at = CAST(?1 AS INTEGER), last_event = last_event + 1,
     claimed_by = '', claimed_until = NULL
 WHERE id = ?2 AND owner = ?3 AND completed_at IS NULL
-RETURNING id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at
+RETURNING id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at, traceparent
 `
 
 type CancelWorkflowParams struct {
@@ -69,6 +69,7 @@ func (q *Queries) CancelWorkflow(ctx context.Context, arg CancelWorkflowParams) 
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CompletedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
@@ -78,7 +79,7 @@ UPDATE workflows SET
     claimed_by = ?1, claimed_until = CAST(?2 AS INTEGER), status = 'running', updated_at = ?3
 WHERE id = ?4 AND completed_at IS NULL
     AND (claimed_by = '' OR claimed_by = ?1 OR claimed_until <= ?3)
-RETURNING id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at
+RETURNING id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at, traceparent
 `
 
 type ClaimWorkflowParams struct {
@@ -124,6 +125,7 @@ func (q *Queries) ClaimWorkflow(ctx context.Context, arg ClaimWorkflowParams) (W
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CompletedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
@@ -238,7 +240,7 @@ func (q *Queries) ExpireWorkflows(ctx context.Context, arg ExpireWorkflowsParams
 }
 
 const getWorkflow = `-- name: GetWorkflow :one
-SELECT id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at
+SELECT id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at, traceparent
 FROM workflows
 WHERE id = ?1
 `
@@ -274,12 +276,13 @@ func (q *Queries) GetWorkflow(ctx context.Context, id string) (Workflow, error) 
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CompletedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
 
 const getWorkflowByKey = `-- name: GetWorkflowByKey :one
-SELECT id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at
+SELECT id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration, output, error, input_tokens, output_tokens, cost, idempotency_key, fingerprint, claimed_by, claimed_until, last_event, created_at, updated_at, completed_at, traceparent
 FROM workflows
 WHERE owner = ?1 AND idempotency_key = ?2
 `
@@ -320,6 +323,7 @@ func (q *Queries) GetWorkflowByKey(ctx context.Context, arg GetWorkflowByKeyPara
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.CompletedAt,
+		&i.Traceparent,
 	)
 	return i, err
 }
@@ -345,9 +349,9 @@ func (q *Queries) GetWorkflowStatus(ctx context.Context, id string) (GetWorkflow
 const insertWorkflow = `-- name: InsertWorkflow :execrows
 INSERT INTO workflows (
     id, owner, principal, kind, status, task, agents, input, model, persona_id, max_iterations, max_tokens, max_cost, max_duration,
-    idempotency_key, fingerprint, created_at, updated_at, last_event
+    idempotency_key, fingerprint, created_at, updated_at, traceparent, last_event
 )
-VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 1)
+VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 1)
 ON CONFLICT (owner, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
 `
 
@@ -369,6 +373,7 @@ type InsertWorkflowParams struct {
 	Fingerprint    string
 	CreatedAt      int64
 	UpdatedAt      int64
+	Traceparent    *string
 }
 
 // No row when the owner has one with this key.
@@ -391,6 +396,7 @@ func (q *Queries) InsertWorkflow(ctx context.Context, arg InsertWorkflowParams) 
 		arg.Fingerprint,
 		arg.CreatedAt,
 		arg.UpdatedAt,
+		arg.Traceparent,
 	)
 	if err != nil {
 		return 0, err
