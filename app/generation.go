@@ -69,6 +69,9 @@ type GenerationDeps struct {
 	Prices     func() *domain.PriceTable       // the table in force; work costs what it says when it is ordered
 	// NewsURL, which may be nil, is where a generator sends news of its tasks; empty: nowhere.
 	NewsURL func(generator string) string
+	// Watch, which may be nil, is told when work begins here: with the trace of who asked for it (domain.TraceOf), and what kind it is. It returns
+	// the context of the work, and what is called when it comes to an end here.
+	Watch func(ctx context.Context, trace, kind string) (context.Context, func(error))
 	// Stored, which may be nil, is called after an event was stored, which can be sent now.
 	Stored func()
 	// Troubled, which may be nil, is told what went wrong with work that goes on later.
@@ -99,6 +102,9 @@ func NewGenerations(d GenerationDeps) *Generations {
 	d.Config = d.Config.withDefaults()
 	if d.NewsURL == nil {
 		d.NewsURL = func(string) string { return "" }
+	}
+	if d.Watch == nil {
+		d.Watch = unwatched
 	}
 	if d.Stored == nil {
 		d.Stored = func() {}
@@ -145,7 +151,7 @@ const maxGenerationKey = 255
 func (g *Generations) Generate(
 	ctx context.Context, who domain.Principal, key string, req domain.AssetRequest, httpRequestID string,
 ) (GenerationResult, error) {
-	w := generationWish{who: who, key: key, req: req.Normal(), httpRequestID: httpRequestID, started: g.Now()}
+	w := generationWish{who: who, key: key, req: req.Normal(), httpRequestID: httpRequestID, trace: domain.TraceOf(ctx), started: g.Now()}
 	if len(key) > maxGenerationKey {
 		return GenerationResult{}, domain.InvalidInput(domain.TooLong(maxGenerationKey, key, "header", "Idempotency-Key"))
 	}
@@ -206,6 +212,7 @@ type generationWish struct {
 	fingerprint   string
 	req           domain.AssetRequest
 	httpRequestID string
+	trace         string
 	started       time.Time
 }
 
@@ -282,7 +289,7 @@ func (g *Generations) newWork(w generationWish) domain.Generation {
 	now := w.started.UTC().Truncate(time.Microsecond)
 	return domain.Generation{
 		ID: g.NewID(), Principal: w.who, Status: domain.GenerationPending, Request: w.req, Version: 1, HTTPRequestID: w.httpRequestID,
-		Key: w.key, Fingerprint: w.fingerprint, Deadline: now.Add(g.Config.Timeout), CreatedAt: now, UpdatedAt: now,
+		Key: w.key, Fingerprint: w.fingerprint, Trace: w.trace, Deadline: now.Add(g.Config.Timeout), CreatedAt: now, UpdatedAt: now,
 	}
 }
 

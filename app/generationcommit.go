@@ -169,7 +169,7 @@ func (r *generationRun) keepClaim() {
 	last := g.Now()
 	for r.untilRenewal(every) {
 		now := g.Now()
-		ctx, cancel := context.WithTimeout(r.ctx, min(every, g.Config.SaveTimeout))
+		ctx, cancel := context.WithTimeout(r.beside, min(every, g.Config.SaveTimeout))
 		err := g.Store.Renew(ctx, id, r.runner, now.Add(g.Config.Lease))
 		if keys := r.files.written(); err == nil && len(keys) > 0 {
 			_ = g.Leases.EndLeases(ctx, keys, now.Add(g.Config.FileLease)) // tried again; they last for longer than a claim
@@ -181,7 +181,7 @@ func (r *generationRun) keepClaim() {
 		case domain.KindOf(err) == domain.Conflict:
 			_ = r.lost(err)
 			return
-		case g.Now().Sub(last) >= g.Config.Lease && r.ctx.Err() == nil:
+		case g.Now().Sub(last) >= g.Config.Lease && r.beside.Err() == nil:
 			r.cancel(errors.Join(errGenerationLost, err))
 			return
 		}
@@ -190,7 +190,7 @@ func (r *generationRun) keepClaim() {
 
 // untilRenewal waits until the claim is to be renewed: after a while, or soon after a signal, which may mean that the work was cancelled.
 func (r *generationRun) untilRenewal(every time.Duration) bool {
-	if !pause(r.ctx, min(lookPause, every)) {
+	if !pause(r.beside, min(lookPause, every)) {
 		return false
 	}
 	timer := time.NewTimer(max(every-lookPause, 0))
@@ -198,7 +198,7 @@ func (r *generationRun) untilRenewal(every time.Duration) bool {
 	select {
 	case <-timer.C:
 	case <-r.changed:
-	case <-r.ctx.Done():
+	case <-r.beside.Done():
 		return false
 	}
 	return true

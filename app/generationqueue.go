@@ -153,11 +153,14 @@ func (g *Generations) do(soft, hard context.Context, slot *heldSlot, id string) 
 		return false, false
 	}
 	run := newGenerationRun(g, soft, hard, runner, slot, work)
+	err = errWorkInterrupted
+	defer func() { run.ended(err) }()
 	if !g.enter(id, run) {
 		return false, true
 	}
 	defer g.leave(id, run)
-	return true, g.finish(run, run.execute())
+	err = run.execute()
+	return true, g.finish(run, err)
 }
 
 // enter makes a run the one of this process. There is one at most.

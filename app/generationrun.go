@@ -35,7 +35,9 @@ type generationRun struct {
 	generations *Generations
 	runner      string
 	ctx         context.Context //nolint:containedctx // of calls that run; it outlives each of them
+	beside      context.Context //nolint:containedctx // of what is no part of the work; it ends with ctx
 	cancel      context.CancelCauseFunc
+	watched     func(error)
 	stopping    <-chan struct{} // closed when no generator is to be asked any more
 	changed     chan struct{}   // somebody has changed the work
 	news        chan struct{}   // the generator has news
@@ -59,11 +61,35 @@ func newGenerationRun(g *Generations, soft, hard context.Context, runner string,
 		generations: g, runner: runner, slot: slot, stopping: soft.Done(), changed: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		claimed: work.ID, work: work,
 	}
-	r.ctx, r.cancel = context.WithCancelCause(hard)
+	r.beside, r.cancel = context.WithCancelCause(hard)
+	r.ctx, r.watched = g.Watch(r.beside, work.Trace, workGeneration)
 	if last, ok := work.Last(); ok && last.Status == domain.AttemptRunning {
 		r.tasks = append(r.tasks, openTask{last.Generator, last.TaskID})
 	}
 	return r
+}
+
+// Kinds of work.
+const (
+	workGeneration = "generation"
+	workWorkflow   = "workflow"
+)
+
+func unwatched(ctx context.Context, _, _ string) (context.Context, func(error)) {
+	return ctx, func(error) {}
+}
+
+var (
+	errWorkInterrupted = errors.New("the work was interrupted")
+	errWorkFailed      = errors.New("the work has failed")
+)
+
+// ended tells whoever watches how the work went here.
+func (r *generationRun) ended(err error) {
+	if err == nil && r.work.Status == domain.GenerationFailed {
+		err = errWorkFailed
+	}
+	r.watched(err)
 }
 
 // hear notes that there is something new.

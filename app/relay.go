@@ -84,16 +84,20 @@ func (r *Relay) Wake() {
 
 // RelayState tells how sending goes.
 type RelayState struct {
-	Pending int   // events that wait
-	Err     error // of the last attempt; nil when it went well
+	Pending int           // events that wait
+	Oldest  time.Duration // how long the first of them has
+	Err     error         // of the last attempt; nil when it went well
 }
 
 // State counts what waits. An outbox that can't be counted is an error.
-func (r *Relay) State(ctx context.Context) (RelayState, error) {
-	pending, err := r.Outbox.Pending(ctx)
+func (r *Relay) State(ctx context.Context) (s RelayState, err error) {
+	if s.Pending, err = r.Outbox.Pending(ctx); err == nil && s.Pending > 0 {
+		s.Oldest, err = r.Outbox.Oldest(ctx)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return RelayState{Pending: pending, Err: r.lastErr}, err
+	s.Err = r.lastErr
+	return s, err
 }
 
 // Sent is how many events were sent since the start.

@@ -100,6 +100,9 @@ type WorkflowDeps struct {
 	Agents   []domain.Agent
 	// Works, which may be nil, reports whether the credentials of somebody still work: domain.Forbidden when they do not.
 	Works func(ctx context.Context, who domain.Principal) error
+	// Watch, which may be nil, is told when work begins here: with the trace of who asked for it (domain.TraceOf), and what kind it is. It returns
+	// the context of the work, and what is called when it comes to an end here.
+	Watch func(ctx context.Context, trace, kind string) (context.Context, func(error))
 	// Stored, which may be nil, is called after an event was stored, which can be sent now.
 	Stored func()
 	// Troubled, which may be nil, is told what went wrong with a workflow that goes on later.
@@ -126,6 +129,9 @@ type Workflows struct {
 // NewWorkflows makes the use cases.
 func NewWorkflows(d WorkflowDeps) *Workflows {
 	d.Config = d.Config.withDefaults()
+	if d.Watch == nil {
+		d.Watch = unwatched
+	}
 	if d.Stored == nil {
 		d.Stored = func() {}
 	}
@@ -176,6 +182,7 @@ func (w *Workflows) Start(ctx context.Context, who domain.Principal, draft domai
 		return domain.Workflow{}, err
 	}
 	flow, event := domain.NewWorkflow(checked, w.NewID(), w.NewID(), who, w.Now())
+	flow.Trace = domain.TraceOf(ctx)
 	if key != "" {
 		flow.Key, flow.Fingerprint = key, fingerprint(draft)
 	}

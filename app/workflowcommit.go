@@ -101,7 +101,7 @@ func (r *workflowRun) keepClaim() {
 	last := w.Now()
 	for r.nap(every) {
 		now := w.Now()
-		ctx, cancel := context.WithTimeout(r.ctx, min(every, w.Config.SaveTimeout))
+		ctx, cancel := context.WithTimeout(r.beside, min(every, w.Config.SaveTimeout))
 		err := w.Store.Renew(ctx, r.about.ID, r.runner, now.Add(w.Config.Lease)) // flow is the writers'
 		cancel()
 		switch {
@@ -110,7 +110,7 @@ func (r *workflowRun) keepClaim() {
 		case domain.KindOf(err) == domain.Conflict:
 			r.cancel(errWorkflowLost)
 			return
-		case w.Now().Sub(last) >= w.Config.Lease && r.ctx.Err() == nil:
+		case w.Now().Sub(last) >= w.Config.Lease && r.beside.Err() == nil:
 			r.cancel(errors.Join(errWorkflowLost, err))
 			return
 		}
@@ -119,7 +119,7 @@ func (r *workflowRun) keepClaim() {
 
 // nap waits until the claim is to be renewed: after a while, or soon after a signal, which may mean that the workflow was cancelled.
 func (r *workflowRun) nap(every time.Duration) bool {
-	if !pause(r.ctx, min(lookPause, every)) {
+	if !pause(r.beside, min(lookPause, every)) {
 		return false
 	}
 	timer := time.NewTimer(max(every-lookPause, 0))
@@ -127,7 +127,7 @@ func (r *workflowRun) nap(every time.Duration) bool {
 	select {
 	case <-timer.C:
 	case <-r.news:
-	case <-r.ctx.Done():
+	case <-r.beside.Done():
 		return false
 	}
 	return true

@@ -190,7 +190,10 @@ func (w *Workflows) work(soft, hard context.Context, id string) (done bool) {
 			delete(w.running, id)
 		}
 	}()
-	return w.finish(run, run.execute())
+	err = errWorkInterrupted
+	defer func() { run.ended(err) }()
+	err = run.execute()
+	return w.finish(run, err)
 }
 
 // finish is what becomes of a workflow whose run has come to an end here, well or not.

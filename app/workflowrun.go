@@ -32,7 +32,9 @@ type workflowRun struct {
 	runner    string
 	about     domain.Workflow // as it was claimed: what was asked for
 	ctx       context.Context //nolint:containedctx // of running steps; it outlives each of them
+	beside    context.Context //nolint:containedctx // of what is no part of the work; it ends with ctx
 	cancel    context.CancelCauseFunc
+	watched   func(error)
 	stopping  <-chan struct{} // closed when no more steps are to begin
 	news      chan struct{}
 	room      chan struct{} // a token for each running step
@@ -53,7 +55,8 @@ func newWorkflowRun(w *Workflows, soft, hard context.Context, runner string, flo
 		room: make(chan struct{}, w.Config.StepsAtOnce), flow: flow, journal: make(map[string]domain.WorkflowStep, len(steps)), began: w.Now(),
 	}
 	r.since, r.takenOver = r.began, len(steps) > 0
-	r.ctx, r.cancel = context.WithCancelCause(hard)
+	r.beside, r.cancel = context.WithCancelCause(hard)
+	r.ctx, r.watched = w.Watch(r.beside, flow.Trace, workWorkflow)
 	for _, s := range steps {
 		r.journal[s.Key] = s
 		if s.StartedAt.Before(r.began) {
@@ -64,6 +67,17 @@ func newWorkflowRun(w *Workflows, soft, hard context.Context, runner string, flo
 		}
 	}
 	return r
+}
+
+// ended tells whoever watches how the workflow went here.
+func (r *workflowRun) ended(err error) {
+	r.mu.Lock()
+	failed := r.flow.Status == domain.WorkflowFailed || r.flow.Status == domain.WorkflowOutcomeUnknown
+	r.mu.Unlock()
+	if err == nil && failed {
+		err = errWorkFailed
+	}
+	r.watched(err)
 }
 
 // workflowEnd is an error that ends the workflow, and is no fault of this process.

@@ -29,6 +29,7 @@ type Config struct {
 	Timeout       time.Duration // of stopping; 5 s when zero
 	Logger        *slog.Logger
 	Observe       Observe       // of what is published; nil: nobody does
+	Receive       Receive       // of work that is received; nil: nobody does
 	WorkWait      time.Duration // after that a process that shows no sign of life has died, and its work is offered again; 15 s when zero
 }
 

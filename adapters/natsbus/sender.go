@@ -64,45 +64,76 @@ func (b *Bus) sendToStream(ctx context.Context, batch domain.EventBatch) (int, s
 			return 0, "", err
 		}
 	}
-	acks, failed := b.publishAll(ctx, batch.Events, known)
-	for i, ack := range acks {
-		if ack == nil {
+	sent, failed := b.publishAll(ctx, batch.Events, known)
+	for i, p := range sent {
+		if p.ack == nil {
 			continue
 		}
-		select {
-		case confirmed := <-ack.Ok():
-			if err := b.reached(ctx, at, confirmed); err != nil {
-				return i + 1, "", err
-			}
-		case err := <-ack.Err():
+		confirmed, err := p.confirmed(ctx)
+		if err != nil {
+			giveUp(sent[i+1:])
 			return i, "", err
-		case <-ctx.Done():
-			return i, "", errSlow
+		}
+		if err := b.reached(ctx, at, confirmed); err != nil {
+			giveUp(sent[i+1:])
+			return i + 1, "", err
 		}
 	}
-	return len(acks), at.String(), failed
+	return len(sent), at.String(), failed
+}
+
+// published is an event that is on its way to the stream.
+type published struct {
+	ack   jetstream.PubAckFuture // nil: it need not be sent
+	ended func(error)            // nil: nobody is to be told
+}
+
+func (p published) confirmed(ctx context.Context) (ack *jetstream.PubAck, err error) {
+	select {
+	case ack = <-p.ack.Ok():
+	case err = <-p.ack.Err():
+	case <-ctx.Done():
+		err = errSlow
+	}
+	p.end(err)
+	return ack, err
+}
+
+func (p published) end(err error) {
+	if p.ended != nil {
+		p.ended(err)
+	}
+}
+
+// giveUp is for what nobody waits for any more.
+func giveUp(rest []published) {
+	for _, p := range rest {
+		p.end(errSlow)
+	}
 }
 
 // publishAll publishes what is not known to be there. It returns what to wait for, nil where there is nothing, up to the first failure.
-func (b *Bus) publishAll(ctx context.Context, events []domain.StoredEvent, known map[string]bool) (acks []jetstream.PubAckFuture, err error) {
+func (b *Bus) publishAll(ctx context.Context, events []domain.StoredEvent, known map[string]bool) (sent []published, err error) {
 	end, bounded := ctx.Deadline()
 	for _, e := range events {
 		if known[e.ID] || b.tooLarge(e) {
-			acks = append(acks, nil)
+			sent = append(sent, published{})
 			continue
 		}
 		// By the clock, not by the context, whose timer comes late in a process that was halted: another one sends by now.
 		if bounded && !time.Now().Before(end) {
-			return acks, errSlow
+			return sent, errSlow
 		}
+		m, ended := b.message(ctx, e)
+		p := published{ended: ended}
 		// Without retries: they would come after events that were stored later.
-		ack, err := b.sender.js.PublishMsgAsync(b.message(e), jetstream.WithRetryAttempts(0))
-		if err != nil {
-			return acks, err
+		if p.ack, err = b.sender.js.PublishMsgAsync(m, jetstream.WithRetryAttempts(0)); err != nil {
+			p.end(err)
+			return sent, err
 		}
-		acks = append(acks, ack)
+		sent = append(sent, p)
 	}
-	return acks, nil
+	return sent, nil
 }
 
 // sendToListeners publishes without a stream: an answer to a ping after the events confirms that the server has them.
@@ -111,7 +142,10 @@ func (b *Bus) sendToListeners(ctx context.Context, events []domain.StoredEvent) 
 		if b.tooLarge(e) {
 			continue
 		}
-		if err := b.sender.conn.PublishMsg(b.message(e)); err != nil {
+		m, ended := b.message(ctx, e)
+		err := b.sender.conn.PublishMsg(m)
+		published{ended: ended}.end(err)
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -123,8 +157,13 @@ func (b *Bus) sendToListeners(ctx context.Context, events []domain.StoredEvent) 
 	return len(events), nil
 }
 
-func (b *Bus) message(e domain.StoredEvent) *nats.Msg {
-	return &nats.Msg{Subject: b.subject(e.Subject), Data: e.Data, Header: nats.Header{nats.MsgIdHdr: []string{e.ID}}}
+// message is an event on its way, and what is called when it got there, or did not; nil: nothing.
+func (b *Bus) message(ctx context.Context, e domain.StoredEvent) (m *nats.Msg, ended func(error)) {
+	m = &nats.Msg{Subject: b.subject(e.Subject), Data: e.Data, Header: nats.Header{nats.MsgIdHdr: []string{e.ID}}}
+	if b.cfg.Observe != nil {
+		ended = b.cfg.Observe(domain.WithTrace(ctx, e.Trace), e.Subject, m.Header)
+	}
+	return m, ended
 }
 
 // tooLarge gives up an event that the server would never take, lest all others wait behind it.

@@ -106,12 +106,16 @@ func (q *WorkQueue) Enqueue(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
-	subject := q.bus.subject(q.offered)
+	m := message{subject: q.bus.subject(q.offered), data: data, hint: true}
+	m.observe(ctx, q.bus.cfg.Observe, q.offered)
 	if !stored {
-		err = q.bus.enqueue(message{subject: subject, data: data, hint: true})
-	} else if _, err = q.bus.js.Publish(ctx, subject, data, jetstream.WithRetryAttempts(0)); err != nil {
+		if err = q.bus.enqueue(m); err == nil {
+			return nil
+		}
+	} else if _, err = q.bus.js.PublishMsg(ctx, &nats.Msg{Subject: m.subject, Data: data, Header: m.header}, jetstream.WithRetryAttempts(0)); err != nil {
 		q.state.forget() // it may have been deleted
 	}
+	m.end(err)
 	if err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
@@ -120,7 +124,7 @@ func (q *WorkQueue) Enqueue(ctx context.Context, id string) error {
 
 // Work implements ports.WorkQueue. It returns before ctx ends only when the bus is closed.
 func (q *WorkQueue) Work(ctx context.Context, atOnce int, do func(ctx context.Context, id string) (done bool)) error {
-	w := &worker{queue: q, bus: q.bus, do: do, direct: make(chan string)}
+	w := &worker{queue: q, bus: q.bus, do: do, direct: make(chan direct)}
 	sub, err := q.bus.conn.QueueSubscribe(q.bus.subject(q.offered), workConsumer, w.hear)
 	if err != nil {
 		return fmt.Errorf("work: %w", err)
@@ -145,7 +149,7 @@ type worker struct {
 	queue  *WorkQueue
 	bus    *Bus
 	do     func(ctx context.Context, id string) bool
-	direct chan string // items that no stream holds
+	direct chan direct // items that no stream holds
 
 	mu       sync.Mutex
 	consumer jetstream.Consumer // nil until it is known
@@ -181,8 +185,8 @@ func (w *worker) one(ctx context.Context) error {
 	defer cancel()
 	if !stored {
 		select {
-		case id := <-w.direct:
-			w.do(ctx, id) // what is not done is found in the store
+		case item := <-w.direct:
+			w.doItem(ctx, item.id, item.header) // what is not done is found in the store
 		case <-wait.Done():
 		}
 		return nil
@@ -263,7 +267,27 @@ func (w *worker) handle(ctx context.Context, msg jetstream.Msg) {
 			_ = msg.NakWithDelay(workDelay(msg))
 		}
 	}()
-	done = w.do(ctx, id)
+	done = w.doItem(ctx, id, msg.Headers())
+}
+
+// doItem does an item and tells whoever watches.
+func (w *worker) doItem(ctx context.Context, id string, header nats.Header) (done bool) {
+	if w.bus.cfg.Receive == nil {
+		return w.do(ctx, id)
+	}
+	ctx, ended := w.bus.cfg.Receive(ctx, w.queue.offered, header)
+	err := errGivenBack // unless it is done
+	defer func() { ended(err) }()
+	if done = w.do(ctx, id); done {
+		err = nil
+	}
+	return done
+}
+
+// direct is an item that no stream holds.
+type direct struct {
+	id     string
+	header nats.Header
 }
 
 // workDelay is how long an item that was not done waits for the next attempt.
@@ -291,7 +315,7 @@ func (w *worker) hear(m *nats.Msg) {
 		return
 	}
 	select {
-	case w.direct <- id:
+	case w.direct <- direct{id, m.Header}:
 	default: // it is found in the store
 	}
 }

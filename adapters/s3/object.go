@@ -145,8 +145,10 @@ func (o *object) ask() error {
 	}
 	ctx, cancel := context.WithCancel(o.ctx)
 	silence := time.AfterFunc(o.store.options.Timeout, cancel)
-	body, info, _, err := o.store.client.GetObject(ctx, o.store.options.Bucket, o.key, get)
+	observed, ended := o.store.observe(ctx, "read")
+	body, info, _, err := o.store.client.GetObject(observed, o.store.options.Bucket, o.key, get)
 	silence.Stop()
+	ended(err)
 	if err != nil {
 		cancel()
 		return err

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net/url"
 	"regexp"
@@ -22,6 +23,10 @@ type Options struct {
 
 	Timeout time.Duration // of each request, and of silence while a file is read; 30 s
 	Part    int           // bytes that are sent in one request, and kept in memory for that; 8 MiB
+
+	// Observe is told of each request before it is made, by what it is for: never by a key or an address. It returns the context that the
+	// request goes on with, and what is called at its end. nil: nobody does.
+	Observe func(ctx context.Context, operation string) (context.Context, func(error))
 }
 
 // minPart is the smallest that S3 takes for a part that is not the last.

@@ -84,12 +84,14 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 }
 
 // List implements ports.BlobStore.
-func (s *Store) List(ctx context.Context, prefix string, each func(key string) error) error {
+func (s *Store) List(ctx context.Context, prefix string, each func(key string) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
+	within, ended := s.observe(within, "list")
+	defer func() { ended(err) }()
 	silence := time.AfterFunc(s.options.Timeout, cancel)
 	defer silence.Stop()
 	for info := range s.client.Client.ListObjects(within, s.options.Bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
@@ -114,8 +116,20 @@ func (s *Store) List(ctx context.Context, prefix string, each func(key string) e
 func (s *Store) call(ctx context.Context, op string, request func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	return translate(ctx, op, request(bounded))
+	observed, ended := s.observe(bounded, op)
+	err := translate(ctx, op, request(observed))
+	ended(err)
+	return err
 }
+
+func (s *Store) observe(ctx context.Context, op string) (context.Context, func(error)) {
+	if s.options.Observe == nil {
+		return ctx, unobserved
+	}
+	return s.options.Observe(ctx, op)
+}
+
+func unobserved(error) {}
 
 func enter(ctx context.Context, key string) error {
 	if err := ctx.Err(); err != nil {

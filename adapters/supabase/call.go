@@ -28,6 +28,21 @@ type call struct {
 
 // do makes a call and reads its answer into out; nil is for calls that are answered with nothing. What the server refuses is a refusal.
 func (a *Accounts) do(ctx context.Context, c call, out any) (http.Header, error) {
+	if a.observe == nil {
+		return a.ask(ctx, c, out)
+	}
+	ctx, ended := a.observe(ctx, c.name)
+	header, err := a.ask(ctx, c, out)
+	var said *refusal
+	if errors.As(err, &said) && said.status < http.StatusInternalServerError {
+		ended(nil) // to say no is an answer
+	} else {
+		ended(err)
+	}
+	return header, err
+}
+
+func (a *Accounts) ask(ctx context.Context, c call, out any) (http.Header, error) {
 	waited, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
 	req, err := a.request(waited, c)

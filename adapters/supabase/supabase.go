@@ -56,6 +56,10 @@ type Config struct {
 	RefusalTime time.Duration
 
 	Now ports.Clock // the system's clock when nil
+
+	// Observe is told of each call before it is made, by its name. It returns the context that the call goes on with, and what is called at
+	// its end: with an error when there was no answer, or the server has failed. nil: nobody does.
+	Observe func(ctx context.Context, name string) (context.Context, func(error))
 }
 
 // Accounts asks one Supabase Auth. It is safe for concurrent use.
@@ -65,6 +69,7 @@ type Accounts struct {
 	timeout     time.Duration
 	refusalTime time.Duration
 	now         ports.Clock
+	observe     func(ctx context.Context, name string) (context.Context, func(error)) // nil: nobody does
 	client      *http.Client
 
 	renewals singleflight.Group
@@ -89,7 +94,7 @@ func New(cfg Config) (*Accounts, error) {
 	}
 	return &Accounts{
 		base: base, anonKey: strings.TrimSpace(cfg.AnonKey), timeout: cmp.Or(cfg.Timeout, defaultTimeout),
-		refusalTime: cmp.Or(cfg.RefusalTime, defaultRefusalTime), now: cfg.Now,
+		refusalTime: cmp.Or(cfg.RefusalTime, defaultRefusalTime), now: cfg.Now, observe: cfg.Observe,
 		client: &http.Client{
 			Transport: newTransport(cmp.Or(cfg.Connect, defaultConnect)),
 			CheckRedirect: func(*http.Request, []*http.Request) error {

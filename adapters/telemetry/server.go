@@ -90,7 +90,7 @@ func (s *Server) Begin(ctx context.Context, r *http.Request, trusted bool) (cont
 	r.Header.Del(tracestate)
 	s.telemetry.propagator.Inject(w.ctx, propagation.HeaderCarrier(r.Header))
 	s.active.Add(w.ctx, 1)
-	return w.ctx, w
+	return s.telemetry.causing(w.ctx), w
 }
 
 // Answering notes that an answer goes out, and after what time.

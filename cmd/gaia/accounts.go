@@ -19,7 +19,7 @@ func openProvider(c config, db database, sys *system, probes map[string]ports.Pr
 
 // openSupabase also serves a gateway that has others sign in, and tells how the identity provider is.
 func openSupabase(c config, sys *system, probes map[string]ports.Probe) (*supabase.Accounts, error) {
-	accounts, err := supabase.New(supabase.Config{URL: c.SupabaseURL, Path: c.SupabaseAuthPath, AnonKey: c.SupabaseAnonKey})
+	accounts, err := supabase.New(supabase.Config{URL: c.SupabaseURL, Path: c.SupabaseAuthPath, AnonKey: c.SupabaseAnonKey, Observe: sys.watchService("supabase", hostOf(c.SupabaseURL))})
 	if err != nil {
 		return nil, fmt.Errorf("SUPABASE_URL, SUPABASE_AUTH_PATH: %w", err)
 	}

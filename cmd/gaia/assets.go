@@ -83,6 +83,7 @@ func openBucket(c config, sys *system) (ports.BlobStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ASSET_STORAGE_URL: %w", err)
 	}
+	options.Observe = sys.watchService("s3", hostOf("//"+options.Endpoint))
 	store, err := s3.New(options)
 	if err != nil {
 		return nil, fmt.Errorf("ASSET_STORAGE_URL: %w", err)
@@ -122,7 +123,7 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 		log.Warn("files of assets lie on this machine: if other processes use the same database, set ASSET_STORAGE_URL to a storage that they share", "folder", filepath.Join(p.dataDir, assetsDir))
 	}
 	assets, err := app.NewAssets(app.AssetDeps{
-		Store: p.db.assets, Leases: p.db.leases, Blobs: blobs, Media: inspection, Embedder: openEmbedder(c),
+		Store: p.db.assets, Leases: p.db.leases, Blobs: blobs, Media: inspection, Embedder: s.watchEmbedder(c, openEmbedder(c)),
 		Meanings: p.db.meanings, Generation: p.db.generations.Get, Stored: p.relay.Wake,
 		Troubled: func(what string, err error) {
 			log.Error("something about assets failed", "what", what, "error", err.Error())
@@ -142,9 +143,13 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 		return nil, nil, err
 	}
 	s.needGenerators(len(generators))
+	works, err := s.watchAssetCost(p.db.generations)
+	if err != nil {
+		return nil, nil, err
+	}
 	generations := app.NewGenerations(app.GenerationDeps{
-		Store: p.db.generations, Assets: p.db.assets, Leases: p.db.leases, Blobs: blobs, Inspector: inspection, Queue: p.queue,
-		Budgets: p.db.budgets, Table: table, Generators: generators, Prices: p.prices.Table, NewsURL: c.newsURL, Stored: p.relay.Wake,
+		Store: works, Assets: p.db.assets, Leases: p.db.leases, Blobs: blobs, Inspector: inspection, Queue: p.queue,
+		Budgets: p.db.budgets, Table: table, Generators: generators, Prices: p.prices.Table, NewsURL: c.newsURL, Stored: p.relay.Wake, Watch: s.watchWork(),
 		Troubled: func(id string, err error) {
 			log.Error("the making of an asset could not go on; it is tried again", "asset", id, "error", err.Error())
 		},

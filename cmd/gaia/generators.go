@@ -59,5 +59,6 @@ func openGenerators(c config, sys *system, log *slog.Logger) (domain.GeneratorTa
 	if c.Procedural == "on" || c.Procedural == "auto" && !c.production() {
 		add(domain.GeneratorProcedural, procedural.New())
 	}
+	sys.watchGenerators(c, table, generators)
 	return table, generators, nil
 }

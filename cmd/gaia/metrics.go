@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"gaia/adapters/httpapi"
@@ -15,8 +16,47 @@ import (
 	"gaia/domain"
 )
 
-// outboxWait bounds how long a scrape waits for the outbox to be counted.
-const outboxWait = time.Second
+const (
+	// outboxWait bounds how long a scrape waits for the outbox to be counted.
+	outboxWait = time.Second
+	// backlogFresh is how long nobody asks the outbox again, however many scrape.
+	backlogFresh = 5 * time.Second
+)
+
+// backlog is what waits in the outbox, as it was a moment ago.
+type backlog struct {
+	ask func(context.Context) (app.RelayState, error)
+	now func() time.Time
+
+	mu    sync.Mutex
+	asked time.Time
+	known bool
+	state app.RelayState
+}
+
+// figure makes a metric of what waits. While the database is away there is none, which another metric tells.
+func (b *backlog) figure(value func(app.RelayState) float64) func(context.Context) []telemetry.Figure {
+	return func(ctx context.Context) []telemetry.Figure {
+		state, known := b.read(ctx)
+		if !known {
+			return nil
+		}
+		return []telemetry.Figure{{Value: value(state)}}
+	}
+}
+
+func (b *backlog) read(ctx context.Context) (app.RelayState, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.asked.IsZero() && b.now().Sub(b.asked) < backlogFresh {
+		return b.state, b.known
+	}
+	ctx, cancel := context.WithTimeout(ctx, outboxWait)
+	defer cancel()
+	state, err := b.ask(ctx)
+	b.asked, b.state, b.known = b.now(), state, err == nil
+	return b.state, b.known
+}
 
 // figures makes a metric of one value.
 func figures(value func() float64) func(context.Context) []telemetry.Figure {
@@ -43,18 +83,13 @@ func (s *system) watch(p parts, api httpapi.Config) (httpapi.Observe, error) {
 
 // measureParts tells how the parts of the system are whenever somebody looks.
 func (s *system) measureParts(relay *app.Relay, bus *natsbus.Bus) error {
-	t := s.telemetry
+	t, waiting := s.telemetry, &backlog{ask: relay.State, now: time.Now}
 	return errors.Join(
 		t.Gauge("gaia.part.up", "", "Whether a part of the system works; 0.5: not as well as it should.", s.partFigures),
-		t.Gauge("gaia.outbox.pending", "{event}", "Stored events that wait to be sent.", func(ctx context.Context) []telemetry.Figure {
-			ctx, cancel := context.WithTimeout(ctx, outboxWait)
-			defer cancel()
-			state, err := relay.State(ctx)
-			if err != nil {
-				return nil // the database is away, which another metric tells
-			}
-			return []telemetry.Figure{{Value: float64(state.Pending)}}
-		}),
+		t.Gauge("gaia.outbox.pending", "{event}", "Stored events that wait to be sent.",
+			waiting.figure(func(s app.RelayState) float64 { return float64(s.Pending) })),
+		t.Gauge("gaia.outbox.oldest_age", "s", "How long the first of the stored events has waited to be sent.",
+			waiting.figure(func(s app.RelayState) float64 { return s.Oldest.Seconds() })),
 		t.Gauge("gaia.outbox.failing", "", "Whether this process can't send stored events at the moment.", figures(func() float64 { return truth(s.relayFailing.Load()) })),
 		t.Total("gaia.outbox.sent", "{event}", "Stored events that this process has sent.", figures(func() float64 { return float64(relay.Sent()) })),
 		t.Gauge("gaia.bus.connected", "", "Whether NATS is there.", figures(func() float64 { return truth(bus.Connected()) })),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -116,6 +117,22 @@ func (s *system) watchMessages() (telemetry.MessageHook, error) {
 	return s.telemetry.Messages()
 }
 
+// watchReceived has work from the bus traced.
+func (s *system) watchReceived() telemetry.ReceiveHook {
+	if s.telemetry == nil {
+		return nil
+	}
+	return s.telemetry.Received()
+}
+
+// watchWork has stored work traced.
+func (s *system) watchWork() telemetry.WorkHook {
+	if s.telemetry == nil {
+		return nil
+	}
+	return s.telemetry.Work()
+}
+
 // watchHops has attempts to hand requests on traced.
 func (s *system) watchHops() forward.Observe {
 	if s.telemetry == nil {
@@ -165,14 +182,58 @@ func (s *system) watchCompleters(c config, m models) {
 		known[model.ID] = true
 	}
 	for provider, completer := range m.completers {
-		address := ""
-		if u, err := url.Parse(addresses[provider]); err == nil {
-			address = u.Hostname()
-		}
 		m.completers[provider] = s.telemetry.Completer(completer, telemetry.Model{
-			Provider: provider, Address: address, Known: func(model string) bool { return known[model] },
+			Provider: provider, Address: hostOf(addresses[provider]), Known: func(model string) bool { return known[model] },
 		})
 	}
+}
+
+// outsideNames are those of the conventions, where they have one, or else Gaia's own.
+var outsideNames = map[string]string{domain.GeneratorStability: "stability_ai"}
+
+// watchGenerators has calls of generators of assets watched, but for the one that is built in: nobody is called for that.
+func (s *system) watchGenerators(c config, table domain.GeneratorTable, generators map[string]ports.AssetGenerator) {
+	if s.telemetry == nil || !s.telemetry.Watching() {
+		return
+	}
+	addresses := map[string]string{
+		domain.GeneratorOpenAI: c.OpenAIURL, domain.GeneratorStability: c.StabilityURL, domain.GeneratorMidjourney: c.MidjourneyURL,
+		domain.GeneratorMeshy: c.MeshyURL, domain.GeneratorMubert: c.MubertURL, domain.GeneratorFreesound: c.FreesoundURL,
+	}
+	for id, generator := range generators {
+		if id == domain.GeneratorProcedural {
+			continue
+		}
+		row, _ := table.Find(id)
+		generators[id] = s.telemetry.Generator(generator, telemetry.Outside{
+			Provider: cmp.Or(outsideNames[id], id), Model: row.Model, Address: hostOf(addresses[id]), Makes: id != domain.GeneratorFreesound,
+		})
+	}
+}
+
+// watchEmbedder has calls of the model watched that tells what texts mean.
+func (s *system) watchEmbedder(c config, embedder ports.Embedder) ports.Embedder {
+	if embedder == nil || s.telemetry == nil || !s.telemetry.Watching() {
+		return embedder
+	}
+	return s.telemetry.Embedder(embedder, telemetry.Outside{Provider: "openai", Model: embedder.Model(), Address: hostOf(c.EmbeddingURL), Makes: true})
+}
+
+// watchService has calls of another service traced.
+func (s *system) watchService(name, address string) telemetry.Hook {
+	if s.telemetry == nil {
+		return nil
+	}
+	return s.telemetry.Service(name, address)
+}
+
+// hostOf is the host of a URL; empty when it is none.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // watchCost counts what answers cost, once they are stored.
@@ -182,6 +243,35 @@ func (s *system) watchCost(store ports.ConversationStore) (ports.ConversationSto
 	}
 	add, err := s.telemetry.Counter("gaia.llm.cost", "USD", "What answers of models cost, as the ledger has it.")
 	return costStore{store, add}, err
+}
+
+// watchAssetCost counts what the making of assets costs, once it is in the ledger.
+func (s *system) watchAssetCost(store ports.GenerationStore) (ports.GenerationStore, error) {
+	if s.telemetry == nil || !s.telemetry.Watching() {
+		return store, nil
+	}
+	add, err := s.telemetry.Counter("gaia.asset.cost", "USD", "What generators of assets cost, as the ledger has it.")
+	return assetCostStore{store, add}, err
+}
+
+type assetCostStore struct {
+	ports.GenerationStore
+	add func(ctx context.Context, n float64, labels ...string)
+}
+
+// Commit implements ports.GenerationStore.
+func (s assetCostStore) Commit(ctx context.Context, change domain.GenerationChange) (int, error) {
+	version, err := s.GenerationStore.Commit(ctx, change)
+	if err != nil {
+		return version, err
+	}
+	for _, u := range change.Usage {
+		if u.Claimed {
+			continue
+		}
+		s.add(ctx, u.Cost.Dollars(), "provider", u.Provider, "category", string(change.Generation.Request.Category))
+	}
+	return version, nil
 }
 
 type costStore struct {

@@ -218,7 +218,7 @@ func openBus(ctx context.Context, c config, dataDir string, sys *system, probes 
 	}
 	bus, err := natsbus.Start(ctx, natsbus.Config{
 		URL: c.NATSURL, DataDir: dataDir, SubjectPrefix: c.NATSPrefix, Name: c.ServiceName, MaxReconnects: c.NATSReconnects,
-		Timeout: c.NATSTimeout.duration(), Logger: log, Observe: watch,
+		Timeout: c.NATSTimeout.duration(), Logger: log, Observe: watch, Receive: sys.watchReceived(),
 	})
 	if err != nil {
 		return nil, err

@@ -82,6 +82,7 @@ func (s *system) startWorkflows(c config, p workflowParts, log *slog.Logger) (*a
 	tuned.OnlyOwn = p.onlyOwn
 	deps := app.WorkflowDeps{
 		Store: p.store, Queue: p.queue, Chat: p.chat, Personas: p.personas, Agents: agents, Works: p.keys.StillWorks, Stored: p.relay.Wake,
+		Watch: s.watchWork(),
 		Troubled: func(id string, err error) {
 			log.Error("a workflow could not go on; it is tried again", "workflow", id, "error", err.Error())
 		},
