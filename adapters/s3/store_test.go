@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -141,7 +142,7 @@ func TestParseURL(t *testing.T) {
 		"s3://k:s@x.supabase.co/storage/v1/s3/files?region=eu-north-1": {Endpoint: "x.supabase.co", Mount: "/storage/v1/s3", Bucket: "files", AccessKey: "k", SecretKey: "s", Region: "eu-north-1"},
 		"s3://k:s@x.supabase.co/storage/v1/s3/":                        {Endpoint: "x.supabase.co", Mount: "/storage/v1/s3", Bucket: "assets", AccessKey: "k", SecretKey: "s"},
 	} {
-		if got, err := s3.ParseURL(raw, "assets"); err != nil || got != want {
+		if got, err := s3.ParseURL(raw, "assets"); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v", raw, got, err)
 		}
 	}
