@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"gaia/tests/gaiatest"
+	"gaia/tests/generators"
 )
 
 // spanCollector takes traces, as the collector of OpenTelemetry does.
@@ -68,35 +70,76 @@ func (c *spanCollector) take(got *tracev1.TracesData) {
 	}
 }
 
-// complete tells what is missing in the trace that the chat is in; empty: nothing.
-func (c *spanCollector) missing(services ...string) []string {
+// find returns the spans of the trace that begins with a request.
+func (c *spanCollector) find(root string) []*tracev1.Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	best := []string{"a trace with POST /api/v1/chat"}
 	for _, spans := range c.spans {
-		root := slices.IndexFunc(spans, func(s *tracev1.Span) bool { return len(s.ParentSpanId) == 0 })
-		if root < 0 || spans[root].Name != "POST /api/v1/chat" {
-			continue
-		}
-		var missing []string
-		for _, want := range []string{"chat gpt-4o-mini", "publish gaia.chat.message.start", "batch"} {
-			if !slices.ContainsFunc(spans, func(s *tracev1.Span) bool { return s.Name == want }) {
-				missing = append(missing, want)
-			}
-		}
-		if !slices.ContainsFunc(spans, func(s *tracev1.Span) bool { return attributeOf(s, "db.system.name") == "redis" }) {
-			missing = append(missing, "a span of Redis")
-		}
-		for _, service := range services {
-			if !slices.ContainsFunc(spans, func(s *tracev1.Span) bool { return c.from[hex.EncodeToString(s.SpanId)] == service }) {
-				missing = append(missing, "a span of "+service)
-			}
-		}
-		if best = missing; missing == nil {
-			return nil
+		if slices.ContainsFunc(spans, func(s *tracev1.Span) bool { return len(s.ParentSpanId) == 0 && s.Name == root }) {
+			return slices.Clone(spans)
 		}
 	}
-	return best
+	return nil
+}
+
+// missing tells which spans are not in the trace that begins with a request: those with these names, and of these services; nil: none.
+func (c *spanCollector) missing(root string, names, services []string) []string {
+	spans := c.find(root)
+	if spans == nil {
+		return []string{"a trace with " + root}
+	}
+	var missing []string
+	for _, want := range names {
+		if !slices.ContainsFunc(spans, func(s *tracev1.Span) bool { return s.Name == want }) {
+			missing = append(missing, want)
+		}
+	}
+	for _, service := range services {
+		if !slices.ContainsFunc(spans, func(s *tracev1.Span) bool { return c.of(s) == service }) {
+			missing = append(missing, "a span of "+service)
+		}
+	}
+	return missing
+}
+
+// of is the service that a span comes from.
+func (c *spanCollector) of(s *tracev1.Span) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.from[hex.EncodeToString(s.SpanId)]
+}
+
+// wantNever fails the test when one of these texts is in a span.
+func (c *spanCollector) wantNever(t *testing.T, texts ...string) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, spans := range c.spans {
+		for _, s := range spans {
+			for _, text := range texts {
+				if strings.Contains(s.String(), text) {
+					t.Errorf("%q is in a span: %s", text, s)
+				}
+			}
+		}
+	}
+}
+
+// one returns the first span of a name.
+func one(t *testing.T, spans []*tracev1.Span, name string) *tracev1.Span {
+	t.Helper()
+	i := slices.IndexFunc(spans, func(s *tracev1.Span) bool { return s.Name == name })
+	if i < 0 {
+		t.Fatalf("there is no span %s", name)
+	}
+	return spans[i]
+}
+
+func wantWithin(t *testing.T, part, whole *tracev1.Span) {
+	t.Helper()
+	if !bytes.Equal(part.ParentSpanId, whole.SpanId) {
+		t.Errorf("%s is not within %s", part.Name, whole.Name)
+	}
 }
 
 func attributeOf(s *tracev1.Span, key string) string {
@@ -108,32 +151,125 @@ func attributeOf(s *tracev1.Span, key string) string {
 	return ""
 }
 
-// TestOneChatIsOneTrace: from the gateway to the service, its database, Redis, the provider and NATS, without a word of what was said.
+// TestOneChatIsOneTrace: from the gateway to the service, its database, Redis, the provider and NATS, and to whoever hears of it, without a
+// word of what was said.
 func TestOneChatIsOneTrace(t *testing.T) {
 	t.Parallel()
 	for name, services := range map[string][]string{"full": {"gateway"}, "split": {"gateway", "chat"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			backend := map[string]func(testing.TB) gaiatest.Backend{"full": gaiatest.Full, "split": gaiatest.Split}[name]
+			backend := map[string]func(testing.TB) gaiatest.Backend{"full": gaiatest.Full, "split": gaiatest.Split}[name](t)
 			c := newSpanCollector(t)
-			server := backend(t).Start(t, gaiatest.NewProvider(t).Settings(), gaiatest.Settings{"OTEL_EXPORTER_OTLP_ENDPOINT": c.url, "API_KEY_CACHE_TTL": "0"})
-			const said = "xylophone"
+			server := backend.Start(t, gaiatest.NewProvider(t).Settings(), gaiatest.Settings{"OTEL_EXPORTER_OTLP_ENDPOINT": c.url, "API_KEY_CACHE_TTL": "0"})
+			heard := listen(t, backend)
+			const said, root = "xylophone", "POST /api/v1/chat"
 			server.Client().Post("/api/v1/chat", message(said)).Want(http.StatusOK)
-			gaiatest.Eventually(t, 60*time.Second, "the whole trace is there", func() bool { return c.missing(services...) == nil })
+			trace := heard.trace("gaia.chat.message.complete")
+			gaiatest.Eventually(t, 60*time.Second, "the whole trace is there", func() bool {
+				names := []string{"chat gpt-4o-mini", "publish gaia.chat.message.start", "batch", "publish gaia.chat.message.complete", "publish gaia.usage.recorded"}
+				return c.missing(root, names, services) == nil && slices.ContainsFunc(c.find(root), func(s *tracev1.Span) bool { return attributeOf(s, "db.system.name") == "redis" })
+			})
+			spans := c.find(root)
+			sent := one(t, spans, "publish gaia.chat.message.complete")
+			if want := "00-" + hex.EncodeToString(sent.TraceId) + "-" + hex.EncodeToString(sent.SpanId) + "-01"; trace != want {
+				t.Errorf("who hears of the chat reads %s, want %s", trace, want)
+			}
+			if name == "split" {
+				wantHop(t, c, spans, root)
+			}
 			if !strings.Contains(server.Output(), `"trace_id":"`) {
 				t.Error("no line of the log names its trace")
 			}
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			for _, spans := range c.spans {
-				for _, s := range spans {
-					if text := s.String(); strings.Contains(text, said) || strings.Contains(text, "every ship you asked about") || strings.Contains(text, gaiatest.APIKey) {
-						t.Errorf("what was said, or a key, is in a span: %s", text)
-					}
-				}
-			}
+			c.wantNever(t, said, "every ship you asked about", gaiatest.APIKey)
 		})
 	}
+}
+
+// wantHop checks the way from the gateway to the service: an attempt of the one is what the other answers.
+func wantHop(t *testing.T, c *spanCollector, spans []*tracev1.Span, root string) {
+	t.Helper()
+	var asked, hop, answered *tracev1.Span
+	for _, s := range spans {
+		switch {
+		case s.Name == root && c.of(s) == "gateway":
+			asked = s
+		case s.Name == root:
+			answered = s
+		case s.Name == "POST" && s.Kind == tracev1.Span_SPAN_KIND_CLIENT:
+			hop = s
+		}
+	}
+	if asked == nil || hop == nil || answered == nil {
+		t.Fatalf("there is %v, %v and %v", asked, hop, answered)
+	}
+	wantWithin(t, hop, asked)
+	wantWithin(t, answered, hop)
+	if attributeOf(hop, "server.address") != "127.0.0.1" || attributeOf(hop, "peer.service") != "chat" {
+		t.Errorf("the hop is %v", hop)
+	}
+}
+
+// trace waits for an event and returns its trace.
+func (l *listener) trace(subject string) string {
+	l.t.Helper()
+	for {
+		m, err := l.sub.NextMsg(patience)
+		if err != nil {
+			l.t.Fatalf("waiting for %s: %v", subject, err)
+		}
+		if m.Subject == l.prefix+subject {
+			return m.Header.Get("traceparent")
+		}
+	}
+}
+
+// TestOneAssetIsOneTrace: from the gateway through the queue to the process that has it made, to the generator, and to whoever hears of it.
+func TestOneAssetIsOneTrace(t *testing.T) {
+	t.Parallel()
+	outside := generators.New(20 * time.Millisecond)
+	t.Cleanup(outside.Close)
+	backend := gaiatest.Split(t)
+	c := newSpanCollector(t)
+	server := backend.Start(t, gaiatest.Settings{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": c.url, "OPENAI_BASE_URL": outside.URL() + "/v1", "OPENAI_API_KEY": generators.Key, "PROCEDURAL_ASSETS": "off",
+	})
+	heard := listen(t, backend)
+	const wanted, root = "a xylophone of glass", "POST /api/v1/assets/generate"
+	server.Client().Post("/api/v1/assets/generate", map[string]any{
+		"category": "image", "style": "plain", "description": wanted,
+		"preferences": map[string]any{"allow_database": false, "allow_modifications": false, "max_wait_time_ms": 60_000},
+	}).Want(http.StatusOK)
+	trace := heard.trace("gaia.asset.generation.completed")
+	const offered, process, work, made = "publish gaia.work.generation.offered", "process gaia.work.generation.offered", "work on generation", "generate_content gpt-image-1.5"
+	gaiatest.Eventually(t, 60*time.Second, "the whole trace is there", func() bool {
+		names := []string{offered, process, work, made, "publish gaia.asset.generation.started", "publish gaia.asset.generation.completed"}
+		return c.missing(root, names, []string{"gateway", "asset"}) == nil
+	})
+	spans := c.find(root)
+	sent, queued, received := one(t, spans, "publish gaia.asset.generation.completed"), one(t, spans, offered), one(t, spans, process)
+	wantWithin(t, received, queued)
+	wantWithin(t, one(t, spans, made), one(t, spans, work))
+	wantWithin(t, sent, one(t, spans, work))
+	if len(received.Links) != 1 || !bytes.Equal(received.Links[0].SpanId, queued.SpanId) || received.Kind != tracev1.Span_SPAN_KIND_CONSUMER {
+		t.Errorf("what is received does not link to what was sent: %v", received)
+	}
+	if want := hex.EncodeToString(sent.TraceId) + "-" + hex.EncodeToString(sent.SpanId); !strings.Contains(trace, want) {
+		t.Errorf("who hears of the asset reads %s, want %s", trace, want)
+	}
+	call := one(t, spans, made)
+	for name, want := range map[string]string{
+		"gen_ai.operation.name": "generate_content", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-image-1.5", "server.address": "127.0.0.1",
+	} {
+		if got := attributeOf(call, name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	for _, s := range spans {
+		if s.Name == "RenewGeneration" {
+			t.Error("what keeps a claim drowns the work")
+		}
+	}
+	c.wantNever(t, wanted, "xylophone", generators.Key, gaiatest.APIKey)
 }
 
 // TestAnIdleProcessSendsNoTraces: it looks for events to send, asks its parts how they are and tells others of itself, all the time.
@@ -263,6 +399,7 @@ func TestDashboardAndAlertsNameRealMetrics(t *testing.T) {
 		server.Client().Post("/api/v1/chat", message("Is it there?")).Want(http.StatusOK)
 		server.Client().Stream(t.Context(), typedRoute, message("Is it there?")).All()
 		server.Client().Get("/api/v0.2/personas").Want(http.StatusOK)
+		server.Client().Post("/api/v1/assets/generate", `{"category": "prop", "style": "plain", "description": "A box"}`).Want(http.StatusOK)
 		addresses := adminAddress.FindAllStringSubmatch(server.Output(), -1)
 		if len(addresses) == 0 {
 			t.Fatal("nothing answers operators")

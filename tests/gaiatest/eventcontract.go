@@ -69,7 +69,7 @@ func hasHeaders(doc map[string]any, message string) bool {
 	return m["headers"] != nil
 }
 
-const traceparent = "Traceparent"
+const traceparent = "traceparent"
 
 // traceOfEvent is what W3C Trace Context says that the header holds.
 var traceOfEvent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$`)
