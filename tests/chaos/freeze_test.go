@@ -9,8 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// freezeTime is longer than every lease, than three heartbeats need to be missed, and than a request may take.
-const freezeTime = 35 * time.Second
+// freezeTime is longer than every claim, than three heartbeats need to be missed, and than a gateway waits for who does not answer probes either.
+const freezeTime = 40 * time.Second
 
 // TestFreezesOutlastLeases has what stood still go on when all others have long done without it: what it was about to do must not happen.
 func TestFreezesOutlastLeases(t *testing.T) {
@@ -18,9 +18,9 @@ func TestFreezesOutlastLeases(t *testing.T) {
 	w := newServices(t, seedOf(t), shape{})
 	f := &freeze{world: w}
 	publish(t, "freezes", run(w, []fault{
-		{name: "auth, asset (1) and chat (1) stand still for 35 s, in the middle of work", lasts: freezeTime, begin: f.workers, end: f.thaw, notice: much},
-		{name: "Redis and NATS stand still for 35 s", lasts: freezeTime, begin: f.parts("Redis", "NATS"), end: f.thaw, notice: nothing},
-		{name: "PostgreSQL stands still for 35 s", lasts: freezeTime, begin: f.parts("PostgreSQL"), end: f.thaw, notice: much},
+		{name: "auth, asset (1) and chat (1) stand still for 40 s, in the middle of work", lasts: freezeTime, begin: f.workers, end: f.thaw, notice: much},
+		{name: "Redis and NATS stand still for 40 s", lasts: freezeTime, begin: f.parts("Redis", "NATS"), end: f.thaw, notice: nothing},
+		{name: "PostgreSQL stands still for 40 s", lasts: freezeTime, begin: f.parts("PostgreSQL"), end: f.thaw, notice: much},
 	}))
 }
 
