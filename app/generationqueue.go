@@ -134,6 +134,10 @@ func (g *Generations) do(soft, hard context.Context, slot *heldSlot, id string) 
 			taken, done = true, true // it is tried again when its claim has run out, not at once
 		}
 	}()
+	id, ok := domain.ParseID(id)
+	if !ok { // anybody on the bus can offer anything
+		return false, true
+	}
 	if g.runHere(id) != nil { // a claim that ran out here would go to another run of this process
 		return false, true
 	}

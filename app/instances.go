@@ -18,6 +18,8 @@ const (
 	maxPinged = 64
 	// missedBeats is after how many heartbeats that did not come a process is gone.
 	missedBeats = 3
+	// rememberedFor is how long after its last word a process is remembered, so that nothing that it said before brings it back.
+	rememberedFor = missedBeats * longestBeat
 	// What processes may say about the time between their heartbeats.
 	shortestBeat, longestBeat = time.Second, 5 * time.Minute
 
@@ -75,41 +77,49 @@ func (n *Instances) Hear(e domain.ServiceHealthEvent) (news bool) {
 		n.heard[service] = of
 	}
 	known := of[id]
-	if known != nil && e.Details.Sequence > 0 && e.Details.Sequence <= known.latest && !known.gone(now) {
-		return false
+	if known != nil && known.forgotten(now) {
+		known = nil
+		delete(of, id)
 	}
-	if known == nil {
-		if len(of) >= maxInstances && !makeRoom(of, now) {
-			return false
-		}
+	switch {
+	case known == nil && len(of) >= maxInstances && !makeRoom(of, now):
+		return false
+	case known == nil:
 		known = &heardInstance{since: now}
 		of[id] = known
+	case e.Details.Sequence > 0 && e.Details.Sequence <= known.latest:
+		return false
 	}
-	news = known.Health.Status != health.Status
+	news = known.Health.Status != health.Status || known.gone(now)
 	known.Instance = domain.Instance{Service: service, ID: id, Health: health, Build: short(e.Details.Version, maxInstanceText), Seen: now}
 	known.microID, known.latest = e.Details.MicroID, e.Details.Sequence
 	known.beat = min(max(time.Duration(min(e.Details.Heartbeat, longestBeat.Seconds())*float64(time.Second)), shortestBeat), longestBeat)
 	return news
 }
 
-// makeRoom forgets whoever is gone, or else one that was heard only once, longest ago. A flood of processes that somebody makes up can't displace those
-// that go on telling of themselves.
+// makeRoom forgets who is gone longest, or else one that was heard only once, longest ago. A flood of processes that somebody makes up can't displace
+// those that go on telling of themselves.
 func makeRoom(of map[string]*heardInstance, now time.Time) bool {
-	oldest := ""
+	leaves, rank := "", 0
 	for id, i := range of {
-		if i.gone(now) {
-			delete(of, id)
-			return true
+		mine := 0
+		switch {
+		case i.gone(now):
+			mine = 2
+		case i.since.Equal(i.Seen):
+			mine = 1
 		}
-		if i.since.Equal(i.Seen) && (oldest == "" || i.Seen.Before(of[oldest].Seen)) {
-			oldest = id
+		if mine > rank || mine == rank && rank > 0 && i.Seen.Before(of[leaves].Seen) {
+			leaves, rank = id, mine
 		}
 	}
-	delete(of, oldest)
-	return oldest != ""
+	delete(of, leaves)
+	return rank > 0
 }
 
 func (i *heardInstance) gone(now time.Time) bool { return now.Sub(i.Seen) > missedBeats*i.beat }
+
+func (i *heardInstance) forgotten(now time.Time) bool { return now.Sub(i.Seen) > rememberedFor }
 
 // healthTold reads the state of a service. One that is about to stop or has not started does not count.
 func healthTold(e domain.ServiceHealthEvent) (domain.PartHealth, bool) {
@@ -179,8 +189,11 @@ func (n *Instances) live(service domain.Service) map[string]*heardInstance {
 	defer n.mu.Unlock()
 	now, live := n.Now(), map[string]*heardInstance{}
 	for id, i := range n.heard[service] {
-		if i.gone(now) {
+		switch {
+		case i.forgotten(now):
 			delete(n.heard[service], id)
+			continue
+		case i.gone(now):
 			continue
 		}
 		copied := *i

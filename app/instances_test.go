@@ -87,8 +87,8 @@ func TestLateWordsOfAnInstance(t *testing.T) {
 	want(true, domain.Disabled, numbered(domain.ServiceStopping, 0))
 	want(true, domain.Healthy, numbered(domain.ServiceHealthy, 0))
 	want(true, domain.Disabled, numbered(domain.ServiceStopping, 3))
-	// Whoever was silent for so long that it was gone begins anew.
-	now = now.Add(time.Minute)
+	// Whoever is forgotten begins anew.
+	now = now.Add(16 * time.Minute)
 	want(true, domain.Healthy, numbered(domain.ServiceHealthy, 1))
 }
 
@@ -169,5 +169,53 @@ func TestRollingRestartIsNoAlarm(t *testing.T) {
 		if r := h.Report(t.Context()).Service(domain.ServiceChat); r.Status != domain.Healthy {
 			t.Errorf("met as %s while it stops: %+v", met, r)
 		}
+	}
+}
+
+// What a process has said counts in its order, however often and however late it is heard.
+func TestInstancesDoNotGoBack(t *testing.T) {
+	t.Parallel()
+	type word struct {
+		status string
+		number int64
+		second int // when it is heard
+		news   bool
+	}
+	const quarter = 15 * 60
+	for name, test := range map[string]struct {
+		words []word
+		want  string // at the moment of the last word
+	}{
+		"in order":                      {[]word{{"starting", 1, 0, true}, {"healthy", 2, 1, true}, {"healthy", 3, 16, false}, {"stopping", 4, 20, true}}, "disabled"},
+		"twice":                         {[]word{{"healthy", 1, 0, true}, {"healthy", 1, 1, false}, {"stopping", 2, 2, true}, {"stopping", 2, 3, false}}, "disabled"},
+		"late":                          {[]word{{"stopping", 3, 20, true}, {"healthy", 2, 21, false}, {"starting", 1, 22, false}}, "disabled"},
+		"no signs of life":              {[]word{{"healthy", 1, 0, true}, {"healthy", 1, 40, false}, {"healthy", 1, 46, false}}, ""},
+		"again when it is gone":         {[]word{{"healthy", 1, 0, true}, {"healthy", 1, 60, false}, {"healthy", 1, quarter, false}}, ""},
+		"stopped, and again when gone":  {[]word{{"healthy", 1, 0, true}, {"stopping", 2, 1, true}, {"healthy", 1, 60, false}}, ""},
+		"silent for a while":            {[]word{{"healthy", 1, 0, true}, {"healthy", 2, 60, true}}, "healthy"},
+		"again when it is forgotten":    {[]word{{"healthy", 7, 0, true}, {"healthy", 1, quarter + 1, true}}, "healthy"},
+		"an older build, which is gone": {[]word{{"healthy", 0, 0, true}, {"healthy", 0, 60, true}}, "healthy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+			now := start
+			n := app.NewInstances(app.InstancesDeps{Wait: time.Second, Now: func() time.Time { return now }})
+			for i, w := range test.words {
+				now = start.Add(time.Duration(w.second) * time.Second)
+				e := saying("a", w.status)
+				e.Details.Sequence = w.number
+				if got := n.Hear(e); got != w.news {
+					t.Errorf("word %d is news: %t", i, got)
+				}
+			}
+			got := ""
+			for _, i := range n.Of(t.Context(), domain.ServiceChat) {
+				got += string(i.Health.Status)
+			}
+			if got != test.want {
+				t.Errorf("known as %q, want %q", got, test.want)
+			}
+		})
 	}
 }

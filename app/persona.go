@@ -50,6 +50,11 @@ const (
 	nameDefault      = "default"
 )
 
+// CacheSpaces are all that use cases keep anything in.
+func CacheSpaces() []string {
+	return []string{spacePersona, spacePersonaList, spacePreference, SpaceAPIKey}
+}
+
 // List returns personas, newest first. The slice is shared: do not change it.
 func (p *Personas) List(ctx context.Context, activeOnly bool) ([]domain.Persona, error) {
 	name, ttl := "all", p.TTLs.ListAll

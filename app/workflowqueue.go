@@ -160,6 +160,10 @@ func (w *Workflows) work(soft, hard context.Context, id string) (done bool) {
 			done = true // it is tried again when its claim has run out, not at once
 		}
 	}()
+	id, err := workflowID(id)
+	if err != nil { // anybody on the bus can offer anything
+		return true
+	}
 	if w.runHere(id) != nil { // a claim that ran out here would go to another run of this process
 		return true
 	}

@@ -76,6 +76,7 @@ type Bus struct {
 	queue   chan message
 	lost    atomic.Uint64 // events that could not be sent
 	failing atomic.Bool   // the last event could not be sent, and that was logged
+	garbled atomic.Bool   // the last announcement could not be read, and that was logged
 
 	connected atomic.Bool
 	mu        sync.Mutex // guards what follows and changes of connected

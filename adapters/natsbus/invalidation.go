@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 
@@ -64,10 +65,15 @@ func (b *Bus) Listen(heard func(ports.Invalidation), missed func()) {
 	b.heard, b.missed = heard, missed
 }
 
+// hear takes the announcement of another process. One that can't be read, torn or of a release that writes it otherwise, stands for
+// changes that nobody here knows of: it counts as one that was missed.
 func (b *Bus) hear(m *nats.Msg) {
-	var a announcement
-	if err := json.Unmarshal(m.Data, &a); err != nil {
-		b.cfg.Logger.Warn("invalidation can't be read", "error", err)
+	a, ok := readAnnouncement(m.Data)
+	if !ok {
+		if !b.garbled.Swap(true) { // without what it says, and once for a series
+			b.cfg.Logger.Warn("an invalidation can't be read: everything is forgotten", "bytes", len(m.Data))
+		}
+		b.signalChange()
 		return
 	}
 	b.mu.Lock()
@@ -76,9 +82,18 @@ func (b *Bus) hear(m *nats.Msg) {
 	if a.Origin == b.origin || heard == nil {
 		return
 	}
+	b.garbled.Store(false)
 	i := ports.Invalidation{RemoteOwed: a.RemoteOwed, Keys: make([]ports.CacheKey, len(a.Keys))}
 	for n, key := range a.Keys {
 		i.Keys[n] = ports.CacheKey{Space: key.Space, Name: key.Name}
 	}
 	heard(i)
+}
+
+func readAnnouncement(data []byte) (a announcement, ok bool) {
+	if json.Unmarshal(data, &a) != nil || a.Origin == "" {
+		return a, false
+	}
+	nameless := func(key cacheKey) bool { return key.Space == "" }
+	return a, !slices.ContainsFunc(a.Keys, nameless)
 }

@@ -128,8 +128,12 @@ type Presence struct {
 	Took                      time.Duration
 }
 
-// silence is how long somebody who has asked all waits for one more answer.
-const silence = 300 * time.Millisecond
+const (
+	// silence is how long somebody who has asked all waits for one more answer.
+	silence = 300 * time.Millisecond
+	// maxPresences is how many processes are told of: anybody can answer.
+	maxPresences = 1024
+)
 
 // AskServices asks every process on a bus how its services are, until ctx ends. It has a connection of its own and runs no server.
 func AskServices(ctx context.Context, c Config) ([]Presence, error) {
@@ -144,13 +148,16 @@ func AskServices(ctx context.Context, c Config) ([]Presence, error) {
 	told, index := []Presence{}, map[string]int{}
 	err = askAll(ctx, conn, micro.PingVerb, func(m *nats.Msg, took time.Duration) (more bool) {
 		var p micro.Ping
-		if json.Unmarshal(m.Data, &p) == nil && ours(p.ServiceIdentity, c.SubjectPrefix) {
+		if len(m.Data) > maxServiceEvent || json.Unmarshal(m.Data, &p) != nil || !ours(p.ServiceIdentity, c.SubjectPrefix) {
+			return true
+		}
+		if _, known := index[p.ID]; !known {
 			index[p.ID] = len(told)
 			told = append(told, Presence{domain.ServiceHealthEvent{
 				ServiceName: strings.TrimPrefix(p.Name, servicePrefix), Details: domain.ServiceDetails{Instance: p.Metadata[metadataInstance]},
 			}, took})
 		}
-		return true
+		return len(told) < maxPresences
 	})
 	left := len(told)
 	if err != nil || left == 0 {
@@ -158,10 +165,12 @@ func AskServices(ctx context.Context, c Config) ([]Presence, error) {
 	}
 	err = askAll(ctx, conn, micro.StatsVerb, func(m *nats.Msg, _ time.Duration) (more bool) {
 		var s micro.Stats
-		if json.Unmarshal(m.Data, &s) != nil || len(s.Endpoints) == 0 {
+		if len(m.Data) > maxServiceEvent || json.Unmarshal(m.Data, &s) != nil || len(s.Endpoints) == 0 {
 			return true
 		}
-		if i, ok := index[s.ID]; ok && json.Unmarshal(s.Endpoints[0].Data, &told[i].ServiceHealthEvent) == nil {
+		var e domain.ServiceHealthEvent
+		if i, ok := index[s.ID]; ok && json.Unmarshal(s.Endpoints[0].Data, &e) == nil {
+			told[i].ServiceHealthEvent = e
 			delete(index, s.ID)
 			left--
 		}

@@ -2,6 +2,7 @@ package natsbus
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,8 +32,9 @@ type Told struct {
 }
 
 const (
-	tailBatch   = 256
-	tailQueue   = 1 << 16
+	tailBatch   = 64
+	tailQueue   = 1 << 16     // events that wait to be shown, and
+	tailBytes   = 64 << 20    // how long they may be together
 	tailOverlap = time.Minute // what a stream took so long before the reader came may be heard as well, on clocks that differ
 	tailNotice  = "connection lost: what happens meanwhile is not shown, --since reads it later"
 )
@@ -66,14 +68,17 @@ func Tail(ctx context.Context, cfg TailConfig, heard func(Told) error) error {
 		return fmt.Errorf("NATS can't be reached: %w", err)
 	}
 	defer conn.Close()
-	live := make(chan *nats.Msg, tailQueue)
-	if _, err := conn.ChanSubscribe(cfg.SubjectPrefix+cfg.Subject, live); err != nil {
+	live, err := conn.SubscribeSync(cfg.SubjectPrefix + cfg.Subject)
+	if err != nil {
+		return err
+	}
+	if err := live.SetPendingLimits(tailQueue, tailBytes); err != nil {
 		return err
 	}
 	if err := conn.FlushTimeout(connectTimeout); err != nil {
 		return fmt.Errorf("NATS does not answer: %w", err)
 	}
-	t := tail{TailConfig: cfg, heard: heard, told: map[string]bool{}}
+	t := tail{TailConfig: cfg, heard: heard, told: map[[sha256.Size]byte]bool{}}
 	if cfg.Since > 0 {
 		if err := t.replay(ctx, conn); err != nil {
 			return endOf(ctx, err)
@@ -94,32 +99,39 @@ func endOf(ctx context.Context, err error) error {
 type tail struct {
 	TailConfig
 	heard func(Told) error
-	told  map[string]bool // what was replayed and may be among what is heard
+	told  map[[sha256.Size]byte]bool // what was replayed and may be among what is heard
 }
 
-func (t *tail) follow(ctx context.Context, live <-chan *nats.Msg) error {
+func (t *tail) follow(ctx context.Context, live *nats.Subscription) error {
+	overlap := t.Now().Add(tailOverlap)
 	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case m := <-live:
-			e := Told{Subject: strings.TrimPrefix(m.Subject, t.SubjectPrefix), ID: m.Header.Get(nats.MsgIdHdr), Data: m.Data, At: t.Now()}
-			if t.told[e.key()] {
-				delete(t.told, e.key())
-				continue
-			}
-			if err := t.heard(e); err != nil {
-				return err
-			}
+		m, err := live.NextMsgWithContext(ctx)
+		switch {
+		case errors.Is(err, nats.ErrSlowConsumer): // it was noticed, and what is left goes on
+			continue
+		case err != nil:
+			return err
+		}
+		e := Told{Subject: strings.TrimPrefix(m.Subject, t.SubjectPrefix), ID: m.Header.Get(nats.MsgIdHdr), Data: m.Data, At: t.Now()}
+		if len(t.told) > 0 && e.At.After(overlap) {
+			clear(t.told)
+		}
+		if key := e.key(); t.told[key] {
+			delete(t.told, key)
+			continue
+		}
+		if err := t.heard(e); err != nil {
+			return err
 		}
 	}
 }
 
-func (e Told) key() string {
+// key is the same for what the stream took and for what was heard of one event, and takes the same room for every event.
+func (e Told) key() [sha256.Size]byte {
 	if e.ID != "" {
-		return e.ID
+		return sha256.Sum256([]byte(e.ID))
 	}
-	return e.Subject + "\x00" + string(e.Data)
+	return sha256.Sum256(append([]byte(e.Subject+"\x00"), e.Data...))
 }
 
 // replay reads what the streams keep.
@@ -144,41 +156,37 @@ func (t *tail) replay(ctx context.Context, conn *nats.Conn) error {
 	return nil
 }
 
+// replayStream reads by a consumer that notices when something is lost on the way, and goes on before it.
 func (t *tail) replayStream(ctx context.Context, js jetstream.JetStream, name string, now time.Time) error {
 	since := now.Add(-t.Since)
-	consumer, err := js.CreateConsumer(ctx, name, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, AckPolicy: jetstream.AckNonePolicy,
-		MemoryStorage: true, InactiveThreshold: lookLease,
+	consumer, err := js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, InactiveThreshold: lookLease,
 	})
 	if err != nil {
 		return err
 	}
+	if consumer.CachedInfo().NumPending == 0 {
+		return nil
+	}
 	defer func() { _ = js.DeleteConsumer(context.WithoutCancel(ctx), name, consumer.CachedInfo().Name) }()
-	for left := consumer.CachedInfo().NumPending; left > 0 && ctx.Err() == nil; {
-		batch, err := consumer.FetchNoWait(tailBatch)
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(tailBatch))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return err
 		}
-		got := 0
-		for m := range batch.Messages() {
-			got++
-			meta, err := m.Metadata()
-			if err != nil {
-				return err
-			}
-			left = meta.NumPending
-			if err := t.replayed(m, meta.Timestamp, now); err != nil {
-				return err
-			}
-		}
-		if err := batch.Error(); err != nil {
+		meta, err := m.Metadata()
+		if err != nil {
 			return err
 		}
-		if got == 0 {
-			return nil
+		if err := t.replayed(m, meta.Timestamp, now); err != nil || meta.NumPending == 0 {
+			return err
 		}
 	}
-	return nil
 }
 
 func (t *tail) replayed(m jetstream.Msg, at, now time.Time) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,6 +27,7 @@ type WorkQueue struct {
 	offered, signal string // subjects
 	field           string // of an item that holds the id
 	state           streamState
+	garbled         atomic.Bool // the last item could not be read, and that was logged
 }
 
 // Workflows returns the queue of workflows.
@@ -60,6 +62,7 @@ const (
 	workFirstDelay = time.Second      // of an item that is given back; it doubles each time
 	workLastDelay  = 30 * time.Second // its end
 	enqueueWait    = 500 * time.Millisecond
+	maxItem        = 512 // bytes of an item or a signal: anybody on the bus can send them
 )
 
 // item is an item and a signal on the wire.
@@ -69,7 +72,7 @@ func (q *WorkQueue) item(id string) ([]byte, error) {
 
 func (q *WorkQueue) read(data []byte) (id string, ok bool) {
 	var item map[string]any
-	if err := json.Unmarshal(data, &item); err != nil {
+	if len(data) > maxItem || json.Unmarshal(data, &item) != nil {
 		return "", false
 	}
 	id, _ = item[q.field].(string)
@@ -236,10 +239,13 @@ func (w *worker) forget() {
 func (w *worker) handle(ctx context.Context, msg jetstream.Msg) {
 	id, ok := w.queue.read(msg.Data())
 	if !ok {
-		w.bus.cfg.Logger.Warn("an item of work can't be read", "of", w.queue.kind)
+		if !w.queue.garbled.Swap(true) { // once for a series
+			w.bus.cfg.Logger.Warn("an item of work can't be read", "of", w.queue.kind, "bytes", len(msg.Data()))
+		}
 		_ = msg.Term()
 		return
 	}
+	w.queue.garbled.Store(false)
 	finished := make(chan struct{})
 	var alive sync.WaitGroup
 	alive.Go(func() {

@@ -179,6 +179,12 @@ func (c *counted) count() int {
 	return len(c.done)
 }
 
+func (c *counted) times(id string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.done[id]
+}
+
 func workOn(t *testing.T, q ports.WorkQueue, atOnce int, do func(context.Context, string) bool) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

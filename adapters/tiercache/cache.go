@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ type Config struct {
 	Bytes       int64                 // of memory for entries, as near as can be told; 64 MiB when zero
 	Remote      ports.RemoteCache     // nil: none
 	Bus         ports.InvalidationBus // nil: none
+	Spaces      []string              // that there may be, besides those that were asked for here: of others nothing is heard
 	Shared      bool                  // other processes may change the data even though there is neither Remote nor Bus
 	MaxAge      time.Duration         // of entries in memory that nobody would invalidate; 5 s when zero
 	LoadTimeout time.Duration         // of a load, whose first caller may have left; 30 s when zero
@@ -208,14 +210,30 @@ func (c *Cache) Invalidate(ctx context.Context, keys ...ports.CacheKey) {
 // Forget drops a space in this process alone: somebody else has dropped it everywhere, and the news has yet to come.
 func (c *Cache) Forget(space string) { c.drop([]ports.CacheKey{{Space: space}}) }
 
-// heard takes the invalidation of another process.
+// heard takes the invalidation of another process, or of anybody else on the bus: what is made of it must be bounded, and it must not reach
+// what is no cache.
 func (c *Cache) heard(i ports.Invalidation) {
+	keys := make([]ports.CacheKey, 0, len(i.Keys))
+	for _, key := range i.Keys {
+		if len(key.Name) > maxName {
+			key.Name = ""
+		}
+		if c.spaces.has(key.Space) || slices.Contains(c.cfg.Spaces, key.Space) {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return
+	}
 	if i.RemoteOwed && c.cfg.Remote != nil {
-		c.owedRemote.add(i.Keys)
+		c.owedRemote.add(keys)
 		c.hurry()
 	}
-	c.drop(i.Keys)
+	c.drop(keys)
 }
+
+// maxName is how long the name of a key may be that others tell of, in bytes; above it the whole space is meant.
+const maxName = 1 << 10
 
 // drop forgets keys in this process, and what is being loaded for them.
 func (c *Cache) drop(keys []ports.CacheKey) {

@@ -200,7 +200,7 @@ func TestOthersDropWhatTheSenderCouldNot(t *testing.T) {
 	var truth store
 	truth.set("old")
 	between, shared := &bus{}, &remote{}
-	c := newCache(t, tiercache.Config{Remote: shared, Bus: between})
+	c := newCache(t, tiercache.Config{Remote: shared, Bus: between, Spaces: []string{"persona"}})
 	truth.want(t, c, "old", false)
 	portstest.Within(t, portstest.Patience, "the value is shared", func() bool { return shared.has(list) })
 	truth.set("new")
@@ -313,4 +313,30 @@ func TestCloseEndsLoads(t *testing.T) {
 	var truth store
 	truth.set("value")
 	truth.want(t, c, "value", false)
+}
+
+// Anybody on the bus can name keys: what is made up takes no room, is no figure, and is dropped nowhere else.
+func TestMadeUpKeysOfOthers(t *testing.T) {
+	t.Parallel()
+	between, shared := &bus{}, &remote{}
+	var truth store
+	truth.set("value")
+	c := newCache(t, tiercache.Config{Remote: shared, Bus: between, Spaces: []string{"persona"}})
+	truth.want(t, c, "value", false)
+	shared.setAway(true)
+	for n := range 5_000 {
+		between.heard(ports.Invalidation{RemoteOwed: true, Keys: []ports.CacheKey{
+			{Space: fmt.Sprint("made up ", n)}, {Space: "persona", Name: fmt.Sprint(strings.Repeat("x", 1<<10), n)},
+		}})
+		between.heard(ports.Invalidation{RemoteOwed: true})
+	}
+	truth.want(t, c, "value", true)
+	if stats := c.Stats(); len(stats) != 2 {
+		t.Errorf("%d spaces have figures, want the one that was asked for and the one that may be", len(stats))
+	}
+	shared.setAway(false)
+	portstest.Within(t, portstest.Patience, "what is owed is dropped", func() bool { return shared.drops() > 0 })
+	if got, want := fmt.Sprint(shared.dropped), fmt.Sprint([]ports.CacheKey{{Space: "persona"}}); got != want {
+		t.Errorf("dropped %.300s, want %s", got, want)
+	}
 }

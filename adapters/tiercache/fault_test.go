@@ -2,9 +2,12 @@ package tiercache_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"gaia/adapters/natsbus"
 	"gaia/adapters/rediskv"
@@ -287,5 +290,70 @@ func (n *numbers) check(t *testing.T, c ports.Cache) {
 	c.Invalidate(t.Context(), list)
 	if got, _ := n.fetch(t, c); got < fmt.Sprintf("%09d", mine) {
 		t.Errorf("wrote %d, then read %s", mine, got)
+	}
+}
+
+// What was announced once is announced again and again, late and in any order, by somebody who listens and has nothing to do with the data. The
+// replicas drop more than they need, and never go back.
+func TestNeverGoesBackAtAnEcho(t *testing.T) {
+	t.Parallel()
+	redis, nats := testenv.StartRedis(t), testenv.StartNATS(t)
+	replicas := []replica{newReplica(t, redis, nats), newReplica(t, redis, nats)}
+	echo(t, nats.URL())
+	var truth numbers
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	for _, r := range replicas {
+		for range 4 {
+			all.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						truth.check(t, r)
+					}
+				}
+			})
+		}
+	}
+	truth.goOn(t, 2000)
+	nats.Stop()
+	truth.goOn(t, 500)
+	nats.Start()
+	truth.goOn(t, 2000)
+	close(stop)
+	all.Wait()
+	for _, r := range replicas { // an echo of before must not bring back what was before
+		truth.soon(t, told, r, truth.value)
+	}
+}
+
+// echo repeats announcements of others, those of a while ago among those of now.
+func echo(t *testing.T, url string) {
+	t.Helper()
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	var heard [][]byte
+	_, err = conn.Subscribe("gaia.cache.invalidate", func(m *nats.Msg) {
+		if m.Header.Get("Echo") != "" {
+			return
+		}
+		if heard = append(heard, m.Data); len(heard) > 1000 {
+			heard[rand.IntN(len(heard)-1)] = m.Data
+			heard = heard[:1000]
+		}
+		for range 3 {
+			_ = conn.PublishMsg(&nats.Msg{Subject: m.Subject, Header: nats.Header{"Echo": {"1"}}, Data: heard[rand.IntN(len(heard))]})
+		}
+	})
+	if err == nil {
+		err = conn.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

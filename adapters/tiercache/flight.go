@@ -57,6 +57,7 @@ func (c *Cache) join(ctx context.Context, key ports.CacheKey, ask fetch) (*fligh
 		return nil, nil
 	}
 	f := &flight{done: make(chan struct{})}
+	c.spaces.get(key.Space) // before the load, which what is heard from now on cuts off
 	c.flights[key] = f
 	// The callers that join later must not lose the load when the first one leaves.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.LoadTimeout)

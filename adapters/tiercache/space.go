@@ -64,6 +64,11 @@ func (s *spaces) all() map[string]*space {
 	return nil
 }
 
+func (s *spaces) has(name string) bool {
+	_, ok := s.all()[name]
+	return ok
+}
+
 func (s *spaces) get(name string) *space {
 	if found, ok := s.all()[name]; ok {
 		return found

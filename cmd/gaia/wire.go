@@ -250,7 +250,7 @@ func openRedis(c config, sys *system, probes map[string]ports.Probe, log *slog.L
 }
 
 func openCache(c config, bus *natsbus.Bus, redis *rediskv.Client, sys *system, log *slog.Logger) (*tiercache.Cache, error) {
-	config := tiercache.Config{Bytes: int64(c.CacheMemoryMB) << 20, Shared: c.DatabaseURL != "", Logger: log}
+	config := tiercache.Config{Bytes: int64(c.CacheMemoryMB) << 20, Spaces: app.CacheSpaces(), Shared: c.DatabaseURL != "", Logger: log}
 	if c.NATSURL != "" { // a bus inside the process reaches nobody else
 		config.Bus = bus
 	}
