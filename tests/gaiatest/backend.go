@@ -54,14 +54,14 @@ func Full(t testing.TB) Backend {
 	})
 }
 
-// apart is a setting that the program does not know: it has a server be a gateway with a process for each other service behind it.
-const apart = "GAIATEST_APART"
+// Apart is a setting that the program does not know: it has a server be a gateway with a process for each other service behind it.
+const Apart = "GAIATEST_APART"
 
 // Split is a full backend on which each server is four processes: a gateway, and behind it auth, asset and chat.
 func Split(t testing.TB) Backend {
 	t.Helper()
 	b := Full(t)
-	b.Settings[apart], b.Settings["INTERNAL_AUTH_SECRET"] = "yes", "a-secret-between-services-of-tests"
+	b.Settings[Apart], b.Settings["INTERNAL_AUTH_SECRET"] = "yes", "a-secret-between-services-of-tests"
 	return b
 }
 

@@ -114,7 +114,10 @@ func CheckEvent(subject string, header nats.Header, data []byte) error {
 	return nil
 }
 
-// checkEvents judges everything that is published on a bus until the test ends.
+// Stranger is a header of messages that a test publishes in the place of somebody who is not Gaia: nobody judges them.
+const Stranger = "Stranger"
+
+// checkEvents judges everything that Gaia publishes on a bus until the test ends.
 func checkEvents(t testing.TB, url, prefix string) {
 	t.Helper()
 	closed := make(chan struct{})
@@ -129,6 +132,9 @@ func checkEvents(t testing.TB, url, prefix string) {
 		<-closed
 	})
 	_, err = conn.Subscribe(prefix+"gaia.>", func(m *nats.Msg) {
+		if m.Header.Get(Stranger) != "" {
+			return
+		}
 		if err := CheckEvent(strings.TrimPrefix(m.Subject, prefix), m.Header, m.Data); err != nil {
 			t.Errorf("gaiatest: event %s is not as the contract says: %v\n%s", m.Subject, err, m.Data)
 		}

@@ -75,7 +75,7 @@ func Launch(t testing.TB, settings ...Settings) *Server {
 		s.settings["GAIA_DATA_DIR"] = t.TempDir()
 	}
 	t.Cleanup(s.cleanup)
-	if s.settings[apart] != "" {
+	if s.settings[Apart] != "" {
 		s.divide()
 	}
 	s.launch()
