@@ -46,6 +46,33 @@ func TestTrailingSlashes(t *testing.T) {
 	}
 }
 
+// TestPathsOfTheOldAssetService: a service of the LLM Platform had paths of its own. Its gateway redirected one of them, as here, and never had the
+// other, which is no way to have something generated here either.
+func TestPathsOfTheOldAssetService(t *testing.T) {
+	t.Parallel()
+	gaiatest.OnBackends(t, func(t *testing.T, b gaiatest.Backend) {
+		server := b.Start(t)
+		body := map[string]any{"category": "prop", "style": "fantasy", "description": "A glowing sword"}
+		for from, to := range map[string]string{
+			"/api/v1/assets/": "/api/v1/assets", "/api/v1/assets/generate/": "/api/v1/assets/generate",
+			"/api/v1/assets/search/?query=sword": "/api/v1/assets/search?query=sword",
+		} {
+			r := server.Client().Get(from)
+			if strings.Contains(from, "generate") {
+				r = server.Client().Post(from, body)
+			}
+			if r.Want(http.StatusTemporaryRedirect); r.Header.Get("Location") != server.URL()+to {
+				t.Errorf("%s leads to %q, want %s%s", from, r.Header.Get("Location"), server.URL(), to)
+			}
+		}
+		r := server.Client().Post("/api/v1/assets/request", body).Want(http.StatusMethodNotAllowed)
+		if allow := r.Header.Get("Allow"); !strings.Contains(allow, "GET") || strings.Contains(allow, "POST") {
+			t.Errorf("Allow is %q", allow)
+		}
+		server.Client().Get("/api/v1/assets/request").Want(http.StatusNotFound) // an id that no asset has
+	})
+}
+
 func TestCompression(t *testing.T) {
 	t.Parallel()
 	server := gaiatest.Start(t)

@@ -21,11 +21,13 @@ import (
 
 // exchange is a request to the LLM Platform and what it answered. In an answer, text in angle brackets stands for a value that
 // differs from call to call. Where CurrentClients is set, the answer is the one that clients in use today rely on, which newer
-// releases of the old platform's framework give; the recording was made with an older one.
+// releases of the old platform's framework give; the recording was made with an older one. Where AskedAt is set, a service was asked itself, at a
+// path of its own that clients can't reach: here the operation is asked that the service carried out.
 type exchange struct {
 	Name           string            `json:"name"`
 	Method         string            `json:"method"`
 	Path           string            `json:"path"`
+	AskedAt        string            `json:"asked_at"`
 	Auth           string            `json:"auth"`
 	Given          given             `json:"given"`
 	HeadersSent    map[string]string `json:"headers_sent"`
@@ -43,6 +45,7 @@ type given struct {
 	Chosen   bool           `json:"chosen"` // the caller has chosen the first of the personas
 
 	NoProvider bool `json:"no_provider"` // no identity provider is configured
+	Asset      bool `json:"asset"`       // there is one as is asked for
 }
 
 type givenPersona struct {
@@ -192,6 +195,11 @@ func (r *replayer) arrange(e exchange) {
 	}
 	if e.Given.Chosen {
 		caller.Post("/api/v0.2/personas/set", map[string]any{"persona_id": r.ids[0]}).Want(http.StatusOK)
+	}
+	if e.Given.Asset {
+		gaiatest.Eventually(r.t, patience, "there is an asset", func() bool {
+			return r.service.Post(e.Path, e.Request).Status == http.StatusOK
+		})
 	}
 	if n := e.Given.History; n != nil {
 		caller.Delete("/api/v0.2/chat/history").Want(http.StatusOK)
