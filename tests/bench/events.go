@@ -203,35 +203,38 @@ func ofTurn(subject string) bool {
 	return subject == "gaia.chat.message.complete" || subject == "gaia.usage.recorded"
 }
 
+// storedIn reads what a stream held when it was asked for. The consumer is one that notices when something is lost on the way.
 func storedIn(ctx context.Context, js jetstream.JetStream, name string) (events []*jetstream.RawStreamMsg, err error) {
-	stream, err := js.Stream(ctx, name)
+	consumer, err := js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		return nil, err
 	}
-	consumer, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{AckPolicy: jetstream.AckNonePolicy})
+	if consumer.CachedInfo().NumPending == 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, eventWait)
+	defer cancel()
+	messages, err := consumer.Messages()
 	if err != nil {
 		return nil, err
 	}
-	for left := stream.CachedInfo().State.Msgs; left > 0; {
-		batch, err := consumer.FetchNoWait(500)
+	defer messages.Stop()
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return nil, err
 		}
-		for m := range batch.Messages() {
-			left--
-			meta, err := m.Metadata()
-			if err != nil {
-				return nil, err
-			}
-			if m.Headers().Get(nats.MsgIdHdr) != "" {
-				events = append(events, &jetstream.RawStreamMsg{Subject: m.Subject(), Data: m.Data(), Header: m.Headers(), Time: meta.Timestamp})
-			}
-		}
-		if err := batch.Error(); err != nil {
+		meta, err := m.Metadata()
+		if err != nil {
 			return nil, err
 		}
+		if m.Headers().Get(nats.MsgIdHdr) != "" {
+			events = append(events, &jetstream.RawStreamMsg{Subject: m.Subject(), Data: m.Data(), Header: m.Headers(), Time: meta.Timestamp})
+		}
+		if meta.NumPending == 0 {
+			return events, nil
+		}
 	}
-	return events, nil
 }
 
 // publishAll publishes the same events, as many at once as the relay does, and returns them as the stream took them.
