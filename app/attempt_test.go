@@ -194,6 +194,7 @@ func TestRepeatedAttemptsStayWithinTheBudget(t *testing.T) {
 				chat := app.NewChat(deps)
 				_, _, _ = chat.Complete(t.Context(), bob, message("hi"))
 				most := recorder.amounts[0]
+				chat.Close(t.Context())
 
 				provider := plays(breaksAfter(errAway, long), says("whole"))
 				recorder = &recordingBudgets{BudgetStore: memory.NewBudgetStore(memory.NewLedger())}
@@ -202,6 +203,7 @@ func TestRepeatedAttemptsStayWithinTheBudget(t *testing.T) {
 				deps.Measurements = app.NewMeasurements(time.Now)
 				chat = app.NewChat(deps)
 				_, result, err := chat.Complete(t.Context(), ada, message("hi"))
+				chat.Close(t.Context())
 				if test.asked == 2 && (err != nil || result.Content != "whole") || test.asked == 1 && domain.KindOf(err) != domain.Unavailable {
 					t.Errorf("got %q, %v", result.Content, err)
 				}

@@ -17,6 +17,7 @@ type ChatConfig struct {
 	SaveTimeout    time.Duration // how long saving a turn may take after the client left; 5 s
 	Retries        int           // how often a provider that failed before its first word is asked again; 0: never
 	DailyBudget    domain.Money  // of each caller; 0: no limit
+	BudgetLease    time.Duration // after which money of a process that has died is free again; 90 s
 	Tools          domain.ToolLimits
 }
 
@@ -33,9 +34,11 @@ type ChatDeps struct {
 	Tools         *Tools            // of Gaia's own; nil: there are none
 	Slots         *Slots            // what runs without a request counts in; nil: nowhere
 	Events        ports.EventPublisher
-	Now           ports.Clock
-	NewID         ports.IDs
-	Config        ChatConfig
+	// Lapsed, which may be nil, is told when others may have been given money that was set aside here and is spent all the same.
+	Lapsed func([]domain.Reservation)
+	Now    ports.Clock
+	NewID  ports.IDs
+	Config ChatConfig
 }
 
 // Chat answers messages with models, in the voice of a persona, and remembers what was said.
@@ -43,6 +46,7 @@ type Chat struct {
 	ChatDeps
 	runs     runs
 	releases *releases
+	holds    *holds
 }
 
 // NewChat makes the use cases.
@@ -53,15 +57,20 @@ func NewChat(d ChatDeps) *Chat {
 	if d.Config.SaveTimeout == 0 {
 		d.Config.SaveTimeout = 5 * time.Second
 	}
+	if d.Config.BudgetLease == 0 {
+		d.Config.BudgetLease = defaultBudgetLease
+	}
+	if d.Lapsed == nil {
+		d.Lapsed = func([]domain.Reservation) {}
+	}
 	d.Config.Tools = d.Config.Tools.WithDefaults()
-	return &Chat{ChatDeps: d, runs: runs{byKey: map[runKey]*run{}}, releases: newReleases(d.Config.SaveTimeout, d.Now)}
+	c := &Chat{ChatDeps: d, runs: runs{byKey: map[runKey]*run{}}, releases: newReleases(d.Config.SaveTimeout, d.Now)}
+	c.holds = newHolds(d.Budgets, d.Config.BudgetLease, d.Config.SaveTimeout, d.Now, d.Lapsed, c.releaseLater)
+	return c
 }
 
 // defaultMaxTokens bounds an answer when a client of the message form names no limit. Clients of the OpenAI form get the provider's.
 const defaultMaxTokens = 2000
-
-// reservationTime is how long money stays set aside for a request whose process has died, and more than an answer takes.
-const reservationTime = time.Hour
 
 // ChatRequest is a question. With Message the server keeps the history; with Messages the client does, unless it names a conversation.
 type ChatRequest struct {
@@ -209,17 +218,49 @@ func (t *turn) reserve(ctx context.Context) error {
 	}
 	most := t.mostCost(t.route.choices)
 	r := domain.Reservation{
-		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: t.started, Amount: most, Limit: limit, Expires: t.started.Add(reservationTime),
+		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: t.started, Amount: most, Limit: limit,
 	}
-	if err := t.chat.Budgets.Reserve(ctx, r); err != nil {
-		if domain.KindOf(err) != domain.PaymentRequired { // it may be there all the same: the answer was lost
-			t.chat.releaseLater(r.ID)
-		}
+	if err := t.chat.reserve(ctx, r); err != nil {
 		return err
 	}
-	t.reservation, t.reserved = r.ID, most
+	t.reservation, t.reservedAt, t.reserved = r.ID, r.At, most
 	return nil
 }
+
+// reserve sets money aside for as long as it is needed here.
+func (c *Chat) reserve(ctx context.Context, r domain.Reservation) error {
+	err := c.holds.reserve(ctx, r)
+	if err != nil && domain.KindOf(err) != domain.PaymentRequired { // it may be there all the same: the answer was lost
+		c.releaseLater(r.ID)
+	}
+	return err
+}
+
+// reserveAgain sets aside anew what others may have been given, because this process stood still or could not reach the store for longer
+// than its lease. Nobody is asked for anything that could cost more than the caller may spend.
+func (t *turn) reserveAgain(ctx context.Context) error {
+	if t.reservation == "" || t.chat.holds.valid(t.reservations()...) {
+		return nil
+	}
+	t.chat.holds.end(t.reservations()...)
+	for _, id := range t.reservations() {
+		if err := t.chat.Budgets.Release(ctx, id); err != nil {
+			return err
+		}
+	}
+	t.more = nil
+	r := domain.Reservation{
+		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: t.chat.Now(), Amount: t.reserved, Limit: t.chat.Config.DailyBudget,
+	}
+	if err := t.chat.reserve(ctx, r); err != nil {
+		return err // the turn is settled with the reservation that is gone
+	}
+	t.reservation, t.reservedAt = r.ID, r.At
+	return nil
+}
+
+// reservations are all that is set aside for the turn.
+func (t *turn) reservations() []string { return append([]string{t.reservation}, t.more...) }
 
 // mostCost is what the dearest of some models can cost when it is asked next.
 func (t *turn) mostCost(choices []domain.Choice) (most domain.Money) {
@@ -238,14 +279,10 @@ func (t *turn) reserveMore(ctx context.Context, cost domain.Money) bool {
 
 // setAside adds to what is set aside.
 func (t *turn) setAside(ctx context.Context, amount domain.Money) error {
-	now := t.chat.Now()
 	r := domain.Reservation{
-		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: now, Amount: amount, Limit: t.chat.Config.DailyBudget, Expires: now.Add(reservationTime),
+		ID: t.chat.NewID(), Owner: t.who.OwnerID(), At: t.chat.Now(), Amount: amount, Limit: t.chat.Config.DailyBudget,
 	}
-	if err := t.chat.Budgets.Reserve(ctx, r); err != nil {
-		if domain.KindOf(err) != domain.PaymentRequired {
-			t.chat.releaseLater(r.ID)
-		}
+	if err := t.chat.reserve(ctx, r); err != nil {
 		return err
 	}
 	t.more = append(t.more, r.ID)

@@ -27,6 +27,7 @@ type GenerationConfig struct {
 	FileLease   time.Duration // how long the file of a process that has died is kept for an asset; 1 min
 	MaxCost     domain.Money  // of one asset, as it stands: 0 allows only what costs nothing
 	DailyBudget domain.Money  // of each caller; 0: no limit
+	BudgetLease time.Duration // after which money of a process that has died is free again, unless the work is stored by then; 90 s
 	MaxBytes    int64         // of a file; 100 MiB
 	OwnerBytes  int64         // of all files of one owner; 0: as many as there is room for
 	MaxPreview  int64         // bytes of a preview; 10 MiB
@@ -42,6 +43,7 @@ func (c GenerationConfig) withDefaults() GenerationConfig {
 	for value, otherwise := range map[*time.Duration]time.Duration{
 		&c.Lease: 15 * time.Second, &c.Poll: 5 * time.Second, &c.Patience: 20 * time.Second, &c.SaveTimeout: 5 * time.Second,
 		&c.MaxWait: time.Minute, &c.Timeout: 15 * time.Minute, &c.FileLease: max(time.Minute, 4*c.Lease),
+		&c.BudgetLease: defaultBudgetLease,
 	} {
 		if *value <= 0 {
 			*value = otherwise
@@ -275,14 +277,18 @@ func (g *Generations) start(ctx context.Context, w generationWish, c generationC
 	}
 	work := g.newWork(w)
 	work.Generators, work.BaseID, work.Reserved, work.Message = c.generators, c.base, c.most, "Waiting for its turn"
-	if work.ReservationID, err = g.reserve(ctx, work); err != nil {
-		return GenerationResult{}, err
+	for try := 0; ; try++ {
+		if work.ReservationID, err = g.reserve(ctx, work); err != nil {
+			return GenerationResult{}, err
+		}
+		stored, err := g.create(ctx, work, g.event(work, domain.GenerationEventStarted, nil))
+		switch {
+		case err == nil:
+			return g.await(ctx, w, stored, stored.ID == work.ID)
+		case codeOf(err) != domain.CodeLapsed || try > 0: // else this process stood still in between, and others may have been given the money
+			return GenerationResult{}, err
+		}
 	}
-	stored, err := g.create(ctx, work, g.event(work, domain.GenerationEventStarted, nil))
-	if err != nil {
-		return GenerationResult{}, err
-	}
-	return g.await(ctx, w, stored, stored.ID == work.ID)
 }
 
 func (g *Generations) newWork(w generationWish) domain.Generation {
@@ -293,14 +299,15 @@ func (g *Generations) newWork(w generationWish) domain.Generation {
 	}
 }
 
-// reserve sets aside the most that the work can cost, so that work that is done at once can't spend the same money.
+// reserve sets aside the most that the work can cost, so that work that is done at once can't spend the same money. It is the work's own
+// once that is stored: nobody has to renew it.
 func (g *Generations) reserve(ctx context.Context, work domain.Generation) (id string, err error) {
 	if g.Config.DailyBudget == 0 || work.Reserved == 0 {
 		return "", nil
 	}
 	r := domain.Reservation{
 		ID: g.NewID(), Owner: work.Principal.OwnerID(), At: work.CreatedAt, Amount: work.Reserved, Limit: g.Config.DailyBudget,
-		Expires: work.Deadline.Add(reservationTime),
+		Lease: g.Config.BudgetLease,
 	}
 	if err := g.Budgets.Reserve(ctx, r); err != nil {
 		if domain.KindOf(err) != domain.PaymentRequired { // it may be there all the same: the answer was lost

@@ -429,6 +429,56 @@ func TestTheBudgetOfADay(t *testing.T) {
 	})
 }
 
+// stalledBudgets is of a process that stands still after it has set something aside.
+type stalledBudgets struct {
+	*memory.BudgetStore
+	stalls int
+}
+
+func (b *stalledBudgets) Reserve(ctx context.Context, r domain.Reservation) error {
+	err := b.BudgetStore.Reserve(ctx, r)
+	if err == nil && b.stalls > 0 {
+		b.stalls--
+		time.Sleep(2 * r.Lease)
+		other := domain.Reservation{ID: "00000000-0000-4000-8000-00000000beef", Owner: r.Owner, At: r.At, Amount: 1, Limit: r.Limit, Lease: time.Second}
+		if err := b.BudgetStore.Reserve(ctx, other); err != nil { // by which the first is gone
+			return err
+		}
+		return b.BudgetStore.Release(ctx, other.ID)
+	}
+	return err
+}
+
+// Work is stored only with money that nobody else was given.
+func TestWorkWhoseMoneyLapsedGetsItAgain(t *testing.T) {
+	t.Parallel()
+	for stalls, want := range []domain.Kind{0, 0, domain.Unavailable} {
+		synctest.Test(t, func(t *testing.T) {
+			var budgets *stalledBudgets
+			b := newMaking(t, generators{"one": newOutside("make"), "spare": newOutside("make")}, func(d *app.GenerationDeps) {
+				budgets = &stalledBudgets{d.Budgets.(*memory.BudgetStore), stalls}
+				d.Budgets, d.Config.DailyBudget = budgets, domain.FromDollars(0.03)
+			})
+			wish := noWait()
+			wish.AllowDatabase = false
+			result, err := b.Generate(t.Context(), ada, "", wish, "")
+			if want != 0 {
+				wantKind(t, err, want)
+				if n, err := b.store.Open(t.Context(), "ada"); n != 0 || err != nil {
+					t.Errorf("%d works are stored, %v", n, err)
+				}
+				return
+			}
+			if err != nil || result.Generation.ReservationID == "" {
+				t.Fatalf("got %+v, %v", result.Generation, err)
+			}
+			time.Sleep(10 * time.Minute)
+			_, err = b.Generate(t.Context(), ada, "", wish, "") // the work holds its money without a process
+			wantFailure(t, err, domain.PaymentRequired, "budget")
+		})
+	}
+}
+
 func TestMoneyIsGivenBackWhereNoWorkIsMade(t *testing.T) {
 	t.Parallel()
 	away := domain.MissingPart("The database is away", nil)

@@ -357,7 +357,7 @@ func checkBudget(t *testing.T, b *makingBed, cost domain.Money) {
 	t.Helper()
 	time.Sleep(2 * time.Hour)
 	limit := domain.FromDollars(dayBudget)
-	r := domain.Reservation{ID: b.deps.NewID(), Owner: "ada", At: time.Now(), Amount: limit - cost + 1, Limit: limit, Expires: time.Now().Add(time.Minute)}
+	r := domain.Reservation{ID: b.deps.NewID(), Owner: "ada", At: time.Now(), Amount: limit - cost + 1, Limit: limit, Lease: time.Minute}
 	if err := b.budgets.Reserve(context.WithoutCancel(t.Context()), r); err == nil {
 		t.Error("the budget does not know what was spent")
 	}

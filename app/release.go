@@ -13,6 +13,7 @@ const (
 	maxReleasePause = 5 * time.Second
 	releaseDoubt    = 15 * time.Second // for which a store may still carry out what it was asked for before it went away
 	lastRelease     = 2 * time.Second  // for a try when the process ends
+	releaseTime     = time.Hour        // after which what could not be given back has expired
 	maxReleases     = 100_000          // that wait; the oldest of more than these expire
 )
 
@@ -53,7 +54,7 @@ func (r *releases) later(give func(context.Context) error) {
 	if len(r.waiting) >= maxReleases {
 		r.waiting = r.waiting[1:]
 	}
-	r.waiting = append(r.waiting, release{give: give, due: now, until: now.Add(reservationTime)})
+	r.waiting = append(r.waiting, release{give: give, due: now, until: now.Add(releaseTime)})
 	if !r.working {
 		r.working = true
 		r.alive.Go(r.work)

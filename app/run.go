@@ -140,6 +140,7 @@ func (c *Chat) Close(ctx context.Context) {
 	finished := make(chan struct{})
 	go func() { c.runs.alive.Wait(); close(finished) }()
 	defer c.releases.close()
+	defer c.holds.close()
 	select {
 	case <-finished:
 		return

@@ -611,6 +611,7 @@ func TestBudgetEndsBetweenRounds(t *testing.T) {
 				deps.Budgets, deps.Config.DailyBudget = recorder, budget
 				b.chat = app.NewChat(deps)
 				_, _, err := b.chat.Complete(t.Context(), ada, message("hi"))
+				b.chat.Close(t.Context())
 				return b, recorder, servers, err
 			}
 			_, recorder, _, err := run(domain.FromDollars(1))

@@ -49,6 +49,7 @@ type turn struct {
 	attempt      *attempt // nil between two attempts
 	records      []domain.UsageRecord
 	reservation  string
+	reservedAt   time.Time
 	more         []string     // reservations for repeated attempts and further rounds
 	reserved     domain.Money // by all of them
 	settled      bool         // the ledger has what they stood for
@@ -244,7 +245,7 @@ func (t *turn) keep(ctx context.Context, result ChatResult, newID string) (*doma
 func (t *turn) leaves(now time.Time) domain.Turn {
 	leaving := domain.Turn{
 		Owner: t.who.OwnerID(), At: now, ConversationID: t.req.ConversationID, NewID: t.chat.NewID(), Usage: t.records,
-		ReservationID: t.reservation,
+		ReservationID: t.reservation, ReservedAt: t.reservedAt,
 	}
 	for _, r := range t.records {
 		leaving.Events = append(leaving.Events, domain.Event{ID: t.chat.NewID(), Subject: domain.SubjectUsageRecorded, Payload: r.Event()})
@@ -254,6 +255,9 @@ func (t *turn) leaves(now time.Time) domain.Turn {
 
 // save stores what the turn leaves behind. A client that leaves now must not lose a paid answer.
 func (t *turn) save(ctx context.Context, leaving domain.Turn) (string, error) {
+	if t.reservation != "" {
+		t.chat.holds.end(t.reservations()...) // a renewal that comes after the end would set it aside again
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.chat.Config.SaveTimeout)
 	defer cancel()
 	id, err := t.chat.Conversations.CommitTurn(ctx, leaving)
@@ -278,7 +282,8 @@ func (t *turn) unreserve() {
 	if t.settled || t.reservation == "" {
 		return
 	}
-	for _, reservation := range append(t.more, t.reservation) {
+	t.chat.holds.end(t.reservations()...)
+	for _, reservation := range t.reservations() {
 		t.chat.releaseLater(reservation)
 	}
 }

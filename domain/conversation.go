@@ -110,6 +110,7 @@ type Turn struct {
 	Usage         []UsageRecord
 	Events        []Event // are sent after this is stored, once each
 	ReservationID string  // the part of the budget that was set aside for the turn, which Usage replaces; empty: none
+	ReservedAt    time.Time
 	Kept          *KeptAnswer
 }
 

@@ -83,6 +83,7 @@ const (
 
 	CodeOutcomeUnknown = "outcome_unknown" // Unavailable: a tool may or may not have done what it was asked
 	CodeEnded          = "ended"           // Conflict: the workflow has ended
+	CodeLapsed         = "lapsed"          // Unavailable: what was set aside in a budget may have been given to others
 )
 
 // NewError makes an error of a kind with a message for clients.

@@ -79,6 +79,12 @@ type Generation struct {
 	CompletedAt   time.Time // zero until it has ended
 }
 
+// orphanReserved is how long money stays set aside for work that nobody ends after its deadline.
+const orphanReserved = time.Hour
+
+// ReservedFor is for how long money is set aside for the work, at most, from its beginning.
+func (g Generation) ReservedFor() time.Duration { return g.Deadline.Sub(g.CreatedAt) + orphanReserved }
+
 // GenerationOffer is a generator that may be asked, for what it cost when the request was made: that is what is charged.
 type GenerationOffer struct {
 	Generator string       `json:"generator"`

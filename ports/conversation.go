@@ -19,9 +19,9 @@ type ConversationStore interface {
 	// Count returns how many messages the conversation has, as History would return them.
 	Count(ctx context.Context, owner, conversationID string) (int, error)
 	// CommitTurn saves all of a turn in one transaction: question and answer, unless it is Unstored, usage, events, in the order of the turns
-	// of a conversation and after the one that it has begun, if it had to be made, and the kept
-	// answer; and it settles the reservation: Usage's cost, claims excepted, is added to what the owner spent that day. All or none must
-	// be saved. It makes the conversation if need be and returns its id, which is empty for an Unstored turn. Messages of one turn
+	// of a conversation and after the one that it has begun, if it had to be made, and the kept answer; and it settles the reservation, also
+	// one that is gone: what each record of Usage cost, claims excepted, is added once to what the owner spent on the day of its At. All or
+	// none must be saved. It makes the conversation if need be and returns its id, which is empty for an Unstored turn. Messages of one turn
 	// must stay together and in order, also when turns race. A kept answer whose claim another run has by now must be
 	// domain.Conflict. A usage record that is there already must stay as it is, and is no error.
 	CommitTurn(ctx context.Context, turn domain.Turn) (string, error)

@@ -12,8 +12,9 @@ import (
 // be domain.Unavailable. What does not fit is tidied as the Tidy methods of the domain say.
 type GenerationStore interface {
 	// Create saves pending or ended work with its first events, which go to the outbox too, in one transaction. When the owner has work
-	// with the same Key already it must return that instead, and domain.Conflict when its Fingerprint is another. The reservation of work
-	// that was not made is left as it is.
+	// with the same Key already it must return that instead, and domain.Conflict when its Fingerprint is another. The reservation of pending
+	// work counts from then on without being renewed, for ReservedFor at most: the work goes on whichever process dies. One that is gone
+	// must be domain.Unavailable with domain.CodeLapsed, and nothing is saved. The reservation of work that was not made is left as it is.
 	Create(ctx context.Context, g domain.Generation, events ...domain.GenerationEvent) (domain.Generation, error)
 	// Get returns the work.
 	Get(ctx context.Context, owner, id string) (domain.Generation, error)

@@ -12,14 +12,21 @@ import (
 
 var _ ports.BudgetStore = (*BudgetStore)(nil)
 
-// BudgetStore keeps what callers have spent of a day's budget and what they have set aside. The zero value is not usable.
+// BudgetStore keeps what callers have spent of a day's budget and what they have set aside, by the clock of the machine. The zero value is
+// not usable.
 type BudgetStore struct {
 	failures
 
 	ledger   ports.Ledger
 	mu       sync.Mutex
 	spent    map[ownerDay]domain.Money // of days that somebody has reserved something of
-	reserved map[string]domain.Reservation
+	reserved map[string]reservation
+}
+
+type reservation struct {
+	domain.Reservation
+
+	until time.Time
 }
 
 type ownerDay struct {
@@ -29,7 +36,7 @@ type ownerDay struct {
 
 // NewBudgetStore makes a store that counts what a ledger holds already.
 func NewBudgetStore(ledger ports.Ledger) *BudgetStore {
-	return &BudgetStore{ledger: ledger, spent: map[ownerDay]domain.Money{}, reserved: map[string]domain.Reservation{}}
+	return &BudgetStore{ledger: ledger, spent: map[ownerDay]domain.Money{}, reserved: map[string]reservation{}}
 }
 
 // Reserve implements ports.BudgetStore.
@@ -51,9 +58,9 @@ func (s *BudgetStore) Reserve(ctx context.Context, r domain.Reservation) error {
 	for old, other := range s.reserved {
 		switch {
 		case other.Owner != r.Owner:
-		case !asStored(other.Expires).After(asStored(r.At)):
+		case !other.until.After(time.Now()):
 			delete(s.reserved, old)
-		case other.Day().Equal(r.Day()):
+		case !other.Day().After(r.Day()):
 			left -= other.Amount
 		}
 	}
@@ -63,8 +70,66 @@ func (s *BudgetStore) Reserve(ctx context.Context, r domain.Reservation) error {
 	if _, taken := s.reserved[id]; taken {
 		return domain.NewError(domain.Conflict, "This id exists already")
 	}
-	s.reserved[id] = r
+	s.reserved[id] = reservation{r, time.Now().Add(r.Lease)}
 	return nil
+}
+
+// Renew implements ports.BudgetStore.
+func (s *BudgetStore) Renew(ctx context.Context, held []domain.Reservation) (gone []string, err error) {
+	if err := s.enter(ctx, "Renew"); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(held))
+	for i, r := range held {
+		id, ok := domain.ParseID(r.ID)
+		if !ok {
+			return nil, fmt.Errorf("memory renew: %q is no id", r.ID)
+		}
+		ids[i] = id
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, r := range held {
+		if !s.hold(ids[i], r.Lease) {
+			s.reserved[ids[i]] = reservation{r, time.Now().Add(r.Lease)}
+			gone = append(gone, ids[i])
+		}
+	}
+	return gone, nil
+}
+
+// hold has a reservation count for some time more, and reports whether it is there. It needs the lock.
+func (s *BudgetStore) hold(id string, lease time.Duration) bool {
+	r, ok := s.reserved[id]
+	if until := time.Now().Add(lease); ok && until.After(r.until) {
+		r.until = until
+		s.reserved[id] = r
+	}
+	return ok
+}
+
+// holdFor has what is set aside for work that begins need nobody who renews it.
+func (s *BudgetStore) holdFor(g domain.Generation) error {
+	id, ok := domain.ParseID(g.ReservationID)
+	if !ok {
+		return fmt.Errorf("memory create generation: reservation: %q is no id", g.ReservationID)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.hold(id, g.ReservedFor()) {
+		return domain.ReservationLapsed()
+	}
+	return nil
+}
+
+// Elapse makes all reservations older, for tests.
+func (s *BudgetStore) Elapse(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, r := range s.reserved {
+		r.until = r.until.Add(-d)
+		s.reserved[id] = r
+	}
 }
 
 // Release implements ports.BudgetStore.
@@ -108,28 +173,19 @@ func (s *BudgetStore) Settle(turn domain.Turn) {
 	if !ok {
 		return
 	}
+	for _, record := range turn.Usage {
+		s.spend(turn.Owner, record.At, record)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	day := domain.Reservation{At: turn.At}.Day()
-	if r, ok := s.reserved[id]; ok {
-		day = r.Day()
-	}
 	delete(s.reserved, id)
-	if _, open := s.spent[ownerDay{turn.Owner, day}]; !open {
-		return // the ledger will be counted
-	}
-	for _, record := range turn.Usage {
-		if !record.Claimed {
-			s.spent[ownerDay{turn.Owner, day}] += record.Cost
-		}
-	}
 }
 
 // spend adds the costs of records to what is spent of the day of a time, if somebody has reserved something of it.
-func (s *BudgetStore) spend(owner string, at time.Time, usage []domain.UsageRecord) {
+func (s *BudgetStore) spend(owner string, at time.Time, usage ...domain.UsageRecord) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	day := ownerDay{owner, domain.Reservation{At: at}.Day()}
+	day := ownerDay{owner, domain.DayOf(at)}
 	if _, open := s.spent[day]; !open {
 		return // the ledger will be counted
 	}

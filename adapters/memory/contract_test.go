@@ -56,7 +56,7 @@ func TestBudgetStore(t *testing.T) {
 	t.Parallel()
 	portstest.BudgetStore(t, func(*testing.T) portstest.BudgetSetup {
 		s, commit := newStores()
-		return portstest.BudgetSetup{A: s.Parts.Budgets, B: s.Parts.Budgets, Ledger: s.Parts.Ledger, Commit: commit}
+		return portstest.BudgetSetup{A: s.Parts.Budgets, B: s.Parts.Budgets, Ledger: s.Parts.Ledger, Commit: commit, Elapse: s.Parts.Budgets.Elapse}
 	})
 }
 
@@ -166,6 +166,7 @@ func TestGenerationStore(t *testing.T) {
 		}}
 		return portstest.GenerationSetup{
 			A: s, B: s, Assets: assets, Leases: assets, Ledger: ledger, Budgets: s.Parts.Budgets, Outbox: s.Parts.Outbox,
+			Elapse: s.Parts.Budgets.Elapse,
 		}
 	})
 }

@@ -77,6 +77,11 @@ func (s *GenerationStore) Create(ctx context.Context, g domain.Generation, event
 	if s.byID[made.ID] != nil {
 		return domain.Generation{}, errIDTaken()
 	}
+	if s.Parts.Budgets != nil && g.ReservationID != "" && !made.Status.Ended() {
+		if err := s.Parts.Budgets.holdFor(made.Generation); err != nil {
+			return domain.Generation{}, err
+		}
+	}
 	s.put(ctx, made, g.Tasks(), told)
 	return made.load()
 }
@@ -361,7 +366,7 @@ func (s *GenerationStore) settle(ctx context.Context, g domain.Generation, usage
 	if s.Parts.Budgets == nil {
 		return
 	}
-	s.Parts.Budgets.spend(g.Principal.OwnerID(), g.CreatedAt, usage)
+	s.Parts.Budgets.spend(g.Principal.OwnerID(), g.CreatedAt, usage...)
 	if g.Status.Ended() {
 		s.Parts.Budgets.end(g.ReservationID)
 	}

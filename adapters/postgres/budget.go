@@ -27,30 +27,55 @@ func (s *BudgetStore) Reserve(ctx context.Context, r domain.Reservation) error {
 	if err != nil {
 		return fmt.Errorf("postgres reserve: %w", err)
 	}
-	at, day := asStored(r.At), dateOf(r.Day())
+	day := dateOf(r.Day())
 	return s.db.write(ctx, "reserve", func(ctx context.Context, q *sqlcgen.Queries) error {
 		spent, err := q.LockBudget(ctx, sqlcgen.LockBudgetParams{Principal: r.Owner, Day: day})
 		if noRow(err) {
-			spent, err = q.OpenBudget(ctx, sqlcgen.OpenBudgetParams{
-				Principal: r.Owner, Day: day, First: r.Day(), Past: r.Day().AddDate(0, 0, 1),
-			})
+			spent, err = q.OpenBudget(ctx, openBudget(r.Owner, r.Day()))
 		}
 		if err != nil {
 			return err
 		}
-		expired := sqlcgen.DeleteExpiredReservationsParams{Principal: r.Owner, ExpiresAt: at}
-		if err := q.DeleteExpiredReservations(ctx, expired); err != nil {
+		if err := q.DeleteExpiredReservations(ctx, r.Owner); err != nil {
 			return err
 		}
 		rows, err := q.InsertReservation(ctx, sqlcgen.InsertReservationParams{
-			ID: id, Principal: r.Owner, Day: day, Amount: int64(r.Amount), ExpiresAt: asStored(r.Expires), At: at,
-			Available: int64(r.Limit) - spent,
+			ID: id, Principal: r.Owner, Day: day, Amount: int64(r.Amount), Lease: r.Lease.Microseconds(), Available: int64(r.Limit) - spent,
 		})
 		if err == nil && rows == 0 {
 			err = domain.OverBudget()
 		}
 		return err
 	})
+}
+
+// openBudget makes the day's row, unless it is there.
+func openBudget(owner string, day time.Time) sqlcgen.OpenBudgetParams {
+	return sqlcgen.OpenBudgetParams{Principal: owner, Day: dateOf(day), First: day, Past: day.AddDate(0, 0, 1)}
+}
+
+// Renew implements ports.BudgetStore.
+func (s *BudgetStore) Renew(ctx context.Context, held []domain.Reservation) (gone []string, err error) {
+	if len(held) == 0 {
+		return nil, nil
+	}
+	var rows sqlcgen.RenewReservationsParams
+	for _, r := range held {
+		id, err := parseID(r.ID)
+		if err != nil {
+			return nil, fmt.Errorf("postgres renew reservations: %w", err)
+		}
+		rows.Ids, rows.Principals, rows.Days = append(rows.Ids, id), append(rows.Principals, r.Owner), append(rows.Days, dateOf(r.Day()))
+		rows.Amounts, rows.Leases = append(rows.Amounts, int64(r.Amount)), append(rows.Leases, r.Lease.Microseconds())
+	}
+	err = s.db.once(ctx, "renew reservations", func(ctx context.Context, q *sqlcgen.Queries) error {
+		made, err := q.RenewReservations(ctx, rows)
+		for _, id := range made {
+			gone = append(gone, id.String())
+		}
+		return err
+	})
+	return gone, err
 }
 
 // Release implements ports.BudgetStore.

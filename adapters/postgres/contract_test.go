@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"gaia/adapters/postgres"
 	"gaia/domain"
@@ -74,6 +75,15 @@ func twoProcesses(t *testing.T, database string) (a, b *postgres.Store, commit f
 	return a, b, commits(a)
 }
 
+// elapses makes all reservations of a database older.
+func elapses(t *testing.T, url string) func(time.Duration) {
+	t.Helper()
+	conn := connect(t, url)
+	return func(d time.Duration) {
+		exec(t, conn, `UPDATE budget_reservations SET expires_at = expires_at - $1::bigint * interval '1 microsecond'`, d.Microseconds())
+	}
+}
+
 func commits(s *postgres.Store) func(context.Context, domain.Turn) error {
 	return func(ctx context.Context, turn domain.Turn) error {
 		_, err := s.Conversations().CommitTurn(ctx, turn)
@@ -94,8 +104,9 @@ func TestBudgetStore(t *testing.T) {
 	t.Parallel()
 	database := testenv.Postgres(t)
 	portstest.BudgetStore(t, func(t *testing.T) portstest.BudgetSetup {
-		a, b, commit := twoProcesses(t, database)
-		return portstest.BudgetSetup{A: a.Budgets(), B: b.Budgets(), Ledger: b.Ledger(), Commit: commit}
+		schema := newSchema(t, database)
+		a, b := open(t, schema), open(t, schema)
+		return portstest.BudgetSetup{A: a.Budgets(), B: b.Budgets(), Ledger: b.Ledger(), Commit: commits(a), Elapse: elapses(t, schema)}
 	})
 }
 
@@ -169,10 +180,11 @@ func TestGenerationStore(t *testing.T) {
 	t.Parallel()
 	database := testenv.Postgres(t)
 	portstest.GenerationStore(t, func(t *testing.T) portstest.GenerationSetup {
-		a, b, _ := twoProcesses(t, database)
+		schema := newSchema(t, database)
+		a, b := open(t, schema), open(t, schema)
 		return portstest.GenerationSetup{
 			A: a.Generations(), B: b.Generations(), Assets: a.Assets(), Leases: b.FileLeases(), Ledger: a.Ledger(), Budgets: b.Budgets(),
-			Outbox: a.Outbox(),
+			Outbox: a.Outbox(), Elapse: elapses(t, schema),
 		}
 	})
 }

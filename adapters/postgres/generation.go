@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"gaia/adapters/postgres/internal/sqlcgen"
 	"gaia/domain"
@@ -31,9 +32,11 @@ func (s *GenerationStore) Create(ctx context.Context, g domain.Generation, event
 		return domain.Generation{}, fmt.Errorf("postgres create generation: %w", err)
 	}
 	var made sqlcgen.Generation
-	err = s.db.write(ctx, "create generation", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
-		made, err = createGeneration(ctx, q, row, c)
-		return err
+	err = s.db.use(ctx, "create generation", func(ctx context.Context, conn *pgx.Conn) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
+			made, err = createGeneration(ctx, tx, row, c)
+			return err
+		})
 	})
 	if err != nil {
 		return domain.Generation{}, err
@@ -42,8 +45,9 @@ func (s *GenerationStore) Create(ctx context.Context, g domain.Generation, event
 }
 
 func createGeneration(
-	ctx context.Context, q *sqlcgen.Queries, row sqlcgen.InsertGenerationParams, c domain.GenerationChange,
+	ctx context.Context, tx pgx.Tx, row sqlcgen.InsertGenerationParams, c domain.GenerationChange,
 ) (sqlcgen.Generation, error) {
+	q, rest := sqlcgen.New(tx), &batch{}
 	n, err := q.InsertGeneration(ctx, row)
 	if err != nil {
 		return sqlcgen.Generation{}, err
@@ -55,16 +59,37 @@ func createGeneration(
 		}
 		return made, err
 	}
-	if err := putGenerationTasks(ctx, q, row.ID, c.Generation.Tasks()); err != nil {
+	if err := holdReservation(ctx, rest, c.Generation); err != nil {
 		return sqlcgen.Generation{}, err
 	}
-	err = putGenerationEvents(ctx, q, generationEvents{
+	queued := sqlcgen.New(rest)
+	if err := putGenerationTasks(ctx, queued, row.ID, c.Generation.Tasks()); err != nil {
+		return sqlcgen.Generation{}, err
+	}
+	err = putGenerationEvents(ctx, queued, generationEvents{
 		row.ID, row.Owner, c.Generation.Request.Category, row.AssetID, len(c.Events), c.Events,
 	})
+	if err == nil && rest.queued.Len() > 0 {
+		err = rest.run(ctx, tx.Conn())
+	}
 	if err != nil {
 		return sqlcgen.Generation{}, err
 	}
 	return q.GetGeneration(ctx, row.ID)
+}
+
+// holdReservation queues that what is set aside for the work needs nobody who renews it.
+func holdReservation(ctx context.Context, rest *batch, g domain.Generation) error {
+	if g.ReservationID == "" || g.Status.Ended() {
+		return nil
+	}
+	id, err := parseID(g.ReservationID)
+	if err != nil {
+		return fmt.Errorf("reservation: %w", err)
+	}
+	_ = sqlcgen.New(rest).HoldReservation(ctx, sqlcgen.HoldReservationParams{ID: id, Lease: g.ReservedFor().Microseconds()})
+	rest.changes(domain.ReservationLapsed())
+	return nil
 }
 
 // Get implements ports.GenerationStore.

@@ -16,7 +16,7 @@ func TestGenerationFaults(t *testing.T) {
 	exec(t, conn, `CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'fault'; END $$`)
 	portstest.GenerationFaults(t, portstest.GenerationSetup{
 		A: s.Generations(), B: s.Generations(), Assets: s.Assets(), Leases: s.FileLeases(), Ledger: s.Ledger(), Budgets: s.Budgets(),
-		Outbox: s.Outbox(),
+		Outbox: s.Outbox(), Elapse: elapses(t, url),
 	}, func(table string) (undo func()) {
 		exec(t, conn, `CREATE TRIGGER fault BEFORE INSERT OR UPDATE OR DELETE ON `+table+` FOR EACH ROW EXECUTE FUNCTION fault()`)
 		return func() { exec(t, conn, `DROP TRIGGER fault ON `+table) }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -121,6 +120,9 @@ func (t *turnBatch) addConversation(ctx context.Context, q *sqlcgen.Queries, tur
 }
 
 func (t *turnBatch) addUsage(ctx context.Context, q *sqlcgen.Queries, turn domain.Turn) error {
+	if turn.ReservationID != "" {
+		openDays(ctx, q, turn)
+	}
 	requests := make([]uuid.UUID, len(turn.Usage))
 	for i, r := range turn.Usage {
 		row, err := usageToRow(r)
@@ -137,11 +139,21 @@ func (t *turnBatch) addUsage(ctx context.Context, q *sqlcgen.Queries, turn domai
 	if err != nil {
 		return fmt.Errorf("reservation: %w", err)
 	}
-	_ = q.SettleBudget(ctx, sqlcgen.SettleBudgetParams{
-		Requests: requests, Principal: turn.Owner, Reservation: reservation, Day: turn.At.UTC().Format(time.DateOnly),
-	})
+	_ = q.SettleBudget(ctx, sqlcgen.SettleBudgetParams{Principal: turn.Owner, Requests: requests})
 	_ = q.EndReservation(ctx, reservation)
 	return nil
+}
+
+// openDays makes the budgets of days that the turn spends something of, but for that of its reservation, which is there. They are made
+// before the records are written: with them, one that is made at the same moment would count the records or not, and nobody could tell.
+func openDays(ctx context.Context, q *sqlcgen.Queries, turn domain.Turn) {
+	open := domain.DayOf(turn.ReservedAt)
+	for _, r := range turn.Usage {
+		if day := domain.DayOf(r.At); !day.Equal(open) {
+			_, _ = q.OpenBudget(ctx, openBudget(turn.Owner, day))
+			open = day
+		}
+	}
 }
 
 func (t *turnBatch) addEvents(ctx context.Context, q *sqlcgen.Queries, turn domain.Turn) error {

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -36,7 +37,7 @@ func (s *BudgetStore) Reserve(ctx context.Context, r domain.Reservation) error {
 			return domain.OverBudget()
 		}
 		return q.InsertReservation(ctx, sqlcgen.InsertReservationParams{
-			ID: id, Principal: r.Owner, Day: dateOf(r.Day()), Amount: int64(r.Amount), ExpiresAt: asStored(r.Expires),
+			ID: id, Principal: r.Owner, Day: dateOf(r.Day()), Amount: int64(r.Amount), ExpiresAt: asStored(time.Now().Add(r.Lease)),
 		})
 	})
 }
@@ -53,12 +54,52 @@ func available(ctx context.Context, q *sqlcgen.Queries, r domain.Reservation) (d
 	if err != nil {
 		return 0, err
 	}
-	expired := sqlcgen.DeleteExpiredReservationsParams{Principal: r.Owner, ExpiresAt: asStored(r.At)}
+	expired := sqlcgen.DeleteExpiredReservationsParams{Principal: r.Owner, ExpiresAt: asStored(time.Now())}
 	if err := q.DeleteExpiredReservations(ctx, expired); err != nil {
 		return 0, err
 	}
 	aside, err := q.SumReservations(ctx, sqlcgen.SumReservationsParams{Principal: r.Owner, Day: day})
 	return r.Limit - domain.Money(spent) - domain.Money(aside), err
+}
+
+// heldRow is a reservation as RestoreReservations reads it.
+type heldRow struct {
+	ID        string `json:"id"`
+	Principal string `json:"principal"`
+	Day       string `json:"day"`
+	Amount    int64  `json:"amount"`
+	ExpiresAt int64  `json:"expires_at"`
+}
+
+// Renew implements ports.BudgetStore. The file is on one machine, whose clock is that of all its processes.
+func (s *BudgetStore) Renew(ctx context.Context, held []domain.Reservation) (gone []string, err error) {
+	if len(held) == 0 {
+		return nil, nil
+	}
+	rows, until := make([]heldRow, len(held)), make(map[string]int64, len(held))
+	for i, r := range held {
+		id, ok := domain.ParseID(r.ID)
+		if !ok {
+			return nil, fmt.Errorf("sqlite renew reservations: %q is no id", r.ID)
+		}
+		until[id] = asStored(time.Now().Add(r.Lease))
+		rows[i] = heldRow{ID: id, Principal: r.Owner, Day: dateOf(r.Day()), Amount: int64(r.Amount), ExpiresAt: until[id]}
+	}
+	all, err := json.Marshal(rows)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite renew reservations: %w", err)
+	}
+	times, err := json.Marshal(until)
+	if err != nil {
+		return nil, fmt.Errorf("sqlite renew reservations: %w", err)
+	}
+	err = s.db.writeTogether(ctx, "renew reservations", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		if gone, err = q.RestoreReservations(ctx, string(all)); err != nil {
+			return err
+		}
+		return q.RenewReservations(ctx, string(times))
+	})
+	return gone, err
 }
 
 // Release implements ports.BudgetStore.

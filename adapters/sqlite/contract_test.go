@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"gaia/adapters/sqlite"
 	"gaia/domain"
@@ -60,6 +61,21 @@ func TestMarks(t *testing.T) {
 	portstest.Marks(t, func(t *testing.T) ports.Marks { return open(t, newFile(t)).Marks() })
 }
 
+// elapses makes all reservations of a file older.
+func elapses(t *testing.T, file string) func(time.Duration) {
+	t.Helper()
+	pool, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pool.Close() })
+	return func(d time.Duration) {
+		if _, err := pool.ExecContext(t.Context(), `UPDATE budget_reservations SET expires_at = expires_at - ?`, d.Microseconds()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // twoProcesses opens one file twice.
 func twoProcesses(t *testing.T) (a, b *sqlite.Store, commit func(context.Context, domain.Turn) error) {
 	t.Helper()
@@ -82,8 +98,13 @@ func TestConversationReplicas(t *testing.T) {
 func TestBudgetStore(t *testing.T) {
 	t.Parallel()
 	portstest.BudgetStore(t, func(t *testing.T) portstest.BudgetSetup {
-		a, b, commit := twoProcesses(t)
-		return portstest.BudgetSetup{A: a.Budgets(), B: b.Budgets(), Ledger: b.Ledger(), Commit: commit}
+		file := newFile(t)
+		a, b := open(t, file), open(t, file)
+		commit := func(ctx context.Context, turn domain.Turn) error {
+			_, err := a.Conversations().CommitTurn(ctx, turn)
+			return err
+		}
+		return portstest.BudgetSetup{A: a.Budgets(), B: b.Budgets(), Ledger: b.Ledger(), Commit: commit, Elapse: elapses(t, file)}
 	})
 }
 
@@ -199,10 +220,11 @@ func TestWorkflowStore(t *testing.T) {
 func TestGenerationStore(t *testing.T) {
 	t.Parallel()
 	portstest.GenerationStore(t, func(t *testing.T) portstest.GenerationSetup {
-		a, b, _ := twoProcesses(t)
+		file := newFile(t)
+		a, b := open(t, file), open(t, file)
 		return portstest.GenerationSetup{
 			A: a.Generations(), B: b.Generations(), Assets: a.Assets(), Leases: b.FileLeases(), Ledger: a.Ledger(), Budgets: b.Budgets(),
-			Outbox: a.Outbox(),
+			Outbox: a.Outbox(), Elapse: elapses(t, file),
 		}
 	})
 }

@@ -55,6 +55,9 @@ func createGeneration(
 		}
 		return made, err
 	}
+	if err := holdReservation(ctx, q, c.Generation); err != nil {
+		return sqlcgen.Generation{}, err
+	}
 	if err := putGenerationTasks(ctx, q, row.ID, c.Generation.Tasks()); err != nil {
 		return sqlcgen.Generation{}, err
 	}
@@ -65,6 +68,22 @@ func createGeneration(
 		return sqlcgen.Generation{}, err
 	}
 	return q.GetGeneration(ctx, row.ID)
+}
+
+// holdReservation has what is set aside for the work need nobody who renews it.
+func holdReservation(ctx context.Context, q *sqlcgen.Queries, g domain.Generation) error {
+	if g.ReservationID == "" || g.Status.Ended() {
+		return nil
+	}
+	id, ok := domain.ParseID(g.ReservationID)
+	if !ok {
+		return fmt.Errorf("reservation: %q is no id", g.ReservationID)
+	}
+	n, err := q.HoldReservation(ctx, sqlcgen.HoldReservationParams{ID: id, ExpiresAt: asStored(time.Now().Add(g.ReservedFor()))})
+	if err == nil && n == 0 {
+		err = domain.ReservationLapsed()
+	}
+	return err
 }
 
 // Get implements ports.GenerationStore.

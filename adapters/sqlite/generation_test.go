@@ -28,7 +28,7 @@ func TestGenerationFaults(t *testing.T) {
 	}
 	portstest.GenerationFaults(t, portstest.GenerationSetup{
 		A: s.Generations(), B: s.Generations(), Assets: s.Assets(), Leases: s.FileLeases(), Ledger: s.Ledger(), Budgets: s.Budgets(),
-		Outbox: s.Outbox(),
+		Outbox: s.Outbox(), Elapse: elapses(t, file),
 	}, func(table string) (undo func()) {
 		for _, change := range []string{"INSERT", "UPDATE", "DELETE"} {
 			exec(`CREATE TRIGGER fault_` + change + ` BEFORE ` + change + ` ON ` + table + ` BEGIN SELECT RAISE(ABORT, 'fault'); END`)

@@ -31,7 +31,7 @@ type turnRows struct {
 	messages sqlcgen.InsertTurnParams         // ConversationID is empty until the transaction runs, when the default is meant
 	usage    []sqlcgen.InsertUsageRecordParams
 	events   []sqlcgen.StoreEventParams
-	budget   *sqlcgen.SettleBudgetParams // its cost is the sum of the records that are new
+	reserved string // the reservation that ends; empty: none, and no budget pays
 	kept     *sqlcgen.KeepTurnParams
 }
 
@@ -59,11 +59,10 @@ func turnToRows(turn domain.Turn) (*turnRows, error) {
 		t.events = append(t.events, sqlcgen.StoreEventParams{ID: id, Subject: e.Subject, Payload: string(data)})
 	}
 	if turn.ReservationID != "" {
-		id, ok := domain.ParseID(turn.ReservationID)
-		if !ok {
+		var ok bool
+		if t.reserved, ok = domain.ParseID(turn.ReservationID); !ok {
 			return nil, fmt.Errorf("sqlite commit turn: reservation: %q is no id", turn.ReservationID)
 		}
-		t.budget = &sqlcgen.SettleBudgetParams{Principal: turn.Owner, Reservation: id, Day: dateOf(turn.At)}
 	}
 	if k := turn.Kept; k != nil {
 		run, ok := domain.ParseID(k.RunID)
@@ -200,27 +199,25 @@ func (t *turnRows) storeEvents(ctx context.Context, q *sqlcgen.Queries) error {
 	return nil
 }
 
-// settle writes the usage down and puts its cost in the place of the reservation.
+// settle writes the usage down and puts its cost in the place of the reservation: what each record that is new cost counts on its day.
 func (t *turnRows) settle(ctx context.Context, q *sqlcgen.Queries) error {
-	var cost int64
 	for _, row := range t.usage {
 		n, err := q.InsertUsageRecord(ctx, row)
 		if err != nil {
 			return err
 		}
-		if n > 0 && !row.Claimed {
-			cost += row.Cost
+		if n == 0 || row.Claimed || row.Cost == 0 || t.reserved == "" {
+			continue
+		}
+		day := dateOf(time.UnixMicro(row.CreatedAt))
+		if err := q.SpendBudget(ctx, sqlcgen.SpendBudgetParams{Cost: row.Cost, Principal: row.Principal, Day: day}); err != nil {
+			return err
 		}
 	}
-	if t.budget == nil {
+	if t.reserved == "" {
 		return nil
 	}
-	budget := *t.budget
-	budget.Cost = cost
-	if err := q.SettleBudget(ctx, budget); err != nil {
-		return err
-	}
-	return q.EndReservation(ctx, budget.Reservation)
+	return q.EndReservation(ctx, t.reserved)
 }
 
 // messagesToRow leaves the conversation open.

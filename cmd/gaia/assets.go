@@ -188,7 +188,7 @@ func (c *config) generationConfig() app.GenerationConfig {
 	return app.GenerationConfig{
 		AtOnce: c.MaxGenerations, Patience: c.OrderPatience.duration(), Lease: c.GenerationLease.duration(),
 		Poll: min(c.GenerationLease.duration(), 5*time.Second), MaxWait: c.GenerationWait.duration(), Timeout: c.GenerationTime.duration(), Ask: c.GenerationAsk.duration(),
-		MaxCost: domain.FromDollars(c.MaxAssetCost), DailyBudget: domain.FromDollars(c.DailyBudget), OwnerBytes: c.OwnerBytes, MaxBytes: int64(c.MaxAssetMB) << 20,
+		MaxCost: domain.FromDollars(c.MaxAssetCost), DailyBudget: domain.FromDollars(c.DailyBudget), BudgetLease: c.BudgetLease.duration(), OwnerBytes: c.OwnerBytes, MaxBytes: int64(c.MaxAssetMB) << 20,
 		MaxPreview: int64(c.MaxPreviewMB) << 20, Public: c.GenerationsPublic,
 	}
 }

@@ -165,6 +165,7 @@ type config struct {
 	LLMIdle          seconds `env:"LLM_IDLE_TIMEOUT" envDefault:"30" about:"of providers: between two pieces"`
 	LLMRetries       int     `env:"LLM_MAX_RETRIES" envDefault:"2" about:"how often a provider that failed before its first word is asked again"`
 	DailyBudget      float64 `env:"BUDGET_DAILY_USD" envDefault:"0" about:"what each caller may spend in a day, UTC; 0: no limit"`
+	BudgetLease      seconds `env:"BUDGET_LEASE" envDefault:"90" about:"after which what a process had set aside of budgets for answers is free again when it dies or stands still"`
 	EchoWordDelay    seconds `env:"ECHO_WORD_DELAY" envDefault:"0.02" about:"pause of the built-in model between words"`
 
 	ToolsFile    string `env:"TOOLS_FILE" section:"Tools" about:"a JSON file that names MCP servers and says which of their tools chats are offered; empty: none but the built-in one"`
@@ -412,6 +413,9 @@ func (c *config) checkLimits() error {
 	}
 	if c.DailyBudget < 0 || c.DailyBudget != c.DailyBudget {
 		f.add("BUDGET_DAILY_USD: %v is below 0", c.DailyBudget)
+	}
+	if c.BudgetLease.duration() < time.Second {
+		f.add("BUDGET_LEASE: is below 1")
 	}
 	if c.ToolTime == 0 {
 		f.add("TOOLS_MAX_TIME: must be above 0")

@@ -186,7 +186,7 @@ func (s *system) startChat(ctx context.Context, c config, p parts, api *httpapi.
 		return err
 	}
 	active := app.NewActiveRequests()
-	api.Chat = wireChat(c, models, p.personas, p.db, active, p.running, s)
+	api.Chat = wireChat(c, models, p.personas, p.db, active, p.running, s, log)
 	api.Conversations = app.NewConversations(app.ConversationDeps{Directory: p.db.directory, Personas: p.personas, Stored: p.relay.Wake, Now: time.Now, NewID: newID})
 	api.Workflows, err = s.startWorkflows(c, workflowParts{
 		store: p.db.workflows, queue: p.bus.Workflows(), chat: api.Chat, personas: p.personas, keys: p.keys, relay: p.relay, onlyOwn: p.where.visitor,

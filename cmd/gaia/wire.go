@@ -308,12 +308,21 @@ func wireModels(c config, log *slog.Logger) (models, error) {
 // chatsWait is how long answers without a listener may go on when the process stops: those with one have been waited for before.
 const chatsWait = 5 * time.Second
 
-func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, running *app.Slots, sys *system) *app.Chat {
+func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, running *app.Slots, sys *system, log *slog.Logger) *app.Chat {
 	chat := app.NewChat(app.ChatDeps{
 		Personas: personas, Conversations: db.conversations, Completers: m.completers, Selector: m.selector,
 		Measurements: m.measurements, Active: active, Budgets: db.budgets, Answers: db.answers, Slots: running, Tools: sys.tools, Events: sys.events, Now: time.Now, NewID: newID,
+		Lapsed: func(held []domain.Reservation) {
+			var sum domain.Money
+			for _, r := range held {
+				sum = sum.Plus(r.Amount)
+			}
+			log.Warn("what was set aside of budgets was not held all the time: this process stood still, or did not reach the database, for longer "+
+				"than BUDGET_LEASE; callers may spend more than theirs", "reservations", len(held), "usd", sum.Dollars())
+		},
 		Config: app.ChatConfig{
 			FirstEventWait: c.FirstEventWait.duration(), Retries: c.LLMRetries, DailyBudget: domain.FromDollars(c.DailyBudget),
+			BudgetLease: c.BudgetLease.duration(),
 			Tools: domain.ToolLimits{
 				Rounds: c.ToolRounds, Calls: c.ToolCalls, Time: c.ToolTime.duration(), Tokens: c.ToolTokens, Cost: domain.FromDollars(c.ToolCost),
 			},

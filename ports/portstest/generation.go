@@ -25,6 +25,8 @@ type GenerationSetup struct {
 	Ledger  ports.Ledger
 	Budgets ports.BudgetStore
 	Outbox  ports.Outbox
+	// Elapse makes all reservations older, as the clock of the database would.
+	Elapse func(time.Duration)
 }
 
 // GenerationStore checks everything that ports.GenerationStore demands of a database that is there. empty runs once for each test.
@@ -80,6 +82,8 @@ func GenerationStore(t *testing.T, empty func(*testing.T) GenerationSetup) {
 		"the reservation becomes the cost":                   generationSettle,
 		"the cost counts on the day of the beginning":        generationSettleDay,
 		"a reservation that expired is settled all the same": generationSettleExpired,
+		"stored work holds its reservation":                  generationHolds,
+		"work whose reservation is gone is not stored":       generationLapsed,
 		"without a cost the reservation ends too":            generationSettleFree,
 		"what is spent is exact, whoever races":              generationSettleRace,
 	}
@@ -255,6 +259,7 @@ func generationRoundTrip(t *testing.T, s GenerationSetup) {
 	full.Progress, full.Message, full.BaseID, full.Source = 7, "Waiting", newID(), domain.AssetFromHybrid
 	full.Cost, full.Reserved, full.ReservationID, full.HTTPRequestID = 1<<62, 1<<62+1, newID(), "http-1"
 	full.Key, full.Fingerprint = "key", "print"
+	reserve(t, s.Budgets, domain.Reservation{ID: full.ReservationID, Owner: "owner", At: flowTime, Limit: 1, Lease: budgetLease})
 	sparse := aGeneration("owner")
 	sparse.Generators, sparse.Attempts, sparse.Request = offersOf(), []domain.GenerationAttempt{}, domain.AssetRequest{}
 	for _, g := range []domain.Generation{full, sparse} {

@@ -2,6 +2,7 @@ package portstest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -406,7 +407,7 @@ func generationUsage(t *testing.T, s GenerationSetup) {
 
 // aReservationFor sets a part of 100 aside on the day of flowTime.
 func aReservationFor(amount domain.Money) domain.Reservation {
-	return domain.Reservation{ID: newID(), Owner: "owner", At: flowTime, Amount: amount, Limit: 100, Expires: lease}
+	return domain.Reservation{ID: newID(), Owner: "owner", At: flowTime, Amount: amount, Limit: 100, Lease: budgetLease}
 }
 
 // wantLeft checks how much of 100 is neither spent nor set aside.
@@ -471,8 +472,7 @@ func generationSettle(t *testing.T, s GenerationSetup) {
 func generationSettleDay(t *testing.T, s GenerationSetup) {
 	midnight := flowTime.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
 	evening, morning := aReservationFor(60), aReservationFor(30)
-	evening.At, evening.Expires = midnight.Add(-time.Minute), midnight.Add(time.Hour)
-	morning.At, morning.Expires = midnight.Add(time.Minute), midnight.Add(time.Hour)
+	evening.At, morning.At = midnight.Add(-time.Minute), midnight.Add(time.Minute)
 	reserve(t, s.Budgets, evening)
 	g := aGeneration("owner")
 	g.CreatedAt, g.ReservationID = evening.At, evening.ID
@@ -494,14 +494,16 @@ func generationSettleDay(t *testing.T, s GenerationSetup) {
 		wantOver(t, s.Budgets, r)
 		r.Amount = day.left
 		reserve(t, s.Budgets, r)
+		if err := s.Budgets.Release(t.Context(), r.ID); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
 func generationSettleExpired(t *testing.T, s GenerationSetup) {
 	g := reservedWork(t, s, 60)
-	later := aReservationFor(100)
-	later.At, later.Expires = lease, lease.Add(time.Minute) // the first is over and gone then
-	reserve(t, s.Budgets, later)
+	s.Elapse(g.ReservedFor())
+	later := reserve(t, s.Budgets, aReservationFor(100)) // the first is gone then
 	c := ended(g, domain.GenerationCompleted)
 	c.Usage = []domain.UsageRecord{aUsage(g, 1, 30)}
 	commitWork(t, s.A, c)
@@ -509,6 +511,46 @@ func generationSettleExpired(t *testing.T, s GenerationSetup) {
 		t.Fatal(err)
 	}
 	wantLeft(t, s, 70)
+}
+
+// generationHolds: the work goes on whichever process dies, and its money is held for it.
+func generationHolds(t *testing.T, s GenerationSetup) {
+	g := reservedWork(t, s, 60)
+	s.Elapse(budgetLease)
+	wantLeft(t, s, 40)
+	s.Elapse(g.ReservedFor() - budgetLease)
+	wantLeft(t, s, 100)
+
+	done := aGeneration("owner")
+	r := reserve(t, s.Budgets, aReservationFor(60))
+	done.Status, done.CompletedAt, done.ReservationID = domain.GenerationCompleted, done.CreatedAt, r.ID
+	createWork(t, s.A, done) // needs nothing any more
+	s.Elapse(budgetLease)
+	wantLeft(t, s, 100)
+}
+
+// generationLapsed: a process stood still between setting aside and storing, and others were given the money.
+func generationLapsed(t *testing.T, s GenerationSetup) {
+	g := aGeneration("owner")
+	r := reserve(t, s.Budgets, aReservationFor(60))
+	g.ReservationID, g.Reserved = r.ID, 60
+	s.Elapse(budgetLease)
+	taken := reserve(t, s.Budgets, aReservationFor(50))
+	_, err := s.A.Create(t.Context(), g, aGenerationEvent(domain.GenerationEventStarted))
+	var e *domain.Error
+	if !errors.As(err, &e) || e.Kind != domain.Unavailable || e.Code != domain.CodeLapsed {
+		t.Errorf("Create: %v", err)
+	}
+	if _, err := s.B.Get(t.Context(), "owner", g.ID); domain.KindOf(err) != domain.NotFound {
+		t.Errorf("the work is there: %v", err)
+	}
+	wantPending(t, s.Outbox, 0)
+	wantLeft(t, s, 50)
+	if err := s.Budgets.Release(t.Context(), taken.ID); err != nil {
+		t.Fatal(err)
+	}
+	g.ReservationID = reserve(t, s.Budgets, aReservationFor(60)).ID
+	createWork(t, s.B, g)
 }
 
 func generationSettleFree(t *testing.T, s GenerationSetup) {

@@ -38,7 +38,7 @@ func Turns(t *testing.T, empty func(*testing.T) TurnSetup) {
 		"racing turns that fail take no other with them":       turnRaceWithFailures,
 		"of racing turns with one claim one is saved":          turnClaimRace,
 		"a caller who left while others commit saves nothing":  turnCanceled,
-		"the reservation's day is the day that pays":           turnOverMidnight,
+		"the day of the record is the day that pays":           turnOverMidnight,
 		"an answer comes back with its persona, source, calls": turnMessage,
 	}
 	for name, test := range tests {
@@ -59,9 +59,9 @@ func aWholeTurn(t *testing.T, s TurnSetup, owner, question string) domain.Turn {
 	record.Owner = owner
 	turn.Usage = []domain.UsageRecord{record}
 	turn.Events = []domain.Event{anEvent(1), anEvent(2)}
-	turn.ReservationID = newID()
+	turn.ReservationID, turn.ReservedAt = newID(), turn.At
 	err := s.Budgets.Reserve(t.Context(), domain.Reservation{
-		ID: turn.ReservationID, Owner: owner, At: turn.At, Amount: 100, Limit: turnBudget, Expires: turn.At.Add(time.Hour),
+		ID: turn.ReservationID, Owner: owner, At: turn.At, Amount: 100, Limit: turnBudget, Lease: budgetLease,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func aWholeTurn(t *testing.T, s TurnSetup, owner, question string) domain.Turn {
 func wantSpent(t *testing.T, s TurnSetup, owner string, at time.Time, want domain.Money) {
 	t.Helper()
 	left := domain.Reservation{
-		ID: newID(), Owner: owner, At: at, Amount: turnBudget - want + 1, Limit: turnBudget, Expires: at.Add(time.Hour),
+		ID: newID(), Owner: owner, At: at, Amount: turnBudget - want + 1, Limit: turnBudget, Lease: budgetLease,
 	}
 	if err := s.Budgets.Reserve(t.Context(), left); domain.KindOf(err) != domain.PaymentRequired {
 		t.Errorf("%s has spent less than %d: %v", owner, want, err)
@@ -399,20 +399,20 @@ func turnCanceled(t *testing.T, s TurnSetup) {
 func turnOverMidnight(t *testing.T, s TurnSetup) {
 	late := time.Date(2001, 2, 3, 23, 59, 59, 0, time.UTC)
 	reservation := domain.Reservation{
-		ID: newID(), Owner: "owner", At: late, Amount: 100, Limit: turnBudget, Expires: late.Add(time.Hour),
+		ID: newID(), Owner: "owner", At: late, Amount: 100, Limit: turnBudget, Lease: budgetLease,
 	}
 	if err := s.Budgets.Reserve(t.Context(), reservation); err != nil {
 		t.Fatal(err)
 	}
 	turn := aTurn("owner", "", "1")
-	turn.At = late.Add(time.Minute)
-	wantSpent(t, s, "owner", turn.At, 0) // the new day begins
+	turn.At, turn.ReservedAt = late.Add(time.Minute), late
+	wantSpent(t, s, "owner", turn.At, 100) // the new day begins, and what still runs may be spent in it
 	record := usedAt(turn.At)
 	record.Owner, record.Cost = "owner", 40
 	turn.Usage, turn.ReservationID = []domain.UsageRecord{record}, reservation.ID
 	appendTurn(t, s.Conversations, turn)
-	wantSpent(t, s, "owner", late, 40)
-	wantSpent(t, s, "owner", turn.At, 0)
+	wantSpent(t, s, "owner", late, 0)
+	wantSpent(t, s, "owner", turn.At, 40)
 }
 
 func turnMessage(t *testing.T, s TurnSetup) {

@@ -244,10 +244,11 @@ func (a *audit) nameOf(user string) string {
 	return user
 }
 
-// reservations are given back with the answer, or when the database is there again. What a process held that was killed counts for an
-// hour: for each client that it may have been answering.
+// reservations are given back with the answer, when the database is there again, or when nobody renews them any more. The row of one that has
+// lapsed stays until its caller reserves again: for each client that a process may have been answering when it was killed.
 func (a *audit) reservations() {
 	a.t.Helper()
+	a.wait("reservations are held", "SELECT count(*) FROM budget_reservations WHERE expires_at > now()", 0)
 	a.wait("reservations are left", "SELECT count(*) FROM budget_reservations", int(a.load.world.chatsKilled.Load())*chatters)
 }
 

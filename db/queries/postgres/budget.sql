@@ -15,24 +15,58 @@ ON CONFLICT (principal, day) DO UPDATE SET spent = budgets.spent
 RETURNING spent;
 
 -- name: DeleteExpiredReservations :exec
--- One that is being settled at this moment is left to its transaction: waiting for each other would be a deadlock.
+-- One that is being settled at this moment is left to its transaction: waiting for each other would be a deadlock. Leases are judged by
+-- the clock of the server, at the time of the statement: the transaction may have waited for the budget.
 DELETE FROM budget_reservations
 WHERE id IN (
     SELECT old.id
     FROM budget_reservations AS old
-    WHERE old.principal = $1 AND old.expires_at <= $2
+    WHERE old.principal = $1 AND old.expires_at <= statement_timestamp()
     FOR UPDATE SKIP LOCKED
 );
 
 -- name: InsertReservation :execrows
--- No row when it is more than what is available.
+-- No row when it is more than what is available. Those of earlier days that still run may be spent on this one.
 INSERT INTO budget_reservations (id, principal, day, amount, expires_at)
-SELECT sqlc.arg(id)::uuid, sqlc.arg(principal)::text, sqlc.arg(day)::date, sqlc.arg(amount)::bigint, sqlc.arg(expires_at)::timestamptz
+SELECT
+    sqlc.arg(id)::uuid, sqlc.arg(principal)::text, sqlc.arg(day)::date, sqlc.arg(amount)::bigint,
+    statement_timestamp() + sqlc.arg(lease)::bigint * interval '1 microsecond'
 WHERE sqlc.arg(amount)::bigint + (
     SELECT coalesce(sum(r.amount), 0)
     FROM budget_reservations AS r
-    WHERE r.principal = sqlc.arg(principal) AND r.day = sqlc.arg(day) AND r.expires_at > sqlc.arg(at)::timestamptz
+    WHERE r.principal = sqlc.arg(principal) AND r.day <= sqlc.arg(day) AND r.expires_at > statement_timestamp()
 ) <= sqlc.arg(available)::bigint;
+
+-- name: RenewReservations :many
+-- Returns those that were gone. A row that somebody has made meanwhile is as good.
+WITH held AS (
+    SELECT
+        unnest(sqlc.arg(ids)::uuid[]) AS id,
+        unnest(sqlc.arg(principals)::text[]) AS principal,
+        unnest(sqlc.arg(days)::date[]) AS day,
+        unnest(sqlc.arg(amounts)::bigint[]) AS amount,
+        statement_timestamp() + unnest(sqlc.arg(leases)::bigint[]) * interval '1 microsecond' AS expires_at
+),
+
+renewed AS (
+    UPDATE budget_reservations SET expires_at = greatest(budget_reservations.expires_at, held.expires_at)
+    FROM held
+    WHERE budget_reservations.id = held.id
+    RETURNING budget_reservations.id
+)
+
+INSERT INTO budget_reservations (id, principal, day, amount, expires_at)
+SELECT held.id, held.principal, held.day, held.amount, held.expires_at
+FROM held
+WHERE NOT EXISTS (SELECT FROM renewed WHERE renewed.id = held.id)
+ON CONFLICT (id) DO NOTHING
+RETURNING id;
+
+-- name: HoldReservation :exec
+-- Work that is stored needs no process that renews. No row: it is gone.
+UPDATE budget_reservations
+SET expires_at = greatest(expires_at, statement_timestamp() + sqlc.arg(lease)::bigint * interval '1 microsecond')
+WHERE id = sqlc.arg(id);
 
 -- name: DeleteReservation :exec
 DELETE FROM budget_reservations

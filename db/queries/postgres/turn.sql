@@ -80,16 +80,16 @@ ORDER BY m.nr;
 INSERT INTO outbox (id, subject, payload, traceparent) VALUES ($1, $2, $3, $4);
 
 -- name: SettleBudget :exec
--- Adds up the records that this very transaction has written. The day is that of the reservation, or when that has run out and is gone, the
--- turn's. A day without a row needs none: what the ledger holds is counted when the first reservation makes one.
-UPDATE budgets SET spent = spent + (
-    SELECT coalesce(sum(u.cost), 0)::bigint
+-- Adds the records that this very transaction has written to the days of which they are. There is a row for each: that of the reservation's
+-- day came with it, and others are opened before the records are written.
+UPDATE budgets SET spent = spent + added.cost
+FROM (
+    SELECT (u.created_at AT TIME ZONE 'UTC')::date AS day, sum(u.cost)::bigint AS cost
     FROM usage_ledger AS u
     WHERE u.request_id = ANY(sqlc.arg(requests)::uuid[]) AND NOT u.claimed AND u.xmin = pg_current_xact_id()::xid
-)
-WHERE budgets.principal = sqlc.arg(principal) AND budgets.day = coalesce(
-    (SELECT r.day FROM budget_reservations AS r WHERE r.id = sqlc.arg(reservation)), sqlc.arg(day)::text::date
-);
+    GROUP BY 1
+) AS added
+WHERE budgets.principal = sqlc.arg(principal) AND budgets.day = added.day;
 
 -- name: EndReservation :exec
 DELETE FROM budget_reservations

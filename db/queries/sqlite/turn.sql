@@ -35,14 +35,6 @@ INSERT INTO outbox (id, subject, payload, traceparent, stored_at) VALUES
 (sqlc.arg(id), sqlc.arg(subject), sqlc.arg(payload), sqlc.narg(traceparent), sqlc.arg(stored_at)),
 (sqlc.arg(second_id), sqlc.arg(second_subject), sqlc.arg(second_payload), sqlc.narg(traceparent), sqlc.arg(stored_at));
 
--- name: SettleBudget :exec
--- The day is that of the reservation, or when that has run out and is gone, the turn's. A day without a row needs none: what the
--- ledger holds is counted when the first reservation makes one.
-UPDATE budgets SET spent = spent + sqlc.arg(cost)
-WHERE budgets.principal = sqlc.arg(principal) AND budgets.day = coalesce(
-    (SELECT r.day FROM budget_reservations AS r WHERE r.id = sqlc.arg(reservation)), sqlc.arg(day)
-);
-
 -- name: EndReservation :exec
 DELETE FROM budget_reservations
 WHERE id = ?1;

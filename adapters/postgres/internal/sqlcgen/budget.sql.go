@@ -18,19 +18,15 @@ DELETE FROM budget_reservations
 WHERE id IN (
     SELECT old.id
     FROM budget_reservations AS old
-    WHERE old.principal = $1 AND old.expires_at <= $2
+    WHERE old.principal = $1 AND old.expires_at <= statement_timestamp()
     FOR UPDATE SKIP LOCKED
 )
 `
 
-type DeleteExpiredReservationsParams struct {
-	Principal string
-	ExpiresAt time.Time
-}
-
-// One that is being settled at this moment is left to its transaction: waiting for each other would be a deadlock.
-func (q *Queries) DeleteExpiredReservations(ctx context.Context, arg DeleteExpiredReservationsParams) error {
-	_, err := q.db.Exec(ctx, deleteExpiredReservations, arg.Principal, arg.ExpiresAt)
+// One that is being settled at this moment is left to its transaction: waiting for each other would be a deadlock. Leases are judged by
+// the clock of the server, at the time of the statement: the transaction may have waited for the budget.
+func (q *Queries) DeleteExpiredReservations(ctx context.Context, principal string) error {
+	_, err := q.db.Exec(ctx, deleteExpiredReservations, principal)
 	return err
 }
 
@@ -44,14 +40,33 @@ func (q *Queries) DeleteReservation(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
+const holdReservation = `-- name: HoldReservation :exec
+UPDATE budget_reservations
+SET expires_at = greatest(expires_at, statement_timestamp() + $1::bigint * interval '1 microsecond')
+WHERE id = $2
+`
+
+type HoldReservationParams struct {
+	Lease int64
+	ID    uuid.UUID
+}
+
+// Work that is stored needs no process that renews. No row: it is gone.
+func (q *Queries) HoldReservation(ctx context.Context, arg HoldReservationParams) error {
+	_, err := q.db.Exec(ctx, holdReservation, arg.Lease, arg.ID)
+	return err
+}
+
 const insertReservation = `-- name: InsertReservation :execrows
 INSERT INTO budget_reservations (id, principal, day, amount, expires_at)
-SELECT $1::uuid, $2::text, $3::date, $4::bigint, $5::timestamptz
+SELECT
+    $1::uuid, $2::text, $3::date, $4::bigint,
+    statement_timestamp() + $5::bigint * interval '1 microsecond'
 WHERE $4::bigint + (
     SELECT coalesce(sum(r.amount), 0)
     FROM budget_reservations AS r
-    WHERE r.principal = $2 AND r.day = $3 AND r.expires_at > $6::timestamptz
-) <= $7::bigint
+    WHERE r.principal = $2 AND r.day <= $3 AND r.expires_at > statement_timestamp()
+) <= $6::bigint
 `
 
 type InsertReservationParams struct {
@@ -59,20 +74,18 @@ type InsertReservationParams struct {
 	Principal string
 	Day       pgtype.Date
 	Amount    int64
-	ExpiresAt time.Time
-	At        time.Time
+	Lease     int64
 	Available int64
 }
 
-// No row when it is more than what is available.
+// No row when it is more than what is available. Those of earlier days that still run may be spent on this one.
 func (q *Queries) InsertReservation(ctx context.Context, arg InsertReservationParams) (int64, error) {
 	result, err := q.db.Exec(ctx, insertReservation,
 		arg.ID,
 		arg.Principal,
 		arg.Day,
 		arg.Amount,
-		arg.ExpiresAt,
-		arg.At,
+		arg.Lease,
 		arg.Available,
 	)
 	if err != nil {
@@ -128,4 +141,64 @@ func (q *Queries) OpenBudget(ctx context.Context, arg OpenBudgetParams) (int64, 
 	var spent int64
 	err := row.Scan(&spent)
 	return spent, err
+}
+
+const renewReservations = `-- name: RenewReservations :many
+WITH held AS (
+    SELECT
+        unnest($1::uuid[]) AS id,
+        unnest($2::text[]) AS principal,
+        unnest($3::date[]) AS day,
+        unnest($4::bigint[]) AS amount,
+        statement_timestamp() + unnest($5::bigint[]) * interval '1 microsecond' AS expires_at
+),
+
+renewed AS (
+    UPDATE budget_reservations SET expires_at = greatest(budget_reservations.expires_at, held.expires_at)
+    FROM held
+    WHERE budget_reservations.id = held.id
+    RETURNING budget_reservations.id
+)
+
+INSERT INTO budget_reservations (id, principal, day, amount, expires_at)
+SELECT held.id, held.principal, held.day, held.amount, held.expires_at
+FROM held
+WHERE NOT EXISTS (SELECT FROM renewed WHERE renewed.id = held.id)
+ON CONFLICT (id) DO NOTHING
+RETURNING id
+`
+
+type RenewReservationsParams struct {
+	Ids        []uuid.UUID
+	Principals []string
+	Days       []pgtype.Date
+	Amounts    []int64
+	Leases     []int64
+}
+
+// Returns those that were gone. A row that somebody has made meanwhile is as good.
+func (q *Queries) RenewReservations(ctx context.Context, arg RenewReservationsParams) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, renewReservations,
+		arg.Ids,
+		arg.Principals,
+		arg.Days,
+		arg.Amounts,
+		arg.Leases,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -227,32 +227,25 @@ func (q *Queries) KeepTurn(ctx context.Context, arg KeepTurnParams) error {
 }
 
 const settleBudget = `-- name: SettleBudget :exec
-UPDATE budgets SET spent = spent + (
-    SELECT coalesce(sum(u.cost), 0)::bigint
+UPDATE budgets SET spent = spent + added.cost
+FROM (
+    SELECT (u.created_at AT TIME ZONE 'UTC')::date AS day, sum(u.cost)::bigint AS cost
     FROM usage_ledger AS u
-    WHERE u.request_id = ANY($1::uuid[]) AND NOT u.claimed AND u.xmin = pg_current_xact_id()::xid
-)
-WHERE budgets.principal = $2 AND budgets.day = coalesce(
-    (SELECT r.day FROM budget_reservations AS r WHERE r.id = $3), $4::text::date
-)
+    WHERE u.request_id = ANY($2::uuid[]) AND NOT u.claimed AND u.xmin = pg_current_xact_id()::xid
+    GROUP BY 1
+) AS added
+WHERE budgets.principal = $1 AND budgets.day = added.day
 `
 
 type SettleBudgetParams struct {
-	Requests    []uuid.UUID
-	Principal   string
-	Reservation uuid.UUID
-	Day         string
+	Principal string
+	Requests  []uuid.UUID
 }
 
-// Adds up the records that this very transaction has written. The day is that of the reservation, or when that has run out and is gone, the
-// turn's. A day without a row needs none: what the ledger holds is counted when the first reservation makes one.
+// Adds the records that this very transaction has written to the days of which they are. There is a row for each: that of the reservation's
+// day came with it, and others are opened before the records are written.
 func (q *Queries) SettleBudget(ctx context.Context, arg SettleBudgetParams) error {
-	_, err := q.db.Exec(ctx, settleBudget,
-		arg.Requests,
-		arg.Principal,
-		arg.Reservation,
-		arg.Day,
-	)
+	_, err := q.db.Exec(ctx, settleBudget, arg.Principal, arg.Requests)
 	return err
 }
 

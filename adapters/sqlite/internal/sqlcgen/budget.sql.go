@@ -52,6 +52,24 @@ func (q *Queries) GetBudget(ctx context.Context, arg GetBudgetParams) (int64, er
 	return spent, err
 }
 
+const holdReservation = `-- name: HoldReservation :execrows
+UPDATE budget_reservations SET expires_at = max(expires_at, CAST(?1 AS INTEGER))
+WHERE id = ?2
+`
+
+type HoldReservationParams struct {
+	ExpiresAt int64
+	ID        string
+}
+
+func (q *Queries) HoldReservation(ctx context.Context, arg HoldReservationParams) (int64, error) {
+	result, err := q.exec(ctx, q.holdReservationStmt, holdReservation, arg.ExpiresAt, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const insertReservation = `-- name: InsertReservation :exec
 INSERT INTO budget_reservations (id, principal, day, amount, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
 `
@@ -103,10 +121,59 @@ func (q *Queries) OpenBudget(ctx context.Context, arg OpenBudgetParams) (int64, 
 	return spent, err
 }
 
+const renewReservations = `-- name: RenewReservations :exec
+UPDATE budget_reservations SET expires_at = max(expires_at, (
+    SELECT renewed.value
+    FROM json_each(?1) AS renewed
+    WHERE renewed.key = budget_reservations.id
+))
+WHERE budget_reservations.id IN (SELECT renewed.key FROM json_each(?1) AS renewed)
+`
+
+// until is a JSON object of times by id.
+func (q *Queries) RenewReservations(ctx context.Context, until interface{}) error {
+	_, err := q.exec(ctx, q.renewReservationsStmt, renewReservations, until)
+	return err
+}
+
+const restoreReservations = `-- name: RestoreReservations :many
+INSERT INTO budget_reservations (id, principal, day, amount, expires_at)
+SELECT
+    json_extract(held.value, '$.id'), json_extract(held.value, '$.principal'), json_extract(held.value, '$.day'),
+    json_extract(held.value, '$.amount'), json_extract(held.value, '$.expires_at')
+FROM json_each(?1) AS held
+WHERE NOT EXISTS (SELECT 1 FROM budget_reservations AS r WHERE r.id = json_extract(held.value, '$.id'))
+RETURNING id
+`
+
+// held is a list of JSON objects, one for each reservation. Returns those that were gone.
+func (q *Queries) RestoreReservations(ctx context.Context, held interface{}) ([]string, error) {
+	rows, err := q.query(ctx, q.restoreReservationsStmt, restoreReservations, held)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const sumReservations = `-- name: SumReservations :one
 SELECT CAST(coalesce(sum(amount), 0) AS INTEGER) AS amount
 FROM budget_reservations
-WHERE principal = ?1 AND day = ?2
+WHERE principal = ?1 AND day <= ?2
 `
 
 type SumReservationsParams struct {
@@ -114,6 +181,7 @@ type SumReservationsParams struct {
 	Day       string
 }
 
+// Those of earlier days that still run may be spent on this one.
 func (q *Queries) SumReservations(ctx context.Context, arg SumReservationsParams) (int64, error) {
 	row := q.queryRow(ctx, q.sumReservationsStmt, sumReservations, arg.Principal, arg.Day)
 	var amount int64

@@ -246,6 +246,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.handEventsStmt, err = db.PrepareContext(ctx, handEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query HandEvents: %w", err)
 	}
+	if q.holdReservationStmt, err = db.PrepareContext(ctx, holdReservation); err != nil {
+		return nil, fmt.Errorf("error preparing query HoldReservation: %w", err)
+	}
 	if q.insertAccountStmt, err = db.PrepareContext(ctx, insertAccount); err != nil {
 		return nil, fmt.Errorf("error preparing query InsertAccount: %w", err)
 	}
@@ -393,11 +396,17 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.renewGenerationStmt, err = db.PrepareContext(ctx, renewGeneration); err != nil {
 		return nil, fmt.Errorf("error preparing query RenewGeneration: %w", err)
 	}
+	if q.renewReservationsStmt, err = db.PrepareContext(ctx, renewReservations); err != nil {
+		return nil, fmt.Errorf("error preparing query RenewReservations: %w", err)
+	}
 	if q.renewWorkflowStmt, err = db.PrepareContext(ctx, renewWorkflow); err != nil {
 		return nil, fmt.Errorf("error preparing query RenewWorkflow: %w", err)
 	}
 	if q.replaceKeyStmt, err = db.PrepareContext(ctx, replaceKey); err != nil {
 		return nil, fmt.Errorf("error preparing query ReplaceKey: %w", err)
+	}
+	if q.restoreReservationsStmt, err = db.PrepareContext(ctx, restoreReservations); err != nil {
+		return nil, fmt.Errorf("error preparing query RestoreReservations: %w", err)
 	}
 	if q.revokeKeyStmt, err = db.PrepareContext(ctx, revokeKey); err != nil {
 		return nil, fmt.Errorf("error preparing query RevokeKey: %w", err)
@@ -410,9 +419,6 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.setPreferenceStmt, err = db.PrepareContext(ctx, setPreference); err != nil {
 		return nil, fmt.Errorf("error preparing query SetPreference: %w", err)
-	}
-	if q.settleBudgetStmt, err = db.PrepareContext(ctx, settleBudget); err != nil {
-		return nil, fmt.Errorf("error preparing query SettleBudget: %w", err)
 	}
 	if q.settleEventsStmt, err = db.PrepareContext(ctx, settleEvents); err != nil {
 		return nil, fmt.Errorf("error preparing query SettleEvents: %w", err)
@@ -828,6 +834,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing handEventsStmt: %w", cerr)
 		}
 	}
+	if q.holdReservationStmt != nil {
+		if cerr := q.holdReservationStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing holdReservationStmt: %w", cerr)
+		}
+	}
 	if q.insertAccountStmt != nil {
 		if cerr := q.insertAccountStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing insertAccountStmt: %w", cerr)
@@ -1073,6 +1084,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing renewGenerationStmt: %w", cerr)
 		}
 	}
+	if q.renewReservationsStmt != nil {
+		if cerr := q.renewReservationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing renewReservationsStmt: %w", cerr)
+		}
+	}
 	if q.renewWorkflowStmt != nil {
 		if cerr := q.renewWorkflowStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing renewWorkflowStmt: %w", cerr)
@@ -1081,6 +1097,11 @@ func (q *Queries) Close() error {
 	if q.replaceKeyStmt != nil {
 		if cerr := q.replaceKeyStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing replaceKeyStmt: %w", cerr)
+		}
+	}
+	if q.restoreReservationsStmt != nil {
+		if cerr := q.restoreReservationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing restoreReservationsStmt: %w", cerr)
 		}
 	}
 	if q.revokeKeyStmt != nil {
@@ -1101,11 +1122,6 @@ func (q *Queries) Close() error {
 	if q.setPreferenceStmt != nil {
 		if cerr := q.setPreferenceStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing setPreferenceStmt: %w", cerr)
-		}
-	}
-	if q.settleBudgetStmt != nil {
-		if cerr := q.settleBudgetStmt.Close(); cerr != nil {
-			err = fmt.Errorf("error closing settleBudgetStmt: %w", cerr)
 		}
 	}
 	if q.settleEventsStmt != nil {
@@ -1286,6 +1302,7 @@ type Queries struct {
 	getWorkflowByKeyStmt          *sql.Stmt
 	getWorkflowStatusStmt         *sql.Stmt
 	handEventsStmt                *sql.Stmt
+	holdReservationStmt           *sql.Stmt
 	insertAccountStmt             *sql.Stmt
 	insertAssetStmt               *sql.Stmt
 	insertConversationStmt        *sql.Stmt
@@ -1335,13 +1352,14 @@ type Queries struct {
 	recordDownloadStmt            *sql.Stmt
 	renewClaimStmt                *sql.Stmt
 	renewGenerationStmt           *sql.Stmt
+	renewReservationsStmt         *sql.Stmt
 	renewWorkflowStmt             *sql.Stmt
 	replaceKeyStmt                *sql.Stmt
+	restoreReservationsStmt       *sql.Stmt
 	revokeKeyStmt                 *sql.Stmt
 	setMarkStmt                   *sql.Stmt
 	setPasswordHashStmt           *sql.Stmt
 	setPreferenceStmt             *sql.Stmt
-	settleBudgetStmt              *sql.Stmt
 	settleEventsStmt              *sql.Stmt
 	showWorkflowStepsStmt         *sql.Stmt
 	spendBudgetStmt               *sql.Stmt
@@ -1435,6 +1453,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		getWorkflowByKeyStmt:          q.getWorkflowByKeyStmt,
 		getWorkflowStatusStmt:         q.getWorkflowStatusStmt,
 		handEventsStmt:                q.handEventsStmt,
+		holdReservationStmt:           q.holdReservationStmt,
 		insertAccountStmt:             q.insertAccountStmt,
 		insertAssetStmt:               q.insertAssetStmt,
 		insertConversationStmt:        q.insertConversationStmt,
@@ -1484,13 +1503,14 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		recordDownloadStmt:            q.recordDownloadStmt,
 		renewClaimStmt:                q.renewClaimStmt,
 		renewGenerationStmt:           q.renewGenerationStmt,
+		renewReservationsStmt:         q.renewReservationsStmt,
 		renewWorkflowStmt:             q.renewWorkflowStmt,
 		replaceKeyStmt:                q.replaceKeyStmt,
+		restoreReservationsStmt:       q.restoreReservationsStmt,
 		revokeKeyStmt:                 q.revokeKeyStmt,
 		setMarkStmt:                   q.setMarkStmt,
 		setPasswordHashStmt:           q.setPasswordHashStmt,
 		setPreferenceStmt:             q.setPreferenceStmt,
-		settleBudgetStmt:              q.settleBudgetStmt,
 		settleEventsStmt:              q.settleEventsStmt,
 		showWorkflowStepsStmt:         q.showWorkflowStepsStmt,
 		spendBudgetStmt:               q.spendBudgetStmt,

@@ -160,32 +160,6 @@ func (q *Queries) KeepTurn(ctx context.Context, arg KeepTurnParams) (int64, erro
 	return result.RowsAffected()
 }
 
-const settleBudget = `-- name: SettleBudget :exec
-UPDATE budgets SET spent = spent + ?1
-WHERE budgets.principal = ?2 AND budgets.day = coalesce(
-    (SELECT r.day FROM budget_reservations AS r WHERE r.id = ?3), ?4
-)
-`
-
-type SettleBudgetParams struct {
-	Cost        int64
-	Principal   string
-	Reservation string
-	Day         string
-}
-
-// The day is that of the reservation, or when that has run out and is gone, the turn's. A day without a row needs none: what the
-// ledger holds is counted when the first reservation makes one.
-func (q *Queries) SettleBudget(ctx context.Context, arg SettleBudgetParams) error {
-	_, err := q.exec(ctx, q.settleBudgetStmt, settleBudget,
-		arg.Cost,
-		arg.Principal,
-		arg.Reservation,
-		arg.Day,
-	)
-	return err
-}
-
 const storeEvent = `-- name: StoreEvent :exec
 INSERT INTO outbox (id, subject, payload, traceparent, stored_at) VALUES (?1, ?2, ?3, ?4, ?5)
 `
