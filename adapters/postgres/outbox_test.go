@@ -27,6 +27,30 @@ func TestOutboxOnOneConnection(t *testing.T) {
 	})
 }
 
+// Processes of a release that knows nothing of traces and times store events beside newer ones: theirs are sent as well, without a trace, and
+// count for how long the oldest has waited.
+func TestEventsOfAnEarlierReleaseAreSent(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	store := open(t, url)
+	exec(t, connect(t, url), `INSERT INTO outbox (id, subject, payload) VALUES (gen_random_uuid(), 'gaia.usage.recorded', '{}')`)
+	portstest.Within(t, portstest.Patience, "it has waited for a moment", func() bool {
+		waits, err := store.Outbox().Oldest(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return waits > time.Millisecond
+	})
+	var sent []domain.StoredEvent
+	n, err := store.Outbox().Relay(t.Context(), 10, func(_ context.Context, batch domain.EventBatch) (int, string, error) {
+		sent = batch.Events
+		return len(batch.Events), "", nil
+	})
+	if n != 1 || err != nil || sent[0].Trace != "" || sent[0].Subject != domain.SubjectUsageRecorded {
+		t.Errorf("Relay = %d, %v: %+v", n, err, sent)
+	}
+}
+
 // Whoever waits in a large outbox costs a sender nothing: the oldest are read and forgotten by their index.
 func TestOutboxUsesItsIndexOn200000Events(t *testing.T) {
 	t.Parallel()
