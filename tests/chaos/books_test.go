@@ -57,6 +57,8 @@ func checkBooks(l *load) {
 		case "generated assets":
 			a.once(who, "assets", "SELECT request->>'description' FROM generations WHERE owner = $1")
 			a.amount(who, "assets", "SELECT count(*) FROM generations WHERE owner = $1 AND status = 'completed'", who.user)
+			a.same("assets and generations that made one", "SELECT count(*) FROM assets WHERE owner = $1",
+				"SELECT count(DISTINCT asset_id) FROM generations WHERE owner = $1 AND status = 'completed'", who.user)
 		case "workflows":
 			a.once(who, "workflows", "SELECT task FROM workflows WHERE owner = $1")
 			a.amount(who, "workflows", "SELECT count(*) FROM workflows WHERE owner = $1 AND status = 'completed'", who.user)
@@ -310,8 +312,29 @@ func (a *audit) events() {
 	a.answerEvents(answers)
 	a.answerOrder(messages)
 	a.auditEvents(all, logged)
-	a.progressEvents("workflow", place)
-	a.progressEvents("generation", place)
+	for _, kind := range []string{"workflow", "generation"} {
+		a.progressEvents(kind, place)
+		a.endings(kind)
+	}
+}
+
+// endings: what came to an end did so once, and nothing happened to it afterwards.
+func (a *audit) endings(kind string) {
+	a.t.Helper()
+	query := fmt.Sprintf(`SELECT %[1]s_id::text, string_agg(type, ', ' ORDER BY sequence) FROM %[1]s_events GROUP BY 1
+		HAVING count(*) FILTER (WHERE type IN ('completed', 'failed', 'cancelled')) <> 1
+			OR (array_agg(type ORDER BY sequence DESC))[1] NOT IN ('completed', 'failed', 'cancelled')`, kind)
+	for id, history := range a.pairs(query) {
+		a.t.Errorf("%s %s did not come to one end: %s", kind, id, history)
+	}
+}
+
+// same compares two numbers of one client.
+func (a *audit) same(what, query, other, user string) {
+	a.t.Helper()
+	if n, m := a.number(query, user), a.number(other, user); n != m {
+		a.t.Errorf("%s: %d and %d", what, n, m)
+	}
 }
 
 func (a *audit) usageEvents(got map[string]int) {
