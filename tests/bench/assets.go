@@ -31,7 +31,6 @@ const (
 )
 
 type assetsResult struct {
-	searches  []searchRow
 	transfers []transferRow
 	jobs      []jobRow
 }
@@ -43,15 +42,12 @@ type searchRow struct {
 	found       int // of all searches together
 }
 
-// measureAssets measures what there is to measure about assets.
+// measureAssets measures how assets come, are made and go.
 func measureAssets(ctx context.Context, o options, dir string) (r assetsResult, err error) {
 	if r.transfers, err = measureTransfers(ctx, o, dir); err != nil {
 		return r, err
 	}
-	if r.jobs, err = measureJobs(ctx, o, dir); err != nil {
-		return r, err
-	}
-	r.searches, err = measureSearches(ctx, o, dir)
+	r.jobs, err = measureJobs(ctx, o, dir)
 	return r, err
 }
 
@@ -291,7 +287,7 @@ func fillPostgres(ctx context.Context, database string, assets []benchAsset) (er
 
 func (r report) searchTable() table {
 	t := table{head: []string{"store", "search for", "p50", "p99", "found on average", "goal"}}
-	for _, row := range r.assets.searches {
+	for _, row := range r.searches {
 		half, nearlyAll := percentile(row.took, 50), percentile(row.took, 99)
 		t.add(row.store, row.kind, ms(half), ms(nearlyAll), fmt.Sprint(row.found/len(row.took)),
 			verdict(half <= goalSearch && nearlyAll <= goalSlowSearch))

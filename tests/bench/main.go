@@ -44,7 +44,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each load")
 	flag.DurationVar(&o.round, "round", 500*time.Millisecond, "length of one round")
 	flag.StringVar(&o.database, "database", os.Getenv("BENCH_DATABASE_URL"), "a PostgreSQL that may be filled; without it there are no rows for one")
-	flag.StringVar(&o.only, "only", "", "measure only this: lists, access, agents, assets, chats, events, streams or hop")
+	flag.StringVar(&o.only, "only", "", "measure only this: lists, access, agents, assets, search, chats, events, streams or hop")
 	flag.StringVar(&o.bare, "bare", "", "serve the answers recorded in this file (the run starts itself this way)")
 	flag.StringVar(&o.proxy, "proxy", "", "serve a bare reverse proxy to this address (likewise)")
 	flag.DurationVar(&o.mock, "mock", -1, "serve a provider that thinks for so long (likewise)")
@@ -130,6 +130,11 @@ func measureAll(ctx context.Context, o options, dir string) (report, error) {
 	if r.measures("assets") {
 		if r.assets, err = measureAssets(ctx, o, dir); err != nil {
 			return r, fmt.Errorf("assets: %w", err)
+		}
+	}
+	if r.measures("search") {
+		if r.searches, err = measureSearches(ctx, o, dir); err != nil {
+			return r, fmt.Errorf("search: %w", err)
 		}
 	}
 	if r.measures("hop") {

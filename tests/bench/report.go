@@ -35,6 +35,7 @@ type report struct {
 	access              accessResult
 	agents              agentsResult
 	assets              assetsResult
+	searches            []searchRow
 	events              []eventRow
 	starts              startTimes
 	binary              int64
@@ -72,6 +73,8 @@ func (r report) print(out io.Writer) error {
 		section(fmt.Sprintf("Files of assets: %d MiB through the embedded server, and through one that only copies (median of %d)", transferBytes>>20, transferRounds),
 			r.transferTable())
 		section(fmt.Sprintf("Assets made to order: whole requests, with a generator that answers at once (%d)", jobSamples), r.jobTable())
+	}
+	if r.measures("search") {
 		section(fmt.Sprintf("Search among %d assets: whole requests of one client, a count of all that match included (%d of each)", manyAssets, assetSearches),
 			r.searchTable())
 	}
