@@ -129,7 +129,7 @@ func (k *APIKeys) Create(ctx context.Context, who domain.Principal, draft domain
 	return k.create(ctx, who, who.OwnerID(), subject, draft)
 }
 
-// room refuses another key to somebody who has too many. Revoked ones count, for they stay.
+// room refuses another key to somebody who has too many. Revoked ones count as long as they are kept.
 func (k *APIKeys) room(ctx context.Context, owner string) error {
 	_, total, err := k.Store.List(ctx, owner, 0, 0)
 	if err == nil && total >= k.Config.KeysOfOwner {

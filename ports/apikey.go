@@ -30,4 +30,7 @@ type APIKeyStore interface {
 	// Touch records when keys, by id, were last used; a time before the one that is stored must change nothing, and neither must a key
 	// that is not there.
 	Touch(ctx context.Context, used map[string]time.Time) error
+	// Expire forgets keys that were revoked or expired before a time, and returns how many. What the audit log says about them stays. A key
+	// of the old platform that is not active was revoked when it was last changed.
+	Expire(ctx context.Context, before time.Time) (int, error)
 }

@@ -27,6 +27,7 @@ type storedKey struct {
 	domain.APIKey
 	hash     string
 	replaced bool
+	revoked  time.Time // zero while it is active
 }
 
 func (k *storedKey) show() domain.APIKey {
@@ -109,7 +110,7 @@ func (s *APIKeyStore) Revoke(ctx context.Context, owner, id string, entry domain
 		err = errNoKey()
 	}
 	if err == nil {
-		err = s.commit(ctx, func() { k.Active = false }, entry)
+		err = s.commit(ctx, func() { k.Active, k.revoked = false, asStored(entry.At) }, entry)
 	}
 	if err != nil {
 		return domain.APIKey{}, "", err
@@ -163,6 +164,20 @@ func (s *APIKeyStore) Touch(ctx context.Context, used map[string]time.Time) erro
 		}
 	}
 	return nil
+}
+
+// Expire implements ports.APIKeyStore.
+func (s *APIKeyStore) Expire(ctx context.Context, before time.Time) (int, error) {
+	if err := s.enter(ctx, "Expire"); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := len(s.keys)
+	s.keys = slices.DeleteFunc(s.keys, func(k *storedKey) bool {
+		return !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(before) || !k.Active && k.revoked.Before(before)
+	})
+	return all - len(s.keys), nil
 }
 
 // find needs the lock.

@@ -194,6 +194,25 @@ func (s *APIKeyStore) Touch(ctx context.Context, used map[string]time.Time) erro
 	return s.db.once(ctx, "touch keys", func(ctx context.Context, q *sqlcgen.Queries) error { return q.TouchKeys(ctx, keys) })
 }
 
+// Expire implements ports.APIKeyStore.
+func (s *APIKeyStore) Expire(ctx context.Context, before time.Time) (int, error) {
+	total := 0
+	for {
+		var rows int64
+		err := s.db.once(ctx, "expire keys", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+			rows, err = q.ExpireKeys(ctx, sqlcgen.ExpireKeysParams{Before: asStored(before), MaxKeys: expireBatch})
+			return err
+		})
+		if err != nil {
+			return total, err
+		}
+		total += int(rows)
+		if rows < expireBatch {
+			return total, nil
+		}
+	}
+}
+
 func apiKeyToRow(k domain.APIKey, hash string) (sqlcgen.InsertKeyParams, error) {
 	id, err := parseID(k.ID)
 	if err != nil {

@@ -117,3 +117,23 @@ func TestKeysOfTheOldPlatform(t *testing.T) {
 		}
 	}
 }
+
+// TestKeysOfTheOldPlatformExpire: its rows know no time of a revocation.
+func TestKeysOfTheOldPlatformExpire(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	conn, s := connect(t, url), open(t, url)
+	const user = "11111111-1111-4111-8111-111111111111"
+	exec(t, conn, `INSERT INTO users (id, email) VALUES ($1, 'ada@example.com')`, user)
+	exec(t, conn, `INSERT INTO api_keys (user_id, key_hash, name, is_active, created_at, updated_at) VALUES
+		($1, 'a', 'active', true, '2024-01-01', '2024-01-01'), ($1, 'b', 'changed since', false, '2024-01-01', '2024-03-01'),
+		($1, 'c', 'inactive', false, '2024-01-01', '2024-01-01'), ($1, 'd', 'nobody knows since when', NULL, NULL, NULL)`, user)
+	if n, err := s.APIKeys().Expire(t.Context(), time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC)); n != 2 || err != nil {
+		t.Errorf("%d keys were forgotten, %v", n, err)
+	}
+	for _, hash := range []string{"a", "b"} {
+		if _, err := s.APIKeys().ByHash(t.Context(), hash); err != nil {
+			t.Errorf("key %s: %v", hash, err)
+		}
+	}
+}

@@ -48,3 +48,8 @@ func (s *system) startAPIKeys(c config, db database, cache ports.Cache, relay *a
 	s.onClose(func() { cancel(); <-done })
 	return keys
 }
+
+// keptKeys is for how long keys stay that nobody can use any more.
+func keptKeys(c config, db database) app.Kept {
+	return app.Kept{For: time.Duration(c.APIKeyDays) * 24 * time.Hour, Expire: db.apiKeys.Expire}
+}

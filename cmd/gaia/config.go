@@ -133,6 +133,7 @@ type config struct {
 	CacheMemoryMB    int     `env:"CACHE_MEMORY_MB" envDefault:"64" about:"that values cached in this process may take; beyond it go those that are asked for least"`
 	DefaultCacheTTL  seconds `env:"DEFAULT_CACHE_TTL_SECONDS" envDefault:"3600"`
 	AuthTTL          seconds `env:"AUTH_CACHE_TTL" envDefault:"1800" about:"how long a verified access token is not verified again, at most until it expires; 0: verified each time"`
+	APIKeyDays       int     `env:"API_KEY_RETENTION_DAYS" envDefault:"90" about:"for how long API keys are kept that were revoked or have expired; what the audit log says about them stays for longer. 0: for ever"`
 	APIKeyTTL        seconds `env:"API_KEY_CACHE_TTL" envDefault:"1200" about:"how long an API key is not looked up again; the longest time until a change is known to who could not be told of it"`
 	PersonaTTL       seconds `env:"PERSONA_CACHE_TTL" envDefault:"3600"`
 	PersonaListTTL   seconds `env:"PERSONA_LIST_CACHE_TTL" envDefault:"1800" about:"lists of active personas"`
@@ -381,7 +382,7 @@ func (c *config) checkCounts() error {
 		{"MAX_CONCURRENT_REQUESTS", c.MaxConcurrent, 1}, {"MAX_FORWARDED_REQUESTS", c.MaxForwarded, 1}, {"MAX_CONNECTIONS", c.MaxConnections, 1}, {"MAX_REQUEST_BODY_MB", c.MaxBodyMB, 1},
 		{"DATABASE_POOL_SIZE", c.DatabasePool, 1}, {"DATABASE_MAX_OVERFLOW", c.DatabaseOverflow, 0},
 		{"LLM_MAX_RETRIES", c.LLMRetries, 0}, {"GATEWAY_MAX_RETRIES", c.GatewayRetries, 0}, {"TOOLS_MAX_ROUNDS", c.ToolRounds, 1}, {"TOOLS_MAX_CALLS", c.ToolCalls, 1}, {"TOOLS_MAX_TOKENS", c.ToolTokens, 0},
-		{"AUDIT_RETENTION_DAYS", c.AuditDays, 0}, {"CACHE_MEMORY_MB", c.CacheMemoryMB, 1},
+		{"AUDIT_RETENTION_DAYS", c.AuditDays, 0}, {"API_KEY_RETENTION_DAYS", c.APIKeyDays, 0}, {"CACHE_MEMORY_MB", c.CacheMemoryMB, 1},
 		{"WORKFLOWS_AT_ONCE", c.WorkflowsAtOnce, 0}, {"WORKFLOW_RETENTION_DAYS", c.WorkflowDays, 0},
 	} {
 		if n.value < n.min {

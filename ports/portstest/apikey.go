@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +41,8 @@ func APIKeyStore(t *testing.T, empty func(*testing.T) APIKeySetup) {
 		"a key in its grace period can be revoked":                    apiKeyRevokeInGrace,
 		"Touch records the latest use of many keys":                   apiKeyTouch,
 		"racing touches keep the latest":                              apiKeyTouchRace,
+		"Expire forgets what nobody can use any more, not the audit":  apiKeyExpire,
+		"Expire forgets any number, whoever else does":                apiKeyExpireMany,
 		"each change stores its audit entry and event":                apiKeyEvents,
 		"what can't be stored whole leaves nothing":                   apiKeyAtomic,
 		"a caller who left is told so and nothing is saved":           apiKeyCanceled,
@@ -435,6 +438,82 @@ func apiKeyEvents(t *testing.T, s APIKeySetup) {
 	}
 }
 
+func apiKeyExpire(t *testing.T, s APIKeySetup) {
+	before := keyTime.Add(2 * time.Minute) // keys are revoked a minute after keyTime
+	revoke := func(k domain.APIKey, at time.Time) domain.APIKey {
+		createKey(t, s.A, k)
+		entry := keyEntry(domain.AuditKeyRevoked, k.ID)
+		entry.At = at
+		if _, _, err := s.A.Revoke(t.Context(), "owner", k.ID, entry); err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	expiring := func(at time.Time) domain.APIKey {
+		k := anAPIKey("owner")
+		k.ExpiresAt = at
+		createKey(t, s.A, k)
+		return k
+	}
+	rotated := func(until time.Time) domain.APIKey {
+		old, next := anAPIKey("owner"), anAPIKey("next")
+		createKey(t, s.A, old)
+		_, _, err := s.A.Rotate(t.Context(), "owner", old.ID, until, keyTime, next, aHash(), keyEntry(domain.AuditKeyCreated, next.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return old
+	}
+	long := anAPIKey("owner")
+	long.ExpiresAt = before.AddDate(1, 0, 0)
+	gone := []domain.APIKey{
+		revoke(anAPIKey("owner"), before.Add(-time.Microsecond)), revoke(long, keyTime),
+		expiring(before.Add(-time.Microsecond)), rotated(before.Add(-time.Second)),
+	}
+	active := anAPIKey("owner")
+	createKey(t, s.A, active)
+	kept := []domain.APIKey{active, revoke(anAPIKey("owner"), before), expiring(before), rotated(before)}
+	for _, want := range []int{len(gone), 0} { // the second time there is nothing left
+		if n, err := s.B.Expire(t.Context(), before); n != want || err != nil {
+			t.Errorf("Expire: got %d, %v, want %d", n, err, want)
+		}
+	}
+	for _, k := range gone {
+		_, err := s.A.Get(t.Context(), "owner", k.ID)
+		wantKind(t, err, domain.NotFound, "Get")
+	}
+	for _, k := range kept {
+		if _, err := s.A.Get(t.Context(), "owner", k.ID); err != nil {
+			t.Errorf("a key is gone: %v", err)
+		}
+	}
+	wantStored(t, s, 13) // of eight keys that were made, two that came of rotations, and three revocations
+}
+
+func apiKeyExpireMany(t *testing.T, s APIKeySetup) {
+	const many = 1003 // more than are forgotten at once
+	for range many {
+		k := anAPIKey("owner")
+		k.ExpiresAt = keyTime
+		createKey(t, s.A, k)
+	}
+	var total atomic.Int64
+	for _, err := range inParallel(4, func(i int) error {
+		n, err := []ports.APIKeyStore{s.A, s.B}[i%2].Expire(t.Context(), keyTime.Add(time.Second))
+		total.Add(int64(n))
+		return err
+	}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	left, err := s.A.Expire(t.Context(), keyTime.Add(time.Second))
+	if n := int(total.Load()) + left; n != many || err != nil {
+		t.Errorf("%d of %d were forgotten: %v", n, many, err)
+	}
+	wantStored(t, s, many)
+}
+
 // wantStored checks how many events and audit entries there are.
 func wantStored(t *testing.T, s APIKeySetup, want int) {
 	t.Helper()
@@ -488,6 +567,8 @@ func apiKeyCanceled(t *testing.T, s APIKeySetup) {
 	wantCanceled(t, "Revoke", err)
 	_, _, err = s.A.Rotate(gone, "owner", k.ID, keyTime, keyTime, anAPIKey("owner"), aHash(), keyEntry(domain.AuditKeyCreated, k.ID))
 	wantCanceled(t, "Rotate", err)
+	_, expireErr := s.A.Expire(gone, keyTime)
+	wantCanceled(t, "Expire", expireErr)
 	wantCanceled(t, "Touch", s.A.Touch(gone, map[string]time.Time{k.ID: keyTime}))
 	wantAPIKey(t, byHash(t, s.B, hash), k)
 	wantStored(t, s, 1)

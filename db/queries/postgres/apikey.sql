@@ -79,3 +79,17 @@ WITH used AS (
 UPDATE api_keys SET last_used_at = locked.at
 FROM locked
 WHERE api_keys.id = locked.id AND (api_keys.last_used_at IS NULL OR api_keys.last_used_at < locked.at);
+
+-- name: ExpireKeys :execrows
+DELETE FROM api_keys
+WHERE id IN (
+    SELECT old.id
+    FROM api_keys AS old
+    WHERE old.expires_at < sqlc.arg(before)::timestamptz
+        OR (
+            old.is_active IS NOT TRUE
+            AND coalesce(old.revoked_at, old.updated_at, old.created_at, '-infinity') < sqlc.arg(before)::timestamptz
+        )
+    LIMIT sqlc.arg(max_keys)
+    FOR UPDATE SKIP LOCKED
+);

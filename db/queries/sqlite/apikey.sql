@@ -61,3 +61,13 @@ WHERE api_keys.id IN (
     INNER JOIN api_keys AS k ON newer.key = k.id
     WHERE k.last_used_at IS NULL OR k.last_used_at < newer.value
 );
+
+-- name: ExpireKeys :execrows
+DELETE FROM api_keys
+WHERE id IN (
+    SELECT old.id
+    FROM api_keys AS old
+    WHERE old.expires_at < CAST(sqlc.arg(before) AS INTEGER)
+        OR (NOT old.is_active AND coalesce(old.revoked_at, old.updated_at) < CAST(sqlc.arg(before) AS INTEGER))
+    LIMIT sqlc.arg(max_keys)
+);

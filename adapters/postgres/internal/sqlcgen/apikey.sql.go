@@ -38,6 +38,34 @@ func (q *Queries) CountKeys(ctx context.Context, owner string) (int64, error) {
 	return count, err
 }
 
+const expireKeys = `-- name: ExpireKeys :execrows
+DELETE FROM api_keys
+WHERE id IN (
+    SELECT old.id
+    FROM api_keys AS old
+    WHERE old.expires_at < $1::timestamptz
+        OR (
+            old.is_active IS NOT TRUE
+            AND coalesce(old.revoked_at, old.updated_at, old.created_at, '-infinity') < $1::timestamptz
+        )
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)
+`
+
+type ExpireKeysParams struct {
+	Before  time.Time
+	MaxKeys int32
+}
+
+func (q *Queries) ExpireKeys(ctx context.Context, arg ExpireKeysParams) (int64, error) {
+	result, err := q.db.Exec(ctx, expireKeys, arg.Before, arg.MaxKeys)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const getKey = `-- name: GetKey :one
 SELECT
     id, coalesce(owner, user_id::text, 'service')::text AS owner, coalesce(subject, user_id::text, '')::text AS subject, name, prefix,

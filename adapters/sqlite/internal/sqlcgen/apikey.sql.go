@@ -34,6 +34,30 @@ func (q *Queries) CountKeys(ctx context.Context, owner string) (int64, error) {
 	return count, err
 }
 
+const expireKeys = `-- name: ExpireKeys :execrows
+DELETE FROM api_keys
+WHERE id IN (
+    SELECT old.id
+    FROM api_keys AS old
+    WHERE old.expires_at < CAST(?1 AS INTEGER)
+        OR (NOT old.is_active AND coalesce(old.revoked_at, old.updated_at) < CAST(?1 AS INTEGER))
+    LIMIT ?2
+)
+`
+
+type ExpireKeysParams struct {
+	Before  int64
+	MaxKeys int64
+}
+
+func (q *Queries) ExpireKeys(ctx context.Context, arg ExpireKeysParams) (int64, error) {
+	result, err := q.exec(ctx, q.expireKeysStmt, expireKeys, arg.Before, arg.MaxKeys)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const getKey = `-- name: GetKey :one
 SELECT id, owner, subject, name, prefix, permissions, tools, is_active, expires_at, last_used_at, created_at
 FROM api_keys

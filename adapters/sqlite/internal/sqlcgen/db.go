@@ -141,6 +141,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.expireGenerationsStmt, err = db.PrepareContext(ctx, expireGenerations); err != nil {
 		return nil, fmt.Errorf("error preparing query ExpireGenerations: %w", err)
 	}
+	if q.expireKeysStmt, err = db.PrepareContext(ctx, expireKeys); err != nil {
+		return nil, fmt.Errorf("error preparing query ExpireKeys: %w", err)
+	}
 	if q.expireSessionsStmt, err = db.PrepareContext(ctx, expireSessions); err != nil {
 		return nil, fmt.Errorf("error preparing query ExpireSessions: %w", err)
 	}
@@ -657,6 +660,11 @@ func (q *Queries) Close() error {
 	if q.expireGenerationsStmt != nil {
 		if cerr := q.expireGenerationsStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing expireGenerationsStmt: %w", cerr)
+		}
+	}
+	if q.expireKeysStmt != nil {
+		if cerr := q.expireKeysStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing expireKeysStmt: %w", cerr)
 		}
 	}
 	if q.expireSessionsStmt != nil {
@@ -1267,6 +1275,7 @@ type Queries struct {
 	expireAnswersStmt             *sql.Stmt
 	expireAuditStmt               *sql.Stmt
 	expireGenerationsStmt         *sql.Stmt
+	expireKeysStmt                *sql.Stmt
 	expireSessionsStmt            *sql.Stmt
 	expireWorkflowsStmt           *sql.Stmt
 	extendSessionStmt             *sql.Stmt
@@ -1418,6 +1427,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		expireAnswersStmt:             q.expireAnswersStmt,
 		expireAuditStmt:               q.expireAuditStmt,
 		expireGenerationsStmt:         q.expireGenerationsStmt,
+		expireKeysStmt:                q.expireKeysStmt,
 		expireSessionsStmt:            q.expireSessionsStmt,
 		expireWorkflowsStmt:           q.expireWorkflowsStmt,
 		extendSessionStmt:             q.extendSessionStmt,
