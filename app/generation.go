@@ -32,6 +32,7 @@ type GenerationConfig struct {
 	OwnerBytes  int64         // of all files of one owner; 0: as many as there is room for
 	MaxPreview  int64         // bytes of a preview; 10 MiB
 	Public      bool          // everybody finds what was made for one caller
+	OnlyOwn     bool          // this process works on nothing but what was ordered in it
 }
 
 func (c GenerationConfig) withDefaults() GenerationConfig {
@@ -95,8 +96,11 @@ type Generations struct {
 	unreadable   unreadableWork
 	releases     *releases
 
+	begun chan struct{} // something was ordered here that this process itself has to work on
+
 	mu      sync.Mutex
 	running map[string]*generationRun // by the id of the work
+	own     map[string]bool           // work that was ordered here, where nothing else is worked on
 }
 
 // NewGenerations makes the use cases.
@@ -120,6 +124,7 @@ func NewGenerations(d GenerationDeps) *Generations {
 	g := &Generations{
 		GenerationDeps: d, slots: make(chan struct{}, d.Config.AtOnce), places: make(chan struct{}, d.Config.AtOnce*waitEach),
 		listeners: newListeners(), running: map[string]*generationRun{}, releases: newReleases(d.Config.SaveTimeout, d.Now),
+		begun: make(chan struct{}, 1), own: map[string]bool{},
 	}
 	g.stopWatching = d.Queue.Watch(g.heard)
 	return g
@@ -157,8 +162,8 @@ func (g *Generations) Generate(
 	if len(key) > maxGenerationKey {
 		return GenerationResult{}, domain.InvalidInput(domain.TooLong(maxGenerationKey, key, "header", "Idempotency-Key"))
 	}
-	if !req.AllowDatabase && !req.AllowAdapted && !req.AllowMade {
-		return GenerationResult{}, nothingAllowed()
+	if err := mayBeMet(req); err != nil {
+		return GenerationResult{}, err
 	}
 	if key != "" {
 		data, err := domain.StoredAssetRequest(w.req)
@@ -218,7 +223,11 @@ type generationWish struct {
 	started       time.Time
 }
 
-func nothingAllowed() error {
+// mayBeMet refuses requests that allow nothing.
+func mayBeMet(req domain.AssetRequest) error {
+	if req.AllowDatabase || req.AllowAdapted || req.AllowMade {
+		return nil
+	}
 	return domain.InvalidInput(domain.Fault{
 		Type: "value_error", Loc: []any{"body", "preferences"},
 		Msg: "Value error, one of allow_database, allow_modifications and allow_generation must be true",
@@ -369,6 +378,10 @@ func (g *Generations) create(ctx context.Context, work domain.Generation, event 
 
 // offer puts work into the queue. Should that fail, it is found all the same.
 func (g *Generations) offer(ctx context.Context, id string) {
+	if g.Config.OnlyOwn {
+		g.keep(id)
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.Config.SaveTimeout)
 	defer cancel()
 	_ = g.Queue.Enqueue(ctx, id)

@@ -309,6 +309,8 @@ func TestNobodyCanBeAsked(t *testing.T) {
 			c.r(&r)
 			_, err := b.Generate(t.Context(), ada, "", r, "")
 			wantFailure(t, err, c.kind, c.text)
+			_, err = b.Estimate(t.Context(), ada, r)
+			wantFailure(t, err, c.kind, c.text)
 			if n, err := b.store.Open(t.Context(), "ada"); n != 0 || err != nil {
 				t.Errorf("%d works were begun, %v", n, err)
 			}

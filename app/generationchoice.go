@@ -57,6 +57,24 @@ func (g *Generations) choose(ctx context.Context, w generationWish) (generationC
 	return choice, nil
 }
 
+// GenerationEstimate is what Generate would do with a request at the moment: give an asset that is there, or ask one of these generators.
+type GenerationEstimate struct {
+	Found      *domain.Asset            // nil: it would be made
+	BaseID     string                   // the asset that would be adapted; empty: none
+	Generators []domain.GenerationOffer // that may be asked, in this order
+	Most       domain.Money             // that one of them costs: so much would be set aside
+}
+
+// Estimate tells what Generate would do, and does nothing. What Generate would refuse is refused, but for budgets, which others may use
+// meanwhile.
+func (g *Generations) Estimate(ctx context.Context, who domain.Principal, req domain.AssetRequest) (GenerationEstimate, error) {
+	if err := mayBeMet(req); err != nil {
+		return GenerationEstimate{}, err
+	}
+	choice, err := g.choose(ctx, generationWish{who: who, req: req.Normal(), started: g.Now()})
+	return GenerationEstimate{Found: choice.found, BaseID: choice.base, Generators: choice.generators, Most: choice.most}, err
+}
+
 // find looks for an asset that is what was asked for. nil: there is none.
 func (g *Generations) find(ctx context.Context, w generationWish) (*domain.Asset, error) {
 	q := domain.AssetQuery{MinQuality: foundQuality, MaxSize: w.req.MaxBytes}

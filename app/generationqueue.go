@@ -24,7 +24,9 @@ func (g *Generations) Run(ctx context.Context) {
 	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	var alive sync.WaitGroup
-	alive.Go(func() { g.listen(ctx, hard, &alive) })
+	if !g.Config.OnlyOwn {
+		alive.Go(func() { g.listen(ctx, hard, &alive) })
+	}
 	alive.Go(func() { g.search(ctx, hard, &alive) })
 	finished := make(chan struct{})
 	go func() { alive.Wait(); close(finished) }()
@@ -82,7 +84,25 @@ func (g *Generations) waiting(ctx context.Context) []string {
 	if err != nil {
 		return nil // asked again soon
 	}
-	return slices.DeleteFunc(ids, func(id string) bool { return g.unreadable.is(id, g.Now()) })
+	return slices.DeleteFunc(ids, func(id string) bool { return g.isOthers(id) || g.unreadable.is(id, g.Now()) })
+}
+
+// keep remembers work that was ordered here, and has it begun.
+func (g *Generations) keep(id string) {
+	g.mu.Lock()
+	g.own[id] = true
+	g.mu.Unlock()
+	select {
+	case g.begun <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// isOthers reports whether work is left to other processes.
+func (g *Generations) isOthers(id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.Config.OnlyOwn && !g.own[id]
 }
 
 // workOn does the first of some works that nobody has.
@@ -104,7 +124,13 @@ func (g *Generations) workOn(ctx, hard context.Context, place, slot *heldSlot, i
 func (g *Generations) search(ctx, hard context.Context, alive *sync.WaitGroup) {
 	for {
 		g.searchOnce(ctx, hard, alive)
-		if !pause(ctx, backoffAround(g.Config.Poll)) { // not all processes at the same moment
+		timer := time.NewTimer(backoffAround(g.Config.Poll)) // not all processes at the same moment
+		select {
+		case <-timer.C:
+		case <-g.begun:
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
 			return
 		}
 	}

@@ -48,17 +48,26 @@ func hearNews(ctx context.Context, news <-chan struct{}, most time.Duration) err
 // answer is what Generate returns about work.
 func (g *Generations) answer(ctx context.Context, w generationWish, work domain.Generation) (GenerationResult, error) {
 	result := GenerationResult{Generation: work, Waited: g.Now().Sub(w.started)}
-	switch work.Status {
-	case domain.GenerationCompleted:
+	if work.Status == domain.GenerationCompleted {
 		asset, err := g.Assets.Get(ctx, w.who.OwnerID(), work.AssetID)
 		result.Asset = &asset
 		return result, err
+	}
+	if err := result.Err(); err != nil {
+		return GenerationResult{}, err
+	}
+	return result, nil
+}
+
+// Err is why there is no asset and will be none; nil where there is one, or may be one later.
+func (r GenerationResult) Err() error {
+	switch r.Generation.Status {
 	case domain.GenerationFailed:
-		return GenerationResult{}, failureAnswer(work)
+		return failureAnswer(r.Generation)
 	case domain.GenerationCancelled:
-		return GenerationResult{}, domain.NewError(domain.Conflict, "The making of this asset was cancelled")
+		return domain.NewError(domain.Conflict, "The making of this asset was cancelled")
 	default:
-		return result, nil
+		return nil
 	}
 }
 

@@ -25,6 +25,12 @@ type AssetRequest struct {
 	MaxWait       time.Duration // how long the answer may be held back
 }
 
+// What a request for an asset means where it says nothing, beside that everything is allowed.
+const (
+	DefaultAssetQuality = AssetMedium
+	DefaultAssetCost    = 0.5 // US dollars
+)
+
 // Normal returns the request with the usual names of formats.
 func (r AssetRequest) Normal() AssetRequest {
 	r.Format = strings.ToLower(strings.TrimPrefix(r.Format, "."))

@@ -70,7 +70,7 @@ type BlobStore interface {
 	// Delete removes a file. What is not there is no error.
 	Delete(ctx context.Context, key string) error
 	// Link returns an absolute URL at which the storage itself serves the file without credentials until a time, as a download with this
-	// name; empty when it can't.
+	// name; or, for users on the same machine, the URL of the file itself; empty when it can do neither.
 	Link(ctx context.Context, key, name string, until time.Time) (string, error)
 	// List calls f with every key that begins with a prefix, in no order, until f fails, and returns what f said then.
 	List(ctx context.Context, prefix string, f func(key string) error) error

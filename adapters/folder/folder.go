@@ -12,8 +12,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -38,6 +40,7 @@ const (
 // Folder is a directory of files. Several processes may use it at once.
 type Folder struct {
 	root   *os.Root
+	links  bool         // its files may be told by their paths
 	tidied atomic.Int64 // when that was last done or tried, Unix nanoseconds
 }
 
@@ -56,6 +59,19 @@ func Open(dir string) (*Folder, error) {
 		return nil, fmt.Errorf("open the folder of assets: %w", err)
 	}
 	return f, nil
+}
+
+// OpenForThisMachine is Open for users on the same machine, who get links to the files themselves.
+func OpenForThisMachine(dir string) (*Folder, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the folder of assets: %w", err)
+	}
+	f, err := Open(dir)
+	if err == nil {
+		f.links = true
+	}
+	return f, err
 }
 
 // Close ends the use of the directory.
@@ -232,9 +248,16 @@ func (f *Folder) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// Link implements ports.BlobStore: a directory serves nothing.
+// Link implements ports.BlobStore: a directory serves nothing. Users on the same machine get the path, which stays good.
 func (f *Folder) Link(ctx context.Context, key, _ string, _ time.Time) (string, error) {
-	return "", enter(ctx, key)
+	if err := enter(ctx, key); err != nil || !f.links {
+		return "", err
+	}
+	place := filepath.ToSlash(filepath.Join(f.root.Name(), filepath.FromSlash(key)))
+	if !strings.HasPrefix(place, "/") { // a drive of Windows
+		place = "/" + place
+	}
+	return (&url.URL{Scheme: "file", Path: place}).String(), nil
 }
 
 // List implements ports.BlobStore.

@@ -14,12 +14,8 @@ import (
 // assetsPath is where assets are.
 const assetsPath = "/api/v1/assets/"
 
-// What a request for an asset means where it says nothing.
-const (
-	defaultAssetQuality = domain.AssetMedium
-	defaultAssetCost    = 0.5 // US dollars
-	defaultAssetWait    = 5000
-)
+// defaultAssetWait is how long an answer may be held back where a request says nothing, in milliseconds.
+const defaultAssetWait = 5000
 
 // V1GenerateAsset gets an asset that fits a description.
 func (s *server) V1GenerateAsset(ctx context.Context, r oapi.V1GenerateAssetRequestObject) (oapi.V1GenerateAssetResponseObject, error) {
@@ -48,12 +44,12 @@ func (s *server) V1GenerateAsset(ctx context.Context, r oapi.V1GenerateAssetRequ
 
 func assetRequestFromAPI(b oapi.AssetRequest) domain.AssetRequest {
 	r := domain.AssetRequest{
-		Category: domain.AssetCategory(b.Category), Style: b.Style, Description: b.Description, Quality: defaultAssetQuality,
+		Category: domain.AssetCategory(b.Category), Style: b.Style, Description: b.Description, Quality: domain.DefaultAssetQuality,
 		SessionID: deref(b.SessionId), Seed: b.Seed,
 	}
 	if q := b.Requirements; q != nil {
 		r.Platform, r.MaxPolygons, r.Format = q.Platform, deref(q.PolygonCountMax), deref(q.Format)
-		r.Quality = domain.AssetQuality(valueOr(q.Quality, oapi.AssetQuality(defaultAssetQuality)))
+		r.Quality = domain.AssetQuality(valueOr(q.Quality, oapi.AssetQuality(domain.DefaultAssetQuality)))
 		r.MaxBytes = int64(deref(q.FileSizeMaxMb)) << 20
 	}
 	p := b.Preferences
@@ -61,7 +57,7 @@ func assetRequestFromAPI(b oapi.AssetRequest) domain.AssetRequest {
 		p = &oapi.AssetPreferences{}
 	}
 	r.AllowDatabase, r.AllowAdapted, r.AllowMade = valueOr(p.AllowDatabase, true), valueOr(p.AllowModifications, true), valueOr(p.AllowGeneration, true)
-	r.MaxCost = domain.FromDollars(valueOr(p.MaxCost, defaultAssetCost))
+	r.MaxCost = domain.FromDollars(valueOr(p.MaxCost, domain.DefaultAssetCost))
 	r.MaxWait = time.Duration(valueOr(p.MaxWaitTimeMs, defaultAssetWait)) * time.Millisecond
 	return r
 }
