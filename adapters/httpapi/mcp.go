@@ -20,7 +20,7 @@ func (c Config) mountMCP(root chi.Router, edge func(*intake.Operation, http.Hand
 		return
 	}
 	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.MCP(principalFrom(r.Context()), w, r)
+		c.MCP(principalFrom(r.Context()), requestFrom(r.Context()).base, w, r)
 		if rec := recorderFrom(r.Context()); rec != nil && !rec.written() && r.Context().Err() != nil {
 			rec.canceled = true
 		}

@@ -58,8 +58,8 @@ type Config struct {
 	AccessLevel    slog.Level // of the line for each request
 	Observe        Observe    // nil: nobody does
 
-	// MCP answers one message of the Model Context Protocol, whose body is read; nil: nobody does.
-	MCP func(who domain.Principal, w http.ResponseWriter, r *http.Request)
+	// MCP answers one message of the Model Context Protocol, whose body is read; nil: nobody does. base is what the client calls this server.
+	MCP func(who domain.Principal, base string, w http.ResponseWriter, r *http.Request)
 
 	// Hosts are the services whose operations are carried out here; empty: all. Forward hands requests for the others on, and gives a
 	// *domain.Error where nothing was answered, or domain.ErrBrokenOff. Without it there is no such operation here.

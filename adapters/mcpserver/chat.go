@@ -100,7 +100,7 @@ func (s *Server) chatWithProgress(ctx context.Context, c call, req app.ChatReque
 			written += utf8.RuneCountInString(step.Delta.Content)
 			if now := time.Now(); written > 0 && now.Sub(told) >= progressEvery {
 				told = now
-				c.progress(float64(written), 0, fmt.Sprintf("%d characters written", written))
+				c.progress(float64(written), 0, fmt.Sprintf("%d characters written", written), nil)
 			}
 		}
 	}

@@ -12,25 +12,33 @@ import (
 // maxCompletions is what the protocol allows in one answer.
 const maxCompletions = 100
 
-// complete proposes values for the parameters of addresses. Whoever may not read a thing is proposed none.
+// complete proposes values for the parameters of addresses, and for the arguments of the prompt that is no persona. Whoever may not read a
+// thing is proposed none.
 func (s *Server) complete(ctx context.Context, who domain.Principal, p *mcp.CompleteParams) (*mcp.CompleteResult, error) {
-	result := &mcp.CompleteResult{Completion: mcp.CompletionResultDetails{Values: []string{}}}
-	if p.Ref == nil || p.Ref.Type != "ref/resource" {
-		return result, nil
+	var values []string
+	var err error
+	switch {
+	case p.Ref == nil:
+	case p.Ref.Type == "ref/resource":
+		values, err = s.completeAddress(ctx, who, p.Ref.URI, p.Argument.Value)
+	case p.Ref.Type == "ref/prompt" && s.offersAssetPrompt(who) && p.Ref.Name == assetPromptName:
+		values, err = s.completeAssetPrompt(ctx, who, p.Argument.Name, p.Argument.Value)
 	}
+	if err != nil {
+		return nil, s.protocolError(ctx, "completion/complete", err)
+	}
+	return &mcp.CompleteResult{Completion: mcp.CompletionResultDetails{
+		Values: append([]string{}, values[:min(len(values), maxCompletions)]...), Total: len(values), HasMore: len(values) > maxCompletions,
+	}}, nil
+}
+
+func (s *Server) completeAddress(ctx context.Context, who domain.Principal, template, begin string) ([]string, error) {
 	for _, r := range s.resources() {
-		if p.Ref.URI != r.prefix+r.variable || r.complete == nil || !who.HasScope(r.scope) {
-			continue
+		if template == r.template() && r.complete != nil && who.HasScope(r.scope) {
+			return r.complete(ctx, who, begin)
 		}
-		values, err := r.complete(ctx, who, p.Argument.Value)
-		if err != nil {
-			return nil, s.protocolError(ctx, "completion/complete", err)
-		}
-		result.Completion.Total = len(values)
-		result.Completion.HasMore = len(values) > maxCompletions
-		result.Completion.Values = append(result.Completion.Values, values[:min(len(values), maxCompletions)]...)
 	}
-	return result, nil
+	return nil, nil
 }
 
 // personaIDs are those of personas whose id or name begins like this.

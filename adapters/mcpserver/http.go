@@ -46,8 +46,8 @@ type message struct {
 // Serve answers one message of a caller over HTTP. The edge has let the caller in and bounded the body, which is read as a whole.
 //
 // No state outlives the request, so that any process answers any message. Clients of protocols with sessions get the name of one, by which
-// they can cancel their calls; it stands for nothing else, so every name is as good.
-func (s *Server) Serve(who domain.Principal, w http.ResponseWriter, r *http.Request) {
+// they can cancel their calls; it stands for nothing else, so every name is as good. base is what the client calls this server, for links.
+func (s *Server) Serve(who domain.Principal, base string, w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		writeError(w, http.StatusBadRequest, nil, jsonrpc.CodeParseError, "The body of the request could not be read")
@@ -61,7 +61,7 @@ func (s *Server) Serve(who domain.Principal, w http.ResponseWriter, r *http.Requ
 		writeError(w, status, m.ID, code, err.Error())
 		return
 	}
-	c := caller{who: who, request: r.Context()}
+	c := caller{who: who, base: base, request: r.Context()}
 	legacy := r.Header.Get(versionHeader) < firstWithoutInitialize
 	session := r.Header.Get(sessionHeader)
 	switch {

@@ -128,32 +128,16 @@ func (s *Server) personaID(ctx context.Context, named string) (string, error) {
 	return persona.ID, err
 }
 
-// listPrompts offers every persona as a prompt of its name.
-func (s *Server) listPrompts(ctx context.Context, who domain.Principal, cursor string) (*mcp.ListPromptsResult, error) {
-	result := &mcp.ListPromptsResult{Prompts: []*mcp.Prompt{}, Cacheable: private}
-	if !who.HasScope("personas:read") {
-		return result, nil
+// personaPrompt is a persona as a prompt, of its name.
+func personaPrompt(p domain.Persona) *mcp.Prompt {
+	return &mcp.Prompt{
+		Name: p.Name, Title: p.Name, Description: p.Description,
+		Arguments: []*mcp.PromptArgument{{Name: "message", Title: "Message", Description: "What to say to the persona."}},
 	}
-	offset, err := offsetOf(cursor)
-	if err != nil {
-		return nil, err
-	}
-	all, err := s.Personas.List(ctx, true)
-	if err != nil {
-		return nil, s.protocolError(ctx, "prompts/list", err)
-	}
-	for _, p := range cut(all, page{maxPage, offset}) {
-		result.Prompts = append(result.Prompts, &mcp.Prompt{
-			Name: p.Name, Title: p.Name, Description: p.Description,
-			Arguments: []*mcp.PromptArgument{{Name: "message", Title: "Message", Description: "What to say to the persona."}},
-		})
-	}
-	result.NextCursor = cursorAfter(offset, len(all))
-	return result, nil
 }
 
-// getPrompt is a persona's system prompt, for a model of the client's to play. The protocol knows no system messages in prompts.
-func (s *Server) getPrompt(ctx context.Context, who domain.Principal, p *mcp.GetPromptParams) (*mcp.GetPromptResult, error) {
+// playPersona is a persona's system prompt, for a model of the client's to play. The protocol knows no system messages in prompts.
+func (s *Server) playPersona(ctx context.Context, who domain.Principal, p *mcp.GetPromptParams) (*mcp.GetPromptResult, error) {
 	if !who.HasScope("personas:read") {
 		return nil, s.protocolError(ctx, "prompts/get", lacks("personas:read"))
 	}
@@ -166,8 +150,4 @@ func (s *Server) getPrompt(ctx context.Context, who domain.Principal, p *mcp.Get
 		result.Messages = append(result.Messages, said(text))
 	}
 	return result, nil
-}
-
-func said(text string) *mcp.PromptMessage {
-	return &mcp.PromptMessage{Role: "user", Content: &mcp.TextContent{Text: text}}
 }

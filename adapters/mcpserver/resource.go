@@ -16,6 +16,7 @@ import (
 type resource struct {
 	prefix   string // of its address; what follows names the thing
 	variable string // how the template writes what follows
+	suffix   string // of its address, behind the name; a name has no slash unless its variable says that it is a path
 	title    string
 	about    string
 	scope    string
@@ -69,12 +70,30 @@ func (s *Server) resources() []resource {
 	}
 	if s.Files != nil {
 		all = append(all, resource{
-			prefix: "gaia://files/", variable: "{+path}", title: "File", scope: "filesystem:read", about: "A file, by its path below the root of files.",
+			prefix: "gaia://files/", variable: pathVariable, title: "File", scope: "filesystem:read", about: "A file, by its path below the root of files.",
 			read: s.file,
 		})
 	}
+	if s.Assets != nil {
+		all = append(all, s.assetResources()...)
+	}
 	return all
 }
+
+// template is how the addresses of a kind are written.
+func (r resource) template() string { return r.prefix + r.variable + r.suffix }
+
+// nameIn finds the name in an address. ok is false when it is none of this kind.
+func (r resource) nameIn(uri string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(uri, r.prefix)
+	if ok {
+		name, ok = strings.CutSuffix(name, r.suffix)
+	}
+	return name, ok && name != "" && (r.variable == pathVariable || !strings.Contains(name, "/"))
+}
+
+// pathVariable is how templates write a name that may have slashes.
+const pathVariable = "{+path}"
 
 // asJSON is a resource that shows a value.
 func asJSON(v any) (*mcp.ResourceContents, error) {
@@ -88,7 +107,7 @@ func (s *Server) listTemplates(who domain.Principal) *mcp.ListResourceTemplatesR
 	for _, r := range s.resources() {
 		if who.HasScope(r.scope) {
 			result.ResourceTemplates = append(result.ResourceTemplates, &mcp.ResourceTemplate{
-				URITemplate: r.prefix + r.variable, Name: strings.ToLower(r.title), Title: r.title, Description: r.about,
+				URITemplate: r.template(), Name: strings.ToLower(r.title), Title: r.title, Description: r.about,
 			})
 		}
 	}
@@ -121,8 +140,8 @@ func (s *Server) listResources(ctx context.Context, who domain.Principal, cursor
 // readResource shows what an address names.
 func (s *Server) readResource(ctx context.Context, who domain.Principal, p *mcp.ReadResourceParams) (*mcp.ReadResourceResult, error) {
 	for _, r := range s.resources() {
-		name, ok := strings.CutPrefix(p.URI, r.prefix)
-		if !ok || name == "" {
+		name, ok := r.nameIn(p.URI)
+		if !ok {
 			continue
 		}
 		if !who.HasScope(r.scope) {

@@ -24,11 +24,15 @@ type Config struct {
 	Personas      *app.Personas
 	Models        *app.Models
 	Conversations *app.Conversations
-	Workflows     *app.Workflows // nil: there are none
-	Files         *app.Files     // nil: there are none
+	Workflows     *app.Workflows   // nil: there are none
+	Files         *app.Files       // nil: there are none
+	Assets        *app.Assets      // nil: there are none
+	Generations   *app.Generations // with Assets
 
-	Build        string        // version of the program
-	PingInterval time.Duration // silence after which an answer over HTTP sends a comment; 15 s
+	Build        string          // version of the program
+	PingInterval time.Duration   // silence after which an answer over HTTP sends a comment; 15 s
+	PublicURL    string          // what clients on standard input and output may call Gaia by HTTP, without a slash at its end; empty: nothing
+	Stopping     <-chan struct{} // is closed when nobody is to wait any more; nil: never
 	Log          *slog.Logger
 }
 
@@ -44,12 +48,14 @@ type Server struct {
 const instructions = "Gaia answers messages in the voice of personas, over several model providers. Use the tool chat to ask something; " +
 	"name a persona from list_personas, a model from list_models and a conversation from list_conversations if it should not be the default ones."
 
+const assetInstructions = " It finds and makes assets, too: pictures, textures, sounds and 3D models, with search_assets and generate_asset."
+
 // New makes the server.
 func New(c Config) *Server {
 	c.PingInterval = cmp.Or(c.PingInterval, 15*time.Second)
 	s := &Server{Config: c, scopes: map[string]string{}, calls: calls{running: map[callKey]context.CancelCauseFunc{}}}
 	s.mcp = mcp.NewServer(&mcp.Implementation{Name: "gaia", Title: "Gaia", Version: c.Build}, &mcp.ServerOptions{
-		Instructions: instructions, Logger: quiet(c.Log),
+		Instructions: s.instructions(), Logger: quiet(c.Log),
 		// What a caller may see changes with the caller, not with time: nothing is announced, and nothing is subscribed to.
 		Capabilities: &mcp.ServerCapabilities{
 			Tools: &mcp.ToolCapabilities{}, Prompts: &mcp.PromptCapabilities{}, Resources: &mcp.ResourceCapabilities{},
@@ -62,6 +68,7 @@ func New(c Config) *Server {
 	s.addModelTools()
 	s.addConversationTools()
 	s.addWorkflowTools()
+	s.addAssetTools()
 	s.mcp.AddReceivingMiddleware(s.guard)
 	s.http = mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return s.mcp }, &mcp.StreamableHTTPOptions{
 		Stateless: true, PropagateRequestCancellation: true,
@@ -70,6 +77,27 @@ func New(c Config) *Server {
 		MaxRequestBodyBytes: -1, DisableLocalhostProtection: true,
 	})
 	return s
+}
+
+func (s *Server) instructions() string {
+	if s.Assets == nil {
+		return instructions
+	}
+	return instructions + assetInstructions
+}
+
+// waiting is the context of somebody who waits for something that goes on without. It ends after a time, and when the process stops: who
+// waits is then told how far that is.
+func (s *Server) waiting(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	go func() {
+		select {
+		case <-s.Stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // private keeps results with their caller: what one key lists is not what another may see.
@@ -103,7 +131,7 @@ const maxLine = 32 << 20
 
 // Run serves one client that writes to in and reads from out, a message a line, until in ends or ctx does. Everything is done as who.
 func (s *Server) Run(ctx context.Context, who domain.Principal, in io.ReadCloser, out io.WriteCloser) error {
-	ctx = context.WithValue(ctx, callerKey{}, caller{who: who, request: ctx})
+	ctx = context.WithValue(ctx, callerKey{}, caller{who: who, base: s.PublicURL, request: ctx})
 	err := s.mcp.Run(ctx, &mcp.IOTransport{Reader: in, Writer: out, MaxLineLength: maxLine})
 	if ctx.Err() != nil || errors.Is(err, io.EOF) {
 		return nil
@@ -116,6 +144,7 @@ type callerKey struct{}
 // caller is whose call a context belongs to.
 type caller struct {
 	who     domain.Principal
+	base    string          // what the caller calls this server by HTTP: a scheme and a host; empty: nothing
 	request context.Context // what carries the call: it ends when nobody can get the answer any more
 	key     callKey         // under which the call can be cancelled; zero: it can't, or the library sees to it
 }
@@ -124,6 +153,12 @@ type caller struct {
 func principalFrom(ctx context.Context) domain.Principal {
 	c, _ := ctx.Value(callerKey{}).(caller)
 	return c.who
+}
+
+// baseFrom is what the caller calls this server by HTTP.
+func baseFrom(ctx context.Context) string {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c.base
 }
 
 // guard stands before everything that clients ask for. It ends calls that nobody waits for, turns panics into failures, keeps from callers

@@ -160,7 +160,7 @@ func (s *Server) waitForWorkflow(ctx context.Context, c call, r workflowWait) (w
 	if limit <= 0 || limit > maxWait {
 		limit = 10 * time.Minute
 	}
-	waiting, cancel := context.WithTimeout(ctx, limit)
+	waiting, cancel := s.waiting(ctx, limit)
 	defer cancel()
 	for ended := 0; ; {
 		event, err := follower.Next(waiting)
@@ -173,7 +173,7 @@ func (s *Server) waitForWorkflow(ctx context.Context, c call, r workflowWait) (w
 		if event.Type == domain.WorkflowEventStepCompleted || event.Type == domain.WorkflowEventStepFailed {
 			ended++
 			if c.progress != nil {
-				c.progress(float64(ended), 0, "step "+string(event.Type)[len("step_"):])
+				c.progress(float64(ended), 0, "step "+string(event.Type)[len("step_"):], nil)
 			}
 		}
 	}

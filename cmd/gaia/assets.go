@@ -58,19 +58,23 @@ func (c *config) checkAssets() error {
 	}
 }
 
-// openBlobs opens the storage of files.
-func openBlobs(c config, dataDir string, sys *system) (ports.BlobStore, error) {
+// openBlobs opens the storage of files. A folder links to its files only for a visitor, whose client is on the same machine.
+func openBlobs(c config, where folders, sys *system) (ports.BlobStore, error) {
 	kind, path, _ := strings.Cut(c.AssetStorageURL, "://")
 	switch {
 	case c.AssetStorageURL == "":
-		path = filepath.Join(dataDir, assetsDir)
+		path = filepath.Join(where.data, assetsDir)
 	case kind == "file" && filepath.IsAbs(path):
 	case kind == "s3":
 		return openBucket(c, sys)
 	default:
 		return nil, errors.New("ASSET_STORAGE_URL: begins neither with file:/// nor with s3://")
 	}
-	store, err := folder.Open(path)
+	open := folder.Open
+	if where.visitor && c.PublicURL == "" {
+		open = folder.OpenForThisMachine
+	}
+	store, err := open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -100,29 +104,40 @@ func openEmbedder(c config) ports.Embedder {
 	return embedding.New(embedding.Config{URL: c.EmbeddingURL, Key: cmp.Or(c.EmbeddingKey, c.OpenAIKey), Model: c.EmbeddingModel})
 }
 
-// assetParts is what the catalogue and the making of assets are made of.
-type assetParts struct {
-	db      database
-	queue   ports.WorkQueue
-	prices  *app.Prices
-	relay   *app.Relay
-	dataDir string
-	apiKey  string
-	onlyOwn bool // the work of others is left alone
+// assetUses are the use cases of assets.
+type assetUses struct {
+	assets      *app.Assets
+	generations *app.Generations
 }
 
-// startAssets opens the catalogue, removes files that nobody needs in the background, and has assets made. It stops before the database.
-func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Assets, *app.Generations, error) {
-	blobs, err := openBlobs(c, p.dataDir, s)
+// openAssets opens the catalogue and the making of assets. Where this process serves assets it removes files that nobody needs in the
+// background, and has assets made. Another one that offers them too leaves both to those who serve them, who share database, bus and storage
+// with it. A visitor, who may be alone with the data, has made what is ordered in it. It stops before the database.
+func (s *system) openAssets(c config, p parts, log *slog.Logger) (*app.Prices, assetUses, error) {
+	prices, err := s.startPrices(c, p.db, log)
 	if err != nil {
-		return nil, nil, err
+		return nil, assetUses{}, err
+	}
+	uses, err := s.openAssetsAt(c, p, prices, log)
+	if err != nil {
+		return nil, assetUses{}, err
+	}
+	s.runAssets(c, p.where.visitor, uses)
+	return prices, uses, nil
+}
+
+func (s *system) openAssetsAt(c config, p parts, prices *app.Prices, log *slog.Logger) (u assetUses, err error) {
+	direct := c.AssetLinks == "direct" || p.where.visitor && c.PublicURL == "" // there is nothing else to link to
+	blobs, err := openBlobs(c, p.where, s)
+	if err != nil {
+		return u, err
 	}
 	s.need(domain.ServiceAsset, app.PartStorage, app.NewStorageProbe(blobs, c.ServiceHealthTTL.duration(), time.Now))
 	inspection := app.NewInspection(mediafile.Inspector{}, app.InspectionConfig{})
 	if c.AssetStorageURL == "" && c.DatabaseURL != "" {
-		log.Warn("files of assets lie on this machine: if other processes use the same database, set ASSET_STORAGE_URL to a storage that they share", "folder", filepath.Join(p.dataDir, assetsDir))
+		log.Warn("files of assets lie on this machine: if other processes use the same database, set ASSET_STORAGE_URL to a storage that they share", "folder", filepath.Join(p.where.data, assetsDir))
 	}
-	assets, err := app.NewAssets(app.AssetDeps{
+	u.assets, err = app.NewAssets(app.AssetDeps{
 		Store: p.db.assets, Leases: p.db.leases, Blobs: blobs, Media: inspection, Embedder: s.watchEmbedder(c, openEmbedder(c)),
 		Meanings: p.db.meanings, Generation: p.db.generations.Get, Stored: p.relay.Wake,
 		Troubled: func(what string, err error) {
@@ -132,46 +147,47 @@ func (s *system) startAssets(c config, p assetParts, log *slog.Logger) (*app.Ass
 		Config: app.AssetConfig{
 			MaxFile: int64(c.MaxAssetMB) << 20, OwnerBytes: c.OwnerBytes, Limit: c.SearchLimit, MaxLimit: c.SearchLimitMax, Similarity: c.SearchThreshold,
 			LinkTTL:    c.AssetLinkTTL.duration(),
-			LinkSecret: []byte(cmp.Or(c.AssetLinkSecret, p.apiKey)), DirectLinks: c.AssetLinks == "direct",
+			LinkSecret: []byte(cmp.Or(c.AssetLinkSecret, p.apiKey)), DirectLinks: direct,
 		},
 	})
 	if err != nil {
-		return nil, nil, err
+		return u, err
 	}
 	table, generators, err := openGenerators(c, s, log)
 	if err != nil {
-		return nil, nil, err
+		return u, err
 	}
 	s.needGenerators(len(generators))
 	works, err := s.watchAssetCost(p.db.generations)
 	if err != nil {
-		return nil, nil, err
+		return u, err
 	}
-	generations := app.NewGenerations(app.GenerationDeps{
-		Store: works, Assets: p.db.assets, Leases: p.db.leases, Blobs: blobs, Inspector: inspection, Queue: p.queue,
-		Budgets: p.db.budgets, Table: table, Generators: generators, Prices: p.prices.Table, NewsURL: c.newsURL, Stored: p.relay.Wake, Watch: s.watchWork(),
+	tuned := c.generationConfig()
+	tuned.OnlyOwn = p.where.visitor
+	u.generations = app.NewGenerations(app.GenerationDeps{
+		Store: works, Assets: p.db.assets, Leases: p.db.leases, Blobs: blobs, Inspector: inspection, Queue: p.bus.Generations(),
+		Budgets: p.db.budgets, Table: table, Generators: generators, Prices: prices.Table, NewsURL: c.newsURL, Stored: p.relay.Wake, Watch: s.watchWork(),
 		Troubled: func(id string, err error) {
 			log.Error("the making of an asset could not go on; it is tried again", "asset", id, "error", err.Error())
 		},
 		Unknown: func(generator string) {
 			log.Warn("a generator tells of a task that is not known", "generator", generator)
 		},
-		Now: time.Now, NewID: newID, Config: c.generationConfig(),
+		Now: time.Now, NewID: newID, Config: tuned,
 	})
-	s.runAssets(c, p.onlyOwn, assets, generations)
-	return assets, generations, nil
+	return u, nil
 }
 
 // runAssets works in the background. When the process is told to stop, no more work on assets is taken and no generator is asked any more, while
 // requests still run.
-func (s *system) runAssets(c config, onlyOwn bool, assets *app.Assets, generations *app.Generations) {
+func (s *system) runAssets(c config, visitor bool, u assetUses) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	if !onlyOwn {
-		running.Go(func() { assets.Run(ctx) })
+	if c.hosts(domain.ServiceAsset) {
+		running.Go(func() { u.assets.Run(ctx) })
 	}
-	if !onlyOwn && c.MaxGenerations > 0 {
-		running.Go(func() { generations.Run(ctx) })
+	if (visitor || c.hosts(domain.ServiceAsset)) && c.MaxGenerations > 0 {
+		running.Go(func() { u.generations.Run(ctx) })
 	}
 	running.Go(func() {
 		select {
@@ -181,7 +197,7 @@ func (s *system) runAssets(c config, onlyOwn bool, assets *app.Assets, generatio
 		}
 	})
 	s.onEnd(cancel)
-	s.onClose(func() { running.Wait(); generations.Close() })
+	s.onClose(func() { running.Wait(); u.generations.Close() })
 }
 
 func (c *config) generationConfig() app.GenerationConfig {

@@ -60,7 +60,7 @@ func TestNoAssetsAreBegunWhileTheProcessStops(t *testing.T) {
 				}
 				generations := app.NewGenerations(app.GenerationDeps{Store: &memory.GenerationStore{}, Queue: queue, Now: time.Now, NewID: newID})
 				s := &system{stopping: make(chan struct{})}
-				s.runAssets(config{MaxGenerations: 1}, false, assets, generations)
+				s.runAssets(config{MaxGenerations: 1}, false, assetUses{assets, generations})
 				if synctest.Wait(); !queue.is() {
 					t.Error("nothing is taken at the start")
 				}

@@ -21,22 +21,42 @@ func globalKey(c config, dataDir string) (key string, made bool, err error) {
 		return c.APIKey, false, nil
 	}
 	path := filepath.Join(dataDir, keyFile)
-	data, err := os.ReadFile(path) // #nosec G304 -- below the data folder, which the operator has named
-	if err == nil {
-		key := strings.TrimSpace(string(data))
-		if key == "" {
-			return "", false, fmt.Errorf("%s is empty: delete it and a new key is made", path)
-		}
-		return key, false, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", false, fmt.Errorf("read the API key: %w", err)
+	if key, err = readKey(path); key != "" || err != nil {
+		return key, false, err
 	}
 	key = newKey(domain.KeyEnvironment(c.Environment))
 	if err := writeKey(path, key); err != nil {
 		return "", false, fmt.Errorf("keep the API key: %w", err)
 	}
 	return key, true, nil
+}
+
+// visitorKey is the API key of the server on the same data, so that links which one makes work at the other, or one that nobody knows. It
+// makes none: that is up to the server.
+func visitorKey(c config, dataDir string) (string, error) {
+	if c.APIKey != "" {
+		return c.APIKey, nil
+	}
+	key, err := readKey(filepath.Join(dataDir, keyFile))
+	if key == "" && err == nil {
+		key = newKey(domain.KeyEnvironment(c.Environment))
+	}
+	return key, err
+}
+
+// readKey reads a key that is kept; empty when there is none.
+func readKey(path string) (string, error) {
+	data, err := os.ReadFile(path) // #nosec G304 -- below the data folder, which the operator has named
+	switch key := strings.TrimSpace(string(data)); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("read the API key: %w", err)
+	case key == "":
+		return "", fmt.Errorf("%s is empty: delete it and a new key is made", path)
+	default:
+		return key, nil
+	}
 }
 
 // writeKey writes a file that is whole or not there, and only for its owner.

@@ -11,7 +11,6 @@ import (
 
 	"gaia/adapters/httpapi"
 	"gaia/adapters/mcpserver"
-	"gaia/app"
 	"gaia/domain"
 	"gaia/internal/logging"
 )
@@ -19,28 +18,37 @@ import (
 const mcpUsage = `Usage:
   gaia mcp
 
-Offers Gaia to one client of the Model Context Protocol, on standard input and output: chat, personas, conversations, models and workflows
-as tools, personas as prompts. It ends when standard input does. Logs go to standard error.
+Offers Gaia to one client of the Model Context Protocol, on standard input and output: chat, personas, conversations, models, workflows and
+assets as tools, personas as prompts. It ends when standard input does. Logs go to standard error.
 
 With GAIA_URL and GAIA_API_KEY it hands everything on to the Gaia that runs there, as the owner of that key. Without GAIA_URL it works by
 itself, as the operator, on the database that DATABASE_URL or GAIA_DATA_DIR names. A server, and more clients like this one, may work on the
 same data folder at the same time; events of what is done here are sent by the server, at once when one runs or else when it is started.
-It works on the workflows that are started in it and on no others. What it leaves unfinished goes on when a server runs.
+It works on the workflows and assets that are ordered in it and on no others. What it leaves unfinished goes on when a server runs.
 
 A client that starts it itself, such as a desktop application, wants an entry like this in its file of servers:
 
   {"mcpServers": {"gaia": {"command": "gaia", "args": ["mcp"], "env": {"GAIA_DATA_DIR": "/home/me/gaia"}}}}
 `
 
-// wireMCP offers what the API offers to clients of the Model Context Protocol, too, and has the API answer them.
-func wireMCP(api *httpapi.Config, flows *app.Workflows) *mcpserver.Server {
-	server := mcpserver.New(mcpserver.Config{
-		Chat: api.Chat, Personas: api.Personas, Models: api.Models, Conversations: api.Conversations,
-		Workflows: flows, Files: api.Files, Build: build, PingInterval: api.PingInterval,
+// wireMCP offers what the API offers to clients of the Model Context Protocol, too, and has the API answer them. Assets are those of this
+// process, where it serves them, or the same ones.
+func (s *system) wireMCP(c config, p parts, api *httpapi.Config, log *slog.Logger) error {
+	assets, generations := api.Assets, api.Generations
+	if assets == nil {
+		_, made, err := s.openAssets(c, p, log)
+		if err != nil {
+			return err
+		}
+		assets, generations = made.assets, made.generations
+	}
+	s.mcp = mcpserver.New(mcpserver.Config{
+		Chat: api.Chat, Personas: api.Personas, Models: api.Models, Conversations: api.Conversations, Workflows: api.Workflows, Files: api.Files,
+		Assets: assets, Generations: generations, Build: build, PingInterval: api.PingInterval, PublicURL: api.PublicURL, Stopping: s.stopping,
 		Log: api.Log,
 	})
-	api.MCP = server.Serve
-	return server
+	api.MCP = s.mcp.Serve
+	return nil
 }
 
 // runMCP serves one client on in and out.
@@ -86,7 +94,11 @@ func serveMCP(ctx context.Context, c config, in io.ReadCloser, out, info io.Writ
 		defer func() { _ = os.RemoveAll(where.bus) }()
 	}
 	c.LocalAccounts, c.Services = accountsOff, string(domain.ServiceChat) // nobody signs in here
-	sys, err := wireIn(ctx, c, where, newKey(domain.KeyEnvironment(c.Environment)), log)
+	key, err := visitorKey(c, dataDir)
+	if err != nil {
+		return err
+	}
+	sys, err := wireIn(ctx, c, where, key, log)
 	if err != nil {
 		return err
 	}

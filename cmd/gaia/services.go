@@ -155,16 +155,14 @@ func (s *system) startAuth(_ context.Context, c config, p parts, api *httpapi.Co
 
 // startAsset serves assets and what they cost.
 func (s *system) startAsset(_ context.Context, c config, p parts, api *httpapi.Config, log *slog.Logger) error {
-	prices, err := s.startPrices(c, p.db, log)
+	prices, made, err := s.openAssets(c, p, log)
 	if err != nil {
 		return err
 	}
 	usage := app.NewUsage(app.UsageDeps{Ledger: p.db.ledger, Now: time.Now, NewID: newID})
 	api.Pricing = app.NewPricing(app.PricingDeps{Prices: prices, Usage: usage, Now: time.Now})
-	api.Assets, api.Generations, err = s.startAssets(c, assetParts{
-		db: p.db, queue: p.bus.Generations(), prices: prices, relay: p.relay, dataDir: p.where.data, apiKey: p.apiKey, onlyOwn: p.where.visitor,
-	}, log)
-	return err
+	api.Assets, api.Generations = made.assets, made.generations
+	return nil
 }
 
 // startChat serves models, personas, conversations, usage, files and workflows.
@@ -200,8 +198,7 @@ func (s *system) startChat(ctx context.Context, c config, p parts, api *httpapi.
 	api.Performance = app.NewPerformance(app.PerformanceDeps{
 		Ledger: p.db.ledger, Marks: p.db.marks, Active: active, Selector: models.selector, Load: s.load.read, Now: time.Now,
 	})
-	s.mcp = wireMCP(api, api.Workflows)
-	return nil
+	return s.wireMCP(c, p, api, log)
 }
 
 // serve makes what answers clients, or the gateway in the place of clients, and what answers other services beside it.

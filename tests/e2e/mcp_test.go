@@ -162,7 +162,7 @@ func TestMCPToolsAreWellDescribed(t *testing.T) {
 			t.Errorf("%s: title %q, description %q, schemas %v and %v", tool.Name, tool.Title, tool.Description, in, tool.OutputSchema)
 		}
 		reads := strings.HasPrefix(tool.Name, "list_") || strings.HasPrefix(tool.Name, "get_") || strings.HasPrefix(tool.Name, "read_") ||
-			strings.HasPrefix(tool.Name, "wait_")
+			strings.HasPrefix(tool.Name, "wait_") || strings.HasPrefix(tool.Name, "search_") || strings.HasPrefix(tool.Name, "estimate_")
 		if a := tool.Annotations; a == nil || a.ReadOnlyHint != reads {
 			t.Errorf("%s: hints are %+v", tool.Name, a)
 		}
@@ -276,10 +276,12 @@ func TestMCPScopes(t *testing.T) {
 		"chat": "chat:write", "list_personas": "personas:read", "get_persona": "personas:read", "list_models": "models:read",
 		"list_conversations": "chat:read", "read_conversation": "chat:read", "start_workflow": "workflows:write", "cancel_workflow": "workflows:write",
 		"get_workflow": "workflows:read", "list_workflows": "workflows:read", "wait_for_workflow": "workflows:read",
+		"search_assets": "assets:read", "get_asset": "assets:read", "wait_for_asset": "assets:read", "estimate_asset_cost": "assets:read",
+		"generate_asset": "assets:write", "cancel_asset": "assets:write",
 	}
 	onGenerations(t, func(t *testing.T, version string) {
 		server := gaiatest.Start(t)
-		for _, scope := range []string{"chat:read", "chat:write", "personas:read", "models:read", "workflows:read", "workflows:write", "usage:read"} {
+		for _, scope := range []string{"chat:read", "chat:write", "personas:read", "models:read", "workflows:read", "workflows:write", "assets:read", "assets:write", "usage:read"} {
 			key, _ := newKey(t, server.Client(), map[string]any{"scopes": []string{scope}})
 			s := connectMCP(t, server, version, key, nil)
 			list, err := s.ListTools(t.Context(), nil)
@@ -303,8 +305,16 @@ func TestMCPScopes(t *testing.T) {
 				}
 			}
 			prompts, err := s.ListPrompts(t.Context(), nil)
-			if err != nil || (len(prompts.Prompts) > 0) != (scope == "personas:read") {
+			if err != nil || (len(prompts.Prompts) > 0) != (scope == "personas:read" || scope == "assets:write") {
 				t.Errorf("a key for %s sees prompts %v, %v", scope, prompts, err)
+			}
+			if scope != "assets:write" {
+				_, err = s.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "request_asset", Arguments: map[string]string{"need": "a sword"}})
+				wantCode(t, "the prompt about assets", err, -32000)
+			}
+			if scope != "assets:read" {
+				_, err = s.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "gaia://assets/" + uuid.NewString() + "/file"})
+				wantCode(t, "an asset", err, -32000)
 			}
 			if scope != "personas:read" {
 				_, err = s.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "Mu"})

@@ -1,38 +1,10 @@
 // The official client of the Model Context Protocol, over HTTP and over standard input and output.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StdioClientTransport, getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { apiKey, baseURL } from './gaia.js';
+import { connect, endpoint, onStdio, overHTTP, text, waysWith } from './mcpways.js';
 
-const endpoint = new URL(process.env.GAIA_MCP);
-
-const overHTTP = (headers) => new StreamableHTTPClientTransport(endpoint, { requestInit: { headers } });
-
-const onStdio = (env) =>
-  new StdioClientTransport({
-    command: process.env.GAIA_PROGRAM, args: ['mcp'], env: { ...getDefaultEnvironment(), ECHO_WORD_DELAY: '0.02', ...env }, stderr: 'ignore',
-  });
-
-async function connect(transport) {
-  const client = new Client({ name: 'test', version: '1' });
-  await client.connect(transport);
-  return client;
-}
-
-const ways = {
-  'over HTTP with a key': () => overHTTP({ 'X-API-Key': apiKey }),
-  'over HTTP with a key as a bearer token': () => overHTTP({ Authorization: `Bearer ${apiKey}` }),
-  'over HTTP with an access token': () => overHTTP({ Authorization: `Bearer ${process.env.GAIA_TOKEN}` }),
-  'on stdio, beside a server on the same data': () => onStdio({ GAIA_DATA_DIR: process.env.GAIA_DATA }),
-  'on stdio, alone': () => onStdio({ GAIA_DATA_DIR: process.env.GAIA_OTHER_DATA }),
-  'on stdio, handed on to a server': () => onStdio({ GAIA_URL: endpoint.origin, GAIA_API_KEY: apiKey }),
-};
-
-const text = (result) => result.content.map((c) => c.text).join('');
-
-for (const [way, transport] of Object.entries(ways)) {
+for (const [way, transport] of Object.entries(waysWith({}))) {
   test(way, async (t) => {
     const client = await connect(transport());
     t.after(() => client.close());

@@ -56,6 +56,13 @@ func TestMCP(t *testing.T) {
 	runNode(t, "mcp.test.js", gaiatest.Settings{"ECHO_WORD_DELAY": "0.02"})
 }
 
+// TestMCPAssets is the same client with assets: where they are made, and where nobody makes any, so that calls wait.
+func TestMCPAssets(t *testing.T) {
+	t.Parallel()
+	runNode(t, "mcpassets.test.js", gaiatest.Settings{"BUDGET_DAILY_USD": "0.001"})
+	runNode(t, "mcpwaits.test.js", gaiatest.Settings{"MAX_CONCURRENT_GENERATIONS": "0"})
+}
+
 // TestVercel is `ai` with `@ai-sdk/openai-compatible`, and the transport that `ai` has for chats in a browser.
 func TestVercel(t *testing.T) {
 	t.Parallel()
