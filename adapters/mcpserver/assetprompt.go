@@ -30,14 +30,14 @@ func assetPrompt() *mcp.Prompt {
 		Name: assetPromptName, Title: "Request an asset", Description: "Makes a well-formed request for a picture, texture, sound or 3D model of what you need.",
 		Arguments: []*mcp.PromptArgument{
 			{Name: "need", Title: "Need", Description: "What you need, and for what.", Required: true},
-			{Name: "category", Title: "Category", Description: "One of " + list(domain.AssetCategories()) + "."},
+			{Name: "category", Title: "Category", Description: "One of " + joined(domain.AssetCategories()) + "."},
 			{Name: "style", Title: "Style", Description: "Such as " + strings.Join(assetStyles[:5], ", ") + "."},
-			{Name: "quality", Title: "Quality", Description: "One of " + list(domain.AssetQualities()) + "."},
+			{Name: "quality", Title: "Quality", Description: "One of " + joined(domain.AssetQualities()) + "."},
 		},
 	}
 }
 
-func list[T ~string](names []T) string {
+func joined[T ~string](names []T) string {
 	all := make([]string, len(names))
 	for i, name := range names {
 		all[i] = string(name)
@@ -56,10 +56,10 @@ func (s *Server) askForAsset(ctx context.Context, who domain.Principal, argument
 	}
 	category, quality := domain.AssetCategory(arguments["category"]), domain.AssetQuality(arguments["quality"])
 	if category != "" && !slices.Contains(domain.AssetCategories(), category) {
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "category: must be one of " + list(domain.AssetCategories())}
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "category: must be one of " + joined(domain.AssetCategories())}
 	}
 	if quality != "" && !slices.Contains(domain.AssetQualities(), quality) {
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "quality: must be one of " + list(domain.AssetQualities())}
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "quality: must be one of " + joined(domain.AssetQualities())}
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "I need an asset: %s\n", need)
@@ -68,7 +68,7 @@ func (s *Server) askForAsset(ctx context.Context, who domain.Principal, argument
 			fmt.Fprintf(&b, "Its %s is to be %s.\n", given.name, given.value)
 		}
 	}
-	fmt.Fprintf(&b, assetPromptSteps, list(domain.AssetCategories()))
+	fmt.Fprintf(&b, assetPromptSteps, joined(domain.AssetCategories()))
 	return &mcp.GetPromptResult{Description: assetPrompt().Description, Messages: []*mcp.PromptMessage{said(b.String())}}, nil
 }
 
@@ -88,9 +88,9 @@ func (s *Server) completeAssetPrompt(ctx context.Context, who domain.Principal, 
 	var all []string
 	switch argument {
 	case "category":
-		all = strings.Split(list(domain.AssetCategories()), ", ")
+		all = strings.Split(joined(domain.AssetCategories()), ", ")
 	case "quality":
-		all = strings.Split(list(domain.AssetQualities()), ", ")
+		all = strings.Split(joined(domain.AssetQualities()), ", ")
 	case "style":
 		if all, err = s.styles(ctx, who); err != nil {
 			return nil, err

@@ -31,13 +31,15 @@ func globalKey(c config, dataDir string) (key string, made bool, err error) {
 	return key, true, nil
 }
 
-// visitorKey is the API key of the server on the same data, so that links which one makes work at the other, or one that nobody knows. It
-// makes none: that is up to the server.
-func visitorKey(c config, dataDir string) (string, error) {
-	if c.APIKey != "" {
-		return c.APIKey, nil
+// visitorKey is the API key of the server on the same data where links lead to that server, or else one that nobody knows. It keeps none: that
+// is up to the server.
+func visitorKey(c config, dataDir string) (key string, err error) {
+	if c.PublicURL != "" {
+		key = c.APIKey
+		if key == "" {
+			key, err = readKey(filepath.Join(dataDir, keyFile))
+		}
 	}
-	key, err := readKey(filepath.Join(dataDir, keyFile))
 	if key == "" && err == nil {
 		key = newKey(domain.KeyEnvironment(c.Environment))
 	}

@@ -46,6 +46,44 @@ func TestGlobalKeyFromTheEnvironment(t *testing.T) {
 	}
 }
 
+// TestAVisitorSignsAsTheServerDoes where its links lead there, and keeps no key.
+func TestAVisitorSignsAsTheServerDoes(t *testing.T) {
+	t.Parallel()
+	alone, linking := config{}, config{PublicURL: "https://gaia.example.com"}
+	dir := t.TempDir()
+	for _, c := range []config{alone, linking} {
+		if key, err := visitorKey(c, dir); err != nil || domain.IsMistypedKey(key) || len(key) < 32 {
+			t.Errorf("without a server: %q, %v", key, err)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("files were written: %v, %v", entries, err)
+	}
+	of, _, err := globalKey(config{}, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key, err := visitorKey(linking, dir); key != of || err != nil {
+		t.Errorf("beside a server: %q, not %q, %v", key, of, err)
+	}
+	if key, err := visitorKey(alone, dir); key == of || err != nil {
+		t.Errorf("without links there: %q, %v", key, err)
+	}
+	linking.APIKey = "chosen"
+	if key, err := visitorKey(linking, dir); key != "chosen" || err != nil {
+		t.Errorf("with a key of its own: %q, %v", key, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, keyFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if key, err := visitorKey(config{PublicURL: "https://gaia.example.com"}, dir); err == nil {
+		t.Errorf("an empty file is the key %q", key)
+	}
+	if _, err := visitorKey(alone, dir); err != nil {
+		t.Errorf("a file that it does not need: %v", err)
+	}
+}
+
 func TestEmptyKeyFileIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

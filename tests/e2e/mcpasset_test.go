@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"image/png"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -257,6 +258,23 @@ func TestMCPAssetsOfAProcessThatStops(t *testing.T) {
 	server.Restart()
 	if got := server.Client().Get(assetRoute + id.(string)).Want(http.StatusOK).JSON().Text("status"); got != "pending" {
 		t.Errorf("after that it is %s", got)
+	}
+}
+
+// TestMCPWorkflowsOfAProcessThatStops: who waits for one hears how far it is, too.
+func TestMCPWorkflowsOfAProcessThatStops(t *testing.T) {
+	t.Parallel()
+	server := gaiatest.Start(t, gaiatest.Settings{"WORKFLOWS_AT_ONCE": "0", "STREAM_PING_INTERVAL": "0.1"})
+	s := connectMCP(t, server, "2026-07-28", gaiatest.APIKey, nil)
+	id := callTool(t, s, "start_workflow", map[string]any{"kind": "agent", "task": "Say hello"})["id"].(string)
+	resp := startMCP(t, server, `{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"wait_for_workflow","arguments":{"workflow_id":"`+id+`"}}}`)
+	server.Terminate()
+	read, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.Contains(string(read), `"status":"pending"`) {
+		t.Errorf("the answer is %q, %v", read, err)
+	}
+	if err := server.Wait(); err != nil {
+		t.Errorf("the server ended with %v", err)
 	}
 }
 

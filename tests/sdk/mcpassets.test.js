@@ -6,10 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { inflateSync } from 'node:zlib';
 import validator from 'gltf-validator';
 import { apiKey, baseURL } from './gaia.js';
-import { connect, overHTTP, text, waysWith } from './mcpways.js';
+import { connect, endpoint, onStdio, overHTTP, text, waysWith } from './mcpways.js';
 
 // A process of its own has the budget of the server, and a generator of pictures that takes money but is never asked.
-const ways = waysWith({ BUDGET_DAILY_USD: '0.001', OPENAI_API_KEY: 'nobody', OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' });
+const ofItsOwn = { BUDGET_DAILY_USD: '0.001', OPENAI_API_KEY: 'nobody', OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' };
+const ways = {
+  ...waysWith(ofItsOwn),
+  'on stdio, with links to a server on the same data': () =>
+    onStdio({ GAIA_DATA_DIR: process.env.GAIA_DATA, PUBLIC_URL: endpoint.origin, API_KEY: apiKey, ...ofItsOwn }),
+};
 
 // pixelsOf decodes a PNG of 8 bits a channel, without interlacing, as far as it takes to know that all of it is there.
 function pixelsOf(png) {
@@ -76,6 +81,7 @@ for (const [way, transport] of Object.entries(ways)) {
       assert.equal(report.issues.numErrors, 0);
       assert.ok(report.info.totalTriangleCount <= 700);
       assert.ok(file.equals(await fetched(url)), url);
+      assert.ok(url.startsWith(/HTTP|server$|links/.test(way) ? `${endpoint.origin}/api/v1/assets/${id}/download?` : 'file:///'), url);
       const shown = await client.readResource({ uri: `${uri}/preview` });
       assert.ok(pixelsOf(Buffer.from(shown.contents[0].blob, 'base64')) > 1000);
       pixelsOf(await fetched(preview));
