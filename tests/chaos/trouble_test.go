@@ -26,7 +26,9 @@ func TestPartsAreInTrouble(t *testing.T) {
 		{name: "PostgreSQL is read-only", begin: d.readOnly, end: d.readWrite, notice: much},
 		{name: "Redis has no memory left", begin: w.redisFull(1), end: w.redisFull(0), notice: nothing},
 		{name: "JetStream has no room left", begin: n.fill, end: n.empty, notice: nothing},
-		{name: "The disk of assets is full", begin: w.disk.fill, end: w.disk.empty, only: []verdict{refused}},
+	}
+	if w.disk != nil {
+		faults = append(faults, fault{name: "The disk of assets is full", begin: w.disk.fill, end: w.disk.empty, only: []verdict{refused}})
 	}
 	for i := range faults[1:] { // the first is over when it has begun
 		faults[i+1].lasts = troubleTime

@@ -195,8 +195,9 @@ func newServices(t *testing.T, seed uint64, as shape) *world {
 	t.Helper()
 	w := newWorld(t, seed)
 	if as.small {
-		w.disk = newDisk(t, w.files())
-		w.backend.Settings["ASSET_STORAGE_URL"] = "file://" + w.disk.path
+		if w.disk = newDisk(t, w.files()); w.disk != nil {
+			w.backend.Settings["ASSET_STORAGE_URL"] = "file://" + w.disk.path
+		}
 	}
 	common := w.behind(as.wired)
 	maps.Copy(common, settingsOf(startProvider(t, w.hears)))
