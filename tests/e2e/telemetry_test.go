@@ -399,7 +399,7 @@ func TestDashboardAndAlertsNameRealMetrics(t *testing.T) {
 		server.Client().Post("/api/v1/chat", message("Is it there?")).Want(http.StatusOK)
 		server.Client().Stream(t.Context(), typedRoute, message("Is it there?")).All()
 		server.Client().Get("/api/v0.2/personas").Want(http.StatusOK)
-		server.Client().Post("/api/v1/assets/generate", `{"category": "prop", "style": "plain", "description": "A box"}`).Want(http.StatusOK)
+		server.Client().Post("/api/v1/assets/generate", `{"category": "prop", "style": "plain", "description": "A box", "preferences": {"max_wait_time_ms": 60000}}`).Want(http.StatusOK)
 		addresses := adminAddress.FindAllStringSubmatch(server.Output(), -1)
 		if len(addresses) == 0 {
 			t.Fatal("nothing answers operators")
