@@ -37,6 +37,23 @@ func runServe(ctx context.Context, args []string, out io.Writer) error {
 	return withConfigOf(environment, flags.Args(), 0, func(c config) error { return serve(ctx, c, out) })
 }
 
+// process is what gaia serve makes of its settings, from its first socket to its end.
+type process struct {
+	config   config
+	out      io.Writer
+	log      *slog.Logger
+	from     *sockets
+	listener net.Listener // for clients
+	dataDir  string
+	key      string
+	keyMade  bool
+	sys      *system
+	end      func()     // closes what sys has open
+	failed   chan error // a listener takes no more
+
+	server, internal, admin *httpServer
+}
+
 // serve runs until ctx ends, then lets running answers finish.
 func serve(ctx context.Context, c config, out io.Writer) error {
 	level, err := logging.ParseLevel(c.LogLevel)
@@ -46,101 +63,133 @@ func serve(ctx context.Context, c config, out io.Writer) error {
 	if c.Debug {
 		level = slog.LevelDebug
 	}
-	log := logging.New(out, c.ServiceName, level)
-	dataDir, err := c.dataDir()
-	if err != nil {
+	p := &process{config: c, out: out, log: logging.New(out, c.ServiceName, level), failed: make(chan error, 3)}
+	defer p.close()
+	if err := p.prepare(); err != nil {
 		return err
-	}
-	from, err := givenSockets()
-	if err != nil {
-		return err
-	}
-	listener, err := from.listen(serviceSocket, net.JoinHostPort(c.ServiceHost, strconv.Itoa(c.ServicePort)))
-	if err != nil {
-		return explainListen(err)
-	}
-	key, keyMade, err := globalKey(c, dataDir) // not before: a process that finds the port taken must leave the key of another alone
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
-	if err = c.settleAccounts(dataDir); err != nil {
-		return errors.Join(err, listener.Close())
 	}
 	asked, ignore := hangups() // from here on: until now a hang-up ends the process
 	defer ignore()
-	sys, err := wire(ctx, c, dataDir, key, log)
-	switch {
+	switch err := p.open(ctx); {
 	case err != nil && ctx.Err() != nil:
-		logging.Lifecycle(log, "stopped before it served")
-		return listener.Close()
+		logging.Lifecycle(p.log, "stopped before it served")
+		return nil
 	case err != nil:
-		return errors.Join(err, listener.Close())
-	}
-	end := sync.OnceFunc(sys.close)
-	defer end()
-
-	from.awaitReady(ctx, func(ctx context.Context) error { _, err := sys.health.Ready(ctx); return err })
-	failed := make(chan error, 3)
-	admin, err := serveAdmin(c, sys, from, log, failed)
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
-	defer stopAdmin(admin)
-	internal, err := serveInternal(c, sys.internal, from, log, failed)
-	if err != nil {
-		return errors.Join(err, listener.Close())
-	}
-	server := newHTTPServer(sys.handler, c.connections(), sys.load.connection, log)
-	server.serve(listener, failed)
-	address := listener.Addr().String()
-	logging.Lifecycle(log, "listening", "address", address, "pid", os.Getpid(), "build", build, "environment", c.Environment, "database", sys.databaseKind)
-	if c.APIKey == "" && !c.production() {
-		greet(out, address, key, keyMade, filepath.Join(dataDir, keyFile))
-	}
-	if err := sys.beat(c); err != nil {
 		return err
 	}
-	from.tellReady()
+	return p.run(ctx, asked)
+}
+
+// prepare takes the address of the process, and then makes what the data folder has to hold: a process that finds its port taken must leave the
+// key of another alone.
+func (p *process) prepare() (err error) {
+	if p.dataDir, err = p.config.dataDir(); err != nil {
+		return err
+	}
+	if p.from, err = givenSockets(); err != nil {
+		return err
+	}
+	if p.listener, err = p.from.listen(serviceSocket, net.JoinHostPort(p.config.ServiceHost, strconv.Itoa(p.config.ServicePort))); err != nil {
+		return explainListen(err)
+	}
+	if p.key, p.keyMade, err = globalKey(p.config, p.dataDir); err != nil {
+		return err
+	}
+	return p.config.settleAccounts(p.dataDir)
+}
+
+// open has everything ready that answers need, and answers everybody but clients.
+func (p *process) open(ctx context.Context) (err error) {
+	if p.sys, err = wire(ctx, p.config, p.dataDir, p.key, p.log); err != nil {
+		return err
+	}
+	p.end = sync.OnceFunc(p.sys.close)
+	p.from.awaitReady(ctx, func(ctx context.Context) error { _, err := p.sys.health.Ready(ctx); return err })
+	if p.admin, err = serveAdmin(p.config, p.sys, p.from, p.log, p.failed); err != nil {
+		return err
+	}
+	p.internal, err = serveInternal(p.config, p.sys.internal, p.from, p.log, p.failed)
+	return err
+}
+
+// close comes last: who watches wants to see the end.
+func (p *process) close() {
+	stopAdmin(p.admin)
+	if p.end != nil {
+		p.end()
+	}
+	if p.server == nil && p.listener != nil {
+		_ = p.listener.Close()
+	}
+}
+
+// run serves until ctx ends, a listener fails or another process takes over. From here on there may be clients, and each way out lets them go first.
+func (p *process) run(ctx context.Context, asked <-chan os.Signal) error {
+	p.server = newHTTPServer(p.sys.handler, p.config.connections(), p.sys.load.connection, p.log)
+	p.server.serve(p.listener, p.failed)
+	p.announce()
+	if err := p.sys.beat(p.config); err != nil {
+		return p.leave(fmt.Errorf("can't tell others of this process: %w", err))
+	}
+	p.from.tellReady()
 	notify("READY=1")
-	next := newRestart(c, from, log)
+	next := newRestart(p.config, p.from, p.log)
 	for {
 		select {
-		case err := <-failed:
-			return err
+		case err := <-p.failed:
+			return p.leave(fmt.Errorf("can't take requests any more: %w", err))
 		case <-ctx.Done():
-			notify("STOPPING=1")
-			sys.health.Drain()
-			sys.leave()
-			stop(sys, c, log, server, internal)
-			return nil
+			return p.leave(nil)
 		case <-asked:
 			if next.begin(ctx) {
-				return giveWay(next, sys, end, c, log, server, internal)
+				return p.giveWay(next)
 			}
 		}
 	}
 }
 
+// announce says where the process is.
+func (p *process) announce() {
+	c, address := p.config, p.listener.Addr().String()
+	logging.Lifecycle(p.log, "listening", "address", address, "pid", os.Getpid(), "build", build, "environment", c.Environment, "database", p.sys.databaseKind)
+	if c.APIKey == "" && !c.production() {
+		greet(p.out, address, p.key, p.keyMade, filepath.Join(p.dataDir, keyFile))
+	}
+}
+
+// leave ends this process for good: whoever looks for it goes elsewhere, and what it has begun it finishes. It returns why, which is nil when
+// the process was asked to.
+func (p *process) leave(why error) error {
+	if why != nil {
+		p.log.Error("this process has to stop", "error", why)
+	}
+	notify("STOPPING=1")
+	p.sys.health.Drain()
+	p.sys.leave()
+	p.stop(p.config.ShutdownDelay.duration())
+	return why
+}
+
 // giveWay ends this process for the one that takes its place: beside it already, or in it when everything here has ended. It goes on to call
-// itself ready, since who asks there is asking the other one, a moment later.
-func giveWay(next *restart, sys *system, end func(), c config, log *slog.Logger, servers ...*httpServer) error {
-	c.ShutdownDelay = 0 // nobody has to go elsewhere: whoever comes back finds the same address
+// itself ready, since who asks there is asking the other one, a moment later. Nobody has to go elsewhere, so nobody is waited for: whoever comes
+// back finds the same address.
+func (p *process) giveWay(next *restart) error {
 	if !next.inPlace {
-		for _, s := range servers {
+		for _, s := range []*httpServer{p.server, p.internal} {
 			if s != nil {
 				s.linger = handOverLinger
 			}
 		}
-		stop(sys, c, log, servers...)
-		sys.leave() // not before: whoever looks for this process has found the other one at its address by now
+		p.stop(0)
+		p.sys.leave() // not before: whoever looks for this process has found the other one at its address by now
 		return nil
 	}
 	files, variable, err := next.sockets.files(0)
 	if err != nil {
-		return err
+		return p.leave(err)
 	}
-	stop(sys, c, log, servers...)
-	end()
+	p.stop(0)
+	p.end()
 	return next.replace(files, variable)
 }
 
@@ -152,22 +201,22 @@ func explainListen(err error) error {
 	return fmt.Errorf("can't serve at SERVICE_HOST and SERVICE_PORT: %w", err)
 }
 
-// stop takes the process out of service. Whoever sends requests here learns it first, and then no connections are taken; requests that run
-// may finish.
-func stop(sys *system, c config, log *slog.Logger, servers ...*httpServer) {
-	delay, patience := c.ShutdownDelay.duration(), c.ShutdownTimeout.duration()
-	logging.Lifecycle(log, "stopping", "delay_s", delay.Seconds(), "patience_s", patience.Seconds())
-	for _, s := range servers {
+// stop takes the process out of service. Whoever sends requests here learns it first, for as long as delay, and then no connections are taken;
+// requests that run may finish.
+func (p *process) stop(delay time.Duration) {
+	patience := p.config.ShutdownTimeout.duration()
+	logging.Lifecycle(p.log, "stopping", "delay_s", delay.Seconds(), "patience_s", patience.Seconds())
+	for _, s := range []*httpServer{p.server, p.internal} {
 		if s != nil {
 			s.leave()
 		}
 	}
 	time.Sleep(delay)
-	close(sys.stopping)
-	if !drainAll(patience, servers...) {
-		log.Warn("some requests did not finish in time: they were ended, and their clients told")
+	close(p.sys.stopping)
+	if !drainAll(patience, p.server, p.internal) {
+		p.log.Warn("some requests did not finish in time: they were ended, and their clients told")
 	}
-	logging.Lifecycle(log, "stopped")
+	logging.Lifecycle(p.log, "stopped")
 }
 
 // greet tells a person at the embedded default how to get a first answer.

@@ -2,12 +2,21 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"gaia/tests/gaiatest"
 )
 
 func TestPortInUseNamesTheSetting(t *testing.T) {
@@ -46,5 +55,120 @@ func TestProductionSaysWhatItLacks(t *testing.T) {
 	out.Reset()
 	if _, err := wireIdentity(c, "key", nil, &system{}, log); err != nil || out.Len() > 0 {
 		t.Errorf("with a key: %s, %v", out.String(), err)
+	}
+}
+
+// busyProcess is a process with a request that is being answered until the test lets it go.
+type busyProcess struct {
+	*process
+
+	begun, finish chan struct{}
+	answer        chan error
+}
+
+func newBusyProcess(t *testing.T, out io.Writer) *busyProcess {
+	t.Helper()
+	dir := t.TempDir()
+	c, err := loadConfig(filepath.Join(dir, "absent"), []string{
+		"ADMIN_ADDRESS=127.0.0.1:0", "INTERNAL_ADDRESS=127.0.0.1:0", "INTERNAL_AUTH_SECRET=" + strings.Repeat("s", 32), "LOCAL_ACCOUNTS=off", "API_KEY=key",
+		"SERVICE_PORT=8666", "GAIA_DATA_DIR=" + dir,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.ServicePort = 0 // any
+	p := &busyProcess{
+		process: &process{config: c, out: out, log: slog.New(slog.NewTextHandler(out, nil)), failed: make(chan error, 3)},
+		begun:   make(chan struct{}), finish: make(chan struct{}), answer: make(chan error, 1),
+	}
+	t.Cleanup(p.close)
+	if err := errors.Join(p.prepare(), p.open(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	p.sys.handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(p.begun)
+		<-p.finish
+		_, _ = io.WriteString(w, "whole")
+	})
+	go func() { p.answer <- p.ask(t.Context()) }() // its connection waits until it is taken
+	return p
+}
+
+func (p *busyProcess) ask(ctx context.Context) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.listener.Addr().String(), http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(resp.Body)
+	if string(body) != "whole" {
+		err = errors.Join(err, fmt.Errorf("answer %q", body))
+	}
+	return errors.Join(err, resp.Body.Close())
+}
+
+// safeText is text that is written and read at the same time.
+type safeText struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *safeText) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *safeText) has(what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(s.text.String(), what)
+}
+
+// Whatever ends a process, whoever is being answered gets the whole answer first, and the process fails.
+func TestEveryEndDrains(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]struct {
+		before, during func(p *busyProcess) error
+	}{
+		"no word to others":      {before: func(p *busyProcess) error { return p.sys.bus.Close() }},
+		"no more clients":        {during: func(p *busyProcess) error { return p.server.listener.Listener.Close() }},
+		"no more other services": {during: func(p *busyProcess) error { return p.internal.listener.Listener.Close() }},
+		"no more operators":      {during: func(p *busyProcess) error { return p.admin.listener.Listener.Close() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log safeText
+			p := newBusyProcess(t, &log)
+			if fail.before != nil {
+				if err := fail.before(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- p.run(t.Context(), nil) }()
+			<-p.begun
+			if fail.during != nil {
+				if err := fail.during(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			gaiatest.Eventually(t, 30*time.Second, "the process stops", func() bool { return log.has("msg=stopping") })
+			select {
+			case err := <-ended:
+				t.Fatalf("it has ended while it answers: %v", err)
+			default:
+			}
+			close(p.finish)
+			if err := <-p.answer; err != nil {
+				t.Errorf("the client: %v", err)
+			}
+			if err := <-ended; err == nil || exitCode(err) == 0 {
+				t.Errorf("the process says %v", err)
+			}
+		})
 	}
 }
