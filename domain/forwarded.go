@@ -8,6 +8,10 @@ const ForwardedHeader = "X-Gaia-Identity"
 // the client.
 const RefusedHeader = "X-Gaia-Refused"
 
+// AnswerHeader is in every answer of a service to others. What comes without it is not from a service, but from something that stands before it
+// or has got its address.
+const AnswerHeader = "X-Gaia-Answer"
+
 // Forwarded is what one service tells another about a request.
 type Forwarded struct {
 	Principal Principal // the zero value: nobody has proved anything

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"strings"
 	"time"
 
 	"gaia/domain"
@@ -168,7 +167,11 @@ func (p *passage) client(f *failure) error {
 
 // away is the error of a service that can't be had. Where a request may have been carried out, nobody is invited to send it again.
 func (p *passage) away(cause error, inviting bool) error {
-	err := domain.MissingPart(fmt.Sprintf("Service %s unavailable", p.hop.Service), fmt.Errorf("forward to %s: %w", p.hop.Service, cause))
+	message := fmt.Sprintf("Service %s unavailable", p.hop.Service)
+	if errors.Is(cause, errForeign) {
+		message += ": something else answers in its place"
+	}
+	err := domain.MissingPart(message, fmt.Errorf("forward to %s: %w", p.hop.Service, cause))
 	if inviting {
 		err.RetryAfter = p.group.comeBack()
 	}
@@ -227,10 +230,11 @@ func (p *passage) send(e *endpoint, out *http.Request, used *used) (*attempt, *f
 		a.end()
 		return nil, &failure{err: errRefused}
 	}
-	if err == nil && isForeign(a.response) {
+	if err == nil && e.isForeign(a.response) {
 		_ = a.response.Body.Close()
 		err = fmt.Errorf("status %d from %w", a.response.StatusCode, errForeign)
 		e.failed(err, true)
+		e.probeNow()
 		a.end()
 		return nil, &failure{err: err, sent: true, status: a.response.StatusCode}
 	}
@@ -297,13 +301,13 @@ func (p *passage) doubt(e *endpoint, begun time.Time, cancel context.CancelCause
 	e.probeNow()
 }
 
-// isForeign tells an answer of something that stands before a service, or in its place: services say what is wrong in JSON.
-func isForeign(r *http.Response) bool {
-	if r.StatusCode < http.StatusInternalServerError {
+// isForeign tells an answer of something that stands before a service, or in its place: a mesh, a proxy, whatever has got the address. One of before services marked their answers, which a newer gateway meets while all of
+// them are replaced, is only known by what it says when it fails: JSON.
+func (e *endpoint) isForeign(r *http.Response) bool {
+	if r.Header.Get(domain.AnswerHeader) != "" {
 		return false
 	}
-	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	return !strings.EqualFold(strings.TrimSpace(media), "application/json")
+	return !e.isOlder() || r.StatusCode >= http.StatusInternalServerError && !isJSON(r.Header)
 }
 
 // used is the connection that an attempt has got.

@@ -6,6 +6,6 @@
 //
 // An address is chosen among those that are well, the less busy one of two picked at random. Probes of /readyz run now and then while
 // all is well and every second while something is wrong; requests that fail or wait long have one made at once. An address that can't
-// be reached, or answers as no service of Gaia does, is left alone for a while that doubles up to a bound: nobody dials it but probes.
-// One that says it is not ready is used when there is no better one, since its own refusal tells more than one made here.
+// be reached, or answers without the mark of a service of Gaia, is left alone for a while that doubles up to a bound: nobody dials it but
+// probes. One that says it is not ready is used when there is no better one, since its own refusal tells more than one made here.
 package forward

@@ -55,6 +55,8 @@ type endpoint struct {
 	stopping time.Time     // when it was said that the process stops; zero: it was not
 	seen     time.Time     // when the last probe was answered
 	took     time.Duration // by the last probe
+	foreign  bool          // the last probe was answered by something else
+	older    bool          // the last process that answered a probe is of before answers were marked
 
 	complained time.Time // when it was last logged that it refuses what is signed
 }
@@ -164,6 +166,12 @@ func (e *endpoint) unheard(begun time.Time) bool {
 	return e.timeouts > 1 && now.Sub(e.silent) >= d && now.Sub(begun) >= d
 }
 
+func (e *endpoint) isOlder() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.older
+}
+
 func (e *endpoint) opensIn(now time.Time) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -249,6 +257,8 @@ func (e *endpoint) told() domain.Instance {
 		i.ID = e.nameless
 	}
 	switch {
+	case e.foreign:
+		i.Health = domain.PartHealth{Status: domain.Unhealthy, Detail: "Something else answers there"}
 	case e.breaker.open || !e.probed:
 		i.Health = domain.PartHealth{Status: domain.Unhealthy, Detail: "It can't be reached"}
 	case !e.stopping.IsZero():

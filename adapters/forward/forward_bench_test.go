@@ -20,7 +20,9 @@ import (
 func ways(b *testing.B, service http.HandlerFunc, run func(b *testing.B, url string)) {
 	b.Helper()
 	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(domain.AnswerHeader, "1")
 		if r.URL.Path == "/readyz" {
+			w.Header().Set(forward.InstanceHeader, "c1")
 			return
 		}
 		service(w, r)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -40,7 +41,7 @@ func TestRequestsAndAnswersPassUnchanged(t *testing.T) {
 	g := serve(t, f, domain.Hop{})
 	h := want(t, 422, `{"detail":[]}`, http.MethodPost, g.URL+"/api/a%2Fb/c?x=1&y=%20", strings.NewReader("hello"),
 		domain.ForwardedHeader, "forged", "Connection", "X-Mine", "X-Mine", "1", "X-Forwarded-For", "9.9.9.9", "X-Request-Id", "rid", "Idempotency-Key", "k", "Te", "trailers")
-	for name, value := range map[string]string{"X-Own": "1", "Retry-After": "7", "X-Hop": "", "Access-Control-Allow-Origin": "", forward.InstanceHeader: "", "Content-Type": "application/json"} {
+	for name, value := range map[string]string{"X-Own": "1", "Retry-After": "7", "X-Hop": "", "Access-Control-Allow-Origin": "", forward.InstanceHeader: "", domain.AnswerHeader: "", "Content-Type": "application/json"} {
 		if h.Get(name) != value {
 			t.Errorf("answer: %s is %q, want %q", name, h.Get(name), value)
 		}
@@ -296,14 +297,19 @@ func TestHangingService(t *testing.T) {
 	target := raw(t, func(conn *net.TCPConn, _ int) {
 		in := bufio.NewReader(conn)
 		for {
-			if _, err := http.ReadRequest(in); err != nil {
+			r, err := http.ReadRequest(in)
+			if err != nil {
 				return
 			}
 			if hang.Load() {
 				<-wake
 				return
 			}
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhung")
+			answer := head + "Content-Length: 4\r\n\r\nhung"
+			if r.URL.Path == "/readyz" {
+				answer = probed(conn)
+			}
+			_, _ = io.WriteString(conn, answer)
 		}
 	})
 	t.Cleanup(func() { close(wake) })
@@ -398,9 +404,9 @@ func TestConnectionsThatDieBeforeTheHead(t *testing.T) {
 func TestAnswersThatBreakOff(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
-		"a known length":   "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\nhalf",
-		"pieces":           "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
-		"before any piece": "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n",
+		"a known length":   head + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\nhalf",
+		"pieces":           head + "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+		"before any piece": head + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n",
 	} {
 		for how, end := range map[string]func(*net.TCPConn){"reset": reset, "closed": func(c *net.TCPConn) { _ = c.Close() }} {
 			t.Run(name+" "+how, func(t *testing.T) {
@@ -427,7 +433,7 @@ func TestSilentStreamsAreGivenUp(t *testing.T) {
 	t.Parallel()
 	wake := make(chan struct{})
 	target := perRequest(t, func(conn *net.TCPConn, _ *http.Request) bool {
-		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n")
+		_, _ = io.WriteString(conn, head+"Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n")
 		<-wake // half open: nothing comes any more, not even an end
 		return false
 	})
@@ -452,7 +458,7 @@ func TestSlowReadersAreNoSilence(t *testing.T) {
 	})
 	wake := make(chan struct{})
 	silent := perRequest(t, func(conn *net.TCPConn, _ *http.Request) bool {
-		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: model/gltf-binary\r\nContent-Length: 10\r\n\r\n1")
+		_, _ = io.WriteString(conn, head+"Content-Type: model/gltf-binary\r\nContent-Length: 10\r\n\r\n1")
 		<-wake
 		return false
 	})
@@ -588,26 +594,95 @@ func TestBodiesThatBreakOff(t *testing.T) {
 	allReady(t, f, 1) // it was not the service's fault
 }
 
-// Something that stands in place of a service is not believed.
+// Something that stands before a service, or in its place, is not believed whatever it says. Nobody is told to come back who may have been heard.
 func TestForeignAnswers(t *testing.T) {
 	t.Parallel()
-	s := newService(t, "c1", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(http.StatusBadGateway)
-		_, _ = io.WriteString(w, "<html>")
-	})
 	well := newService(t, "c2", says("well"))
-	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{})
-	for range 10 {
-		want(t, 503, "Service chat unavailable", http.MethodPost, g.URL, strings.NewReader("{}"))
+	for name, answer := range map[string]struct {
+		status int
+		media  string
+	}{
+		"not found": {404, "text/html"}, "forbidden": {403, "application/json"}, "moved": {301, "text/html"}, "another service": {200, "application/json"},
+		"bad gateway": {502, "text/html"}, "unavailable": {503, "application/json"}, "a stream": {200, "text/event-stream"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t, "c1", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Del(domain.AnswerHeader)
+				w.Header().Set("Content-Type", answer.media)
+				w.Header().Set("Location", "http://elsewhere.example/")
+				w.WriteHeader(answer.status)
+				_, _ = io.WriteString(w, "<html>")
+			})
+			f := start(t, forward.Config{}, s.url())
+			allReady(t, f, 1)
+			g := serve(t, f, domain.Hop{})
+			want(t, 503, "Service chat unavailable: something else answers in its place", http.MethodPost, g.URL, strings.NewReader("{}"), "X-Test-Whole", "1")
+			var known *domain.Error
+			if err := g.outcome(t); !errors.As(err, &known) || known.RetryAfter != 0 || s.asked.Load() != 1 {
+				t.Errorf("%#v after %d attempts", known, s.asked.Load())
+			}
+			for range 20 {
+				h := want(t, 503, "Service chat unavailable", http.MethodPost, g.URL, strings.NewReader("{}"))
+				if h.Get("Location") != "" {
+					t.Errorf("the client sees %v", h)
+				}
+			}
+			if n := s.asked.Load(); n > 8 {
+				t.Errorf("it was asked %d times", n)
+			}
+			both := serve(t, start(t, forward.Config{}, s.url(), well.url()), domain.Hop{})
+			for range 20 {
+				want(t, 200, "well", http.MethodGet, both.URL, nil)
+			}
+		})
 	}
-	if n := s.asked.Load(); n > 5 {
+}
+
+// Something else at the address of a service is found by probes, even if it says that it is ready.
+func TestForeignProbes(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	foreign := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			asked.Add(1)
+		}
+	}))
+	t.Cleanup(foreign.Close)
+	f := start(t, forward.Config{}, foreign.URL)
+	eventually(t, "it is known", func() bool {
+		i := f.Instances(chat)
+		return len(i) == 1 && i[0].Health.Status == domain.Unhealthy && i[0].Health.Detail == "Something else answers there"
+	})
+	g := serve(t, f, domain.Hop{})
+	for range 20 {
+		want(t, 503, "Service chat unavailable", http.MethodGet, g.URL, nil)
+	}
+	if n := asked.Load(); n > 3 {
 		t.Errorf("it was asked %d times", n)
 	}
-	both := serve(t, start(t, forward.Config{}, s.url(), well.url()), domain.Hop{})
-	for range 20 {
-		want(t, 200, "well", http.MethodGet, both.URL, nil)
+}
+
+// A process of before answers were marked is believed as it was then, as long as the one that it is.
+func TestOlderServices(t *testing.T) {
+	t.Parallel()
+	var status atomic.Int64
+	s := newService(t, "c1", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(int(status.Load()))
+		_, _ = io.WriteString(w, "old")
+	})
+	s.down()
+	s.older = true
+	s.up(t)
+	f := start(t, forward.Config{}, s.url())
+	g := serve(t, f, domain.Hop{})
+	allReady(t, f, 1)
+	for _, code := range []int64{200, 404} {
+		status.Store(code)
+		want(t, int(code), "old", http.MethodPost, g.URL, strings.NewReader("{}"))
 	}
+	status.Store(502)
+	want(t, 503, "something else answers in its place", http.MethodPost, g.URL, strings.NewReader("{}"))
 }
 
 func TestReadinessAndNews(t *testing.T) {
@@ -742,7 +817,7 @@ func TestRetriesAreRationed(t *testing.T) {
 	bad := func() string {
 		return perRequest(t, func(conn *net.TCPConn, _ *http.Request) bool {
 			if asked.Add(1)%2 == 0 { // or it would be left alone
-				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				_, _ = io.WriteString(conn, head+"Content-Length: 0\r\n\r\n")
 				return true
 			}
 			reset(conn)
@@ -773,7 +848,7 @@ func TestHeadersOfClientsRepeatNothing(t *testing.T) {
 					if r.Method == http.MethodPost && posts.Add(1) == 1 {
 						return false
 					}
-					_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell")
+					_, _ = io.WriteString(conn, head+"Content-Length: 4\r\n\r\nwell")
 					return true
 				})
 				f := start(t, forward.Config{ProbeInterval: time.Hour}, target)

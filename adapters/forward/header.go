@@ -67,7 +67,7 @@ func incoming(to, from http.Header, stream bool) {
 	connection := from["Connection"]
 	for name, values := range from {
 		switch {
-		case isPerHop(name, connection), name == InstanceHeader, strings.HasPrefix(name, "Access-Control-"):
+		case isPerHop(name, connection), name == InstanceHeader, name == domain.AnswerHeader, strings.HasPrefix(name, "Access-Control-"):
 		case name == "Vary":
 			for _, v := range values {
 				if !slices.Contains(to[name], v) {

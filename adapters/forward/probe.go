@@ -3,14 +3,17 @@ package forward
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"gaia/domain"
 )
 
 const (
-	// InstanceHeader is where a service names its process in the answer of /readyz.
+	// InstanceHeader is where a service names its process in the answer of /readyz: whoever does not is no service.
 	InstanceHeader = "X-Gaia-Instance"
 
 	probePath = "/readyz"
@@ -96,14 +99,17 @@ func (e *endpoint) readyz(ctx context.Context) (int, http.Header, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, nil, err
 	}
+	if resp.Header.Get(InstanceHeader) == "" {
+		return resp.StatusCode, nil, fmt.Errorf("status %d from %w", resp.StatusCode, errForeign)
+	}
 	return resp.StatusCode, resp.Header, nil
 }
 
-// unreachable notes a probe without an answer. A refusal is clear at once; silence is believed the second time, since a machine may be busy.
+// unreachable notes a probe without an answer, or with one of something else. A refusal is clear at once; silence is believed the second time, since a machine may be busy.
 func (e *endpoint) unreachable(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.probed = true
+	e.probed, e.foreign = true, errors.Is(err, errForeign)
 	if errors.Is(err, context.DeadlineExceeded) {
 		if e.timeouts++; e.timeouts < 2 {
 			e.silent = e.group.config.Now()
@@ -123,7 +129,8 @@ func (e *endpoint) reached(status int, header http.Header, took time.Duration) {
 	now := e.group.config.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.probed, e.timeouts, e.seen, e.took = true, 0, now, took
+	e.probed, e.foreign, e.timeouts, e.seen, e.took = true, false, 0, now, took
+	e.older = header.Get(domain.AnswerHeader) == ""
 	e.ready = status == http.StatusOK
 	e.breaker.alive(now)
 	instance := header.Get(InstanceHeader)

@@ -118,6 +118,7 @@ type service struct {
 	address string
 	id      string
 	handler http.Handler
+	older   bool         // it is of before answers were marked
 	asked   atomic.Int64 // but by probes
 	ready   atomic.Bool
 
@@ -167,8 +168,11 @@ func (s *service) down() {
 }
 
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set(forward.InstanceHeader, s.id)
+	if !s.older {
+		w.Header().Set(domain.AnswerHeader, "1")
+	}
 	if r.URL.Path == "/readyz" {
+		w.Header().Set(forward.InstanceHeader, s.id)
 		if !s.ready.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
@@ -243,6 +247,14 @@ func raw(t *testing.T, talk func(conn *net.TCPConn, n int)) string {
 	return "http://" + listener.Addr().String()
 }
 
+// head begins an answer of a service.
+const head = "HTTP/1.1 200 OK\r\n" + domain.AnswerHeader + ": 1\r\n"
+
+// probed is the whole answer to a probe.
+func probed(conn net.Conn) string {
+	return head + forward.InstanceHeader + ": at-" + conn.LocalAddr().String() + "\r\nContent-Length: 0\r\n\r\n"
+}
+
 // perRequest answers probes, and does with each other request what a test says. The connection is closed after it returns false.
 func perRequest(t *testing.T, answer func(conn *net.TCPConn, r *http.Request) bool) string {
 	t.Helper()
@@ -254,7 +266,7 @@ func perRequest(t *testing.T, answer func(conn *net.TCPConn, r *http.Request) bo
 				return
 			}
 			if r.URL.Path == "/readyz" {
-				if _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"); err != nil {
+				if _, err := io.WriteString(conn, probed(conn)); err != nil {
 					return
 				}
 				continue

@@ -32,10 +32,22 @@ func NewInternal(c Config) (http.Handler, error) {
 		return nil, errors.New("httpapi: nothing verifies what other services say")
 	}
 	c.TrustedProxies = everybody
-	return c.handler(func(root chi.Router, _ []byte, fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
+	handler, err := c.handler(func(root chi.Router, _ []byte, fail failFunc) func(*intake.Operation, http.Handler) http.Handler {
 		root.Use(readForwarded(c.VerifyForwarded))
 		root.With(noteOrigin(c.TrustedProxies), needForwarded(fail)).Post("/"+internalPrefix+"/validate", c.validateForOthers(fail))
 		return c.internalEdge(fail)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return markAnswers(handler), nil
+}
+
+// markAnswers has others know every answer, also one that comes from no operation, from that of something that stands in between.
+func markAnswers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(domain.AnswerHeader, "1")
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -19,6 +19,8 @@ const (
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 120 * time.Second
 	maxHeaderBytes    = 64 << 10
+	// maxForwardedBytes is for what a gateway sends on: what it has taken, what it says of it besides, and the name of the host again.
+	maxForwardedBytes = 4 * maxHeaderBytes
 )
 
 // Times of a server that stops.

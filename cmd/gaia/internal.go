@@ -63,6 +63,7 @@ func serveInternal(c config, handler http.Handler, from *sockets, log *slog.Logg
 		return nil, fmt.Errorf("can't serve at INTERNAL_ADDRESS: %w", err)
 	}
 	server := newHTTPServer(handler, c.connections(), func(net.Conn, http.ConnState) {}, log)
+	server.MaxHeaderBytes = maxForwardedBytes
 	server.serve(listener, failed)
 	logging.Lifecycle(log, "answering other services", "internal_address", listener.Addr().String())
 	return server, nil

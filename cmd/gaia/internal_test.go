@@ -168,6 +168,56 @@ func TestOtherServicesAreKnownByTheirSignatureAlone(t *testing.T) {
 	}
 }
 
+// TestAnswersToOthersAreMarked: the gateway takes nothing else for an answer of a service. Clients see no mark.
+func TestAnswersToOthersAreMarked(t *testing.T) {
+	t.Parallel()
+	b := newInnerBed(t)
+	good := identity(t, innerSecret, "chat", domain.Principal{Type: domain.AuthJWT, UserID: innerUser}, 0)
+	many := []string{domain.ForwardedHeader, good}
+	for i := range 200 {
+		many = append(many, fmt.Sprint("X-Field-", i), "1")
+	}
+	for name, test := range map[string]struct {
+		method, path string
+		header       []string
+		status       int
+	}{
+		"an answer":       {"POST", chatRoute, []string{domain.ForwardedHeader, good}, 200},
+		"a refusal":       {"POST", chatRoute, nil, 401},
+		"no route":        {"GET", "/nowhere", []string{domain.ForwardedHeader, good}, 404},
+		"no method":       {"PATCH", chatRoute, []string{domain.ForwardedHeader, good}, 405},
+		"too many fields": {"POST", chatRoute, many, 431},
+		"a probe":         {"GET", "/readyz", nil, 200},
+		"another slash":   {"POST", chatRoute + "/", []string{domain.ForwardedHeader, good}, 0},
+	} {
+		a := b.ask(b.others, test.method, test.path, hello, test.header...)
+		if test.status != 0 && a.status != test.status || a.header.Get(domain.AnswerHeader) == "" {
+			t.Errorf("%s: %d %v", name, a.status, a.header)
+		}
+		if a := b.ask(b.clients, test.method, test.path, hello, test.header...); a.header.Get(domain.AnswerHeader) != "" {
+			t.Errorf("%s for a client: %v", name, a.header)
+		}
+	}
+}
+
+// TestLargeHeadsFromTheGateway: what the gateway took from a client, and what it has added, is not refused by net/http, whose answer nobody marks.
+func TestLargeHeadsFromTheGateway(t *testing.T) {
+	t.Parallel()
+	failed := make(chan error, 1)
+	log := slog.New(slog.DiscardHandler)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	inner, err := serveInternal(config{InternalAddress: "127.0.0.1:0", MaxConnections: 10}, handler, &sockets{}, log, failed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { inner.drain(time.Second) })
+	address := inner.listener.Addr().String()
+	large := strings.Repeat("x", maxHeaderBytes) + "\r\nX-Added: " + strings.Repeat("x", maxHeaderBytes)
+	if status, body := raw(t, address, "GET / HTTP/1.1\r\nHost: "+address+"\r\nConnection: close\r\nX-Large: "+large+"\r\n\r\n"); status != http.StatusNoContent {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
 // TestWhoOthersSayCallsIsWhoActs: what a user does through another service is the user's.
 func TestWhoOthersSayCallsIsWhoActs(t *testing.T) {
 	t.Parallel()

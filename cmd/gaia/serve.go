@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"gaia/domain"
 	"gaia/internal/logging"
 )
 
@@ -126,6 +127,9 @@ func (p *process) close() {
 // run serves until ctx ends, a listener fails or another process takes over. From here on there may be clients, and each way out lets them go first.
 func (p *process) run(ctx context.Context, asked <-chan os.Signal) error {
 	p.server = newHTTPServer(p.sys.handler, p.config.connections(), p.sys.load.connection, p.log)
+	if !p.config.hosts(domain.ServiceGateway) {
+		p.server.MaxHeaderBytes = maxForwardedBytes
+	}
 	p.server.serve(p.listener, p.failed)
 	p.announce()
 	if err := p.sys.beat(p.config); err != nil {
