@@ -35,8 +35,8 @@ type attempt struct {
 	endpoint *endpoint
 	service  domain.Service
 	response *http.Response
-	ahead    *[pieceSize]byte // of the answer, read before it is passed on
-	body     *pass            // nil: there is none, or it is not read from the client
+	held     []*[pieceSize]byte // of the answer, read before it is passed on
+	body     *pass              // nil: there is none, or it is not read from the client
 	vigil    *vigil
 	cancel   context.CancelCauseFunc
 	told     func(Ending)
@@ -50,6 +50,7 @@ func (a *attempt) end() {
 		a.body.interrupt()
 		close(a.body.over)
 	}
+	a.letGo()
 	a.endpoint.release()
 }
 

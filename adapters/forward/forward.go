@@ -29,6 +29,7 @@ type Config struct {
 	Retries    int           // attempts after the first one; negative: none
 	RetryDelay time.Duration // the longest pause before another attempt; most are far shorter
 	MaxConns   int           // to one address; whoever comes when they are all taken goes elsewhere or is refused
+	Held       int64         // bytes that may be held back of all answers at once, besides 32 KB of each
 
 	ProbeInterval time.Duration // of /readyz while all is well
 	ProbeTimeout  time.Duration
@@ -50,6 +51,7 @@ const (
 	defaultRetries    = 2
 	defaultRetryDelay = time.Second
 	defaultMaxConns   = 4096
+	defaultHeld       = 64 << 20
 	defaultProbe      = 5 * time.Second
 	defaultTimeout    = 2 * time.Second
 	defaultLookup     = 5 * time.Second
@@ -74,6 +76,7 @@ func (c Config) withDefaults() Config {
 	c.Retries = max(cmp.Or(c.Retries, defaultRetries), 0)
 	c.RetryDelay = cmp.Or(max(c.RetryDelay, 0), defaultRetryDelay)
 	c.MaxConns = cmp.Or(max(c.MaxConns, 0), defaultMaxConns)
+	c.Held = cmp.Or(max(c.Held, 0), defaultHeld)
 	c.ProbeInterval = cmp.Or(max(c.ProbeInterval, 0), defaultProbe)
 	c.ProbeTimeout = cmp.Or(max(c.ProbeTimeout, 0), defaultTimeout)
 	c.LookupEvery = cmp.Or(max(c.LookupEvery, 0), defaultLookup)
@@ -105,8 +108,10 @@ func New(c Config) (*Forwarder, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	f := &Forwarder{config: c, groups: map[domain.Service]*group{}, stop: stop}
+	var held room
+	held.left.Store(c.Held)
 	for service, targets := range c.Targets {
-		g, err := newGroup(service, targets, &f.config, &f.loops)
+		g, err := newGroup(service, targets, &f.config, &held, &f.loops)
 		if err != nil {
 			stop()
 			return nil, err

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -103,6 +104,24 @@ func BenchmarkConcurrent(b *testing.B) {
 			}
 		})
 	})
+}
+
+// BenchmarkJSON is an answer that is held back until it is whole, one after the other.
+func BenchmarkJSON(b *testing.B) {
+	for _, size := range []int{16 << 10, 100 << 10, 1 << 20} {
+		text := strings.Repeat("x", size)
+		b.Run(strconv.Itoa(size>>10)+"KB", func(b *testing.B) {
+			ways(b, says(text), func(b *testing.B, url string) {
+				client := &http.Client{Transport: &http.Transport{}}
+				defer client.CloseIdleConnections()
+				b.ReportAllocs()
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					fetch(b, client, http.MethodGet, url, nil)
+				}
+			})
+		})
+	}
 }
 
 // BenchmarkDownload is a large file.

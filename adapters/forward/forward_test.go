@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -425,6 +426,67 @@ func TestAnswersThatBreakOff(t *testing.T) {
 					t.Errorf("%v", err)
 				}
 			})
+		}
+	}
+}
+
+// Of answers that nobody can use in parts, nearly all are whole when the client sees the first byte: it can be told of one that breaks off, and one that
+// may be asked for again is.
+func TestLargeAnswersThatBreakOff(t *testing.T) {
+	t.Parallel()
+	half := strings.Repeat("x", 600<<10)
+	for name, test := range map[string]struct {
+		answer string
+		held   int64
+		torn   bool
+	}{
+		"a known length":              {fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 1<<20, half), 0, false},
+		"pieces":                      {fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(half), half), 0, false},
+		"more than is held":           {fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 1<<20+1, half), 0, true},
+		"more pieces than are held":   {fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", 2*len(half), half+half), 0, true},
+		"a known length, and no room": {fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 1<<20, half), 1000, true},
+		"pieces, and no room":         {fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(half), half), 100 << 10, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := perRequest(t, func(conn *net.TCPConn, _ *http.Request) bool {
+				_, _ = io.WriteString(conn, head+"Content-Type: application/json\r\n"+test.answer)
+				return false
+			})
+			f := start(t, forward.Config{Held: test.held}, target)
+			allReady(t, f, 1)
+			g := serve(t, f, domain.Hop{})
+			for range 3 { // what was held is given back
+				status, _, said, err := call(t, http.MethodPost, g.URL, strings.NewReader("{}"), "X-Test-Whole", "1")
+				failed := g.outcome(t)
+				if torn := status == 200 && err != nil && errors.Is(failed, domain.ErrBrokenOff); torn != test.torn || !torn && status != 503 {
+					t.Fatalf("the client is told %d and %d bytes, %v; %v", status, len(said), err, failed)
+				}
+			}
+		})
+	}
+}
+
+func TestLargeAnswersAreWhole(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{32<<10 - 1, 32 << 10, 32<<10 + 1, 64 << 10, 300_000, 1 << 20, 1<<20 + 1, 3 << 20} {
+		text := strings.Repeat("0123456789abcde\n", size/16+1)[:size]
+		for _, known := range []bool{true, false} {
+			s := newService(t, "c1", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				if known {
+					w.Header().Set("Content-Length", strconv.Itoa(size))
+				}
+				_, _ = io.WriteString(w, text)
+			})
+			for _, held := range []int64{0, 1, 200 << 10} {
+				g := serve(t, start(t, forward.Config{Held: held}, s.url()), domain.Hop{})
+				for range 2 {
+					if status, _, said, err := call(t, http.MethodGet, g.URL, nil); status != 200 || said != text || err != nil {
+						t.Errorf("%d bytes, told before: %v, room for %d: %d, %d bytes, %v", size, known, held, status, len(said), err)
+					}
+				}
+			}
 		}
 	}
 }

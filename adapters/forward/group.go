@@ -29,6 +29,7 @@ type group struct {
 	service domain.Service
 	names   []*name
 	config  *Config
+	room    *room // for answers that are held back
 	loops   *sync.WaitGroup
 	budget  budget
 	counts  counts
@@ -48,9 +49,9 @@ type name struct {
 	found []string      // by the last look-up that worked; guarded by the mutex of the group
 }
 
-func newGroup(service domain.Service, targets []string, c *Config, loops *sync.WaitGroup) (*group, error) {
+func newGroup(service domain.Service, targets []string, c *Config, held *room, loops *sync.WaitGroup) (*group, error) {
 	g := &group{
-		service: service, config: c, loops: loops, budget: budget{tokens: budgetSize}, looked: make(chan struct{}), unasked: len(targets),
+		service: service, config: c, room: held, loops: loops, budget: budget{tokens: budgetSize}, looked: make(chan struct{}), unasked: len(targets),
 		running: map[string]context.CancelFunc{},
 	}
 	for _, target := range targets {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gaia/domain"
@@ -21,6 +22,8 @@ const (
 	// until it is whole.
 	eventSize = 4 << 10
 	maxEvent  = 1 << 20
+	// maxHeld is how much is held back of an answer that nobody can use in parts.
+	maxHeld = 1 << 20
 )
 
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
@@ -31,9 +34,6 @@ func (a *attempt) relay(w http.ResponseWriter, r *http.Request) (err error) {
 	failed := reasonBroken // unless it comes to its end, or is given up
 	defer func() { a.told(Ending{Status: a.response.StatusCode, Failed: failed, Again: a.again}) }()
 	defer func() { _ = a.response.Body.Close() }()
-	if a.ahead != nil {
-		defer pieces.Put(a.ahead)
-	}
 	stream := isEventStream(a.response.Header)
 	incoming(w.Header(), a.response.Header, stream)
 	w.WriteHeader(a.response.StatusCode)
@@ -122,41 +122,90 @@ func (a *attempt) bytes(w http.ResponseWriter) error {
 	}
 }
 
-// readAhead takes in what is there of an answer that nobody can use in parts, as far as a piece goes: most are whole by then, and one that
-// breaks off is an attempt that has failed, about which the client can still be told.
+// room is what may be held back of all answers at once, in bytes, besides a piece of each.
+type room struct{ left atomic.Int64 }
+
+func (r *room) take(n int64) bool {
+	if r.left.Add(-n) >= 0 {
+		return true
+	}
+	r.left.Add(n)
+	return false
+}
+
+// readAhead takes in an answer that nobody can use in parts, as far as there is room for it: most are whole then, and one that breaks off is an
+// attempt that has failed, about which the client can still be told. Of one that is longer, what was read goes first.
 func (a *attempt) readAhead() error {
-	if !isJSON(a.response.Header) || a.response.ContentLength > pieceSize {
+	length := a.response.ContentLength
+	if !isJSON(a.response.Header) || length > maxHeld {
 		return nil
 	}
-	piece, _ := pieces.Get().(*[pieceSize]byte)
-	for n := 0; n < len(piece); {
-		more, err := a.response.Body.Read(piece[n:])
+	n, read := 0, a.response.Body.Read // as long as the vigil for the head lasts
+	for int64(n) != length {
+		if n == len(a.held)*pieceSize {
+			if !a.holdMore() {
+				break
+			}
+			if n > 0 {
+				read = a.read
+			}
+		}
+		more, err := read(a.held[n/pieceSize][n%pieceSize:])
 		n += more
-		switch {
-		case err != nil && !errors.Is(err, io.EOF):
-			pieces.Put(piece)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
 			_ = a.response.Body.Close()
 			return err
-		case err != nil || n == len(piece):
-			a.ahead, a.response.Body = piece, &aheadBody{bytes.NewReader(piece[:n]), a.response.Body}
-			return nil
 		}
 	}
+	a.response.Body = &aheadBody{ReadCloser: a.response.Body, held: a.held, size: n}
 	return nil
 }
 
-// aheadBody is a body of which something has been read.
+// holdMore gives room for another piece of the answer, and tells whether there is any. Whoever sends more than one has begun to answer, and has time
+// as for any other answer.
+func (a *attempt) holdMore() bool {
+	if len(a.held) > 0 {
+		if len(a.held)*pieceSize >= maxHeld || !a.endpoint.group.room.take(pieceSize) {
+			return false
+		}
+		a.vigil.begun(a.endpoint.patience(a.response.Header))
+	}
+	piece, _ := pieces.Get().(*[pieceSize]byte)
+	a.held = append(a.held, piece)
+	return true
+}
+
+// letGo gives back what was held.
+func (a *attempt) letGo() {
+	for i, piece := range a.held {
+		pieces.Put(piece)
+		if i > 0 {
+			a.endpoint.group.room.left.Add(pieceSize)
+		}
+	}
+	a.held = nil
+}
+
+// aheadBody is a body of which so many bytes have been read.
 type aheadBody struct {
-	read *bytes.Reader
 	io.ReadCloser
+
+	held       []*[pieceSize]byte
+	size, next int
 }
 
 // Read reads what has been read before, and then the rest.
 func (b *aheadBody) Read(p []byte) (int, error) {
-	if b.read.Len() > 0 {
-		return b.read.Read(p)
+	if b.next == b.size {
+		return b.ReadCloser.Read(p)
 	}
-	return b.ReadCloser.Read(p)
+	from := b.next % pieceSize
+	n := copy(p, b.held[b.next/pieceSize][from:min(from+b.size-b.next, pieceSize)])
+	b.next += n
+	return n, nil
 }
 
 // isJSON tells answers that nobody can use in parts.
