@@ -302,8 +302,9 @@ func (p *passage) doubt(e *endpoint, begun time.Time, cancel context.CancelCause
 	e.probeNow()
 }
 
-// isForeign tells an answer of something that stands before a service, or in its place: a mesh, a proxy, whatever has got the address. One of before services marked their answers, which a newer gateway meets while all of
-// them are replaced, is only known by what it says when it fails: JSON.
+// isForeign tells an answer of something that stands before a service, or in its place: a mesh, a proxy, whatever has got the address. One of
+// before services marked their answers, which a newer gateway meets while all of them are replaced, is only known by what it says when it
+// fails: JSON.
 func (e *endpoint) isForeign(r *http.Response) bool {
 	if r.Header.Get(domain.AnswerHeader) != "" {
 		return false

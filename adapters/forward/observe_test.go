@@ -61,15 +61,15 @@ func TestEachAttemptIsTold(t *testing.T) {
 		seen <- r.Header.Get("Traceparent")
 		switch {
 		case r.URL.Path == "/bad":
-			_, _ = io.WriteString(conn, "HTTP/1.1 422 Unprocessable\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+			_, _ = io.WriteString(conn, "HTTP/1.1 422 Unprocessable\r\n"+mark+"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
 			return true
 		case r.URL.Path == "/foreign":
 			_, _ = io.WriteString(conn, "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\n{}")
 			return true
 		case r.URL.Path == "/breaks":
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 100\r\n\r\ndata: 1\n\n")
+			_, _ = io.WriteString(conn, head+"Content-Type: text/event-stream\r\nContent-Length: 100\r\n\r\ndata: 1\n\n")
 		case r.Header.Get("Traceparent") == "attempt-2":
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			_, _ = io.WriteString(conn, head+"Content-Length: 0\r\n\r\n")
 			return true
 		}
 		reset(conn)

@@ -247,8 +247,11 @@ func raw(t *testing.T, talk func(conn *net.TCPConn, n int)) string {
 	return "http://" + listener.Addr().String()
 }
 
-// head begins an answer of a service.
-const head = "HTTP/1.1 200 OK\r\n" + domain.AnswerHeader + ": 1\r\n"
+// mark is in every answer of a service, and head begins one.
+const (
+	mark = domain.AnswerHeader + ": 1\r\n"
+	head = "HTTP/1.1 200 OK\r\n" + mark
+)
 
 // probed is the whole answer to a probe.
 func probed(conn net.Conn) string {
