@@ -253,9 +253,9 @@ const (
 	head = "HTTP/1.1 200 OK\r\n" + mark
 )
 
-// probed is the whole answer to a probe.
+// probed is the whole answer to a probe, whose connection nobody uses again: whether a request finds it would be a matter of luck.
 func probed(conn net.Conn) string {
-	return head + forward.InstanceHeader + ": at-" + conn.LocalAddr().String() + "\r\nContent-Length: 0\r\n\r\n"
+	return head + forward.InstanceHeader + ": at-" + conn.LocalAddr().String() + "\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 }
 
 // perRequest answers probes, and does with each other request what a test says. The connection is closed after it returns false.
