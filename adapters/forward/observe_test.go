@@ -136,6 +136,8 @@ func TestWhoLeavesIsNoFaultOfAnAttempt(t *testing.T) {
 		if r, err := http.ReadRequest(bufio.NewReader(conn)); err == nil && r.Method == http.MethodPost {
 			close(asked)
 			_, _ = io.Copy(io.Discard, conn)
+		} else if err == nil {
+			_, _ = io.WriteString(conn, probed(conn))
 		}
 		_ = conn.Close()
 	})
