@@ -76,9 +76,6 @@ func (t *turn) open(ctx context.Context) error {
 	if err := t.chat.Measurements.Allow(choice); err != nil {
 		return err
 	}
-	if err := t.reserveAgain(ctx); err != nil {
-		return err
-	}
 	prompt := t.promptFor(choice)
 	t.attempt = &attempt{choice: choice, started: t.chat.Now(), prompt: prompt.Messages}
 	upstream, err := t.chat.Completers[choice.Provider].Open(ctx, prompt)

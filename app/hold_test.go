@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"gaia/adapters/memory"
 	"gaia/app"
 	"gaia/domain"
+	"gaia/ports"
 )
 
 const holdLease = time.Minute
@@ -18,6 +20,7 @@ const holdLease = time.Minute
 type heldBudgets struct {
 	*memory.BudgetStore
 	freeze time.Duration // after something was set aside, once
+	away   atomic.Int32  // so many times nothing can be given back
 
 	mu       sync.Mutex
 	still    bool // renewals come through no more
@@ -55,6 +58,13 @@ func (b *heldBudgets) Renew(ctx context.Context, held []domain.Reservation) ([]s
 		between()
 	}
 	return b.BudgetStore.Renew(ctx, held)
+}
+
+func (b *heldBudgets) Release(ctx context.Context, id string) error {
+	if b.away.Add(-1) >= 0 {
+		return domain.MissingPart("The database is away", nil)
+	}
+	return b.BudgetStore.Release(ctx, id)
 }
 
 func (b *heldBudgets) standStill(still bool) {
@@ -316,6 +326,33 @@ func TestARenewalAfterTheEndIsTakenBack(t *testing.T) {
 		}
 		if _, err := b.other(t, b.chat.Config.DailyBudget-spent); err != nil {
 			t.Errorf("the money of the answer is set aside again: %v", err)
+		}
+		b.chat.Close(t.Context())
+	})
+}
+
+// A database that is away while money is set aside anew is no fault of the provider: the turn ends, and no other model is asked.
+func TestNobodyElseIsAskedWhenTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, claude := newHolding(t, says("hello"), 100), says("hello")
+		deps := b.chat.ChatDeps
+		deps.Completers = map[string]ports.Completer{domain.ProviderOpenAI: b.provider, domain.ProviderClaude: claude}
+		deps.Selector.Configured = map[string]string{domain.ProviderOpenAI: "gpt-4o-mini", domain.ProviderClaude: "claude-3-haiku-20240307"}
+		b.chat = app.NewChat(deps)
+		b.budgets.freeze = 2 * holdLease
+		b.budgets.standStill(true)
+		b.budgets.away.Store(1)
+		req := message("hi")
+		req.Fallback = true
+		_, result, err := b.chat.Complete(t.Context(), ada, req)
+		wantKind(t, err, domain.Unavailable)
+		if n, others := b.provider.calls(), claude.calls(); n != 0 || others != 0 || result.FallbackUsed {
+			t.Errorf("the provider was asked %d times, another one %d times", n, others)
+		}
+		time.Sleep(holdLease)
+		if _, err := b.other(t, b.chat.Config.DailyBudget); err != nil {
+			t.Errorf("something is set aside still: %v", err)
 		}
 		b.chat.Close(t.Context())
 	})

@@ -68,6 +68,11 @@ func (t *turn) next(ctx context.Context) ChatStep {
 			}
 			continue
 		}
+		if t.attempt == nil {
+			if err := t.reserveAgain(ctx); err != nil { // no fault of the provider: nobody else is asked
+				return ChatStep{Err: t.fail(ctx, err)}
+			}
+		}
 		delta, err := t.receive(ctx)
 		switch {
 		case err == nil:
