@@ -156,6 +156,9 @@ func (t *tail) replay(ctx context.Context, conn *nats.Conn) error {
 	return nil
 }
 
+// replayLook is how long nothing comes until it is looked whether anything is to come.
+const replayLook = time.Second
+
 // replayStream reads by a consumer that notices when something is lost on the way, and goes on before it.
 func (t *tail) replayStream(ctx context.Context, js jetstream.JetStream, name string, now time.Time) error {
 	since := now.Add(-t.Since)
@@ -165,18 +168,26 @@ func (t *tail) replayStream(ctx context.Context, js jetstream.JetStream, name st
 	if err != nil {
 		return err
 	}
+	defer func() { _ = js.DeleteConsumer(context.WithoutCancel(ctx), name, consumer.CachedInfo().Name) }()
 	if consumer.CachedInfo().NumPending == 0 {
 		return nil
 	}
-	defer func() { _ = js.DeleteConsumer(context.WithoutCancel(ctx), name, consumer.CachedInfo().Name) }()
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(tailBatch))
 	if err != nil {
 		return err
 	}
 	defer messages.Stop()
 	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
+		m, err := messages.Next(jetstream.NextMaxWait(replayLook))
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, nats.ErrTimeout): // what was there may be gone: the stream has limits
+			if info, err := consumer.Info(ctx); err != nil || info.NumPending == 0 {
+				return err
+			}
+			continue
+		case err != nil:
 			return err
 		}
 		meta, err := m.Metadata()

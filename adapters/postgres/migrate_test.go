@@ -18,6 +18,7 @@ import (
 	"gaia/adapters/postgres"
 	"gaia/domain"
 	"gaia/internal/testenv"
+	"gaia/ports/portstest"
 )
 
 const (
@@ -149,6 +150,49 @@ func migrateAtOnce(t *testing.T, url string) (took time.Duration) {
 	}
 	wantApplied(t, url, gaiaBaseline)
 	return took
+}
+
+// TestMigrateBesideTransactionsInTheirOrder: processes that work meanwhile change work first and tell of it after, in one transaction.
+func TestMigrateBesideTransactionsInTheirOrder(t *testing.T) {
+	t.Parallel()
+	url := testenv.Postgres(t)
+	migrateUp(t, url)
+	if err := postgres.MigrateDown(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	working, watching := connect(t, url), connect(t, url)
+	tx, err := working.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(t.Context())) //nolint:errcheck // it is committed when all is well
+	lock := func(table string) {
+		t.Helper()
+		if _, err := tx.Exec(t.Context(), "LOCK TABLE "+table+" IN ROW EXCLUSIVE MODE"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock("generations")
+	migrated := make(chan error, 1)
+	go func() { migrated <- postgres.MigrateUp(t.Context(), url) }()
+	portstest.Within(t, portstest.Patience, "the migration waits for that transaction", func() bool {
+		var waits bool
+		err := watching.QueryRow(t.Context(), "SELECT exists(SELECT FROM pg_locks WHERE NOT granted AND relation = 'generations'::regclass)").Scan(&waits)
+		return err == nil && waits
+	})
+	lock("outbox")
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-migrated:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the migration hangs")
+	}
+	wantApplied(t, url, gaiaBaseline)
 }
 
 func TestMigrateStopsWhenTheCallerLeaves(t *testing.T) {
