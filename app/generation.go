@@ -32,7 +32,7 @@ type GenerationConfig struct {
 	OwnerBytes  int64         // of all files of one owner; 0: as many as there is room for
 	MaxPreview  int64         // bytes of a preview; 10 MiB
 	Public      bool          // everybody finds what was made for one caller
-	OnlyOwn     bool          // this process works on nothing but what was ordered in it
+	OnlyOwn     bool          // this process works on nothing but what was asked for in it
 }
 
 func (c GenerationConfig) withDefaults() GenerationConfig {
@@ -100,7 +100,7 @@ type Generations struct {
 
 	mu      sync.Mutex
 	running map[string]*generationRun // by the id of the work
-	own     map[string]bool           // work that was ordered here, where nothing else is worked on
+	own     map[string]bool           // work that was asked for here and may not have ended, where nothing else is worked on
 }
 
 // NewGenerations makes the use cases.
@@ -166,12 +166,10 @@ func (g *Generations) Generate(
 		return GenerationResult{}, err
 	}
 	if key != "" {
-		data, err := domain.StoredAssetRequest(w.req)
-		if err != nil {
+		var err error
+		if w.fingerprint, err = fingerprintOf(w.req); err != nil {
 			return GenerationResult{}, fmt.Errorf("generate: %w", err)
 		}
-		sum := sha256.Sum256(data)
-		w.fingerprint = hex.EncodeToString(sum[:])
 		if known, err := g.byKey(ctx, w); err != nil || known.ID != "" {
 			return g.known(ctx, w, known, err)
 		}
@@ -234,11 +232,28 @@ func mayBeMet(req domain.AssetRequest) error {
 	})
 }
 
+// fingerprintOf is the same for requests of the same asset, however long their clients want to wait for it.
+func fingerprintOf(req domain.AssetRequest) (string, error) {
+	req.MaxWait = 0
+	data, err := domain.StoredAssetRequest(req)
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), err
+}
+
+// orders reports whether work is on what is wished. Earlier builds stored fingerprints with the time to wait in them: there the request tells.
+func (w generationWish) orders(known domain.Generation) bool {
+	if known.Fingerprint == w.fingerprint {
+		return true
+	}
+	other, err := fingerprintOf(known.Request)
+	return err == nil && other == w.fingerprint
+}
+
 // byKey looks for the work that a key began. Work without an id: there is none.
 func (g *Generations) byKey(ctx context.Context, w generationWish) (domain.Generation, error) {
 	known, err := g.Store.ByKey(ctx, w.who.OwnerID(), w.key)
 	switch {
-	case err == nil && known.Fingerprint != w.fingerprint:
+	case err == nil && !w.orders(known):
 		return domain.Generation{}, domain.GenerationKeyReused()
 	case domain.KindOf(err) == domain.NotFound && err != nil:
 		return domain.Generation{}, nil

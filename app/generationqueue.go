@@ -78,16 +78,19 @@ func (g *Generations) turn(ctx, hard context.Context, alive *sync.WaitGroup, id 
 
 // waiting are works that nobody does, those first that have their turn.
 func (g *Generations) waiting(ctx context.Context) []string {
-	ctx, cancel := context.WithTimeout(ctx, g.Config.SaveTimeout)
-	defer cancel()
-	ids, err := g.Store.Waiting(ctx, g.Now(), g.Config.AtOnce+maxUnreadable)
-	if err != nil {
-		return nil // asked again soon
+	ids := g.ownWork()
+	if !g.Config.OnlyOwn {
+		ctx, cancel := context.WithTimeout(ctx, g.Config.SaveTimeout)
+		defer cancel()
+		var err error
+		if ids, err = g.Store.Waiting(ctx, g.Now(), g.Config.AtOnce+maxUnreadable); err != nil {
+			return nil // asked again soon
+		}
 	}
-	return slices.DeleteFunc(ids, func(id string) bool { return g.isOthers(id) || g.unreadable.is(id, g.Now()) })
+	return slices.DeleteFunc(ids, func(id string) bool { return g.unreadable.is(id, g.Now()) })
 }
 
-// keep remembers work that was ordered here, and has it begun.
+// keep remembers work that was asked for here, and has it begun.
 func (g *Generations) keep(id string) {
 	g.mu.Lock()
 	g.own[id] = true
@@ -98,11 +101,24 @@ func (g *Generations) keep(id string) {
 	}
 }
 
-// isOthers reports whether work is left to other processes.
-func (g *Generations) isOthers(id string) bool {
+// ownWork is what was asked for here, may not have ended, and does not run here, the oldest first. Others may have it.
+func (g *Generations) ownWork() (ids []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.Config.OnlyOwn && !g.own[id]
+	for id := range g.own {
+		if g.running[id] == nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// forget drops work that nobody can do any more.
+func (g *Generations) forget(id string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.own, id)
 }
 
 // workOn does the first of some works that nobody has.
@@ -137,7 +153,8 @@ func (g *Generations) search(ctx, hard context.Context, alive *sync.WaitGroup) {
 }
 
 func (g *Generations) searchOnce(ctx, hard context.Context, alive *sync.WaitGroup) {
-	for _, id := range g.waiting(ctx) {
+	ids := g.waiting(ctx)
+	for i, id := range ids {
 		_, place := takeSlot(ctx, g.places, false)
 		if place == nil { // no room: who has some takes it
 			return
@@ -147,7 +164,11 @@ func (g *Generations) searchOnce(ctx, hard context.Context, alive *sync.WaitGrou
 			place.giveBack()
 			return
 		}
-		alive.Go(func() { g.workOn(ctx, hard, place, slot, []string{id}) })
+		next := []string{id}
+		if g.Config.OnlyOwn { // others may have it: what stands behind it must not wait for that
+			next = ids[i:]
+		}
+		alive.Go(func() { g.workOn(ctx, hard, place, slot, next) })
 	}
 }
 
@@ -173,7 +194,10 @@ func (g *Generations) do(soft, hard context.Context, slot *heldSlot, id string) 
 	work, err := g.Store.Claim(bounded, id, runner, now, now.Add(g.Config.Lease))
 	cancel()
 	switch kind := domain.KindOf(err); {
-	case kind == domain.Conflict && err != nil, kind == domain.NotFound && err != nil: // it has ended, or another has it
+	case codeOf(err) == domain.CodeEnded, kind == domain.NotFound && err != nil:
+		g.forget(id)
+		return false, true
+	case kind == domain.Conflict && err != nil: // another has it
 		return false, true
 	case err != nil && kind == domain.Internal && hard.Err() == nil: // what is stored can't be read, perhaps by this release: others must not wait behind it
 		g.unreadable.add(id, now, now.Add(g.Config.Lease))

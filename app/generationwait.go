@@ -2,16 +2,18 @@ package app
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gaia/domain"
 )
 
-// await returns work when it has ended, or when the time of the request is over. fresh work is offered before.
+// await returns work when it has ended, or when the time of the request is over. fresh work is offered before; where nothing is done but what
+// was asked for here, other work that can be done here is too: who ordered it may be gone.
 func (g *Generations) await(ctx context.Context, w generationWish, work domain.Generation, fresh bool) (GenerationResult, error) {
 	news := g.listeners.add(work.ID)
 	defer g.listeners.remove(work.ID, news)
-	if fresh {
+	if fresh || g.Config.OnlyOwn && g.canDo(work) {
 		g.offer(ctx, work.ID)
 	}
 	until := w.started.Add(min(w.req.MaxWait, g.Config.MaxWait))
@@ -30,6 +32,11 @@ func (g *Generations) await(ctx context.Context, w generationWish, work domain.G
 		}
 	}
 	return g.answer(ctx, w, work)
+}
+
+// canDo reports whether there is something left to do on work that this process has a generator for.
+func (g *Generations) canDo(work domain.Generation) bool {
+	return !work.Status.Ended() && slices.ContainsFunc(work.Generators, func(o domain.GenerationOffer) bool { return g.Generators[o.Generator] != nil })
 }
 
 // hearNews waits for news, for a while.

@@ -24,7 +24,8 @@ assets as tools, personas as prompts. It ends when standard input does. Logs go 
 With GAIA_URL and GAIA_API_KEY it hands everything on to the Gaia that runs there, as the owner of that key. Without GAIA_URL it works by
 itself, as the operator, on the database that DATABASE_URL or GAIA_DATA_DIR names. A server, and more clients like this one, may work on the
 same data folder at the same time; events of what is done here are sent by the server, at once when one runs or else when it is started.
-It works on the workflows and assets that are ordered in it and on no others. What it leaves unfinished goes on when a server runs.
+It works on the workflows and assets that are ordered in it and on no others. What it leaves unfinished goes on when a server runs, an asset
+also when another process like this one is asked for it with the same idempotency_key.
 
 A client that starts it itself, such as a desktop application, wants an entry like this in its file of servers:
 
