@@ -19,6 +19,7 @@ import (
 	"gaia/adapters/memory"
 	"gaia/app"
 	"gaia/domain"
+	"gaia/ports"
 )
 
 var ada = domain.Principal{Type: domain.AuthJWT, UserID: "ada"}
@@ -36,6 +37,11 @@ func (idleQueue) Work(ctx context.Context, _ int, _ func(context.Context, string
 	<-ctx.Done()
 	return nil
 }
+
+// idleGenerator could make everything.
+type idleGenerator struct{ ports.AssetGenerator }
+
+func (idleGenerator) Stages(domain.GenerationOrder) []string { return []string{"make"} }
 
 // bed is a server of assets that nobody makes, on stores in memory.
 type bed struct {
@@ -55,6 +61,7 @@ func newBed(t *testing.T) *bed {
 	newID := func() string { return uuid.Must(uuid.NewV7()).String() }
 	assets, err := app.NewAssets(app.AssetDeps{
 		Store: b.assets, Leases: b.assets, Blobs: b.blobs, Generation: b.generations.Get, Now: time.Now, NewID: newID,
+		Config: app.AssetConfig{DirectLinks: true},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +69,7 @@ func newBed(t *testing.T) *bed {
 	generations := app.NewGenerations(app.GenerationDeps{
 		Store: b.generations, Assets: b.assets, Leases: b.assets, Blobs: b.blobs, Queue: idleQueue{}, Table: domain.BuiltInGenerators(),
 		Prices: domain.BuiltInPrices, Now: time.Now, NewID: newID,
+		Generators: map[string]ports.AssetGenerator{domain.GeneratorProcedural: idleGenerator{}},
 	})
 	t.Cleanup(generations.Close)
 	b.server = mcpserver.New(mcpserver.Config{
@@ -208,7 +216,7 @@ func TestFilesThatAreElsewhere(t *testing.T) {
 		}
 	}
 	plain := b.put(t, 5, func(*domain.Asset) {})
-	if code, _ := readFailure(t, s, "gaia://assets/"+plain.ID+"/preview"); code != mcp.CodeResourceNotFound {
+	if code, _ := readFailure(t, s, "gaia://assets/"+plain.ID+"/preview"); code != jsonrpc.CodeInvalidParams {
 		t.Errorf("a preview that is not there: %d", code)
 	}
 }
@@ -280,5 +288,61 @@ func TestWaitingEndsWithTheProcess(t *testing.T) {
 	r, err := s.CallTool(t.Context(), &mcp.CallToolParams{Name: "wait_for_asset", Arguments: map[string]any{"asset_id": work.ID, "timeout_seconds": 3600}})
 	if err != nil || r.IsError || r.StructuredContent.(map[string]any)["status"] != "pending" {
 		t.Errorf("it is %+v, %v", r, err)
+	}
+}
+
+// TestWhatIsOrderedIsNotLost: whatever fails while a client waits, it gets the id of what it has ordered, and may wait for it again.
+func TestWhatIsOrderedIsNotLost(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []string{"Events", "Get"} {
+		b := newBed(t)
+		s := b.connect(t)
+		b.generations.FailNext(fails, domain.MissingPart("The database is away", nil))
+		r, err := s.CallTool(t.Context(), &mcp.CallToolParams{
+			Name: "generate_asset", Arguments: map[string]any{"category": "prop", "style": "fantasy", "description": "A sword", "timeout_seconds": 1},
+		})
+		if err != nil || r.IsError {
+			t.Fatalf("%s fails: %+v, %v", fails, r, err)
+		}
+		got := r.StructuredContent.(map[string]any)
+		id, _ := got["asset_id"].(string)
+		if work, err := b.generations.Get(t.Context(), ada.OwnerID(), id); err != nil || work.Status != domain.GenerationPending || got["status"] != "pending" {
+			t.Errorf("%s fails: it is %v, and in the store %s, %v", fails, got, work.Status, err)
+		}
+		if !strings.Contains(b.log.String(), "The database is away") {
+			t.Errorf("%s fails: the log says %q", fails, b.log.String())
+		}
+	}
+}
+
+// TestWhatIsThereIsNotLost: an asset that can't be linked to at the moment is told by its id.
+func TestWhatIsThereIsNotLost(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	s := b.connect(t)
+	there := b.put(t, 5, func(a *domain.Asset) { a.Title, a.StyleTags = "A painted castle", []string{"painted"} })
+	b.blobs.FailNext("Link", domain.MissingPart("The storage of files is away", nil))
+	r, err := s.CallTool(t.Context(), &mcp.CallToolParams{
+		Name: "generate_asset", Arguments: map[string]any{"category": "image", "style": "painted", "description": "A painted castle"},
+	})
+	if err != nil || r.IsError {
+		t.Fatalf("it is %+v, %v", r, err)
+	}
+	if got := r.StructuredContent.(map[string]any); got["asset_id"] != there.ID || got["status"] != "completed" || got["download_url"] != nil {
+		t.Errorf("it is %v, not %s", got, there.ID)
+	}
+}
+
+// TestWhatAnAssetCanNotBeReadsAsArguments: without the levels that the contract has and tools have not.
+func TestWhatAnAssetCanNotBeReadsAsArguments(t *testing.T) {
+	t.Parallel()
+	s := newBed(t).connect(t)
+	for _, tool := range []string{"generate_asset", "estimate_asset_cost"} {
+		r, err := s.CallTool(t.Context(), &mcp.CallToolParams{
+			Name: tool, Arguments: map[string]any{"category": "prop", "style": "fantasy", "description": "A sword", "format": "docx"},
+		})
+		if err != nil || !r.IsError || !strings.HasPrefix(r.Content[0].(*mcp.TextContent).Text, "format: Value error") {
+			t.Errorf("%s: %+v, %v", tool, r, err)
+		}
 	}
 }

@@ -2,7 +2,9 @@ package mcpserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -132,6 +134,7 @@ func (w assetWish) request() domain.AssetRequest {
 
 func (s *Server) estimateAsset(ctx context.Context, c call, w assetWish) (assetEstimate, error) {
 	would, err := s.Generations.Estimate(ctx, c.who, w.request())
+	err = withoutLevels(err)
 	e := assetEstimate{Adapts: would.BaseID, Generators: []assetOffer{}, Most: would.Most.Dollars()}
 	if would.Found != nil {
 		found := assetOf(*would.Found)
@@ -147,34 +150,65 @@ func (s *Server) estimateAsset(ctx context.Context, c call, w assetWish) (assetE
 func (s *Server) generateAsset(ctx context.Context, c call, o assetOrder) (assetDetails, error) {
 	result, err := s.Generations.Generate(ctx, c.who, o.Key, o.request(), domain.OriginFrom(ctx).RequestID)
 	if err == nil && !result.Generation.Status.Ended() {
-		result, err = s.awaitOrdered(ctx, c, o, result.Generation.ID)
+		result, err = s.awaitOrdered(ctx, c, o, result)
 	}
 	if err == nil {
 		err = result.Err()
 	}
 	if err != nil {
-		return assetDetails{}, err
+		return assetDetails{}, withoutLevels(err)
 	}
 	d, err := s.detailsOfAsset(ctx, result)
+	if err != nil {
+		s.logFailure(ctx, "show an asset that was ordered", err)
+		return detailsOfWork(result.Generation), nil
+	}
 	if d.asset != nil {
 		d.Source, d.Cost = string(result.Generation.Source), result.Generation.Cost.Dollars() // of this request
 	}
-	return d, err
+	return d, nil
 }
 
-func (s *Server) awaitOrdered(ctx context.Context, c call, o assetOrder, id string) (app.GenerationResult, error) {
+// withoutLevels leaves out of a refusal the levels that the contract has and tools have not.
+func withoutLevels(err error) error {
+	var refused *domain.Error
+	if !errors.As(err, &refused) || len(refused.Faults) == 0 {
+		return err
+	}
+	plain := *refused
+	plain.Faults = slices.Clone(refused.Faults)
+	for i, f := range plain.Faults {
+		if len(f.Loc) > 1 && (f.Loc[1] == "requirements" || f.Loc[1] == "preferences") {
+			plain.Faults[i].Loc = slices.Delete(slices.Clone(f.Loc), 1, 2)
+		}
+	}
+	return &plain
+}
+
+// awaitOrdered waits for work. Whatever fails meanwhile, who is still there gets its id, for it is paid for, and without the id it would be
+// ordered once more.
+func (s *Server) awaitOrdered(ctx context.Context, c call, o assetOrder, ordered app.GenerationResult) (app.GenerationResult, error) {
+	id := ordered.Generation.ID
 	most := usualAssetWait
 	if o.Seconds != nil {
 		most = time.Duration(*o.Seconds) * time.Second
 	}
 	err := s.awaitAsset(ctx, c, id, most)
-	if ctx.Err() != nil && o.Key == "" {
-		s.giveUp(ctx, c.who, id)
+	if ctx.Err() != nil {
+		if o.Key == "" {
+			s.giveUp(ctx, c.who, id)
+		}
+		return app.GenerationResult{}, context.Cause(ctx)
+	}
+	now := ordered
+	if err == nil {
+		now, err = s.Generations.Get(ctx, c.who, id)
 	}
 	if err != nil {
-		return app.GenerationResult{}, err
+		s.logFailure(ctx, "wait for an asset", err)
+		return ordered, nil
 	}
-	return s.Generations.Get(ctx, c.who, id)
+	return now, nil
 }
 
 // giveUp ends work that nobody could ask for any more.

@@ -53,7 +53,7 @@ func explain(err error) string {
 func sentence(f domain.Fault) string {
 	var where []string
 	for i, step := range f.Loc {
-		if i > 1 || step != "body" && step != "requirements" && step != "preferences" { // levels that the contract has and tools have not
+		if i > 0 || step != "body" {
 			where = append(where, fmt.Sprint(step))
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"gaia/tests/gaiatest"
@@ -33,13 +34,18 @@ func hearing() (*mcp.ClientOptions, chan *mcp.ProgressNotificationParams) {
 // nextProgress is what a client hears next.
 func nextProgress(t *testing.T, heard chan *mcp.ProgressNotificationParams) *mcp.ProgressNotificationParams {
 	t.Helper()
+	return soon(t, heard)
+}
+
+// soon is what comes next.
+func soon[T any](t *testing.T, from <-chan T) (next T) {
+	t.Helper()
 	select {
-	case p := <-heard:
-		return p
+	case next = <-from:
 	case <-time.After(20 * time.Second):
-		t.Fatal("no progress")
-		return nil
+		t.Fatalf("no %T within 20 s", next)
 	}
+	return next
 }
 
 // contentOf is the first content of a kind.
@@ -161,7 +167,7 @@ func wantNoAsset(t *testing.T, they *mcp.ClientSession, id string) {
 	}
 	for _, suffix := range []string{"", "/file", "/preview", "/other", "/file/"} {
 		_, err := they.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "gaia://assets/" + id + suffix})
-		wantCode(t, "another's asset "+suffix, err, mcp.CodeResourceNotFound)
+		wantCode(t, "another's asset "+suffix, err, jsonrpc.CodeInvalidParams)
 	}
 	if found := callTool(t, they, "search_assets", map[string]any{"query": "sword"}); found["total"] != 0.0 {
 		t.Errorf("another's search finds %v", found)
@@ -196,7 +202,7 @@ func TestMCPAssetsThatWait(t *testing.T) {
 				id, _ = nextProgress(t, heard).Meta["gaia/assetId"].(string)
 				return id, func() {
 					cancel()
-					if err := <-done; !errors.Is(err, context.Canceled) {
+					if err := soon(t, done); !errors.Is(err, context.Canceled) {
 						t.Errorf("%s ended with %v", name, err)
 					}
 				}
@@ -225,6 +231,12 @@ func TestMCPAssetsThatWait(t *testing.T) {
 				!strings.Contains(textOf(r), "used for another asset") {
 				t.Errorf("another request with the same key: %v, %v", r, err)
 			}
+			overHTTP := c.With("Idempotency-Key", version).Post(assetRoute+"generate", map[string]any{
+				"category": "prop", "style": "fantasy", "description": "A glowing sword", "preferences": map[string]any{"max_wait_time_ms": 0},
+			}).Want(http.StatusAccepted).JSON()
+			if overHTTP.Text("asset_id") != kept {
+				t.Errorf("with the same key over HTTP it is %v, not %s", overHTTP.Fields, kept)
+			}
 			if ended := callTool(t, s, "cancel_asset", map[string]any{"asset_id": kept}); ended["status"] != "cancelled" || status(kept) != "cancelled" {
 				t.Errorf("cancelled it is %v", ended)
 			}
@@ -249,7 +261,7 @@ func TestMCPAssetsOfAProcessThatStops(t *testing.T) {
 	}()
 	id := nextProgress(t, heard).Meta["gaia/assetId"]
 	server.Terminate()
-	if a := <-done; a.err != nil || a.r.IsError || a.r.StructuredContent.(map[string]any)["status"] != "pending" {
+	if a := soon(t, done); a.err != nil || a.r.IsError || a.r.StructuredContent.(map[string]any)["status"] != "pending" {
 		t.Errorf("the answer is %+v", a)
 	}
 	if err := server.Wait(); err != nil {
