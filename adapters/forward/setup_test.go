@@ -53,6 +53,12 @@ func start(t *testing.T, c forward.Config, targets ...string) *forward.Forwarder
 	return f
 }
 
+// standing is a clock that stands still.
+func standing() func() time.Time {
+	now := time.Now()
+	return func() time.Time { return now }
+}
+
 // gateway serves what a forwarder forwards, as httpapi would: an error before the head is a status, a broken answer is cut off.
 type gateway struct {
 	*httptest.Server

@@ -87,8 +87,11 @@ func newBusyProcess(t *testing.T, out io.Writer) *busyProcess {
 	}
 	p.sys.handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		close(p.begun)
-		<-p.finish
-		_, _ = io.WriteString(w, "whole")
+		select {
+		case <-p.finish:
+			_, _ = io.WriteString(w, "whole")
+		case <-t.Context().Done(): // the test has failed
+		}
 	})
 	go func() { p.answer <- p.ask(t.Context()) }() // its connection waits until it is taken
 	return p
@@ -108,6 +111,21 @@ func (p *busyProcess) ask(ctx context.Context) error {
 		err = errors.Join(err, fmt.Errorf("answer %q", body))
 	}
 	return errors.Join(err, resp.Body.Close())
+}
+
+// patience is how long a test waits for what has to come.
+const patience = 30 * time.Second
+
+// soon is what comes from a channel, or its end.
+func soon[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("it did not come to this: %s", what)
+		panic("not reached")
+	}
 }
 
 // safeText is text that is written and read at the same time.
@@ -150,23 +168,23 @@ func TestEveryEndDrains(t *testing.T) {
 			}
 			ended := make(chan error, 1)
 			go func() { ended <- p.run(t.Context(), nil) }()
-			<-p.begun
+			soon(t, "the request is being answered", p.begun)
 			if fail.during != nil {
 				if err := fail.during(p); err != nil {
 					t.Fatal(err)
 				}
 			}
-			gaiatest.Eventually(t, 30*time.Second, "the process stops", func() bool { return log.has("msg=stopping") })
+			gaiatest.Eventually(t, patience, "the process stops", func() bool { return log.has("msg=stopping") })
 			select {
 			case err := <-ended:
 				t.Fatalf("it has ended while it answers: %v", err)
 			default:
 			}
 			close(p.finish)
-			if err := <-p.answer; err != nil {
+			if err := soon(t, "the client has an answer", p.answer); err != nil {
 				t.Errorf("the client: %v", err)
 			}
-			if err := <-ended; err == nil || exitCode(err) == 0 {
+			if err := soon(t, "the process has ended", ended); err == nil || exitCode(err) == 0 {
 				t.Errorf("the process says %v", err)
 			}
 		})
