@@ -50,7 +50,9 @@ func (a *attempt) end() {
 		a.body.interrupt()
 		close(a.body.over)
 	}
-	a.letGo()
+	for i := range a.held {
+		a.letGo(i)
+	}
 	a.endpoint.release()
 }
 

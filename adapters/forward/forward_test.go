@@ -491,6 +491,65 @@ func TestLargeAnswersAreWhole(t *testing.T) {
 	}
 }
 
+// slowReader is a client that reads so much of an answer, and then nothing until it is told to.
+type slowReader struct {
+	*httptest.ResponseRecorder
+
+	reads      int
+	full, goOn chan struct{}
+}
+
+func (s *slowReader) Write(b []byte) (int, error) {
+	if s.reads > 0 && s.Body.Len()+len(b) > s.reads {
+		s.reads = 0
+		close(s.full)
+		<-s.goOn
+	}
+	return s.ResponseRecorder.Write(b)
+}
+
+// What a client has read of an answer is held no longer, however slowly it reads the rest.
+func TestSlowReadersHoldWhatTheyHaveNotRead(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("x", 1<<20)
+	target := perRequest(t, func(conn *net.TCPConn, r *http.Request) bool {
+		size := len(text)
+		if r.Method == http.MethodPost {
+			size /= 4
+		}
+		_, _ = io.WriteString(conn, head+"Content-Type: application/json\r\nContent-Length: 1048576\r\n\r\n"+text[:size])
+		return false
+	})
+	f := start(t, forward.Config{Held: 1 << 20}, target) // room for one
+	allReady(t, f, 1)
+	slow := &slowReader{ResponseRecorder: httptest.NewRecorder(), reads: len(text) / 2, full: make(chan struct{}), goOn: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		ended <- f.Forward(slow, r, domain.Hop{Service: chat})
+	}()
+	wait := time.After(patience)
+	select {
+	case <-slow.full:
+	case <-wait:
+		t.Fatal("nobody reads")
+	}
+	g := serve(t, f, domain.Hop{})
+	status, _, _, err := call(t, http.MethodPost, g.URL, strings.NewReader("{}"), "X-Test-Whole", "1")
+	if status != 503 || err != nil {
+		t.Errorf("beside a slow reader, an answer that breaks off is %d, %v", status, err)
+	}
+	close(slow.goOn)
+	select {
+	case err := <-ended:
+		if err != nil || slow.Body.String() != text {
+			t.Errorf("the slow reader has %d bytes, %v", slow.Body.Len(), err)
+		}
+	case <-wait:
+		t.Fatal("the slow reader waits for ever")
+	}
+}
+
 func TestSilentStreamsAreGivenUp(t *testing.T) {
 	t.Parallel()
 	wake := make(chan struct{})

@@ -160,7 +160,7 @@ func (a *attempt) readAhead() error {
 			return err
 		}
 	}
-	a.response.Body = &aheadBody{ReadCloser: a.response.Body, held: a.held, size: n}
+	a.response.Body = &aheadBody{ReadCloser: a.response.Body, attempt: a, size: n}
 	return nil
 }
 
@@ -178,22 +178,23 @@ func (a *attempt) holdMore() bool {
 	return true
 }
 
-// letGo gives back what was held.
-func (a *attempt) letGo() {
-	for i, piece := range a.held {
-		pieces.Put(piece)
-		if i > 0 {
-			a.endpoint.group.room.left.Add(pieceSize)
-		}
+// letGo gives back one of the pieces that are held, unless it was given back before.
+func (a *attempt) letGo(i int) {
+	if a.held[i] == nil {
+		return
 	}
-	a.held = nil
+	pieces.Put(a.held[i])
+	a.held[i] = nil
+	if i > 0 {
+		a.endpoint.group.room.left.Add(pieceSize)
+	}
 }
 
-// aheadBody is a body of which so many bytes have been read.
+// aheadBody is a body of which so many bytes have been read. What is read from it is held no longer.
 type aheadBody struct {
 	io.ReadCloser
 
-	held       []*[pieceSize]byte
+	attempt    *attempt
 	size, next int
 }
 
@@ -202,9 +203,12 @@ func (b *aheadBody) Read(p []byte) (int, error) {
 	if b.next == b.size {
 		return b.ReadCloser.Read(p)
 	}
-	from := b.next % pieceSize
-	n := copy(p, b.held[b.next/pieceSize][from:min(from+b.size-b.next, pieceSize)])
+	i, from := b.next/pieceSize, b.next%pieceSize
+	n := copy(p, b.attempt.held[i][from:min(from+b.size-b.next, pieceSize)])
 	b.next += n
+	if b.next == b.size || b.next/pieceSize > i {
+		b.attempt.letGo(i)
+	}
 	return n, nil
 }
 
