@@ -233,7 +233,7 @@ func (p *passage) send(e *endpoint, out *http.Request, used *used) (*attempt, *f
 		a.end()
 		return nil, &failure{err: errRefused}
 	}
-	if err == nil && e.isForeign(a.response) {
+	if err == nil && p.isForeign(e, a.response, used) {
 		_ = a.response.Body.Close()
 		err = fmt.Errorf("status %d from %w", a.response.StatusCode, errForeign)
 		e.failed(err, true)
@@ -306,10 +306,14 @@ func (p *passage) doubt(e *endpoint, begun time.Time, cancel context.CancelCause
 
 // isForeign tells an answer of something that stands before a service, or in its place: a mesh, a proxy, whatever has got the address. One of
 // before services marked their answers, which a newer gateway meets while all of them are replaced, is only known by what it says when it
-// fails: JSON.
-func (e *endpoint) isForeign(r *http.Response) bool {
+// fails: JSON. What has answered over a connection that is newer than what is known of the process may be such a one, which has taken the place
+// of a newer one: that has to be known first, for the request was carried out then.
+func (p *passage) isForeign(e *endpoint, r *http.Response, used *used) bool {
 	if r.Header.Get(domain.AnswerHeader) != "" {
 		return false
+	}
+	if used.conn != nil && !e.isOlder() && !e.lookedSince(used.conn.made) {
+		e.probe(context.WithoutCancel(p.request.Context()), used.conn.made)
 	}
 	return !e.isOlder() || r.StatusCode >= http.StatusInternalServerError && !isJSON(r.Header)
 }

@@ -44,6 +44,7 @@ type endpoint struct {
 	transport *http.Transport
 	running   atomic.Int64 // requests
 	ask       chan struct{}
+	probing   sync.Mutex // held by a probe
 
 	mu       sync.Mutex
 	breaker  breaker
@@ -55,6 +56,7 @@ type endpoint struct {
 	stopping time.Time     // when it was said that the process stops; zero: it was not
 	seen     time.Time     // when the last probe was answered
 	took     time.Duration // by the last probe
+	looked   time.Time     // when the last probe began, whatever came of it
 	foreign  bool          // the last probe was answered by something else
 	older    bool          // the last process that answered a probe is of before answers were marked
 
@@ -76,7 +78,7 @@ func newEndpoint(g *group, key string, base *url.URL, address string) *endpoint 
 			if err != nil {
 				return nil, &connectError{err}
 			}
-			return &countedConn{Conn: conn}, nil
+			return &countedConn{Conn: conn, made: time.Now()}, nil
 		},
 		TLSHandshakeTimeout: g.config.Connect + time.Second, DisableCompression: true, MaxIdleConns: maxIdle, MaxIdleConnsPerHost: maxIdle,
 		IdleConnTimeout: idleFor, MaxResponseHeaderBytes: maxHead, ExpectContinueTimeout: g.config.Wait,
@@ -95,6 +97,7 @@ func (e *connectError) Unwrap() error { return e.error }
 type countedConn struct {
 	net.Conn
 
+	made   time.Time
 	sent   atomic.Int64
 	closed atomic.Pointer[func()]
 }
@@ -170,6 +173,13 @@ func (e *endpoint) isOlder() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.older
+}
+
+// lookedSince reports whether a probe has begun, and is over, since then.
+func (e *endpoint) lookedSince(then time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.looked.After(then)
 }
 
 func (e *endpoint) opensIn(now time.Time) time.Duration {

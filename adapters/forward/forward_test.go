@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -780,6 +781,33 @@ func TestForeignProbes(t *testing.T) {
 		want(t, 503, "Service chat unavailable", http.MethodGet, g.URL, nil)
 	}
 	if n := asked.Load(); n != 0 {
+		t.Errorf("it was asked %d times", n)
+	}
+}
+
+// A service that goes back to a build of before answers were marked is told from something else at the first answer: what it has carried out
+// is not said to have failed.
+func TestServicesThatGoBack(t *testing.T) {
+	t.Parallel()
+	s := newService(t, "c1", says("done"))
+	s.server.SetKeepAlivesEnabled(false) // nothing tells the gateway that the process has ended
+	f := start(t, forward.Config{ProbeInterval: time.Hour}, s.url())
+	allReady(t, f, 1)
+	s.down()
+	s.older = true
+	s.up(t)
+	g := serve(t, f, domain.Hop{})
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			status, _, said, err := call(t, http.MethodPost, g.URL, strings.NewReader("{}"))
+			if status != 200 || said != "done" || err != nil {
+				t.Errorf("%d %q %v", status, said, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := s.asked.Load(); n != 20 {
 		t.Errorf("it was asked %d times", n)
 	}
 }

@@ -37,7 +37,7 @@ func (e *endpoint) watch(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		e.probe(ctx)
+		e.probe(ctx, time.Now())
 		gap := min(probeGap, e.group.config.ProbeInterval)
 		if !rest(ctx, timer, gap, nil) || !rest(ctx, timer, e.pause()-gap, e.ask) {
 			return
@@ -59,8 +59,13 @@ func (e *endpoint) well() bool {
 	return e.ready && !e.breaker.open && e.stopping.IsZero()
 }
 
-// probe asks once and notes what it learns.
-func (e *endpoint) probe(ctx context.Context) {
+// probe asks once and notes what it learns, unless another probe has, which began later than then.
+func (e *endpoint) probe(ctx context.Context, then time.Time) {
+	e.probing.Lock()
+	defer e.probing.Unlock()
+	if e.lookedSince(then) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, e.group.config.ProbeTimeout)
 	defer cancel()
 	begun := time.Now()
@@ -70,6 +75,9 @@ func (e *endpoint) probe(ctx context.Context) {
 		return // nobody wants to know any more
 	}
 	before := e.describe()
+	e.mu.Lock()
+	e.looked = begun
+	e.mu.Unlock()
 	if err != nil {
 		e.unreachable(err)
 	} else {
