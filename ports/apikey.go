@@ -30,7 +30,8 @@ type APIKeyStore interface {
 	// Touch records when keys, by id, were last used; a time before the one that is stored must change nothing, and neither must a key
 	// that is not there.
 	Touch(ctx context.Context, used map[string]time.Time) error
-	// Expire forgets keys that were revoked or expired before a time, and returns how many. What the audit log says about them stays. A key
-	// of the old platform that is not active was revoked when it was last changed.
+	// Expire forgets keys that were revoked or expired before a time, and returns how many. What the audit log says about them stays, and so
+	// do keys of the old platform that were neither revoked nor replaced here. A store with a clock of its own must forget nothing that is
+	// younger by that clock.
 	Expire(ctx context.Context, before time.Time) (int, error)
 }

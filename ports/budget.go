@@ -2,6 +2,7 @@ package ports
 
 import (
 	"context"
+	"time"
 
 	"gaia/domain"
 )
@@ -19,4 +20,7 @@ type BudgetStore interface {
 	Renew(ctx context.Context, held []domain.Reservation) (gone []string, err error)
 	// Release gives a reservation back unspent. One that is not there any more is no error.
 	Release(ctx context.Context, id string) error
+	// Expire forgets reservations whose lease was over before a time, and returns how many. It must forget none that counts, whatever time
+	// that is.
+	Expire(ctx context.Context, before time.Time) (int, error)
 }

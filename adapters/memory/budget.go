@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -120,6 +121,21 @@ func (s *BudgetStore) holdFor(g domain.Generation) error {
 		return domain.ReservationLapsed()
 	}
 	return nil
+}
+
+// Expire implements ports.BudgetStore.
+func (s *BudgetStore) Expire(ctx context.Context, before time.Time) (int, error) {
+	if err := s.enter(ctx, "Expire"); err != nil {
+		return 0, err
+	}
+	if now := time.Now(); now.Before(before) {
+		before = now
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := len(s.reserved)
+	maps.DeleteFunc(s.reserved, func(_ string, r reservation) bool { return r.until.Before(before) })
+	return all - len(s.reserved), nil
 }
 
 // Elapse makes all reservations older, for tests.

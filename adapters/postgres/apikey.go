@@ -197,10 +197,11 @@ func (s *APIKeyStore) Touch(ctx context.Context, used map[string]time.Time) erro
 // Expire implements ports.APIKeyStore.
 func (s *APIKeyStore) Expire(ctx context.Context, before time.Time) (int, error) {
 	total := 0
+	kept := max(0, time.Since(before)).Microseconds()
 	for {
 		var rows int64
 		err := s.db.once(ctx, "expire keys", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
-			rows, err = q.ExpireKeys(ctx, sqlcgen.ExpireKeysParams{Before: asStored(before), MaxKeys: expireBatch})
+			rows, err = q.ExpireKeys(ctx, sqlcgen.ExpireKeysParams{Before: asStored(before), Kept: kept, MaxKeys: expireBatch})
 			return err
 		})
 		if err != nil {

@@ -118,22 +118,38 @@ func TestKeysOfTheOldPlatform(t *testing.T) {
 	}
 }
 
-// TestKeysOfTheOldPlatformExpire: its rows know no time of a revocation.
-func TestKeysOfTheOldPlatformExpire(t *testing.T) {
+// TestKeysOfTheOldPlatformStay: what Gaia has neither revoked nor replaced is the old platform's, which may make it active again.
+func TestKeysOfTheOldPlatformStay(t *testing.T) {
 	t.Parallel()
 	url := newDatabase(t)
 	conn, s := connect(t, url), open(t, url)
 	const user = "11111111-1111-4111-8111-111111111111"
 	exec(t, conn, `INSERT INTO users (id, email) VALUES ($1, 'ada@example.com')`, user)
-	exec(t, conn, `INSERT INTO api_keys (user_id, key_hash, name, is_active, created_at, updated_at) VALUES
-		($1, 'a', 'active', true, '2024-01-01', '2024-01-01'), ($1, 'b', 'changed since', false, '2024-01-01', '2024-03-01'),
-		($1, 'c', 'inactive', false, '2024-01-01', '2024-01-01'), ($1, 'd', 'nobody knows since when', NULL, NULL, NULL)`, user)
+	exec(t, conn, `INSERT INTO api_keys (user_id, key_hash, name, is_active, expires_at, revoked_at, created_at, updated_at) VALUES
+		($1, 'a', 'active', true, NULL, NULL, '2024-01-01', '2024-01-01'), ($1, 'b', 'inactive', false, NULL, NULL, '2024-01-01', '2024-01-01'),
+		($1, 'c', 'nobody knows since when', NULL, NULL, NULL, NULL, NULL), ($1, 'd', 'expired', true, '2024-01-01', NULL, '2024-01-01', NULL),
+		($1, 'e', 'revoked here', false, NULL, '2024-01-01', NULL, NULL), ($1, 'f', 'replaced here', true, '2024-01-02', '2024-01-02', NULL, NULL)`, user)
 	if n, err := s.APIKeys().Expire(t.Context(), time.Date(2024, 2, 1, 0, 0, 0, 0, time.UTC)); n != 2 || err != nil {
 		t.Errorf("%d keys were forgotten, %v", n, err)
 	}
-	for _, hash := range []string{"a", "b"} {
+	for _, hash := range []string{"a", "b", "c", "d"} {
 		if _, err := s.APIKeys().ByHash(t.Context(), hash); err != nil {
 			t.Errorf("key %s: %v", hash, err)
 		}
+	}
+}
+
+// TestAClockThatIsAheadForgetsNoKeyThatWorks: a process thinks that it is tomorrow.
+func TestAClockThatIsAheadForgetsNoKeyThatWorks(t *testing.T) {
+	t.Parallel()
+	url := newDatabase(t)
+	conn, s := connect(t, url), open(t, url)
+	exec(t, conn, `INSERT INTO api_keys (owner, key_hash, name, is_active, expires_at) VALUES
+		('ada', 'a', 'works', true, now() + interval '1 hour'), ('ada', 'b', 'expired', true, now() - interval '1 hour')`)
+	if n, err := s.APIKeys().Expire(t.Context(), time.Now().AddDate(0, 0, 1)); n != 1 || err != nil {
+		t.Errorf("%d keys were forgotten, %v", n, err)
+	}
+	if _, err := s.APIKeys().ByHash(t.Context(), "a"); err != nil {
+		t.Error(err)
 	}
 }

@@ -113,4 +113,26 @@ func (s *BudgetStore) Release(ctx context.Context, id string) error {
 	})
 }
 
+// Expire implements ports.BudgetStore.
+func (s *BudgetStore) Expire(ctx context.Context, before time.Time) (int, error) {
+	if now := time.Now(); now.Before(before) {
+		before = now
+	}
+	total := 0
+	for {
+		var rows int64
+		err := s.db.write(ctx, "expire reservations", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+			rows, err = q.DeleteLapsedReservations(ctx, sqlcgen.DeleteLapsedReservationsParams{Before: asStored(before), MaxRows: expireBatch})
+			return err
+		})
+		if err != nil {
+			return total, err
+		}
+		total += int(rows)
+		if rows < expireBatch {
+			return total, nil
+		}
+	}
+}
+
 func dateOf(day time.Time) string { return day.UTC().Format(time.DateOnly) }

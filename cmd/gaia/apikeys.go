@@ -50,6 +50,12 @@ func (s *system) startAPIKeys(c config, db database, cache ports.Cache, relay *a
 }
 
 // keptKeys is for how long keys stay that nobody can use any more.
-func keptKeys(c config, db database) app.Kept {
-	return app.Kept{For: time.Duration(c.APIKeyDays) * 24 * time.Hour, Expire: db.apiKeys.Expire}
+func keptKeys(c config, store ports.APIKeyStore, log *slog.Logger) app.Kept {
+	return app.Kept{For: time.Duration(c.APIKeyDays) * 24 * time.Hour, Expire: func(ctx context.Context, before time.Time) (int, error) {
+		n, err := store.Expire(ctx, before)
+		if n > 0 {
+			log.Info("API keys are removed that were revoked or have expired for API_KEY_RETENTION_DAYS", "keys", n)
+		}
+		return n, err
+	}}
 }

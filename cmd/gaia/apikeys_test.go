@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -92,5 +95,32 @@ func BenchmarkVerifyCachedKey(b *testing.B) {
 		if _, err := keys.Verify(b.Context(), text); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// expiringKeys forgets so many keys each time.
+type expiringKeys struct {
+	*memory.APIKeyStore
+	many []int
+}
+
+func (s *expiringKeys) Expire(context.Context, time.Time) (int, error) {
+	n := s.many[0]
+	s.many = s.many[1:]
+	return n, nil
+}
+
+// TestKeysThatAreForgottenAreCounted: with one line of the log, and none when there were none.
+func TestKeysThatAreForgottenAreCounted(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	kept := keptKeys(config{APIKeyDays: 90}, &expiringKeys{many: []int{0, 7, 0}}, slog.New(slog.NewTextHandler(&out, nil)))
+	for range 3 {
+		if _, err := kept.Expire(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "keys=7") {
+		t.Errorf("the log says %q", got)
 	}
 }

@@ -116,7 +116,8 @@ func (s *system) openParts(ctx context.Context, c config, where folders, apiKey 
 	if p.bus, err = openBus(ctx, c, cmp.Or(where.bus, where.data), s, p.probes, log); err != nil {
 		return p, err
 	}
-	p.relay = s.startRelay(&p.db, p.bus, log, keptAudit(c, p.db), keptKeys(c, p.db), keptSessions(p.db), keptWorkflows(c, p.db), keptGenerations(c, p.db))
+	p.relay = s.startRelay(&p.db, p.bus, log, keptAudit(c, p.db), keptKeys(c, p.db.apiKeys, log), keptReservations(p.db), keptSessions(p.db),
+		keptWorkflows(c, p.db), keptGenerations(c, p.db))
 	p.audit = s.startAudit(p.db, p.relay, log)
 	if !where.visitor && c.RegistryEnabled {
 		s.startDiscovery(ctx, c, p.running)

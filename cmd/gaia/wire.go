@@ -308,6 +308,11 @@ func wireModels(c config, log *slog.Logger) (models, error) {
 // chatsWait is how long answers without a listener may go on when the process stops: those with one have been waited for before.
 const chatsWait = 5 * time.Second
 
+// keptReservations are those of callers who never came back: nothing that has lapsed counts.
+func keptReservations(db database) app.Kept {
+	return app.Kept{For: time.Hour, Expire: db.budgets.Expire}
+}
+
 func wireChat(c config, m models, personas *app.Personas, db database, active *app.ActiveRequests, running *app.Slots, sys *system, log *slog.Logger) *app.Chat {
 	chat := app.NewChat(app.ChatDeps{
 		Personas: personas, Conversations: db.conversations, Completers: m.completers, Selector: m.selector,

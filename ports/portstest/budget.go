@@ -36,6 +36,7 @@ func BudgetStore(t *testing.T, empty func(*testing.T) BudgetSetup) {
 		"Renew never shortens a lease":                          budgetRenewLong,
 		"Renew sets what is gone aside again, over the limit":   budgetRenewGone,
 		"Renew of many and of none":                             budgetRenewMany,
+		"Expire forgets what has lapsed, and nothing else":      budgetForgotten,
 		"leases are the store's, whatever the time of a caller": budgetClock,
 		"reservations of another release live beside leases":    budgetHour,
 		"a commit replaces the reservation by the cost":         budgetSettle,
@@ -258,6 +259,31 @@ func budgetRenewMany(t *testing.T, s BudgetSetup) {
 	reserve(t, s.A, aReservation(100)) // nothing of that was set aside
 }
 
+func budgetForgotten(t *testing.T, s BudgetSetup) {
+	const many = 1003 // more than are forgotten at once
+	lapsing := make([]domain.Reservation, many)
+	for i := range lapsing {
+		lapsing[i] = aReservation(1)
+		lapsing[i].Owner = "owner " + strconv.Itoa(i%7)
+	}
+	renewHeld(t, s.A, lapsing, lapsing...)
+	long := aReservation(100)
+	long.Lease = 10 * budgetLease
+	reserve(t, s.A, long)
+	s.Elapse(2 * budgetLease)
+	for _, step := range []struct {
+		before time.Duration // from now
+		want   int
+	}{{-2 * budgetLease, 0}, {-budgetLease / 2, many}, {100 * budgetLease, 0}} {
+		if n, err := s.B.Expire(t.Context(), time.Now().Add(step.before)); n != step.want || err != nil {
+			t.Errorf("Expire before %s: got %d, %v, want %d", step.before, n, err, step.want)
+		}
+	}
+	wantOver(t, s.B, aReservation(1))
+	renewHeld(t, s.A, nil, long)
+	renewHeld(t, s.A, lapsing[:1], lapsing[0])
+}
+
 func budgetClock(t *testing.T, s BudgetSetup) {
 	for _, skew := range []time.Duration{-23 * time.Hour, 20 * time.Hour} { // of the same day and others
 		r := aReservation(100)
@@ -476,5 +502,7 @@ func budgetCanceled(t *testing.T, s BudgetSetup) {
 	_, err := s.A.Renew(gone, []domain.Reservation{r})
 	wantCanceled(t, "Renew", err)
 	wantCanceled(t, "Release", s.A.Release(gone, r.ID))
+	_, err = s.A.Expire(gone, budgetTime)
+	wantCanceled(t, "Expire", err)
 	reserve(t, s.A, r)
 }

@@ -81,14 +81,20 @@ FROM locked
 WHERE api_keys.id = locked.id AND (api_keys.last_used_at IS NULL OR api_keys.last_used_at < locked.at);
 
 -- name: ExpireKeys :execrows
+-- Time is the earlier of what a process and the server think: a process whose clock is ahead must not delete keys that work. Keys that the
+-- old platform made are its own until they are revoked or replaced here: it might make one active again.
 DELETE FROM api_keys
 WHERE id IN (
     SELECT old.id
     FROM api_keys AS old
-    WHERE old.expires_at < sqlc.arg(before)::timestamptz
-        OR (
-            old.is_active IS NOT TRUE
-            AND coalesce(old.revoked_at, old.updated_at, old.created_at, '-infinity') < sqlc.arg(before)::timestamptz
+    WHERE (old.owner IS NOT NULL OR old.revoked_at IS NOT NULL)
+        AND (
+            old.expires_at < least(sqlc.arg(before)::timestamptz, statement_timestamp() - sqlc.arg(kept)::bigint * interval '1 microsecond')
+            OR (
+                old.is_active IS NOT TRUE
+                AND coalesce(old.revoked_at, old.updated_at)
+                < least(sqlc.arg(before)::timestamptz, statement_timestamp() - sqlc.arg(kept)::bigint * interval '1 microsecond')
+            )
         )
     LIMIT sqlc.arg(max_keys)
     FOR UPDATE SKIP LOCKED

@@ -71,3 +71,14 @@ WHERE id = sqlc.arg(id);
 -- name: DeleteReservation :exec
 DELETE FROM budget_reservations
 WHERE id = $1;
+
+-- name: DeleteLapsedReservations :execrows
+-- Of callers who never come back. Not by the clock of a process that is ahead.
+DELETE FROM budget_reservations
+WHERE id IN (
+    SELECT old.id
+    FROM budget_reservations AS old
+    WHERE old.expires_at < least(sqlc.arg(before)::timestamptz, statement_timestamp())
+    LIMIT sqlc.arg(max_rows)
+    FOR UPDATE SKIP LOCKED
+);

@@ -50,3 +50,13 @@ WHERE id = sqlc.arg(id);
 -- name: DeleteReservation :exec
 DELETE FROM budget_reservations
 WHERE id = ?1;
+
+-- name: DeleteLapsedReservations :execrows
+-- Of callers who never come back.
+DELETE FROM budget_reservations
+WHERE id IN (
+    SELECT old.id
+    FROM budget_reservations AS old
+    WHERE old.expires_at < CAST(sqlc.arg(before) AS INTEGER)
+    LIMIT sqlc.arg(max_rows)
+);

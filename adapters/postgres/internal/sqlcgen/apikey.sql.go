@@ -43,23 +43,30 @@ DELETE FROM api_keys
 WHERE id IN (
     SELECT old.id
     FROM api_keys AS old
-    WHERE old.expires_at < $1::timestamptz
-        OR (
-            old.is_active IS NOT TRUE
-            AND coalesce(old.revoked_at, old.updated_at, old.created_at, '-infinity') < $1::timestamptz
+    WHERE (old.owner IS NOT NULL OR old.revoked_at IS NOT NULL)
+        AND (
+            old.expires_at < least($1::timestamptz, statement_timestamp() - $2::bigint * interval '1 microsecond')
+            OR (
+                old.is_active IS NOT TRUE
+                AND coalesce(old.revoked_at, old.updated_at)
+                < least($1::timestamptz, statement_timestamp() - $2::bigint * interval '1 microsecond')
+            )
         )
-    LIMIT $2
+    LIMIT $3
     FOR UPDATE SKIP LOCKED
 )
 `
 
 type ExpireKeysParams struct {
 	Before  time.Time
+	Kept    int64
 	MaxKeys int32
 }
 
+// Time is the earlier of what a process and the server think: a process whose clock is ahead must not delete keys that work. Keys that the
+// old platform made are its own until they are revoked or replaced here: it might make one active again.
 func (q *Queries) ExpireKeys(ctx context.Context, arg ExpireKeysParams) (int64, error) {
-	result, err := q.db.Exec(ctx, expireKeys, arg.Before, arg.MaxKeys)
+	result, err := q.db.Exec(ctx, expireKeys, arg.Before, arg.Kept, arg.MaxKeys)
 	if err != nil {
 		return 0, err
 	}

@@ -30,6 +30,31 @@ func (q *Queries) DeleteExpiredReservations(ctx context.Context, principal strin
 	return err
 }
 
+const deleteLapsedReservations = `-- name: DeleteLapsedReservations :execrows
+DELETE FROM budget_reservations
+WHERE id IN (
+    SELECT old.id
+    FROM budget_reservations AS old
+    WHERE old.expires_at < least($1::timestamptz, statement_timestamp())
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)
+`
+
+type DeleteLapsedReservationsParams struct {
+	Before  time.Time
+	MaxRows int32
+}
+
+// Of callers who never come back. Not by the clock of a process that is ahead.
+func (q *Queries) DeleteLapsedReservations(ctx context.Context, arg DeleteLapsedReservationsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteLapsedReservations, arg.Before, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deleteReservation = `-- name: DeleteReservation :exec
 DELETE FROM budget_reservations
 WHERE id = $1

@@ -24,6 +24,30 @@ func (q *Queries) DeleteExpiredReservations(ctx context.Context, arg DeleteExpir
 	return err
 }
 
+const deleteLapsedReservations = `-- name: DeleteLapsedReservations :execrows
+DELETE FROM budget_reservations
+WHERE id IN (
+    SELECT old.id
+    FROM budget_reservations AS old
+    WHERE old.expires_at < CAST(?1 AS INTEGER)
+    LIMIT ?2
+)
+`
+
+type DeleteLapsedReservationsParams struct {
+	Before  int64
+	MaxRows int64
+}
+
+// Of callers who never come back.
+func (q *Queries) DeleteLapsedReservations(ctx context.Context, arg DeleteLapsedReservationsParams) (int64, error) {
+	result, err := q.exec(ctx, q.deleteLapsedReservationsStmt, deleteLapsedReservations, arg.Before, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const deleteReservation = `-- name: DeleteReservation :exec
 DELETE FROM budget_reservations
 WHERE id = ?1

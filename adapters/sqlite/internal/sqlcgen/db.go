@@ -99,6 +99,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.deleteFileLeaseStmt, err = db.PrepareContext(ctx, deleteFileLease); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteFileLease: %w", err)
 	}
+	if q.deleteLapsedReservationsStmt, err = db.PrepareContext(ctx, deleteLapsedReservations); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteLapsedReservations: %w", err)
+	}
 	if q.deleteMessagesStmt, err = db.PrepareContext(ctx, deleteMessages); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteMessages: %w", err)
 	}
@@ -590,6 +593,11 @@ func (q *Queries) Close() error {
 	if q.deleteFileLeaseStmt != nil {
 		if cerr := q.deleteFileLeaseStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteFileLeaseStmt: %w", cerr)
+		}
+	}
+	if q.deleteLapsedReservationsStmt != nil {
+		if cerr := q.deleteLapsedReservationsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteLapsedReservationsStmt: %w", cerr)
 		}
 	}
 	if q.deleteMessagesStmt != nil {
@@ -1261,6 +1269,7 @@ type Queries struct {
 	deleteEventsStmt              *sql.Stmt
 	deleteExpiredReservationsStmt *sql.Stmt
 	deleteFileLeaseStmt           *sql.Stmt
+	deleteLapsedReservationsStmt  *sql.Stmt
 	deleteMessagesStmt            *sql.Stmt
 	deleteReservationStmt         *sql.Stmt
 	deleteSessionStmt             *sql.Stmt
@@ -1413,6 +1422,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		deleteEventsStmt:              q.deleteEventsStmt,
 		deleteExpiredReservationsStmt: q.deleteExpiredReservationsStmt,
 		deleteFileLeaseStmt:           q.deleteFileLeaseStmt,
+		deleteLapsedReservationsStmt:  q.deleteLapsedReservationsStmt,
 		deleteMessagesStmt:            q.deleteMessagesStmt,
 		deleteReservationStmt:         q.deleteReservationStmt,
 		deleteSessionStmt:             q.deleteSessionStmt,
