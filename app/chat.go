@@ -242,7 +242,11 @@ func (t *turn) reserveAgain(ctx context.Context) error {
 	if t.reservation == "" || t.chat.holds.valid(t.reservations()...) {
 		return nil
 	}
-	t.chat.holds.end(t.reservations()...)
+	if len(t.records) == 0 {
+		t.chat.holds.forget(t.reservations()...)
+	} else { // attempts and rounds before have spent of it
+		t.chat.holds.end(t.reservations()...)
+	}
 	for _, id := range t.reservations() {
 		if err := t.chat.Budgets.Release(ctx, id); err != nil {
 			return err

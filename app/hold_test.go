@@ -24,6 +24,8 @@ type heldBudgets struct {
 
 	mu       sync.Mutex
 	still    bool // renewals come through no more
+	lost     bool // answers of renewals, which are carried out
+	hangs    bool // renewals take for ever
 	renewals int
 	most     int    // held by one renewal
 	between  func() // called once, while something is renewed
@@ -46,7 +48,7 @@ func (b *heldBudgets) Reserve(ctx context.Context, r domain.Reservation) error {
 
 func (b *heldBudgets) Renew(ctx context.Context, held []domain.Reservation) ([]string, error) {
 	b.mu.Lock()
-	still, between := b.still, b.between
+	still, between, lost, hangs := b.still, b.between, b.lost, b.hangs
 	b.renewals++
 	b.most = max(b.most, len(held))
 	b.between = nil
@@ -57,7 +59,15 @@ func (b *heldBudgets) Renew(ctx context.Context, held []domain.Reservation) ([]s
 	if between != nil {
 		between()
 	}
-	return b.BudgetStore.Renew(ctx, held)
+	if hangs {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	gone, err := b.BudgetStore.Renew(context.WithoutCancel(ctx), held)
+	if lost {
+		return nil, domain.MissingPart("The database is away", nil)
+	}
+	return gone, err
 }
 
 func (b *heldBudgets) Release(ctx context.Context, id string) error {
@@ -87,6 +97,7 @@ type holdBed struct {
 
 	mu     sync.Mutex
 	lapsed []domain.Reservation
+	told   int // how often
 }
 
 // newHolding makes a chat whose callers may spend so much in a day: what some answers can cost.
@@ -101,6 +112,7 @@ func newHolding(t *testing.T, p *provider, answers float64) *holdBed {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.lapsed = append(b.lapsed, held...)
+		b.told++
 	}
 	b.chat = app.NewChat(deps)
 	return b
@@ -282,8 +294,8 @@ func TestNobodyIsAskedForLapsedMoney(t *testing.T) {
 				} else if err != nil || b.provider.calls() != 1 {
 					t.Errorf("asked %d times: %v", b.provider.calls(), err)
 				}
-				if b.lapses() != 1 {
-					t.Errorf("%d lapses were noticed", b.lapses())
+				if b.lapses() != 0 {
+					t.Errorf("%d lapses were noticed, though nothing had been spent", b.lapses())
 				}
 				var spent domain.Money
 				for _, row := range b.turns.usage() {
@@ -301,6 +313,12 @@ func TestNobodyIsAskedForLapsedMoney(t *testing.T) {
 // A renewal that is on its way while an answer ends may set its money aside again: it is given back.
 func TestARenewalAfterTheEndIsTakenBack(t *testing.T) {
 	t.Parallel()
+	for name, lost := range map[string]bool{"answered": false, "with an answer that is lost": true} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); renewalAfterTheEnd(t, lost) })
+	}
+}
+
+func renewalAfterTheEnd(t *testing.T, lost bool) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newHolding(t, live(), 1.5)
 		done := make(chan error)
@@ -311,7 +329,7 @@ func TestARenewalAfterTheEndIsTakenBack(t *testing.T) {
 		synctest.Wait()
 		begun, ended := make(chan struct{}), make(chan struct{})
 		b.budgets.mu.Lock()
-		b.budgets.between = func() { close(begun); <-ended }
+		b.budgets.between, b.budgets.lost = func() { close(begun); <-ended }, lost
 		b.budgets.mu.Unlock()
 		<-begun
 		close(b.provider.live)
@@ -355,5 +373,60 @@ func TestNobodyElseIsAskedWhenTheDatabaseIsAway(t *testing.T) {
 			t.Errorf("something is set aside still: %v", err)
 		}
 		b.chat.Close(t.Context())
+	})
+}
+
+// Many answers that have lapsed are told of in one breath, and then no more for a lease.
+func TestLapsesAreToldOnceInALease(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const many = 20
+		b := newHolding(t, live(), many)
+		var answers sync.WaitGroup
+		for range many {
+			answers.Go(func() {
+				if _, _, err := b.chat.Complete(t.Context(), ada, message("hi")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		b.budgets.standStill(true)
+		time.Sleep(2 * holdLease)
+		close(b.provider.live)
+		answers.Wait()
+		b.chat.Close(t.Context())
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.told > 2 || len(b.lapsed) != many {
+			t.Errorf("%d lapses were told of %d times", len(b.lapsed), b.told)
+		}
+	})
+}
+
+// A process that stops waits for no renewal.
+func TestStoppingWaitsForNoRenewal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newHolding(t, live(), 1.5)
+		ctx, leave := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			_, _, err := b.chat.Complete(ctx, ada, message("hi"))
+			done <- err
+		}()
+		synctest.Wait()
+		begun := make(chan struct{})
+		b.budgets.mu.Lock()
+		b.budgets.hangs, b.budgets.between = true, func() { close(begun) }
+		b.budgets.mu.Unlock()
+		<-begun
+		began := time.Now()
+		b.chat.Close(t.Context())
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %s", took)
+		}
+		leave()
+		<-done
 	})
 }

@@ -261,7 +261,7 @@ func (t *turn) leaves(now time.Time) domain.Turn {
 // save stores what the turn leaves behind. A client that leaves now must not lose a paid answer.
 func (t *turn) save(ctx context.Context, leaving domain.Turn) (string, error) {
 	if t.reservation != "" {
-		t.chat.holds.end(t.reservations()...) // a renewal that comes after the end would set it aside again
+		defer t.chat.holds.settle(t.reservations()...)() // a renewal that comes after the end would set it aside again
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.chat.Config.SaveTimeout)
 	defer cancel()

@@ -24,6 +24,10 @@ import (
 	"gaia/internal/logging"
 )
 
+// minBudgetLease has room for a renewal that is due after a quarter of it and takes as long again, and for storing an answer after that, all
+// with a database that is as slow as is waited for.
+const minBudgetLease = 10 * time.Second
+
 // seconds is a span of time that is written as a number of seconds, "1.5", or with a unit, "1500ms".
 type seconds time.Duration
 
@@ -415,8 +419,8 @@ func (c *config) checkLimits() error {
 	if c.DailyBudget < 0 || c.DailyBudget != c.DailyBudget {
 		f.add("BUDGET_DAILY_USD: %v is below 0", c.DailyBudget)
 	}
-	if c.BudgetLease.duration() < time.Second {
-		f.add("BUDGET_LEASE: is below 1")
+	if c.BudgetLease.duration() < minBudgetLease {
+		f.add("BUDGET_LEASE: is below %v", minBudgetLease.Seconds())
 	}
 	if c.ToolTime == 0 {
 		f.add("TOOLS_MAX_TIME: must be above 0")

@@ -128,7 +128,7 @@ func noticeOf(name string) notice {
 func settingsOf(provider *upstream.Server) gaiatest.Settings {
 	return gaiatest.Settings{
 		"OPENAI_BASE_URL": provider.OpenAI(), "OPENAI_API_KEY": upstream.Key, "DEFAULT_LLM_MODEL": "gpt-4o-mini",
-		"BUDGET_DAILY_USD": "1000", "LOCAL_ACCOUNTS": "on", "WORKFLOW_LEASE": "3", "BUDGET_LEASE": "3", "ASSET_GENERATION_LEASE": "3", "ASSET_POLL_INTERVAL": "0.1",
+		"BUDGET_DAILY_USD": "1000", "LOCAL_ACCOUNTS": "on", "WORKFLOW_LEASE": "3", "BUDGET_LEASE": "10", "ASSET_GENERATION_LEASE": "3", "ASSET_POLL_INTERVAL": "0.1",
 		"MAX_CONCURRENT_REQUESTS": "500", "SHUTDOWN_DELAY": "2", "STREAM_PING_INTERVAL": "5",
 		// Limits that nobody reaches: they are counted in Redis.
 		"RATE_LIMIT_REQUESTS": "1000000", "RATE_LIMIT_BURST": "0", "RATE_LIMIT_SIGN_IN": "0", "RATE_LIMIT_ACCOUNT": "0", "RATE_LIMIT_REFRESH": "0",
