@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -144,15 +146,21 @@ func (t *turnBatch) addUsage(ctx context.Context, q *sqlcgen.Queries, turn domai
 	return nil
 }
 
-// openDays makes the budgets of days that the turn spends something of, but for that of its reservation, which is there. They are made
-// before the records are written: with them, one that is made at the same moment would count the records or not, and nobody could tell.
+// openDays makes the budgets of days that the turn spends something of, unless that is only the day of its reservation, which is there. They
+// are made before the records are written: with them, one that is made at the same moment would count the records or not, and nobody could
+// tell. What is there is locked, in the order of date: turns that are stored over midnight wait for each other, and never in a ring.
 func openDays(ctx context.Context, q *sqlcgen.Queries, turn domain.Turn) {
-	open := domain.DayOf(turn.ReservedAt)
+	var days []time.Time
 	for _, r := range turn.Usage {
-		if day := domain.DayOf(r.At); !day.Equal(open) {
-			_, _ = q.OpenBudget(ctx, openBudget(turn.Owner, day))
-			open = day
-		}
+		days = append(days, domain.DayOf(r.At))
+	}
+	slices.SortFunc(days, time.Time.Compare)
+	days = slices.CompactFunc(days, time.Time.Equal)
+	if len(days) == 1 && days[0].Equal(domain.DayOf(turn.ReservedAt)) {
+		return
+	}
+	for _, day := range days {
+		_, _ = q.OpenBudget(ctx, openBudget(turn.Owner, day))
 	}
 }
 

@@ -30,27 +30,28 @@ func BudgetStore(t *testing.T, empty func(*testing.T) BudgetSetup) {
 		"what is set aside is counted, up to the limit":        budgetLimit,
 		"of racing reservations as many pass as the limit has": budgetRace,
 		"racing first reservations of a day count the ledger":  budgetFirstRace,
-		"Release gives back":                                    budgetRelease,
-		"a reservation counts until its lease is over":          budgetExpiry,
-		"Renew begins the lease anew, and only of its own":      budgetRenew,
-		"Renew never shortens a lease":                          budgetRenewLong,
-		"Renew sets what is gone aside again, over the limit":   budgetRenewGone,
-		"Renew of many and of none":                             budgetRenewMany,
-		"Expire forgets what has lapsed, and nothing else":      budgetForgotten,
-		"leases are the store's, whatever the time of a caller": budgetClock,
-		"reservations of another release live beside leases":    budgetHour,
-		"a commit replaces the reservation by the cost":         budgetSettle,
-		"a commit whose reservation is gone counts too":         budgetSettleWithout,
-		"a claimed cost counts against no budget":               budgetClaimed,
-		"the ledger's records of the day count":                 budgetLedger,
-		"days begin at midnight UTC":                            budgetDays,
-		"what runs over midnight counts on both days":           budgetOverMidnight,
-		"what is spent counts on the day of its record, once":   budgetRecordDays,
-		"a day that opens while it is spent of counts all once": budgetDayRace,
-		"owners have budgets of their own":                      budgetOwners,
-		"an id that is taken is Conflict":                       budgetTwice,
-		"the greatest amounts don't overflow":                   budgetGreat,
-		"a caller who left is told so and nothing is set aside": budgetCanceled,
+		"Release gives back":                                     budgetRelease,
+		"a reservation counts until its lease is over":           budgetExpiry,
+		"Renew begins the lease anew, and only of its own":       budgetRenew,
+		"Renew never shortens a lease":                           budgetRenewLong,
+		"Renew sets what is gone aside again, over the limit":    budgetRenewGone,
+		"Renew of many and of none":                              budgetRenewMany,
+		"Expire forgets what has lapsed, and nothing else":       budgetForgotten,
+		"leases are the store's, whatever the time of a caller":  budgetClock,
+		"reservations of another release live beside leases":     budgetHour,
+		"a commit replaces the reservation by the cost":          budgetSettle,
+		"a commit whose reservation is gone counts too":          budgetSettleWithout,
+		"a claimed cost counts against no budget":                budgetClaimed,
+		"the ledger's records of the day count":                  budgetLedger,
+		"days begin at midnight UTC":                             budgetDays,
+		"what runs over midnight counts on both days":            budgetOverMidnight,
+		"what is spent counts on the day of its record, once":    budgetRecordDays,
+		"a day that opens while it is spent of counts all once":  budgetDayRace,
+		"turns that are stored over midnight don't block others": budgetMidnightRace,
+		"owners have budgets of their own":                       budgetOwners,
+		"an id that is taken is Conflict":                        budgetTwice,
+		"the greatest amounts don't overflow":                    budgetGreat,
+		"a caller who left is told so and nothing is set aside":  budgetCanceled,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -463,6 +464,30 @@ func budgetDayRace(t *testing.T, s BudgetSetup) {
 	}
 	wantLeftOn(t, s, -time.Second, 100)
 	wantLeftOn(t, s, time.Minute, 50)
+}
+
+// Some were reserved again after midnight, and others before it only.
+func budgetMidnightRace(t *testing.T, s BudgetSetup) {
+	const turns = 60
+	reserved := make([]domain.Reservation, turns)
+	for i := range reserved {
+		reserved[i] = reserve(t, s.A, onDay([]time.Duration{-time.Second, time.Second}[i%2], 0))
+	}
+	for _, err := range inParallel(turns, func(i int) error {
+		before, after := usedAt(budgetMidnight.Add(-time.Second)), usedAt(budgetMidnight.Add(time.Second))
+		before.Cost, after.Cost = 1, 1
+		after.RequestID, after.Attempt = before.RequestID, 2
+		return s.Commit(t.Context(), domain.Turn{
+			Owner: "owner", At: after.At, Unstored: true, Usage: []domain.UsageRecord{before, after},
+			ReservationID: reserved[i].ID, ReservedAt: reserved[i].At,
+		})
+	}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	wantLeftOn(t, s, -time.Second, 100-turns)
+	wantLeftOn(t, s, time.Minute, 100-turns)
 }
 
 func budgetOwners(t *testing.T, s BudgetSetup) {
