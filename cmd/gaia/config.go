@@ -59,7 +59,8 @@ const (
 )
 
 // config is every setting, by the name of its environment variable. Settings of parts that come later are read already, so that a
-// deployment can be prepared. Fields tagged secret are masked wherever they are shown.
+// deployment can be prepared. Fields tagged secret are masked wherever they are shown. Those tagged for are or may hold secrets, and reach only
+// the services that are named there, where somebody keeps services apart: compose.yaml and the chart. Others reach all.
 type config struct {
 	Environment string `env:"ENVIRONMENT" envDefault:"development" about:"production turns the built-in conveniences off: echo model, generated key"`
 	Debug       bool   `env:"DEBUG" envDefault:"false"`
@@ -101,7 +102,7 @@ type config struct {
 	AssetServiceURL  string  `env:"ASSET_SERVICE_URL"`
 	ChatServiceURL   string  `env:"CHAT_SERVICE_URL"`
 	RemoteURL        string  `env:"GAIA_URL" about:"of gaia mcp: the Gaia that it hands everything on to; empty: it works by itself on this database"`
-	RemoteKey        string  `env:"GAIA_API_KEY" secret:"true" about:"the API key that gaia mcp uses there"`
+	RemoteKey        string  `env:"GAIA_API_KEY" secret:"true" for:"none" about:"the API key that gaia mcp uses there"`
 	GatewayURL       string  `env:"GATEWAY_URL" envDefault:"http://localhost:8666"`
 	GatewayTimeout   seconds `env:"GATEWAY_REQUEST_TIMEOUT" envDefault:"30" about:"how long a service may take until its answer begins"`
 	GatewayLong      seconds `env:"GATEWAY_LONG_TIMEOUT" envDefault:"600" about:"how long chats, generations and uploads may take until their answer begins; all others have GATEWAY_REQUEST_TIMEOUT"`
@@ -109,27 +110,27 @@ type config struct {
 	GatewayDelay     seconds `env:"GATEWAY_RETRY_DELAY" envDefault:"1" about:"the longest pause before that; the first ones are far shorter"`
 	InterTimeout     seconds `env:"INTER_SERVICE_REQUEST_TIMEOUT" envDefault:"30"`
 	ClientTimeout    seconds `env:"CLIENT_REQUEST_TIMEOUT" envDefault:"60"`
-	APIKey           string  `env:"API_KEY" secret:"true" section:"Identity" about:"the global key; made on the first start when empty outside production"`
+	APIKey           string  `env:"API_KEY" secret:"true" for:"every" section:"Identity" about:"the global key; made on the first start when empty outside production"`
 	SupabaseURL      string  `env:"SUPABASE_URL"`
-	SupabaseAnonKey  string  `env:"SUPABASE_ANON_KEY" secret:"true"`
+	SupabaseAnonKey  string  `env:"SUPABASE_ANON_KEY" secret:"true" for:"gateway,auth"`
 	SupabaseAuthPath string  `env:"SUPABASE_AUTH_PATH" envDefault:"/auth/v1" about:"where Supabase Auth is below SUPABASE_URL; / when that is the server itself, with no gateway before it"`
-	JWTSecret        string  `env:"SUPABASE_JWT_SECRET" secret:"true" about:"verifies HS256 access tokens, and signs those of local accounts; made on the first start for these when empty"`
+	JWTSecret        string  `env:"SUPABASE_JWT_SECRET" secret:"true" for:"gateway,auth" about:"verifies HS256 access tokens, and signs those of local accounts; made on the first start for these when empty"`
 	JWKSURL          string  `env:"SUPABASE_JWKS_URL" about:"the public keys that verify ES256 and RS256 access tokens; empty: /.well-known/jwks.json below Supabase Auth"`
 	JWTIssuer        string  `env:"SUPABASE_JWT_ISSUER" about:"what iss of access tokens must be, such as https://project.supabase.co/auth/v1; empty: anything"`
 	LocalAccounts    string  `env:"LOCAL_ACCOUNTS" envDefault:"auto" about:"accounts kept by Gaia itself: auto (outside production, unless a SUPABASE_ setting says that tokens come from elsewhere), on or off; on PostgreSQL they need on and SUPABASE_JWT_SECRET"`
 	InternalAddress  string  `env:"INTERNAL_ADDRESS" about:"host:port where other services of Gaia are answered, never clients; empty: nowhere"`
-	InternalSecret   string  `env:"INTERNAL_AUTH_SECRET" secret:"true" about:"what services sign with when they tell each other who calls; at least 32 bytes, the same everywhere"`
-	InternalBefore   string  `env:"INTERNAL_AUTH_SECRET_PREVIOUS" secret:"true" about:"the one before, while services are given a new one"`
+	InternalSecret   string  `env:"INTERNAL_AUTH_SECRET" secret:"true" for:"every" about:"what services sign with when they tell each other who calls; at least 32 bytes, the same everywhere"`
+	InternalBefore   string  `env:"INTERNAL_AUTH_SECRET_PREVIOUS" secret:"true" for:"every" about:"the one before, while services are given a new one"`
 	AuditDays        int     `env:"AUDIT_RETENTION_DAYS" envDefault:"365" about:"for how long it is kept who logged in, was refused, made or revoked a key; 0: for ever"`
-	DatabaseURL      string  `env:"DATABASE_URL" section:"Database (empty: SQLite in the data folder)" about:"postgresql://user:password@host:5432/name"`
+	DatabaseURL      string  `env:"DATABASE_URL" for:"every" section:"Database (empty: SQLite in the data folder)" about:"postgresql://user:password@host:5432/name"`
 	DatabaseSync     string  `env:"DATABASE_SYNCHRONOUS" envDefault:"normal" about:"of SQLite: full also survives a power cut without losing the last moments, and every write waits for the disk"`
 	DatabaseEcho     bool    `env:"DATABASE_ECHO" envDefault:"false"`
 	DatabasePool     int     `env:"DATABASE_POOL_SIZE" envDefault:"20"`
 	DatabaseOverflow int     `env:"DATABASE_MAX_OVERFLOW" envDefault:"30"`
 	DatabaseTimeout  seconds `env:"DATABASE_POOL_TIMEOUT" envDefault:"5"`
 	DatabaseRecycle  seconds `env:"DATABASE_POOL_RECYCLE" envDefault:"3600"`
-	RedisURL         string  `env:"REDIS_URL" section:"Cache (empty: in process only)" about:"redis://host:6379"`
-	RedisPassword    string  `env:"REDIS_PASSWORD" secret:"true"`
+	RedisURL         string  `env:"REDIS_URL" for:"every" section:"Cache (empty: in process only)" about:"redis://host:6379"`
+	RedisPassword    string  `env:"REDIS_PASSWORD" secret:"true" for:"every"`
 	RedisPrefix      string  `env:"REDIS_KEY_PREFIX" envDefault:"gaia:" about:"stands before every key, for servers that others use too"`
 	RedisTimeout     seconds `env:"REDIS_SOCKET_TIMEOUT" envDefault:"5" about:"requests never wait longer than 0.1 s in all for Redis, whatever this says"`
 	RedisConnect     seconds `env:"REDIS_CONNECT_TIMEOUT" envDefault:"5"`
@@ -144,7 +145,7 @@ type config struct {
 	PersonaAllTTL    seconds `env:"PERSONA_LIST_ALL_CACHE_TTL" envDefault:"900" about:"lists with deleted personas too"`
 	PreferenceTTL    seconds `env:"USER_PREF_CACHE_TTL" envDefault:"3600"`
 	ServiceHealthTTL seconds `env:"SERVICE_HEALTH_CACHE_TTL" envDefault:"60" about:"how long the storage of assets is believed to be well before /health asks it again; one that is away is asked again after 5"`
-	NATSURL          string  `env:"NATS_URL" section:"Events (empty: a NATS server inside the process)" about:"nats://host:4222"`
+	NATSURL          string  `env:"NATS_URL" for:"every" section:"Events (empty: a NATS server inside the process)" about:"nats://host:4222"`
 	NATSPrefix       string  `env:"NATS_SUBJECT_PREFIX" about:"stands before every subject, such as staging."`
 	NATSTimeout      seconds `env:"NATS_TIMEOUT" envDefault:"5"`
 	NATSReconnects   int     `env:"NATS_MAX_RECONNECT_ATTEMPTS" envDefault:"-1" about:"-1 tries for ever"`
@@ -152,18 +153,18 @@ type config struct {
 	DefaultModel     string  `env:"DEFAULT_LLM_MODEL" section:"Models" about:"answers when a request names none; empty: the first configured provider's"`
 	DefaultProvider  string  `env:"DEFAULT_LLM_PROVIDER"`
 	ModelsFile       string  `env:"MODELS_FILE" about:"a JSON list of models instead of the built-in one"`
-	OpenAIKey        string  `env:"OPENAI_API_KEY" secret:"true"`
+	OpenAIKey        string  `env:"OPENAI_API_KEY" secret:"true" for:"asset,chat"`
 	OpenAIURL        string  `env:"OPENAI_BASE_URL" envDefault:"https://api.openai.com/v1"`
 	OpenAIOrg        string  `env:"OPENAI_ORG_ID"`
 	CompatibleURL    string  `env:"COMPATIBLE_BASE_URL" about:"any server with OpenAI's API, such as http://localhost:11434/v1"`
-	CompatibleKey    string  `env:"COMPATIBLE_API_KEY" secret:"true"`
+	CompatibleKey    string  `env:"COMPATIBLE_API_KEY" secret:"true" for:"chat"`
 	CompatibleModels string  `env:"COMPATIBLE_MODELS" about:"model ids, comma-separated; the first is the default"`
-	AnthropicKey     string  `env:"ANTHROPIC_API_KEY" secret:"true"`
+	AnthropicKey     string  `env:"ANTHROPIC_API_KEY" secret:"true" for:"chat"`
 	AnthropicURL     string  `env:"ANTHROPIC_BASE_URL" envDefault:"https://api.anthropic.com"`
-	GoogleKey        string  `env:"GOOGLE_API_KEY" secret:"true" about:"for Gemini"`
+	GoogleKey        string  `env:"GOOGLE_API_KEY" secret:"true" for:"chat" about:"for Gemini"`
 	GeminiURL        string  `env:"GEMINI_BASE_URL" envDefault:"https://generativelanguage.googleapis.com/v1beta/openai"`
 	GoogleProject    string  `env:"GOOGLE_PROJECT_ID"`
-	MistralKey       string  `env:"MISTRAL_API_KEY" secret:"true"`
+	MistralKey       string  `env:"MISTRAL_API_KEY" secret:"true" for:"chat"`
 	MistralURL       string  `env:"MISTRAL_BASE_URL" envDefault:"https://api.mistral.ai/v1"`
 	LLMConnect       seconds `env:"LLM_CONNECT_TIMEOUT" envDefault:"5" about:"of providers: to connect, and again for the TLS handshake"`
 	LLMFirstToken    seconds `env:"LLM_FIRST_TOKEN_TIMEOUT" envDefault:"120" about:"of providers: from the prompt to the first piece of the answer"`
@@ -184,8 +185,8 @@ type config struct {
 	ToolTokens int     `env:"TOOLS_MAX_TOKENS" envDefault:"0" about:"of all rounds of one answer; then the model has to come to an end. 0: no limit"`
 	ToolCost   float64 `env:"TOOLS_MAX_COST_USD" envDefault:"0" about:"of all rounds of one answer; one that costs more is given up. 0: no limit"`
 
-	OTLPEndpoint       string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT" section:"Telemetry" about:"http://host:4318 of an OpenTelemetry collector that takes traces and metrics over HTTP; empty: nothing is sent"`
-	OTLPHeaders        string  `env:"OTEL_EXPORTER_OTLP_HEADERS" secret:"true" about:"what is sent along, as name=value with commas between"`
+	OTLPEndpoint       string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT" for:"every" section:"Telemetry" about:"http://host:4318 of an OpenTelemetry collector that takes traces and metrics over HTTP; empty: nothing is sent"`
+	OTLPHeaders        string  `env:"OTEL_EXPORTER_OTLP_HEADERS" secret:"true" for:"every" about:"what is sent along, as name=value with commas between"`
 	OTLPTimeout        int     `env:"OTEL_EXPORTER_OTLP_TIMEOUT" envDefault:"10000" about:"milliseconds"`
 	TraceRatio         float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1" about:"of requests that are traced, from 0 to 1; whoever is trusted and comes with a trace has decided that already"`
 	MetricInterval     int     `env:"OTEL_METRIC_EXPORT_INTERVAL" envDefault:"60000" about:"milliseconds between metrics that are sent"`
@@ -206,11 +207,11 @@ type config struct {
 	WorkflowMaxCost       float64 `env:"WORKFLOW_MAX_COST_USD" envDefault:"50"`
 	WorkflowMaxDuration   seconds `env:"WORKFLOW_MAX_DURATION" envDefault:"21600"`
 
-	AssetStorageURL   string  `env:"ASSET_STORAGE_URL" secret:"true" section:"Assets" about:"where files are kept: empty, a folder below GAIA_DATA_DIR; file:///path; or s3://access_key:secret_key@host:port/bucket?region=…&insecure=true, for S3 and everything that speaks it"`
+	AssetStorageURL   string  `env:"ASSET_STORAGE_URL" secret:"true" for:"asset,chat" section:"Assets" about:"where files are kept: empty, a folder below GAIA_DATA_DIR; file:///path; or s3://access_key:secret_key@host:port/bucket?region=…&insecure=true, for S3 and everything that speaks it"`
 	AssetBucket       string  `env:"ASSET_STORAGE_BUCKET" envDefault:"assets" about:"used where ASSET_STORAGE_URL names none"`
 	AssetLinks        string  `env:"ASSET_LINKS" envDefault:"proxied" about:"download links lead to Gaia (proxied), or to the storage itself where it can (direct)"`
 	AssetLinkTTL      seconds `env:"ASSET_LINK_TTL" envDefault:"3600" about:"how long download links work"`
-	AssetLinkSecret   string  `env:"ASSET_LINK_SECRET" secret:"true" about:"what download links are signed with, the same in every replica; empty: made from API_KEY"`
+	AssetLinkSecret   string  `env:"ASSET_LINK_SECRET" secret:"true" for:"asset,chat" about:"what download links are signed with, the same in every replica; empty: made from API_KEY"`
 	PublicURL         string  `env:"PUBLIC_URL" about:"what clients call this server, for links in answers and news of generators; empty: as the request says"`
 	MaxAssetMB        int     `env:"MAX_ASSET_FILE_SIZE_MB" envDefault:"100"`
 	OwnerBytes        int64   `env:"ASSET_BYTES_PER_OWNER" envDefault:"5368709120" about:"that the files of one caller's assets may have in all; 0: as many as there is room for. The global key has no such limit"`
@@ -219,7 +220,7 @@ type config struct {
 	SearchLimitMax    int     `env:"ASSET_SEARCH_LIMIT_MAX" envDefault:"100"`
 	EmbeddingModel    string  `env:"EMBEDDING_MODEL" about:"finds assets by meaning, too: a model of the OpenAI embeddings API; on PostgreSQL with the vector extension"`
 	EmbeddingURL      string  `env:"EMBEDDING_BASE_URL" envDefault:"https://api.openai.com/v1"`
-	EmbeddingKey      string  `env:"EMBEDDING_API_KEY" secret:"true" about:"empty: OPENAI_API_KEY"`
+	EmbeddingKey      string  `env:"EMBEDDING_API_KEY" secret:"true" for:"asset,chat" about:"empty: OPENAI_API_KEY"`
 	SearchThreshold   float64 `env:"SEMANTIC_SEARCH_SIMILARITY_THRESHOLD" envDefault:"0.7"`
 	MaxAssetCost      float64 `env:"MAX_GENERATION_COST_PER_ASSET" envDefault:"0.5" about:"in US dollars; a request may allow less, not more"`
 	MaxGenerations    int     `env:"MAX_CONCURRENT_GENERATIONS" envDefault:"5" about:"in this process"`
@@ -234,24 +235,24 @@ type config struct {
 	PricesFile        string  `env:"PRICES_FILE" about:"the price table, instead of the built-in one"`
 	Procedural        string  `env:"PROCEDURAL_ASSETS" envDefault:"auto" about:"the built-in generator: auto (outside production), on or off"`
 	OpenAIImageModel  string  `env:"OPENAI_IMAGE_MODEL" about:"empty: the one of the table of generators; uses OPENAI_API_KEY"`
-	StabilityKey      string  `env:"STABILITY_API_KEY" secret:"true"`
+	StabilityKey      string  `env:"STABILITY_API_KEY" secret:"true" for:"asset,chat"`
 	StabilityURL      string  `env:"STABILITY_BASE_URL" envDefault:"https://api.stability.ai"`
-	MeshyKey          string  `env:"MESHY_API_KEY" secret:"true"`
+	MeshyKey          string  `env:"MESHY_API_KEY" secret:"true" for:"asset,chat"`
 	MeshyURL          string  `env:"MESHY_BASE_URL" envDefault:"https://api.meshy.ai"`
 	MeshyTestMode     bool    `env:"MESHY_TEST_MODE" envDefault:"false" about:"uses Meshy's public test key, which costs nothing and always makes the same model"`
-	MeshySecret       string  `env:"MESHY_WEBHOOK_SECRET" secret:"true" about:"of the address /webhooks/meshy?token=…; empty: that address is closed, and Meshy is polled"`
+	MeshySecret       string  `env:"MESHY_WEBHOOK_SECRET" secret:"true" for:"asset" about:"of the address /webhooks/meshy?token=…; empty: that address is closed, and Meshy is polled"`
 	MubertCustomer    string  `env:"MUBERT_CUSTOMER_ID"`
-	MubertKey         string  `env:"MUBERT_API_KEY" secret:"true" about:"the access token of MUBERT_CUSTOMER_ID"`
+	MubertKey         string  `env:"MUBERT_API_KEY" secret:"true" for:"asset,chat" about:"the access token of MUBERT_CUSTOMER_ID"`
 	MubertURL         string  `env:"MUBERT_BASE_URL" envDefault:"https://music-api.mubert.com"`
-	MubertSecret      string  `env:"MUBERT_WEBHOOK_SECRET" secret:"true"`
-	FreesoundKey      string  `env:"FREESOUND_API_KEY" secret:"true"`
+	MubertSecret      string  `env:"MUBERT_WEBHOOK_SECRET" secret:"true" for:"asset"`
+	FreesoundKey      string  `env:"FREESOUND_API_KEY" secret:"true" for:"asset,chat"`
 	FreesoundURL      string  `env:"FREESOUND_BASE_URL" envDefault:"https://freesound.org"`
 	MidjourneyURL     string  `env:"MIDJOURNEY_BASE_URL" about:"of a midjourney-proxy; there is no official API"`
-	MidjourneyKey     string  `env:"MIDJOURNEY_API_KEY" secret:"true" about:"its mj-api-secret"`
-	MidjourneySecret  string  `env:"MIDJOURNEY_WEBHOOK_SECRET" secret:"true"`
+	MidjourneyKey     string  `env:"MIDJOURNEY_API_KEY" secret:"true" for:"asset,chat" about:"its mj-api-secret"`
+	MidjourneySecret  string  `env:"MIDJOURNEY_WEBHOOK_SECRET" secret:"true" for:"asset"`
 	GCSBucket         string  `env:"GCS_BUCKET_NAME" about:"this and the three below are read and have no effect: Google Cloud Storage is used through its S3 interface, with ASSET_STORAGE_URL"`
 	GCSProject        string  `env:"GCS_PROJECT_ID"`
-	GCSCredentials    string  `env:"GCS_STORAGE_CREDENTIALS" secret:"true"`
+	GCSCredentials    string  `env:"GCS_STORAGE_CREDENTIALS" secret:"true" for:"none"`
 	GoogleCredentials string  `env:"GOOGLE_APPLICATION_CREDENTIALS"`
 }
 

@@ -7,14 +7,21 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"gaia/domain"
 )
 
 var update = flag.Bool("update", false, "write .env.example anew")
 
-const exampleFile = "../../.env.example"
+const (
+	exampleFile = "../../.env.example"
+	composeFile = "../../compose.yaml"
+	chartFile   = "../../deploy/helm/gaia/secrets.yaml"
+)
 
 // example renders .env.example from the tags of config.
 func example() string {
@@ -28,7 +35,11 @@ func example() string {
 			}
 			fmt.Fprintf(&b, "\n# %s\n", section)
 		}
-		if about := f.Tag.Get("about"); about != "" {
+		about := f.Tag.Get("about")
+		if who := f.Tag.Get("for"); who != "" {
+			about = strings.TrimPrefix(about+"; kept for: "+strings.ReplaceAll(who, ",", ", "), "; ")
+		}
+		if about != "" {
 			fmt.Fprintf(&b, "# %s: %s\n", f.Tag.Get("env"), about)
 		}
 		fmt.Fprintf(&b, "%s=%s\n", f.Tag.Get("env"), f.Tag.Get("envDefault"))
@@ -36,18 +47,92 @@ func example() string {
 	return b.String()
 }
 
-func TestExampleIsComplete(t *testing.T) {
-	if *update {
-		if err := os.WriteFile(exampleFile, []byte(example()), 0o644); err != nil {
-			t.Fatal(err)
+// keptFor are the settings that are for a service, or "every" or "none" of them, or for "" all that hold no secrets.
+func keptFor(who string) (names []string) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
+		if named := f.Tag.Get("for"); named == who || who != "" && slices.Contains(strings.Split(named, ","), who) {
+			names = append(names, f.Tag.Get("env"))
 		}
 	}
-	got, err := os.ReadFile(exampleFile)
+	return names
+}
+
+// composed is compose.yaml with its settings as config.go says. A name without a value is taken from .env, and is not there when it is not there.
+func composed(t *testing.T, text string) string {
+	t.Helper()
+	const begin, end = "# Written by `go test ./cmd/gaia -run TestExampleIsComplete -update`.\n", "# Written until here.\n"
+	before, rest, found := strings.Cut(text, begin)
+	_, after, ended := strings.Cut(rest, end)
+	if !found || !ended {
+		t.Fatal("compose.yaml has no place for settings")
+	}
+	var b strings.Builder
+	for _, part := range []struct{ anchor, who string }{
+		{"of-all", ""}, {"of-every", "every"}, {"of-gateway", "gateway"}, {"of-auth", "auth"}, {"of-asset", "asset"}, {"of-chat", "chat"},
+	} {
+		fmt.Fprintf(&b, "x-%s: &%s\n", part.anchor, part.anchor)
+		for _, name := range keptFor(part.who) {
+			fmt.Fprintf(&b, "  %s:\n", name)
+		}
+	}
+	return before + begin + b.String() + end + after
+}
+
+// charted is what the chart reads: who gets which keys of the Secret.
+func charted() string {
+	var b strings.Builder
+	b.WriteString("# Which settings come from the Secret, and for which services. Written by `go test ./cmd/gaia -run TestExampleIsComplete -update`.\n")
+	for _, who := range []string{"every", "gateway", "auth", "asset", "chat"} {
+		fmt.Fprintf(&b, "%s: [%s]\n", who, strings.Join(keptFor(who), ", "))
+	}
+	return b.String()
+}
+
+func TestExampleIsComplete(t *testing.T) {
+	compose, err := os.ReadFile(composeFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(got) != example() {
-		t.Error(".env.example is not what config.go says: go test ./cmd/gaia -run TestExampleIsComplete -update")
+	for file, want := range map[string]string{exampleFile: example(), composeFile: composed(t, string(compose)), chartFile: charted()} {
+		if *update {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := os.ReadFile(file); err != nil || string(got) != want {
+			t.Errorf("%s is not what config.go says: go test ./cmd/gaia -run TestExampleIsComplete -update; %v", file, err)
+		}
+	}
+}
+
+// Who gets a secret is decided by whoever adds one.
+func TestSecretsAreForSomebody(t *testing.T) {
+	t.Parallel()
+	known := []string{"every", "none"}
+	for _, s := range domain.Services() {
+		known = append(known, string(s))
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
+		who := f.Tag.Get("for")
+		if f.Tag.Get("secret") != "" && who == "" {
+			t.Errorf("%s is for nobody: for:\"every\", \"none\" or services", f.Tag.Get("env"))
+		}
+		for name := range strings.SplitSeq(who, ",") {
+			if who != "" && !slices.Contains(known, name) {
+				t.Errorf("%s is for %q", f.Tag.Get("env"), name)
+			}
+		}
+	}
+}
+
+// A process that verifies no tokens does without what verifies them.
+func TestAccountsAreOfWhoVerifiesTokens(t *testing.T) {
+	t.Parallel()
+	for services, fails := range map[string]bool{"gateway": true, "auth": true, "asset": false, "chat": false, "auth,chat": true} {
+		_, err := loadConfig(filepath.Join(t.TempDir(), "absent"), apart("SERVICES="+services, "LOCAL_ACCOUNTS=on", "SUPABASE_JWT_SECRET="))
+		if got := err != nil && strings.Contains(err.Error(), "SUPABASE_JWT_SECRET"); got != fails {
+			t.Errorf("%s without a secret: %v", services, err)
+		}
 	}
 }
 

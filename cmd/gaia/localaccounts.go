@@ -14,6 +14,7 @@ import (
 
 	"gaia/adapters/localauth"
 	"gaia/app"
+	"gaia/domain"
 	"gaia/ports"
 )
 
@@ -39,7 +40,7 @@ func (c *config) checkLocalAccounts() error {
 			"set SUPABASE_URL, or leave LOCAL_ACCOUNTS and do without accounts")
 	case c.SupabaseURL != "":
 		return errors.New("LOCAL_ACCOUNTS: on contradicts SUPABASE_URL: accounts are kept either here or there")
-	case c.lacksSharedSecret():
+	case c.lacksSharedSecret() && (c.hosts(domain.ServiceGateway) || c.hosts(domain.ServiceAuth)): // others verify no tokens
 		return errors.New("LOCAL_ACCOUNTS: on a shared database they need SUPABASE_JWT_SECRET, the same in every process")
 	}
 	return nil

@@ -181,9 +181,10 @@ func checkPod(t *testing.T, component string, pod core.PodSpec) {
 	if len(pod.TopologySpreadConstraints) == 0 || pod.EnableServiceLinks == nil || *pod.EnableServiceLinks {
 		t.Errorf("%s: its pods may all be on one machine, or get variables of other services", component)
 	}
-	if len(c.EnvFrom) != 2 || c.EnvFrom[1].SecretRef == nil || c.EnvFrom[1].SecretRef.Name != "gaia" {
-		t.Errorf("%s takes its secrets from %v", component, c.EnvFrom)
+	if len(c.EnvFrom) != 1 || c.EnvFrom[0].ConfigMapRef == nil {
+		t.Errorf("%s takes all of %v", component, c.EnvFrom)
 	}
+	checkSecrets(t, component, c)
 	env := environment(c)
 	if env["SERVICES"] != component || env["SERVICE_PORT"] != strconv.Itoa(int(ports["http"])) {
 		t.Errorf("%s serves %s at %s, and says %d", component, env["SERVICES"], env["SERVICE_PORT"], ports["http"])
@@ -193,6 +194,35 @@ func checkPod(t *testing.T, component string, pod core.PodSpec) {
 	})
 	if files != (component == "asset" || component == "chat") {
 		t.Errorf("%s has the files: %v", component, files)
+	}
+}
+
+// checkSecrets looks whether a container gets the secrets that it needs, and no other.
+func checkSecrets(t *testing.T, component string, c core.Container) {
+	t.Helper()
+	gets := map[string]bool{}
+	for _, e := range c.Env {
+		if e.ValueFrom == nil {
+			continue
+		}
+		ref := e.ValueFrom.SecretKeyRef
+		if ref == nil || ref.Name != "gaia" || ref.Key != e.Name || ref.Optional == nil || !*ref.Optional || gets[e.Name] {
+			t.Errorf("%s: %s comes from %+v", component, e.Name, ref)
+		}
+		gets[e.Name] = true
+	}
+	kept := keptFor(t)
+	if len(kept) < 25 {
+		t.Fatalf("only %v are kept for somebody", slices.Collect(maps.Keys(kept)))
+	}
+	for name, services := range kept {
+		if needs := slices.Contains(services, "every") || slices.Contains(services, component); needs != gets[name] {
+			t.Errorf("%s needs %s: %v, and gets it: %v", component, name, needs, gets[name])
+		}
+		delete(gets, name)
+	}
+	if len(gets) > 0 {
+		t.Errorf("%s gets %v, which nobody keeps for it", component, slices.Collect(maps.Keys(gets)))
 	}
 }
 
@@ -387,8 +417,15 @@ func TestChartMigratesFirst(t *testing.T) {
 	pod := job.Spec.Template.Spec
 	checkSecurity(t, "migrate", pod)
 	c := pod.Containers[0]
-	if !slices.Equal(c.Args, []string{"migrate", "up"}) || len(c.EnvFrom) != 1 || c.EnvFrom[0].SecretRef == nil {
-		t.Errorf("%v with %v: the ConfigMap is not there yet", c.Args, c.EnvFrom)
+	if !slices.Equal(c.Args, []string{"migrate", "up"}) || len(c.EnvFrom) != 0 {
+		t.Errorf("%v with all of %v", c.Args, c.EnvFrom)
+	}
+	var names []string
+	for _, e := range c.Env {
+		names = append(names, e.Name)
+	}
+	if want := []string{"GAIA_DATA_DIR", "DATABASE_URL"}; !slices.Equal(names, want) {
+		t.Errorf("it gets %v, not %v", names, want)
 	}
 	labels := job.Spec.Template.Labels
 	for name, s := range render(t, nil).services {
@@ -408,11 +445,12 @@ func TestChartWithEverythingAndNothing(t *testing.T) {
 		"service":  map[string]any{"annotations": map[string]any{"a": "b"}, "type": "LoadBalancer"},
 		"storage":  map[string]any{"existingClaim": "mine", "className": "fast"},
 		"affinity": map[string]any{"nodeAffinity": map[string]any{}}, "image": map[string]any{"tag": "v9"},
-		"services": map[string]any{"chat": map[string]any{"settings": map[string]any{"LOG_LEVEL": "DEBUG"}}},
+		"services": map[string]any{"chat": map[string]any{"settings": map[string]any{"LOG_LEVEL": "DEBUG"}, "secret": "tools"}},
 	})
 	chat := m.deployments["gaia-chat"].Spec.Template
 	if len(m.ingresses) != 1 || len(m.others) != 1 || len(m.claims) != 0 || chat.Spec.Containers[0].Image != "gaia:v9" || chat.Annotations["a"] != "b" ||
-		environment(chat.Spec.Containers[0])["LOG_LEVEL"] != "DEBUG" {
+		environment(chat.Spec.Containers[0])["LOG_LEVEL"] != "DEBUG" || len(chat.Spec.Containers[0].EnvFrom) != 2 ||
+		chat.Spec.Containers[0].EnvFrom[1].SecretRef.Name != "tools" || len(m.deployments["gaia-auth"].Spec.Template.Spec.Containers[0].EnvFrom) != 1 {
 		t.Errorf("%v %v %v %+v", slices.Collect(maps.Keys(m.ingresses)), m.others, slices.Collect(maps.Keys(m.claims)), chat)
 	}
 	m = render(t, map[string]any{"storage": map[string]any{"enabled": false}, "networkPolicy": map[string]any{"enabled": false}})

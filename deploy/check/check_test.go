@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -63,4 +64,16 @@ func runSetUp(t *testing.T, dir string, args ...string) string {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return string(out)
+}
+
+var keptLine = regexp.MustCompile(`(?m)^# ([A-Z0-9_]+): (?:.*; )?kept for: ([a-z, ]+)$`)
+
+// keptFor tells for which services a setting is that holds a secret, or may: "every" or "none" stand for themselves.
+func keptFor(t *testing.T) map[string][]string {
+	t.Helper()
+	kept := map[string][]string{}
+	for _, found := range keptLine.FindAllStringSubmatch(read(t, ".env.example"), -1) {
+		kept[found[1]] = strings.Split(found[2], ", ")
+	}
+	return kept
 }

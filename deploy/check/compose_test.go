@@ -148,12 +148,9 @@ func TestEverySettingOfCompose(t *testing.T) {
 		if _, runs := program[name]; !runs && name != "migrate" {
 			continue
 		}
-		for variable, value := range s.Environment {
+		for variable := range s.Environment {
 			if _, is := known[variable]; !is {
 				t.Errorf("%s: %s is no setting of .env.example", name, variable)
-			}
-			if value == nil {
-				t.Errorf("%s: %s is taken from the shell of whoever starts it", name, variable)
 			}
 		}
 	}
@@ -165,6 +162,84 @@ func TestEverySettingOfCompose(t *testing.T) {
 		}
 		if name != "gateway" && *p.Services["gateway"].Environment[strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"_URL"] != "http://"+name+":"+port {
 			t.Errorf("the gateway looks for %s elsewhere", name)
+		}
+	}
+}
+
+// others are the secrets of containers that do not run Gaia, and of what all that do reach: the database.
+var others = map[string][]string{
+	"db": {"POSTGRES_PASSWORD"}, "migrate": {"POSTGRES_PASSWORD"}, "supabase-schema": {"POSTGRES_PASSWORD", "SUPABASE_DB_PASSWORD"},
+	"supabase-auth": {"SUPABASE_DB_PASSWORD", "SUPABASE_JWT_SECRET"}, "grafana": {"GRAFANA_PASSWORD"},
+	"gateway": {"POSTGRES_PASSWORD"}, "auth-service": {"POSTGRES_PASSWORD"}, "asset-service": {"POSTGRES_PASSWORD"}, "chat-service": {"POSTGRES_PASSWORD"},
+}
+
+// keptApart are all secrets in .env, each with a value of its own, and for whom they are.
+func keptApart(t *testing.T) (env map[string]string, who map[string][]string) {
+	t.Helper()
+	env, who = setUp(t), map[string][]string{}
+	for name, services := range keptFor(t) {
+		who[name] = services
+		if known := map[string]bool{"DATABASE_URL": true, "REDIS_URL": true, "NATS_URL": true}; !known[name] { // compose.yaml says where these are
+			env[name] = "secret-of-" + name + "."
+		}
+	}
+	for _, names := range others {
+		for _, name := range names {
+			who[name] = append([]string{}, who[name]...)
+		}
+	}
+	return env, who
+}
+
+// A container holds no secret that it has no use for, under whatever name, and every one that it needs; what is no secret reaches all that run Gaia.
+func TestSecretsOfCompose(t *testing.T) {
+	t.Parallel()
+	env, who := keptApart(t)
+	env["STREAM_PING_INTERVAL"] = "3"
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".env.chat"), []byte("OF_A_TOOL=of chat\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
+		WorkingDir: dir, Environment: env,
+		ConfigFiles: []types.ConfigFile{{Filename: "compose.yaml", Content: []byte(read(t, "compose.yaml"))}},
+	}, func(o *loader.Options) { o.Profiles = []string{"*"} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(who) < 25 {
+		t.Fatalf("only %v are kept for somebody", slices.Collect(maps.Keys(who)))
+	}
+	for name, s := range p.Services {
+		service := strings.TrimSuffix(name, "-service")
+		for secret, services := range who {
+			needs := program[name] != "" && (slices.Contains(services, "every") || slices.Contains(services, service))
+			if env[secret] == "" {
+				continue
+			}
+			for variable, value := range s.Environment {
+				if value != nil && strings.Contains(*value, env[secret]) && !needs && !slices.Contains(others[name], secret) {
+					t.Errorf("%s has no use for %s, and gets it as %s", name, secret, variable)
+				}
+			}
+			if value := s.Environment[secret]; needs && (value == nil || *value != env[secret]) {
+				t.Errorf("%s does not get %s of .env", name, secret)
+			}
+		}
+		if program[name] == "" {
+			continue
+		}
+		if value := s.Environment["STREAM_PING_INTERVAL"]; value == nil || *value != "3" {
+			t.Errorf("%s does not get settings of .env", name)
+		}
+		if value := s.Environment["LOG_LEVEL"]; value != nil {
+			t.Errorf("%s gets %q, which .env does not say", name, *value)
+		}
+		if value := s.Environment["OF_A_TOOL"]; (value != nil) != (service == "chat") {
+			t.Errorf("%s gets %v of a tool", name, value)
+		}
+		if len(s.EnvFiles) != 1 || filepath.Base(s.EnvFiles[0].Path) != ".env."+service || s.EnvFiles[0].Required {
+			t.Errorf("%s reads %v", name, s.EnvFiles)
 		}
 	}
 }

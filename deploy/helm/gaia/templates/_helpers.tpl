@@ -34,6 +34,15 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end -}}
 
+{{- /* The secrets of a service, key by key: it gets no other, whatever the Secret holds. */ -}}
+{{- define "gaia.secrets" -}}
+{{- $kept := .root.Files.Get "secrets.yaml" | fromYaml -}}
+{{- range concat $kept.every (get $kept .component) }}
+- name: {{ . }}
+  valueFrom: { secretKeyRef: { name: {{ $.root.Values.secret }}, key: {{ . }}, optional: true } }
+{{- end }}
+{{- end -}}
+
 {{- /* The port that a service listens at. */ -}}
 {{- define "gaia.port" -}}
 {{- if eq . "gateway" }}8666{{ else }}8000{{ end -}}
