@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,9 @@ func TestFaultOfToolsFileIsSaidAtStart(t *testing.T) {
 			}
 			if err := listTools(t.Context(), settings, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v, want an error that says %q", err, c.says)
+			}
+			if err := new(system).startTools(t.Context(), settings, nil, nil, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("a process that serves: %v, want an error that says %q", err, c.says)
 			}
 		})
 	}

@@ -60,7 +60,7 @@ func localNATS(dir, secret string, port int) (launch, error) {
 
 // localS3 finds the program that the Makefile builds. Facts about files go beside them: not every file system has attributes for that.
 func localS3(dir, secret string, port int) (launch, error) {
-	path, err := binary("versitygw", filepath.Join(moduleRoot(), "bin"))
+	path, err := binary("versitygw", filepath.Join(ModuleRoot(), "bin"))
 	if err != nil {
 		return launch{}, err
 	}
@@ -75,8 +75,8 @@ func localS3(dir, secret string, port int) (launch, error) {
 	return launch{path: path, args: args, farewell: "KILL"}, nil
 }
 
-// moduleRoot is the folder of go.mod: tests run in that of their package.
-func moduleRoot() string {
+// ModuleRoot is the folder of go.mod: tests run in that of their package.
+func ModuleRoot() string {
 	dir, err := os.Getwd()
 	for err == nil && dir != filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {

@@ -2,8 +2,14 @@ package gaiatest
 
 import (
 	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 
 	"gaia/internal/testenv"
 )
@@ -62,17 +68,49 @@ func Split(t testing.TB) Backend {
 	t.Helper()
 	b := Full(t)
 	b.Settings[Apart], b.Settings["INTERNAL_AUTH_SECRET"] = "yes", "a-secret-between-services-of-tests"
+	b.Settings["ASSET_LINK_SECRET"] = "a-secret-of-links-in-tests"
 	return b
 }
 
-// divide makes a server the gateway, and one of each other service behind it.
+// divide makes a server the gateway, and one of each other service behind it. Each gets the secrets that it gets as a container or a pod, so
+// that no test passes by one that it would lack there.
 func (s *Server) divide() {
+	s.t.Helper()
 	for _, service := range []string{"auth", "asset", "chat"} {
-		settings := maps.Clone(s.settings)
+		settings := withoutOthers(s.t, s.settings, service)
 		settings["SERVICES"], settings["SERVICE_PORT"] = service, "0"
 		s.behind = append(s.behind, &Server{t: s.t, transport: newTransport(), settings: settings})
 	}
+	s.settings = withoutOthers(s.t, s.settings, "gateway")
 	s.settings["SERVICES"] = "gateway"
+}
+
+// kept are the secrets of each service, as the chart reads them.
+var kept = sync.OnceValues(func() (names map[string][]string, err error) {
+	data, err := os.ReadFile(filepath.Join(testenv.ModuleRoot(), "deploy", "helm", "gaia", "secrets.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	err = yaml.Unmarshal(data, &names)
+	return names, err
+})
+
+// withoutOthers are settings without secrets that are for other services alone.
+func withoutOthers(t testing.TB, settings Settings, service string) Settings {
+	t.Helper()
+	secrets, err := kept()
+	if err != nil || len(secrets[service]) == 0 {
+		t.Fatalf("gaiatest: the secrets of %s are %v, %v", service, secrets[service], err)
+	}
+	own := maps.Clone(settings)
+	for _, names := range secrets {
+		for _, name := range names {
+			if !slices.Contains(secrets["every"], name) && !slices.Contains(secrets[service], name) {
+				delete(own, name)
+			}
+		}
+	}
+	return own
 }
 
 // FragileCache is a full backend whose Redis and NATS may be broken.
