@@ -9,7 +9,7 @@ embedded='TestLocalAccountsKeepSecrets|TestKeysBeforeTheFirstStart|TestKeyOfTheF
 # A gateway goes on with what it does itself when it hands on as much as it may; TestAGatewayHandsOnNoMoreThanItMay looks at that.
 one='TestBusyServerSaysSo'
 # These choose their servers themselves.
-own='TestKilled.*|TestOutages|TestRevocation.*|TestRestart.*|TestEveryStreamEndsWhenItsProcessStops|TestAServiceThatStops.*|TestMoreProcesses.*|TestAGateway.*|Test.*AcrossReplicas|TestReplicas.*|TestWorkflowOnAnotherReplica|TestCachesSaveReads.*'
+own='TestKilled.*|TestOutages|TestRevocation.*|TestRestart.*|TestEveryStreamEndsWhenItsProcessStops|TestAServiceThatStops.*|TestMCP.*OfAProcessThatStops|TestMoreProcesses.*|TestAGateway.*|Test.*AcrossReplicas|TestReplicas.*|TestWorkflowOnAnotherReplica|TestCachesSaveReads.*'
 
 export GAIA_TEST_TOPOLOGY=split GAIA_TEST_REQUIRE=1
 exec "${GO:-go}" test -count=1 -timeout 30m -skip "^($embedded|$one|$own)\$|/(embedded|full|split)\$" ./tests/compat ./tests/sdk ./tests/e2e

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -53,14 +54,21 @@ func receive(op *intake.Operation, bodies gate, fail failFunc) func(http.Handler
 }
 
 // passedBody is a body that can be sent again until it is let go: streams last for minutes, and a body may have megabytes.
-type passedBody struct{ data atomic.Pointer[[]byte] }
+type passedBody struct {
+	data atomic.Pointer[[]byte]
+	call json.RawMessage // the id of an MCP client's call, once the body is let go; nil: it is none that is answered
+}
 
 type passedKey struct{}
 
 // letGo is for when a service has begun a stream: it has the whole body.
-func letGo(ctx context.Context) {
-	if held, ok := ctx.Value(passedKey{}).(*passedBody); ok {
-		held.data.Store(nil)
+func letGo(ctx context.Context, op *intake.Operation) {
+	held, ok := ctx.Value(passedKey{}).(*passedBody)
+	if !ok {
+		return
+	}
+	if data := held.data.Swap(nil); data != nil && op.ID == mcpOperation {
+		held.call = callID(*data)
 	}
 }
 
@@ -110,7 +118,7 @@ func (c Config) forward(op *intake.Operation, fail failFunc) http.HandlerFunc {
 			Service: op.Service, Wait: wait, Caller: domain.Forwarded{Principal: principalFrom(r.Context()), RequestID: requestIDFrom(r.Context())},
 			Repeatable: r.Method == http.MethodGet || r.Method == http.MethodHead || op.Once && r.Header.Get("Idempotency-Key") != "",
 		}
-		out := &relayWriter{ResponseWriter: w, ctl: http.NewResponseController(w), streams: func() { letGo(r.Context()) }, began: began}
+		out := &relayWriter{ResponseWriter: w, ctl: http.NewResponseController(w), streams: func() { letGo(r.Context(), op) }, began: began}
 		out.outcome = c.afterwards(op, r)
 		if err := c.Forward(out, proxies(c.TrustedProxies).rewrite(r, op.Service), hop); err != nil {
 			out.tell(false)
@@ -156,7 +164,7 @@ func (c Config) afterwards(op *intake.Operation, r *http.Request) func(certain b
 // takesLong reports whether a model or a generator may have to finish its work before an answer begins, or all of a large file to come.
 func takesLong(op *intake.Operation) bool {
 	switch op.ID {
-	case "V1Chat", "V1ChatCompletions", "V02Chat", "V02StreamChat", "V1GenerateAsset", "mcp":
+	case "V1Chat", "V1ChatCompletions", "V02Chat", "V02StreamChat", "V1GenerateAsset", mcpOperation:
 		return true
 	default:
 		return op.Form()

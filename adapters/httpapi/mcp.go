@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 
@@ -11,11 +12,14 @@ import (
 )
 
 // mcpPath is where clients of the Model Context Protocol call. It stands in no contract of ours: that protocol describes itself.
-const mcpPath = "/mcp"
+const (
+	mcpPath      = "/mcp"
+	mcpOperation = "mcp"
+)
 
 // mountMCP has messages of that protocol answered behind everything that stands before operations. Each tool asks for its scope itself.
 func (c Config) mountMCP(root chi.Router, edge func(*intake.Operation, http.Handler) http.Handler, fail failFunc) {
-	op := intake.Opaque("mcp", http.MethodPost, mcpPath, "application/json", domain.ServiceChat)
+	op := intake.Opaque(mcpOperation, http.MethodPost, mcpPath, "application/json", domain.ServiceChat)
 	if c.MCP == nil && c.hosts(op) {
 		return
 	}
@@ -41,4 +45,42 @@ func refuseOrigins(allowed []string, fail failFunc) func(http.Handler) http.Hand
 			next.ServeHTTP(w, r)
 		})
 	}
+}
+
+// callFailed is the code of failures that are neither the client's mistake nor Gaia's.
+const callFailed = -32000
+
+// callFailure is an error of JSON-RPC.
+type callFailure struct {
+	Version string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Error   struct {
+		Code    int               `json:"code"`
+		Message string            `json:"message"`
+		Data    map[string]string `json:"data,omitempty"`
+	} `json:"error"`
+}
+
+// callID is the id of a call; nil: the message is none that is answered, or there are several in it.
+func callID(message []byte) json.RawMessage {
+	var call struct {
+		ID json.RawMessage `json:"id"`
+	}
+	if json.Unmarshal(message, &call) != nil || string(call.ID) == "null" {
+		return nil
+	}
+	return call.ID
+}
+
+// endCall answers a call whose stream somebody else has begun. Without an id nobody would know what is answered.
+func endCall(out *sse, r *http.Request, err error) bool {
+	held, ok := r.Context().Value(passedKey{}).(*passedBody)
+	if !ok || held.call == nil {
+		return false
+	}
+	f := failureOf(resumable(err, false))
+	answer := callFailure{Version: "2.0", ID: held.call}
+	answer.Error.Code, answer.Error.Message, answer.Error.Data = callFailed, f.message, map[string]string{"code": f.code}
+	out.event(answer)
+	return !out.gone
 }

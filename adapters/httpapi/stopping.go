@@ -84,6 +84,9 @@ func endStream(w http.ResponseWriter, r *http.Request, op *intake.Operation, err
 		interrupt(out, err)
 		return !out.gone
 	}
+	if op.ID == mcpOperation {
+		return endCall(out, r, err)
+	}
 	err = resumable(err, r.Header.Get("Idempotency-Key") != "")
 	var enc encoder
 	switch {

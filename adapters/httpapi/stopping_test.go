@@ -23,16 +23,21 @@ func TestStreamsOfOthersGetAnEnd(t *testing.T) {
 		keyed  bool
 		err    error
 		want   []string // what follows, line by line; nil: nothing can
+		asked  []byte
 	}{
-		"chunks":                 {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "data: {}\n\n", false, domain.ErrBrokenOff, []string{`"finish_reason":"error"`, "[DONE]"}},
-		"chunks before any":      {intake.Operation{ID: "V02Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "", false, domain.ErrStopping, []string{`"code":"server_stopping"`, "[DONE]"}},
-		"with a key":             {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "id: 1\ndata: {}\n\n", true, domain.ErrBrokenOff, []string{"with its Idempotency-Key and Last-Event-ID goes on", "[DONE]"}},
-		"typed events":           {intake.Operation{ID: "V02StreamChat", Method: "POST"}, map[string]string{"Content-Type": stream}, ": ping\n\n", false, domain.ErrBrokenOff, []string{`"type":"error"`, `"type":"complete"`, "[DONE]"}},
-		"UI messages":            {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream, uiStreamHeader: "v1"}, "data: {}\n\n", false, domain.ErrBrokenOff, []string{`"errorText"`, "[DONE]"}},
-		"a feed":                 {intake.Operation{ID: "V1StreamWorkflowEvents", Method: "GET"}, map[string]string{"Content-Type": stream}, "id: 3\ndata: {}\n\n", false, domain.ErrBrokenOff, []string{`"type":"interrupted"`}},
-		"an end":                 {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "data: [DONE]\n\n", false, domain.ErrBrokenOff, []string{""}},
-		"half an event":          {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "data: {}\n\ndata: {\"a", false, domain.ErrBrokenOff, nil},
-		"something else: a file": {intake.Operation{ID: "V1GetAssetFile", Method: "GET"}, map[string]string{"Content-Type": "text/plain"}, "text\n\n", false, domain.ErrBrokenOff, nil},
+		"chunks":                 {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "data: {}\n\n", false, domain.ErrBrokenOff, []string{`"finish_reason":"error"`, "[DONE]"}, nil},
+		"chunks before any":      {intake.Operation{ID: "V02Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "", false, domain.ErrStopping, []string{`"code":"server_stopping"`, "[DONE]"}, nil},
+		"with a key":             {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "id: 1\ndata: {}\n\n", true, domain.ErrBrokenOff, []string{"with its Idempotency-Key and Last-Event-ID goes on", "[DONE]"}, nil},
+		"typed events":           {intake.Operation{ID: "V02StreamChat", Method: "POST"}, map[string]string{"Content-Type": stream}, ": ping\n\n", false, domain.ErrBrokenOff, []string{`"type":"error"`, `"type":"complete"`, "[DONE]"}, nil},
+		"UI messages":            {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream, uiStreamHeader: "v1"}, "data: {}\n\n", false, domain.ErrBrokenOff, []string{`"errorText"`, "[DONE]"}, nil},
+		"a feed":                 {intake.Operation{ID: "V1StreamWorkflowEvents", Method: "GET"}, map[string]string{"Content-Type": stream}, "id: 3\ndata: {}\n\n", false, domain.ErrBrokenOff, []string{`"type":"interrupted"`}, nil},
+		"an end":                 {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "data: [DONE]\n\n", false, domain.ErrBrokenOff, []string{""}, nil},
+		"half an event":          {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "data: {}\n\ndata: {\"a", false, domain.ErrBrokenOff, nil, nil},
+		"a call":                 {intake.Operation{ID: mcpOperation, Method: "POST"}, map[string]string{"Content-Type": stream}, ": ping\n\n", false, domain.ErrBrokenOff, []string{`{"jsonrpc":"2.0","id":"a","error":{"code":-32000,"message":"The service that answered can't be reached any more`}, []byte(`{"method":"tools/call","id":"a"}`)},
+		"a call as this stops":   {intake.Operation{ID: mcpOperation, Method: "POST"}, map[string]string{"Content-Type": stream}, ": ping\n\n", false, domain.ErrStopping, []string{`"data":{"code":"server_stopping"}`}, []byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call"}`)},
+		"a notice":               {intake.Operation{ID: mcpOperation, Method: "POST"}, map[string]string{"Content-Type": stream}, "", false, domain.ErrStopping, nil, []byte(`{"jsonrpc":"2.0","method":"notifications/cancelled"}`)},
+		"several calls":          {intake.Operation{ID: mcpOperation, Method: "POST"}, map[string]string{"Content-Type": stream}, "", false, domain.ErrStopping, nil, []byte(`[{"id":1},{"id":2}]`)},
+		"something else: a file": {intake.Operation{ID: "V1GetAssetFile", Method: "GET"}, map[string]string{"Content-Type": "text/plain"}, "text\n\n", false, domain.ErrBrokenOff, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -48,6 +53,12 @@ func TestStreamsOfOthersGetAnEnd(t *testing.T) {
 			rec.WriteHeader(http.StatusOK)
 			for _, b := range []byte(test.sent) { // in whatever pieces it came
 				_, _ = rec.Write([]byte{b})
+			}
+			if test.op.ID == mcpOperation {
+				held := &passedBody{}
+				held.data.Store(&test.asked)
+				r = r.WithContext(context.WithValue(r.Context(), passedKey{}, held))
+				letGo(r.Context(), &test.op)
 			}
 			ended := endStream(rec, r, &test.op, test.err)
 			rest, _ := strings.CutPrefix(answer.Body.String(), test.sent)

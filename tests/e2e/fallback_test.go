@@ -12,20 +12,21 @@ import (
 )
 
 // startTwo starts a server with openai as the default provider and a compatible one to fall back on.
-func startTwo(t *testing.T) (server *gaiatest.Server, first, second *upstream.Server) {
+func startTwo(t *testing.T, more ...gaiatest.Settings) (server *gaiatest.Server, first, second *upstream.Server) {
 	t.Helper()
 	first, settings := startUpstream(t)
 	second, _ = startUpstream(t)
 	second.Plays("other", upstream.Script{Word: "other "})
-	return gaiatest.Start(t, settings, gaiatest.Settings{
+	both := gaiatest.Settings{
 		"COMPATIBLE_BASE_URL": second.OpenAI(), "COMPATIBLE_API_KEY": upstream.Key, "COMPATIBLE_MODELS": "other",
 		"STREAM_FIRST_EVENT_WAIT": "0.2", "LLM_FIRST_TOKEN_TIMEOUT": "1", "LLM_MAX_RETRIES": "1",
-	}), first, second
+	}
+	return gaiatest.Start(t, append([]gaiatest.Settings{settings, both}, more...)...), first, second
 }
 
 func TestAnotherProviderAnswers(t *testing.T) {
 	t.Parallel()
-	server, first, second := startTwo(t)
+	server, first, second := startTwo(t, gaiatest.Settings{"STREAM_FIRST_EVENT_WAIT": "10"}) // longer than a busy machine needs
 	first.Plays("gpt-4o-mini", upstream.Script{Status: 500})
 	for _, path := range jsonRoutes[:2] {
 		answer := server.As(uuid.NewString()).Post(path, message("Hi")).Want(http.StatusOK).JSON()

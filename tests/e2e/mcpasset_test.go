@@ -17,6 +17,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"gaia/domain"
 	"gaia/tests/gaiatest"
 	"gaia/tests/generators"
 )
@@ -287,6 +288,39 @@ func TestMCPWorkflowsOfAProcessThatStops(t *testing.T) {
 	}
 	if err := server.Wait(); err != nil {
 		t.Errorf("the server ended with %v", err)
+	}
+}
+
+// TestAGatewayEndsCalls: clients of it get an error for what they called when it stops, and when the process that has it done has gone.
+func TestAGatewayEndsCalls(t *testing.T) {
+	t.Parallel()
+	b := gaiatest.Full(t)
+	settings := gaiatest.Settings{
+		"INTERNAL_AUTH_SECRET": "a-secret-between-services-of-tests", "WORKFLOWS_AT_ONCE": "0", "STREAM_PING_INTERVAL": "0.1", "SHUTDOWN_TIMEOUT": "0.4",
+	}
+	chat := b.Start(t, settings, gaiatest.Settings{"SERVICES": "chat"})
+	gateway := b.Start(t, settings, gaiatest.Settings{"SERVICES": "gateway,auth,asset", "CHAT_SERVICE_URL": chat.URL()})
+	id := callTool(t, connectMCP(t, gateway, "2026-07-28", gaiatest.APIKey, nil), "start_workflow", map[string]any{"kind": "agent", "task": "Say hello"})["id"].(string)
+	call := `{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"wait_for_workflow","arguments":{"workflow_id":"` + id + `"}}}`
+	wantEnd := func(about string, end func(), code string) {
+		t.Helper()
+		resp := startMCP(t, gateway, call)
+		end()
+		read, err := io.ReadAll(resp.Body)
+		if said := string(read); err != nil || !strings.Contains(said, `data: {"jsonrpc":"2.0","id":"a","error":{"code":-32000,`) ||
+			!strings.HasSuffix(said, `"data":{"code":"`+code+`"}}}`+"\n\n") {
+			t.Errorf("%s: the answer is %q, %v", about, said, err)
+		}
+	}
+	wantEnd("the process of chat is killed", chat.Kill, domain.CodeBrokenOff)
+	second := b.Start(t, settings, gaiatest.Settings{"SERVICES": "chat", "SERVICE_PORT": chat.URL()[strings.LastIndex(chat.URL(), ":")+1:]})
+	gaiatest.Eventually(t, patience, "the gateway has found it", func() bool {
+		r, err := gateway.Client().Try(gaiatest.Request{Method: http.MethodGet, Path: "/api/v1/chat/status"})
+		return err == nil && r.Status == http.StatusOK
+	})
+	wantEnd("the gateway stops", gateway.Terminate, domain.CodeStopping)
+	if err := gateway.Wait(); err != nil || !second.Running() {
+		t.Errorf("the gateway ended with %v", err)
 	}
 }
 

@@ -10,11 +10,11 @@ import { connect, endpoint, onStdio, overHTTP, text, waysWith } from './mcpways.
 
 // A process of its own has the budget of the server, and a generator of pictures that takes money but is never asked.
 const ofItsOwn = { BUDGET_DAILY_USD: '0.001', OPENAI_API_KEY: 'nobody', OPENAI_BASE_URL: 'http://127.0.0.1:9/v1' };
-const ways = {
-  ...waysWith(ofItsOwn),
-  'on stdio, with links to a server on the same data': () =>
-    onStdio({ GAIA_DATA_DIR: process.env.GAIA_DATA, PUBLIC_URL: endpoint.origin, API_KEY: apiKey, ...ofItsOwn }),
-};
+const ways = waysWith(ofItsOwn);
+if (process.env.GAIA_TEST_TOPOLOGY !== 'split') { // services apart keep nothing in that folder
+  ways['on stdio, with links to a server on the same data'] = () =>
+    onStdio({ GAIA_DATA_DIR: process.env.GAIA_DATA, PUBLIC_URL: endpoint.origin, API_KEY: apiKey, ...ofItsOwn });
+}
 
 // pixelsOf decodes a PNG of 8 bits a channel, without interlacing, as far as it takes to know that all of it is there.
 function pixelsOf(png) {
