@@ -141,6 +141,18 @@ func (b *holdBed) other(t *testing.T, amount domain.Money) (string, error) {
 	return r.ID, b.budgets.BudgetStore.Reserve(t.Context(), r)
 }
 
+// wantNothingHeld has somebody else set aside all that was not spent of the budget.
+func (b *holdBed) wantNothingHeld(t *testing.T) {
+	t.Helper()
+	left := b.chat.Config.DailyBudget
+	for _, row := range b.turns.usage() {
+		left -= row.Cost
+	}
+	if _, err := b.other(t, left); err != nil {
+		t.Errorf("something is set aside still: %v", err)
+	}
+}
+
 func (b *holdBed) lapses() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -297,13 +309,7 @@ func TestNobodyIsAskedForLapsedMoney(t *testing.T) {
 				if b.lapses() != 0 {
 					t.Errorf("%d lapses were noticed, though nothing had been spent", b.lapses())
 				}
-				var spent domain.Money
-				for _, row := range b.turns.usage() {
-					spent += row.Cost
-				}
-				if _, err := b.other(t, b.chat.Config.DailyBudget-spent); err != nil {
-					t.Errorf("something is set aside still: %v", err)
-				}
+				b.wantNothingHeld(t)
 				b.chat.Close(t.Context())
 			})
 		})
@@ -338,13 +344,7 @@ func renewalAfterTheEnd(t *testing.T, lost bool) {
 		}
 		close(ended)
 		time.Sleep(20 * time.Second) // less than a lease
-		var spent domain.Money
-		for _, row := range b.turns.usage() {
-			spent += row.Cost
-		}
-		if _, err := b.other(t, b.chat.Config.DailyBudget-spent); err != nil {
-			t.Errorf("the money of the answer is set aside again: %v", err)
-		}
+		b.wantNothingHeld(t)
 		b.chat.Close(t.Context())
 	})
 }
