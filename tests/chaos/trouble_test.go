@@ -74,9 +74,16 @@ func (d *troubledDatabase) recover() {
 	server.Start()
 }
 
-// occupy takes every connection that there is, also those that others have.
+// occupy takes every connection that there is, also those that others have. The processes stand still meanwhile: they would connect again
+// before they could be kept out.
 func (d *troubledDatabase) occupy() {
-	const most = 50 // times that others are faster
+	for _, m := range d.world.machines {
+		if m.stop != nil { // a process of Gaia
+			m.pause()
+			defer m.resume()
+		}
+	}
+	const most = 50 // times that connections arrive that were asked for before
 	var refused *pgconn.PgError
 	for range most {
 		conn, err := d.connect()
@@ -90,7 +97,7 @@ func (d *troubledDatabase) occupy() {
 			return
 		}
 	}
-	d.world.t.Fatalf("others have connections after they were taken from them %d times", most)
+	d.world.t.Fatalf("others, who stand still, have connections after they were taken from them %d times", most)
 }
 
 // expel ends the connections of all others and returns how many these were.
