@@ -91,7 +91,7 @@ func meaningPlace(ctx context.Context, conn *pgx.Conn) (place string, err error)
 
 // makeMeanings makes the table, where the extension is to be had. Processes that do so at the same time wait for each other.
 func makeMeanings(ctx context.Context, conn *pgx.Conn) error {
-	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+	err := transaction(ctx, conn, func(tx pgx.Tx) error {
 		for _, statement := range []string{
 			"SELECT pg_advisory_xact_lock(hashtextextended('gaia asset_embeddings', 0))",
 			"CREATE EXTENSION IF NOT EXISTS vector",

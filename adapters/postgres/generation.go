@@ -33,7 +33,7 @@ func (s *GenerationStore) Create(ctx context.Context, g domain.Generation, event
 	}
 	var made sqlcgen.Generation
 	err = s.db.use(ctx, "create generation", func(ctx context.Context, conn *pgx.Conn) error {
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
+		return transaction(ctx, conn, func(tx pgx.Tx) (err error) {
 			made, err = createGeneration(ctx, tx, row, c)
 			return err
 		})

@@ -84,7 +84,7 @@ func (s *GenerationStore) Commit(ctx context.Context, change domain.GenerationCh
 		return 0, fmt.Errorf("postgres commit generation: %w", err)
 	}
 	err = s.db.use(ctx, "commit generation", func(ctx context.Context, conn *pgx.Conn) error {
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
+		return transaction(ctx, conn, func(tx pgx.Tx) (err error) {
 			version, err = rows.write(ctx, tx)
 			return err
 		})

@@ -56,7 +56,7 @@ func (o *Outbox) Relay(ctx context.Context, limit int, send ports.SendEvents) (s
 
 // sending runs do in a transaction that has the lock of the one sender, and not at all while another has it.
 func sending(ctx context.Context, conn *pgx.Conn, do func(*sqlcgen.Queries) error) error {
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+	return transaction(ctx, conn, func(tx pgx.Tx) error {
 		q := sqlcgen.New(tx)
 		if mine, err := q.LockOutbox(ctx); err != nil || !mine {
 			return err

@@ -131,13 +131,20 @@ func (s *Store) readOn(ctx context.Context, op string, work func(context.Context
 // write runs queries in one transaction.
 func (s *Store) write(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {
 	return s.use(ctx, op, func(ctx context.Context, conn *pgx.Conn) error {
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return query(ctx, sqlcgen.New(tx)) })
+		return transaction(ctx, conn, func(tx pgx.Tx) error { return query(ctx, sqlcgen.New(tx)) })
 	})
 }
 
-// once runs a query of one statement, which is a transaction by itself.
+// once runs a query of one statement, which is a transaction by itself and outlasts its caller like the end of one.
 func (s *Store) once(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {
-	return s.use(ctx, op, func(ctx context.Context, conn *pgx.Conn) error { return query(ctx, sqlcgen.New(conn)) })
+	return s.use(ctx, op, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		statement, cancel := outlasting(ctx, commitGrace)
+		defer cancel()
+		return query(statement, sqlcgen.New(conn))
+	})
 }
 
 // use runs work on a connection. Neither the wait for the connection nor the work takes longer than configured.

@@ -96,7 +96,7 @@ func (s *WorkflowStore) Commit(ctx context.Context, change domain.WorkflowChange
 		return fmt.Errorf("postgres commit workflow: %w", err)
 	}
 	return s.db.use(ctx, "commit workflow", func(ctx context.Context, conn *pgx.Conn) error {
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return rows.write(ctx, tx) })
+		return transaction(ctx, conn, func(tx pgx.Tx) error { return rows.write(ctx, tx) })
 	})
 }
 
