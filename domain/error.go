@@ -81,7 +81,7 @@ const (
 	CodeAccountSuspended = "account_suspended"     // Forbidden, BadRequest when a session is renewed
 	CodeSessionEnded     = "session_ended"         // Unauthenticated: the token was good, its session is over
 
-	CodeOutcomeUnknown = "outcome_unknown" // Unavailable: a tool may or may not have done what it was asked
+	CodeOutcomeUnknown = "outcome_unknown" // Unavailable: a tool, or a service, may or may not have done what it was asked
 	CodeEnded          = "ended"           // Conflict: the workflow has ended
 	CodeLapsed         = "lapsed"          // Unavailable: what was set aside in a budget may have been given to others
 )
