@@ -26,6 +26,7 @@ type passage struct {
 	request  *http.Request
 	hop      domain.Hop
 	upload   *upload
+	stay     *stay
 	deadline time.Time // for the head of the answer; what the client needs for its body comes on top
 	tried    []*endpoint
 }
@@ -153,13 +154,20 @@ func (p *passage) pause(n int, failed *endpoint) error {
 	}
 }
 
-// client is the error of a request that its client gave up or broke.
+// client is the error of a request that its client gave up or broke, or that this process ends because it has to stop.
 func (p *passage) client(f *failure) error {
-	if cause := p.upload.left(p.request.Context()); cause != nil {
-		return canceled(cause)
+	left, broken := p.left(f.sent), p.upload.failure()
+	if left == nil && errors.Is(f.err, domain.ErrStopping) { // while the body was read
+		left = f.err
 	}
-	if err := p.upload.failure(); err != nil {
-		return fmt.Errorf("forward: body of the request: %w", err)
+	switch cause := context.Cause(p.request.Context()); {
+	case left == nil && broken == nil: // the service's fault, or one of this process
+	case errors.Is(cause, domain.ErrStopping) && f.sent && !p.repeatable() && !p.upload.partial():
+		return domain.OutcomeUnknown("The server is shutting down before the answer was complete", cause)
+	case left != nil:
+		return canceled(left)
+	default:
+		return fmt.Errorf("forward: body of the request: %w", broken)
 	}
 	var told *domain.Error
 	if errors.As(f.err, &told) {
@@ -168,16 +176,26 @@ func (p *passage) client(f *failure) error {
 	return nil
 }
 
+// left is why nobody waits for an answer any more, if so. What nobody has seen is over when its client's context is.
+func (p *passage) left(sent bool) error {
+	if sent {
+		return p.upload.left(p.stay.ctx)
+	}
+	return p.upload.left(p.request.Context())
+}
+
 // away is the error of a service that can't be had. Where a request may have been carried out, nobody is invited to send it again.
 func (p *passage) away(cause error, inviting bool) error {
 	message := fmt.Sprintf("Service %s unavailable", p.hop.Service)
 	if errors.Is(cause, errForeign) {
 		message += ": something else answers in its place"
 	}
-	err := domain.MissingPart(message, fmt.Errorf("forward to %s: %w", p.hop.Service, cause))
-	if inviting {
-		err.RetryAfter = p.group.comeBack()
+	cause = fmt.Errorf("forward to %s: %w", p.hop.Service, cause)
+	if !inviting {
+		return domain.OutcomeUnknown(message, cause)
 	}
+	err := domain.MissingPart(message, cause)
+	err.RetryAfter = p.group.comeBack()
 	return err
 }
 
@@ -196,7 +214,8 @@ func (p *passage) try(e *endpoint, n int) (*attempt, *failure) {
 
 // send sends the request and waits for the head of the answer.
 func (p *passage) send(e *endpoint, out *http.Request, used *used) (*attempt, *failure) {
-	ctx, cancel := p.upload.context(p.request.Context())
+	p.stay.sent.Store(false)
+	ctx, cancel := p.upload.context(p.stay.ctx)
 	a := &attempt{endpoint: e, service: p.hop.Service, cancel: cancel}
 	begun := e.group.config.Now()
 	a.vigil = newVigil(max(time.Until(p.deadline), time.Millisecond), suspicious, func() { cancel(errLate) }, func() { p.doubt(e, begun, cancel) })
@@ -217,7 +236,7 @@ func (p *passage) send(e *endpoint, out *http.Request, used *used) (*attempt, *f
 	if a.body, err = p.upload.attach(out, a.vigil); err == nil {
 		err = p.sign(out)
 	}
-	used.body = a.body
+	used.body, used.stay = a.body, p.stay
 	if err != nil {
 		a.end()
 		return nil, &failure{err: &domain.Error{Kind: domain.Internal, Message: "Internal server error", Cause: err}}
@@ -270,7 +289,7 @@ func (p *passage) judge(e *endpoint, ctx context.Context, used *used, begun time
 	f := &failure{err: err, sent: used.sent(), late: errors.Is(cause, errLate)}
 	var unconnected *connectError
 	switch {
-	case p.upload.left(p.request.Context()) != nil, p.upload.failure() != nil: // not the service's fault
+	case p.left(f.sent) != nil, p.upload.failure() != nil: // not the service's fault
 	case f.late:
 		f.err = errLate
 		e.late(begun, errLate)
@@ -321,6 +340,7 @@ func (p *passage) isForeign(e *endpoint, r *http.Response, used *used) bool {
 // used is the connection that an attempt has got.
 type used struct {
 	body   *pass
+	stay   *stay
 	got    bool
 	conn   *countedConn // nil: it is none that counts
 	before int64
@@ -336,6 +356,7 @@ func (u *used) trace() *httptrace.ClientTrace {
 			return
 		}
 		u.got, u.reused = true, i.Reused
+		u.stay.sent.Store(true)
 		conn := i.Conn
 		if secured, ok := conn.(interface{ NetConn() net.Conn }); ok {
 			conn = secured.NetConn() // what TLS has to say counts as sent: that errs on the safe side

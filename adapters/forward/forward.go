@@ -26,6 +26,7 @@ type Config struct {
 	Silence    time.Duration // after which a stream of events that sends nothing is given up; they send pings far more often
 	Standstill time.Duration // the same for any other answer, which sends no pings
 	Unheard    time.Duration // after which nobody waits for an answer of a process that answers nothing else either
+	Grace      time.Duration // for which an answer is still waited for when a request ends because this process has to stop
 	Retries    int           // attempts after the first one; negative: none
 	RetryDelay time.Duration // the longest pause before another attempt; most are far shorter
 	MaxConns   int           // to one address; whoever comes when they are all taken goes elsewhere or is refused
@@ -47,7 +48,9 @@ const (
 	defaultSilence    = time.Minute
 	defaultStandstill = time.Minute
 	// defaultUnheard is for how long what is signed is good: a process that stood still for longer refuses what it finds then.
-	defaultUnheard    = 30 * time.Second
+	defaultUnheard = 30 * time.Second
+	// defaultGrace leaves time to say what became of a request before a server that stops cuts its connections.
+	defaultGrace      = 3 * time.Second
 	defaultRetries    = 2
 	defaultRetryDelay = time.Second
 	defaultMaxConns   = 4096
@@ -73,6 +76,7 @@ func (c Config) withDefaults() Config {
 	c.Silence = cmp.Or(max(c.Silence, 0), defaultSilence)
 	c.Standstill = cmp.Or(max(c.Standstill, 0), defaultStandstill)
 	c.Unheard = cmp.Or(max(c.Unheard, 0), defaultUnheard)
+	c.Grace = cmp.Or(max(c.Grace, 0), defaultGrace)
 	c.Retries = max(cmp.Or(c.Retries, defaultRetries), 0)
 	c.RetryDelay = cmp.Or(max(c.RetryDelay, 0), defaultRetryDelay)
 	c.MaxConns = cmp.Or(max(c.MaxConns, 0), defaultMaxConns)
@@ -155,7 +159,8 @@ func (f *Forwarder) Heard(service domain.Service, instance string, up bool) {
 
 // Forward hands a request to a service and its answer to the client. An error that is a *domain.Error is returned before anything was
 // written; domain.ErrBrokenOff means that the answer began and can't be finished. A request whose client has gone, or whose body can't be
-// read, is reported with that error.
+// read, is reported with that error, and so is one that ends because this process has to stop, unless a service has seen it and must not see it
+// twice: then its answer is waited for a little longer, and if there is none, it is said that nobody knows its outcome.
 func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, hop domain.Hop) error {
 	g := f.groups[hop.Service]
 	if g == nil {
@@ -169,11 +174,14 @@ func (f *Forwarder) Forward(w http.ResponseWriter, r *http.Request, hop domain.H
 	}
 	p := passage{group: g, request: r, hop: hop, upload: newUpload(w, r), deadline: time.Now().Add(hop.Wait)}
 	defer p.upload.settle()
+	var leave context.CancelFunc
+	p.stay, leave = newStay(r.Context(), p.repeatable(), f.config.Grace)
+	defer leave()
 	a, err := p.ask()
 	if err != nil {
 		return err
 	}
-	return a.relay(w, r)
+	return a.relay(w, p.stay)
 }
 
 func canceled(cause error) error {

@@ -29,7 +29,7 @@ const (
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
 // relay passes an answer on as it comes.
-func (a *attempt) relay(w http.ResponseWriter, r *http.Request) (err error) {
+func (a *attempt) relay(w http.ResponseWriter, client *stay) (err error) {
 	defer a.end()
 	failed := reasonBroken // unless it comes to its end, or is given up
 	defer func() { a.told(Ending{Status: a.response.StatusCode, Failed: failed, Again: a.again}) }()
@@ -38,11 +38,12 @@ func (a *attempt) relay(w http.ResponseWriter, r *http.Request) (err error) {
 	incoming(w.Header(), a.response.Header, stream)
 	w.WriteHeader(a.response.StatusCode)
 	if stream {
+		client.answered()
 		err = a.events(w)
 	} else {
 		err = a.bytes(w)
 	}
-	err = a.outcome(err, a.left(r.Context()))
+	err = a.outcome(err, a.left(client.ctx))
 	failed = brokenBy(err)
 	return err
 }

@@ -67,6 +67,7 @@ type gateway struct {
 
 	hop    domain.Hop
 	errors chan error // of Forward, nil included, when there is room
+	stop   func()     // ends all requests, as a process does that has to stop
 }
 
 func serve(t *testing.T, f *forward.Forwarder, hop domain.Hop) *gateway {
@@ -74,8 +75,9 @@ func serve(t *testing.T, f *forward.Forwarder, hop domain.Hop) *gateway {
 	if hop.Service == "" {
 		hop.Service = chat
 	}
-	g := &gateway{forwarder: f, hop: hop, errors: make(chan error, 1000)}
-	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	requests, cut := context.WithCancelCause(context.Background())
+	g := &gateway{forwarder: f, hop: hop, errors: make(chan error, 1000), stop: func() { cut(domain.ErrStopping) }}
+	g.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hop := hop
 		hop.Caller.RequestID = r.Header.Get("X-Request-Id")
 		hop.Repeatable = hop.Repeatable || r.Header.Get("X-Test-Repeatable") != ""
@@ -104,6 +106,8 @@ func serve(t *testing.T, f *forward.Forwarder, hop domain.Hop) *gateway {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 		}
 	}))
+	g.Config.BaseContext = func(net.Listener) context.Context { return requests }
+	g.Start()
 	t.Cleanup(g.Close)
 	return g
 }

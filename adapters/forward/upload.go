@@ -66,6 +66,12 @@ func newUpload(w http.ResponseWriter, r *http.Request) *upload {
 // whole reports whether another attempt can send it.
 func (u *upload) whole() bool { return u.source == nil || u.again != nil || !u.touched.Load() }
 
+// partial reports whether some of a body has not been read: what is carried out when it has come was not. Of a body of unknown length only its end would
+// tell, and that is read after what a service waits for.
+func (u *upload) partial() bool {
+	return u.source != nil && u.again == nil && u.size >= 0 && u.taken.Load() < u.size
+}
+
 // failure is why the client's body could not be read, if so.
 func (u *upload) failure() error {
 	if !u.mu.TryLock() {
