@@ -87,6 +87,9 @@ func failureOf(err error) failure {
 	if e.Code != "" {
 		f.code = e.Code
 	}
+	if e.Code == domain.CodeOutcomeUnknown {
+		f.errorType = domain.CodeOutcomeUnknown
+	}
 	if f.message == "" {
 		f.message = http.StatusText(f.status)
 	}
@@ -181,6 +184,9 @@ func (e *errorWriter) writeError(w http.ResponseWriter, r *http.Request, err err
 			rec.limited = true
 		}
 		setStanding(h, exceeded.Standing)
+	}
+	if f.code == domain.CodeOutcomeUnknown {
+		h.Set("X-Should-Retry", "false") // for OpenAI's libraries, which send again after any 503 that does not say so
 	}
 	if f.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(f.retryAfter.Seconds()))))

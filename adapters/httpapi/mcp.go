@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -72,15 +73,19 @@ func callID(message []byte) json.RawMessage {
 	return call.ID
 }
 
-// endCall answers a call whose stream somebody else has begun. Without an id nobody would know what is answered.
+// endCall answers a call whose stream somebody else has begun. Without an id nobody would know what is answered. A tool may have done already what
+// the call was for, so the model is not told to call it again.
 func endCall(out *sse, r *http.Request, err error) bool {
 	held, ok := r.Context().Value(passedKey{}).(*passedBody)
 	if !ok || held.call == nil {
 		return false
 	}
-	f := failureOf(resumable(err, false))
+	message, code := stoppingCall, domain.CodeStopping
+	if errors.Is(err, domain.ErrBrokenOff) {
+		message, code = brokenCall, domain.CodeBrokenOff
+	}
 	answer := callFailure{Version: "2.0", ID: held.call}
-	answer.Error.Code, answer.Error.Message, answer.Error.Data = callFailed, f.message, map[string]string{"code": f.code}
+	answer.Error.Code, answer.Error.Message, answer.Error.Data = callFailed, message, map[string]string{"code": code}
 	out.event(answer)
 	return !out.gone
 }

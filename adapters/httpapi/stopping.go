@@ -14,11 +14,13 @@ import (
 	"gaia/domain"
 )
 
-// What clients read at the end of a stream that another process can go on with.
+// What clients read at the end of a stream: whether another process can go on with it, or what is known.
 const (
 	stoppingResumable = "The server is shutting down before the answer was complete: the same request with its Idempotency-Key and Last-Event-ID goes on"
 	brokenResumable   = "The service that answered can't be reached any more: the same request with its Idempotency-Key and Last-Event-ID goes on"
 	brokenOff         = "The service that answered can't be reached any more before the answer was complete: send the request again"
+	stoppingCall      = "The server is shutting down before the answer was complete: it is not known whether the call took effect"
+	brokenCall        = "The service that answered can't be reached any more: it is not known whether the call took effect"
 	stoppingFeed      = "The server is shutting down: follow again with the id of the last event as Last-Event-ID"
 	brokenFeed        = "The service that sends the events can't be reached any more: follow again with the id of the last event as Last-Event-ID"
 )

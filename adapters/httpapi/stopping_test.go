@@ -33,8 +33,8 @@ func TestStreamsOfOthersGetAnEnd(t *testing.T) {
 		"a feed":                 {intake.Operation{ID: "V1StreamWorkflowEvents", Method: "GET"}, map[string]string{"Content-Type": stream}, "id: 3\ndata: {}\n\n", false, domain.ErrBrokenOff, []string{`"type":"interrupted"`}, nil},
 		"an end":                 {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "data: [DONE]\n\n", false, domain.ErrBrokenOff, []string{""}, nil},
 		"half an event":          {intake.Operation{ID: "V1Chat", Method: "POST"}, map[string]string{"Content-Type": stream}, "data: {}\n\ndata: {\"a", false, domain.ErrBrokenOff, nil, nil},
-		"a call":                 {intake.Operation{ID: mcpOperation, Method: "POST"}, map[string]string{"Content-Type": stream}, ": ping\n\n", false, domain.ErrBrokenOff, []string{`{"jsonrpc":"2.0","id":"a","error":{"code":-32000,"message":"The service that answered can't be reached any more`}, []byte(`{"method":"tools/call","id":"a"}`)},
-		"a call as this stops":   {intake.Operation{ID: mcpOperation, Method: "POST"}, map[string]string{"Content-Type": stream}, ": ping\n\n", false, domain.ErrStopping, []string{`"data":{"code":"server_stopping"}`}, []byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call"}`)},
+		"a call":                 {intake.Operation{ID: mcpOperation, Method: "POST"}, map[string]string{"Content-Type": stream}, ": ping\n\n", false, domain.ErrBrokenOff, []string{`{"jsonrpc":"2.0","id":"a","error":{"code":-32000,"message":"The service that answered can't be reached any more: it is not known whether the call took effect"`}, []byte(`{"method":"tools/call","id":"a"}`)},
+		"a call as this stops":   {intake.Operation{ID: mcpOperation, Method: "POST"}, map[string]string{"Content-Type": stream}, ": ping\n\n", false, domain.ErrStopping, []string{`it is not known whether the call took effect","data":{"code":"server_stopping"}`}, []byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call"}`)},
 		"a notice":               {intake.Operation{ID: mcpOperation, Method: "POST"}, map[string]string{"Content-Type": stream}, "", false, domain.ErrStopping, nil, []byte(`{"jsonrpc":"2.0","method":"notifications/cancelled"}`)},
 		"several calls":          {intake.Operation{ID: mcpOperation, Method: "POST"}, map[string]string{"Content-Type": stream}, "", false, domain.ErrStopping, nil, []byte(`[{"id":1},{"id":2}]`)},
 		"something else: a file": {intake.Operation{ID: "V1GetAssetFile", Method: "GET"}, map[string]string{"Content-Type": "text/plain"}, "text\n\n", false, domain.ErrBrokenOff, nil, nil},
@@ -75,6 +75,25 @@ func TestStreamsOfOthersGetAnEnd(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestUnknownOutcomesInviteNobody: whoever sends again what was carried out has it twice, OpenAI's libraries by themselves. With the fault the
+// answer would be that of a stop, or have no word of its own.
+func TestUnknownOutcomesInviteNobody(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/api/v1/assets/upload", "/api/v1/chat"} {
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(domain.ErrStopping)
+		answer := httptest.NewRecorder()
+		rec, r := record(answer, httptest.NewRequestWithContext(ctx, http.MethodPost, path, nil))
+		(&errorWriter{log: slog.New(slog.DiscardHandler)}).writeError(rec, r, domain.OutcomeUnknown("The server is shutting down", domain.ErrStopping))
+		h, body := answer.Header(), answer.Body.String()
+		if answer.Code != http.StatusServiceUnavailable || h.Get("Retry-After") != "" || h.Get("X-Should-Retry") != "false" ||
+			!strings.Contains(body, `"error_type":"outcome_unknown"`) || !strings.Contains(body, "it is not known whether the request was carried out") ||
+			strings.Contains(path, "chat") && !strings.Contains(body, `"code":"outcome_unknown"`) {
+			t.Errorf("%s: %d %v %s", path, answer.Code, h, body)
+		}
 	}
 }
 

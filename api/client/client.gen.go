@@ -1001,6 +1001,7 @@ const (
 	ErrorTypeMethodNotAllowed     ErrorType = "method_not_allowed"
 	ErrorTypeNotFound             ErrorType = "not_found"
 	ErrorTypeNotImplemented       ErrorType = "not_implemented"
+	ErrorTypeOutcomeUnknown       ErrorType = "outcome_unknown"
 	ErrorTypePayloadTooLarge      ErrorType = "payload_too_large"
 	ErrorTypePermissionDenied     ErrorType = "permission_denied"
 	ErrorTypeRateLimitExceeded    ErrorType = "rate_limit_exceeded"
@@ -1027,6 +1028,8 @@ func (e ErrorType) Valid() bool {
 	case ErrorTypeNotFound:
 		return true
 	case ErrorTypeNotImplemented:
+		return true
+	case ErrorTypeOutcomeUnknown:
 		return true
 	case ErrorTypePayloadTooLarge:
 		return true
