@@ -8,4 +8,7 @@
 // all is well and every second while something is wrong; requests that fail or wait long have one made at once. An address that can't
 // be reached, or answers without the mark of a service of Gaia, is left alone for a while that doubles up to a bound: nobody dials it but
 // probes. One that says it is not ready is used when there is no better one, since its own refusal tells more than one made here.
+//
+// When the process has to stop, requests that may be repeated and streams end at once. What a service has seen and must not see twice is waited
+// for a little longer. Whoever gets no answer to it, then or at any other time, is told that its outcome is unknown, and not to send it again.
 package forward
