@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -14,8 +15,12 @@ import (
 	"gaia/tests/gaiatest"
 )
 
-// staleWithin is how long a process goes by what it keeps while nobody can tell it of changes, and what a busy machine adds.
-const staleWithin = 5*time.Second + heardWithin
+const (
+	heardWithin = 3 * time.Second       // a change that other processes are told of, on a busy machine
+	staleWithin = copyAge + heardWithin // one that nobody can tell them of
+	lostAfter   = 20 * time.Second      // nobody told them, and what they have does not grow old: it is kept for 15 minutes and more
+	newsTries   = 3                     // while the machine is too busy
+)
 
 // division is two gateways before one auth and a chat of their own each: what is changed through one is cached behind the other.
 type division struct {
@@ -57,28 +62,32 @@ func (d *division) known(t *testing.T, part string, there bool) {
 
 // news is a change, and how somebody sees that it has arrived.
 type news struct {
-	what  string
-	since time.Time
-	seen  func() bool
+	what string
+	seen func() bool
+	took time.Duration
 }
 
-// await waits for all together and returns how long the slowest took.
-func await(t *testing.T, limit time.Duration, all []news) time.Duration {
-	t.Helper()
-	took := make([]time.Duration, len(all))
-	var waiting sync.WaitGroup
-	for i, n := range all {
-		waiting.Go(func() {
-			for !n.seen() && time.Since(n.since) < patience {
-				time.Sleep(20 * time.Millisecond)
-			}
-			if took[i] = time.Since(n.since); took[i] > limit {
-				t.Errorf("%s: after %v, want %v at the most", n.what, took[i], limit)
-			}
-		})
-	}
-	waiting.Wait()
-	return slices.Max(took)
+// watch waits for changes, for each from the moment on in which it is there.
+type watch struct {
+	all     []*news
+	waiting sync.WaitGroup
+}
+
+func (w *watch) add(what string, seen func() bool) {
+	n, since := &news{what: what, seen: seen}, time.Now()
+	w.all = append(w.all, n)
+	w.waiting.Go(func() {
+		for !seen() && time.Since(since) < lostAfter {
+			time.Sleep(20 * time.Millisecond)
+		}
+		n.took = time.Since(since)
+	})
+}
+
+// slowest waits for all and returns what came last.
+func (w *watch) slowest() *news {
+	w.waiting.Wait()
+	return slices.MaxFunc(w.all, func(a, b *news) int { return cmp.Compare(a.took, b.took) })
 }
 
 // answers sends a request again and again until its answer has a status, and a word in it.
@@ -99,11 +108,11 @@ func validated(t *testing.T, s *gaiatest.Server, key string) bool {
 }
 
 // TestServicesForgetTogether changes keys and personas through one gateway, and looks through the other, while what tells services of it is
-// there or away.
+// there or away. Where something comes late all of it is changed again: a machine stands still now and then, and a service that is not told of
+// something is late every time. What is not seen at all is seen to be lost the first time.
 func TestServicesForgetTogether(t *testing.T) {
 	t.Parallel()
 	d := divided(t)
-	f := d.backend.Faults
 	for _, c := range []struct {
 		name  string
 		away  []string
@@ -116,36 +125,59 @@ func TestServicesForgetTogether(t *testing.T) {
 		{"all is well again", nil, heardWithin},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := prepareShared(t, d)
-			for _, part := range c.away {
-				if part == "nats" {
-					f.NATS.Stop()
-				} else {
-					f.Redis.Pause() // it keeps what it had, which is old when it is back
-				}
-				d.known(t, part, false)
-			}
-			all := p.change(t)
-			t.Logf("the last of %d things was seen after %v", len(all), await(t, c.limit, all))
-			for _, part := range c.away {
-				if part == "nats" {
-					f.NATS.Start()
-				} else {
-					f.Redis.Resume()
-				}
-			}
-			for _, part := range []string{"nats", "redis"} {
-				d.known(t, part, true)
-			}
-			for begun := time.Now(); time.Since(begun) < 2*time.Second && !t.Failed(); {
-				for _, n := range all {
-					if !n.seen() {
-						t.Errorf("%s: it is as it was, %v after all was well again", n.what, time.Since(begun))
-					}
+			for try := 1; ; try++ {
+				last := d.tell(t, c.away)
+				t.Logf("the last of all things was seen after %v: %s", last.took, last.what)
+				switch {
+				case last.took <= c.limit:
+					return
+				case last.took >= lostAfter:
+					t.Fatalf("%s: not seen within %v", last.what, lostAfter)
+				case try == newsTries:
+					t.Fatalf("%s: after %v, want %v at the most", last.what, last.took, c.limit)
 				}
 			}
 		})
 	}
+}
+
+// tell makes things, changes them while something is away, and returns what was seen last. What was seen must stay when all is well again.
+func (d *division) tell(t *testing.T, away []string) (last *news) {
+	t.Helper()
+	p := prepareShared(t, d)
+	for _, part := range away {
+		if part == "nats" {
+			d.backend.Faults.NATS.Stop()
+		} else {
+			d.backend.Faults.Redis.Pause() // it keeps what it had, which is old when it is back
+		}
+		d.known(t, part, false)
+	}
+	var w watch
+	defer w.waiting.Wait() // a change that fails ends the test
+	p.change(t, &w)
+	last = w.slowest()
+	for _, part := range away {
+		if part == "nats" {
+			d.backend.Faults.NATS.Start()
+		} else {
+			d.backend.Faults.Redis.Resume()
+		}
+	}
+	for _, part := range []string{"nats", "redis"} {
+		d.known(t, part, true)
+	}
+	if last.took >= lostAfter {
+		return last
+	}
+	for begun := time.Now(); time.Since(begun) < 2*time.Second && !t.Failed(); {
+		for _, n := range w.all {
+			if !n.seen() {
+				t.Errorf("%s: it is as it was, %v after all was well again", n.what, time.Since(begun))
+			}
+		}
+	}
+	return last
 }
 
 // sharedThings are what both sides know.
@@ -183,14 +215,13 @@ func prepareShared(t *testing.T, d *division) *sharedThings {
 	return p
 }
 
-// change changes all of it through one gateway, and returns how both sides show it.
-func (p *sharedThings) change(t *testing.T) (all []news) {
+// change changes all of it through one gateway, and has watched when both sides show it.
+func (p *sharedThings) change(t *testing.T, w *watch) {
 	t.Helper()
 	owner, global := p.here.As(p.owner), p.here.Client()
 	add := func(what string, seen func(s *gaiatest.Server) func() bool) {
-		since := time.Now() // the answer is there
 		for i, s := range p.gateways() {
-			all = append(all, news{fmt.Sprintf("%s, gateway %d", what, i+1), since, seen(s)})
+			w.add(fmt.Sprintf("%s, gateway %d", what, i+1), seen(s))
 		}
 	}
 	refused := func(key string) func(s *gaiatest.Server) func() bool {
@@ -226,5 +257,4 @@ func (p *sharedThings) change(t *testing.T) (all []news) {
 	})
 	added := create(t, global, personas, "Added "+uuid.NewString())
 	add("the list shows what was added", func(s *gaiatest.Server) func() bool { return answers(t, s.As(p.owner), personas, http.StatusOK, added) })
-	return all
 }
