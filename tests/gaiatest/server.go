@@ -86,8 +86,8 @@ func (s *Server) launch() {
 	s.t.Helper()
 	for _, service := range s.behind {
 		service.launch()
+		// The gateway is told anew after each start: a port may have become that of an outgoing connection while nobody listened.
 		s.settings[strings.ToUpper(service.settings["SERVICES"])+"_SERVICE_URL"] = service.url
-		service.settings["SERVICE_PORT"] = service.url[strings.LastIndex(service.url, ":")+1:] // where the gateway finds it after a restart
 	}
 	cmd := exec.Command(Program(s.t), "serve")
 	cmd.Dir = s.settings["GAIA_DATA_DIR"] // no .env of the developer is read
