@@ -31,6 +31,8 @@ type Config struct {
 	Observe       Observe       // of what is published; nil: nobody does
 	Receive       Receive       // of work that is received; nil: nobody does
 	WorkWait      time.Duration // after that a process that shows no sign of life has died, and its work is offered again; 15 s when zero
+
+	enqueueWait time.Duration // that offering work takes at the most
 }
 
 const (
@@ -54,6 +56,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.WorkWait <= 0 {
 		c.WorkWait = workAckWait
+	}
+	if c.enqueueWait <= 0 {
+		c.enqueueWait = enqueueWait
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -146,7 +146,7 @@ func TestWorkFromAnybody(t *testing.T) {
 	t.Parallel()
 	url, prefix := testenv.NATS(t)
 	var log recorder
-	b := connected(t, start(t, natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon, Logger: log.logger()}))
+	b := connected(t, start(t, natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon, Logger: log.logger()}.Patient()))
 	var done, heard counted
 	workOn(t, b.Workflows(), 2, done.do)
 	t.Cleanup(b.Workflows().Watch(func(id string) { heard.do(t.Context(), id) }))
@@ -160,7 +160,7 @@ func TestWorkFromAnybody(t *testing.T) {
 		send(prefix+domain.SubjectWorkOffered, m)
 		send(prefix+domain.SubjectWorkSignal, m)
 	}
-	portstest.Within(t, portstest.Patience, "what can be read is handed out each time", func() bool { return done.times("a") == 3 && done.times("b") == 3 })
+	portstest.Within(t, portstest.Patience, "what can be read is handed out each time", func() bool { return done.times("a") >= 3 && done.times("b") >= 3 })
 	portstest.Within(t, portstest.Patience, "signals are heard each time", func() bool { return heard.times("a") == 3 && heard.times("b") == 3 })
 	if done.count() != 3 || heard.count() != 2 {
 		t.Errorf("%d are done, %d heard", done.count(), heard.count())

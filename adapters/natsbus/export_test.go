@@ -15,6 +15,13 @@ func (b *Bus) Stored(t *testing.T) int {
 	return int(stream.CachedInfo().State.Msgs)
 }
 
+// Patient returns the configuration with more time for offering work: what was given up may have been stored, so a test that counts can't
+// offer it again.
+func (c Config) Patient() Config {
+	c.enqueueWait = 10 * time.Second
+	return c
+}
+
 // WorkStream names the stream of workflows.
 func (b *Bus) WorkStream() string { return b.workflows.config().Name }
 

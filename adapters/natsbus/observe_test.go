@@ -126,9 +126,9 @@ func TestWorkCarriesItsTrace(t *testing.T) {
 	for name, config := range map[string]func(t *testing.T) natsbus.Config{
 		"stream": func(t *testing.T) natsbus.Config {
 			url, prefix := testenv.NATS(t)
-			return natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon}
+			return natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon}.Patient()
 		},
-		"streamless": func(t *testing.T) natsbus.Config { return natsbus.Config{URL: coreServer(t)} },
+		"streamless": func(t *testing.T) natsbus.Config { return natsbus.Config{URL: coreServer(t)}.Patient() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

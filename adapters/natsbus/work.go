@@ -103,7 +103,7 @@ func (q *WorkQueue) Enqueue(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, enqueueWait)
+	ctx, cancel := context.WithTimeout(ctx, q.bus.cfg.enqueueWait)
 	defer cancel()
 	stored, err := q.ensure(ctx)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"gaia/ports/portstest"
 )
 
-// soon makes work of a process that died come back within a test.
-const soon = 600 * time.Millisecond
+// soon makes work of a process that died come back within a test, and not that of one that had no processor for a moment.
+const soon = 3 * time.Second
 
 // queuesOf are the queues of a bus, by their kinds.
 func queuesOf(b *natsbus.Bus) map[string]ports.WorkQueue {
@@ -35,7 +35,7 @@ func TestWorkQueue(t *testing.T) {
 				url, prefix := testenv.NATS(t)
 				queues := make([]ports.WorkQueue, processes)
 				for i := range queues {
-					queues[i] = queuesOf(connected(t, start(t, natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon})))[kind]
+					queues[i] = queuesOf(connected(t, start(t, natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon}.Patient())))[kind]
 				}
 				return queues
 			})
@@ -49,7 +49,7 @@ func TestWorkQueueEmbedded(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			portstest.WorkQueue(t, func(t *testing.T, processes int) []ports.WorkQueue {
-				b := connected(t, start(t, natsbus.Config{DataDir: t.TempDir(), WorkWait: soon}))
+				b := connected(t, start(t, natsbus.Config{DataDir: t.TempDir(), WorkWait: soon}.Patient()))
 				queues := make([]ports.WorkQueue, processes) // which it is to itself
 				for i := range queues {
 					queues[i] = queuesOf(b)[kind]
@@ -66,10 +66,12 @@ func TestWorkQueuesAreApart(t *testing.T) {
 	servers := map[string]func(t *testing.T) natsbus.Config{
 		"stream": func(t *testing.T) natsbus.Config {
 			url, prefix := testenv.NATS(t)
-			return natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon}
+			return natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon}.Patient()
 		},
-		"embedded":   func(t *testing.T) natsbus.Config { return natsbus.Config{DataDir: t.TempDir(), WorkWait: soon} },
-		"streamless": func(t *testing.T) natsbus.Config { return natsbus.Config{URL: coreServer(t)} },
+		"embedded": func(t *testing.T) natsbus.Config {
+			return natsbus.Config{DataDir: t.TempDir(), WorkWait: soon}.Patient()
+		},
+		"streamless": func(t *testing.T) natsbus.Config { return natsbus.Config{URL: coreServer(t)}.Patient() },
 	}
 	for name, config := range servers {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +140,7 @@ func TestWorkStreamOfAnOlderGaia(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := connected(t, start(t, natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon}))
+	b := connected(t, start(t, natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon}.Patient()))
 	var flows, generations counted
 	workOn(t, b.Generations(), 2, generations.do)
 	enqueue(t, b.Generations(), 0, 5)
@@ -208,7 +210,7 @@ func TestWorkOfAProcessThatDies(t *testing.T) {
 	t.Parallel()
 	const count = 60
 	url, prefix := testenv.NATS(t)
-	cfg := natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon}
+	cfg := natsbus.Config{URL: url, SubjectPrefix: prefix, WorkWait: soon}.Patient()
 	dying, living := connected(t, start(t, cfg)), connected(t, start(t, cfg))
 	var taken atomic.Int32
 	dead := make(chan struct{})
@@ -226,7 +228,7 @@ func TestWorkOfAProcessThatDies(t *testing.T) {
 func TestWorkGoesOnAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	server := testenv.StartNATS(t)
-	b := connected(t, start(t, natsbus.Config{URL: server.URL(), WorkWait: soon}))
+	b := connected(t, start(t, natsbus.Config{URL: server.URL(), WorkWait: soon}.Patient()))
 	var c counted
 	workOn(t, b.Workflows(), 3, c.do)
 	stopWatching := b.Workflows().Watch(func(string) {})

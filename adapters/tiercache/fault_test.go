@@ -164,10 +164,10 @@ func TestChangeWhileRedisIsAwayIsDeliveredBeforeItIsUsedAgain(t *testing.T) {
 		a, b := newReplica(t, redis, nil), newReplica(t, redis, nil)
 		var truth store
 		truth.change(t, a, "old")
-		truth.soon(t, 2*maxAge, b, "old")
+		truth.soon(t, untold, b, "old")
 		f.away(redis)
 		truth.change(t, a, "new")
-		truth.soon(t, 2*maxAge, b, "new")
+		truth.soon(t, untold, b, "new")
 		f.back(redis)
 		// Long enough for b to ask Redis again when its own entry has aged.
 		for end := time.Now().Add(2*maxAge + time.Second); time.Now().Before(end); {

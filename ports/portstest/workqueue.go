@@ -197,12 +197,13 @@ func queueKeeps(t *testing.T, setup func(*testing.T, int) []ports.WorkQueue) {
 	})
 	offer(t, queues[0], slow)
 	w.offered(slow, 1)
-	for range 8 { // the other one goes on meanwhile, for longer than a process without a sign of life has
-		time.Sleep(150 * time.Millisecond)
+	const others = 14
+	for range others { // the other one goes on meanwhile, for twice as long as a process without a sign of life has
+		time.Sleep(500 * time.Millisecond)
 		offer(t, queues[0], fast)
 	}
 	close(release)
-	w.offered(fast, 8)
+	w.offered(fast, others)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.given[slow] != 1 {
