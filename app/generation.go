@@ -81,9 +81,11 @@ type GenerationDeps struct {
 	Troubled func(id string, err error)
 	// Unknown, which may be nil, is told of news about a task that no work waits for.
 	Unknown func(generator string)
-	Now     ports.Clock
-	NewID   ports.IDs
-	Config  GenerationConfig
+	// Stopping is closed when no answer is to be held back any more; nil: never.
+	Stopping <-chan struct{}
+	Now      ports.Clock
+	NewID    ports.IDs
+	Config   GenerationConfig
 }
 
 // Generations gets assets: from the catalogue, or by having them made. What is to be made is made by processes in which Run runs. Close it.

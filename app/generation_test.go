@@ -705,14 +705,45 @@ func TestAnswersAreHeldBackForSoLong(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := b.Generate(ctx, ada, "", sword(), ""); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("who leaves gets %v", err)
+		if r, err := b.Generate(ctx, ada, "", sword(), ""); err != nil || r.Generation.ID == "" {
+			t.Errorf("who leaves gets %+v, %v", r, err)
 		}
 		time.Sleep(3 * time.Minute)
 		if n, _ := one.bill(); n != 4 {
 			t.Errorf("%d were made, also for who has left", n)
 		}
 	})
+}
+
+// TestWhatIsOrderedIsAnsweredAtAStop: a client without a key that was told to send the request again would order, and pay, once more.
+func TestWhatIsOrderedIsAnsweredAtAStop(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(begins, cuts func()){
+		"it begins":          func(begins, _ func()) { begins() },
+		"requests are ended": func(_, cuts func()) { cuts() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				stopping := make(chan struct{})
+				b := newMaking(t, generators{"one": newOutside("make")}, func(d *app.GenerationDeps) { d.Stopping = stopping })
+				ctx, cut := context.WithCancelCause(t.Context())
+				defer cut(nil)
+				began := time.Now()
+				time.AfterFunc(time.Second, func() { stop(func() { close(stopping) }, func() { cut(domain.ErrStopping) }) })
+				r, err := b.Generate(ctx, ada, "", sword(), "")
+				if err != nil || r.Generation.Status != domain.GenerationPending {
+					t.Fatalf("got %+v, %v", r, err)
+				}
+				if took := time.Since(began); took != time.Second {
+					t.Errorf("answered after %s", took)
+				}
+				if _, err := b.store.Get(t.Context(), ada.OwnerID(), r.Generation.ID); err != nil {
+					t.Errorf("what was answered is not stored: %v", err)
+				}
+			})
+		})
+	}
 }
 
 func TestFailuresWithinTheWaitAreErrors(t *testing.T) {

@@ -43,7 +43,7 @@ func (g *Generations) Follow(ctx context.Context, who domain.Principal, id strin
 		case now.Status.Ended():
 			return nil
 		default:
-			if err := hearNews(ctx, news, 2*followPoll); err != nil {
+			if err := hearNews(ctx, news, nil, 2*followPoll); err != nil {
 				return err
 			}
 		}

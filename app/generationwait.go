@@ -9,7 +9,8 @@ import (
 )
 
 // await returns work when it has ended, or when the time of the request is over. fresh work is offered before; where nothing is done but what
-// was asked for here, other work that can be done here is too: who ordered it may be gone.
+// was asked for here, other work that can be done here is too: who ordered it may be gone. A request that ends before, or a process that stops,
+// gets what is known: the work is stored, and whoever was told that it failed would order it once more.
 func (g *Generations) await(ctx context.Context, w generationWish, work domain.Generation, fresh bool) (GenerationResult, error) {
 	news := g.listeners.add(work.ID)
 	defer g.listeners.remove(work.ID, news)
@@ -23,8 +24,8 @@ func (g *Generations) await(ctx context.Context, w generationWish, work domain.G
 			break
 		}
 		if look {
-			if err := hearNews(ctx, news, left); err != nil {
-				return GenerationResult{}, err
+			if hearNews(ctx, news, g.Stopping, left) != nil {
+				break
 			}
 		}
 		if now, err := g.Store.Get(ctx, w.who.OwnerID(), work.ID); err == nil {
@@ -39,8 +40,8 @@ func (g *Generations) canDo(work domain.Generation) bool {
 	return !work.Status.Ended() && slices.ContainsFunc(work.Generators, func(o domain.GenerationOffer) bool { return g.Generators[o.Generator] != nil })
 }
 
-// hearNews waits for news, for a while.
-func hearNews(ctx context.Context, news <-chan struct{}, most time.Duration) error {
+// hearNews waits for news, for a while. It returns an error when there is nobody to wait for them any more.
+func hearNews(ctx context.Context, news, stopping <-chan struct{}, most time.Duration) error {
 	timer := time.NewTimer(min(most, backoffAround(followPoll)))
 	defer timer.Stop()
 	select {
@@ -48,6 +49,8 @@ func hearNews(ctx context.Context, news <-chan struct{}, most time.Duration) err
 	case <-timer.C:
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-stopping:
+		return domain.ErrStopping
 	}
 	return nil
 }

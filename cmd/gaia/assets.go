@@ -173,7 +173,7 @@ func (s *system) openAssetsAt(c config, p parts, prices *app.Prices, log *slog.L
 		Unknown: func(generator string) {
 			log.Warn("a generator tells of a task that is not known", "generator", generator)
 		},
-		Now: time.Now, NewID: newID, Config: tuned,
+		Stopping: s.stopping, Now: time.Now, NewID: newID, Config: tuned,
 	})
 	return u, nil
 }
