@@ -11,6 +11,7 @@ import (
 	"gaia/adapters/memory"
 	"gaia/app"
 	"gaia/domain"
+	"gaia/ports"
 )
 
 // callOnce is a script for an agent that has one tool called and answers with what it gave back.
@@ -308,19 +309,65 @@ func TestStepsThatNeverEndAreNotBegunForEver(t *testing.T) {
 
 func TestWorkflowsWaitForTheDatabase(t *testing.T) {
 	t.Parallel()
-	away, later := true, time.Duration(0)
-	b := newFlows(t, func(context.Context, app.ChatRequest) (domain.Answer, error) {
-		if away {
-			return domain.Answer{}, domain.StoreAway("The database is not available", errors.New("failover"))
-		}
-		return text("done")
-	}, func(d *app.WorkflowDeps) { d.Now = func() time.Time { return time.Now().Add(later) } })
-	flow, _ := b.play(t, aloneDraft)
-	if n := len(b.chat.requests()); n != 1 || flow.Status.Ended() {
-		t.Errorf("the workflow is %s, after %d answers", flow.Status, n)
+	for name, failure := range map[string]error{
+		"it is away":    domain.StoreAway("The database is not available", errors.New("failover")),
+		"it may be not": domain.StoreInDoubt("The database is not available", errors.New("failover")), // and the step has no outcome that nobody knows
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			away, later := true, time.Duration(0)
+			b := newFlows(t, func(context.Context, app.ChatRequest) (domain.Answer, error) {
+				if away {
+					return domain.Answer{}, failure
+				}
+				return text("done")
+			}, func(d *app.WorkflowDeps) { d.Now = func() time.Time { return time.Now().Add(later) } })
+			flow, _ := b.play(t, aloneDraft)
+			if n := len(b.chat.requests()); n != 1 || flow.Status.Ended() {
+				t.Errorf("the workflow is %s, after %d answers", flow.Status, n)
+			}
+			away, later = false, time.Minute
+			b.WorkOn(t.Context(), t.Context(), flow.ID)
+			flow, _ = b.look(t, flow.ID)
+			wantFlow(t, flow, domain.WorkflowCompleted, "done")
+		})
 	}
-	away, later = false, time.Minute
-	b.WorkOn(t.Context(), t.Context(), flow.ID)
-	flow, _ = b.look(t, flow.ID)
-	wantFlow(t, flow, domain.WorkflowCompleted, "done")
+}
+
+// doubtfulFlows is a store of workflows that does not know whether it has stored one.
+type doubtfulFlows struct {
+	ports.WorkflowStore
+	stores bool
+}
+
+func (s doubtfulFlows) Create(ctx context.Context, w domain.Workflow, e domain.WorkflowEvent) (domain.Workflow, error) {
+	if s.stores {
+		if _, err := s.WorkflowStore.Create(ctx, w, e); err != nil {
+			return domain.Workflow{}, err
+		}
+	}
+	return domain.Workflow{}, domain.StoreInDoubt("Nobody knows", nil)
+}
+
+// TestAWorkflowWhoseStartIsInDoubtIsLookedFor: a client that was told to look, or to try again, would start it twice.
+func TestAWorkflowWhoseStartIsInDoubtIsLookedFor(t *testing.T) {
+	t.Parallel()
+	for _, stores := range []bool{true, false} {
+		b := newFlows(t, func(context.Context, app.ChatRequest) (domain.Answer, error) { return text("done") }, func(d *app.WorkflowDeps) {
+			d.Store = doubtfulFlows{d.Store, stores}
+		})
+		flow, err := b.Start(t.Context(), ada, aloneDraft, "")
+		if !stores {
+			if !domain.IsInDoubt(err) {
+				t.Errorf("what is not there yet: %v", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.WorkOn(t.Context(), t.Context(), flow.ID)
+		flow, _ = b.look(t, flow.ID)
+		wantFlow(t, flow, domain.WorkflowCompleted, "done")
+	}
 }

@@ -343,7 +343,7 @@ func (r *workflowRun) attempt(ctx context.Context, p stepPlan, do func(ctx conte
 	defer cancel()
 	for try := 1; ; try++ {
 		outcome, err = do(ctx, try > 1)
-		if err == nil || codeOf(err) != domain.CodeOutcomeUnknown || !p.repeatable || try == unknownTries || !pause(ctx, backoff(try)) {
+		if err == nil || !isUnknown(err) || !p.repeatable || try == unknownTries || !pause(ctx, backoff(try)) {
 			return outcome, err
 		}
 	}
@@ -376,6 +376,11 @@ func (r *workflowRun) stepDone(s domain.WorkflowStep, o stepOutcome, result any)
 	return json.Unmarshal(data, result) // as after a crash, so that nothing can differ
 }
 
+// isUnknown reports whether nobody knows what has become of a step. What the store may have kept of it is another matter.
+func isUnknown(err error) bool {
+	return codeOf(err) == domain.CodeOutcomeUnknown && !domain.IsStoreAway(err)
+}
+
 // stepFailed decides what a failure means: it is stored, unless it is this process that fails.
 func (r *workflowRun) stepFailed(s domain.WorkflowStep, err error) error {
 	var known *domain.Error
@@ -384,7 +389,7 @@ func (r *workflowRun) stepFailed(s domain.WorkflowStep, err error) error {
 	switch {
 	case r.ctx.Err() != nil: // stopped, lost or cancelled
 		return r.halt(context.Cause(r.ctx))
-	case codeOf(err) == domain.CodeOutcomeUnknown:
+	case isUnknown(err):
 		return r.unknown(s)
 	case (errors.Is(err, context.DeadlineExceeded) || domain.KindOf(err) == domain.Canceled) && r.isHalted() != nil: // of another branch
 		status = domain.WorkflowCancelled

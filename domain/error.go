@@ -102,12 +102,24 @@ func MissingPart(message string, cause error) *Error {
 // StoreAway is MissingPart for the database: nobody else has failed, and what was asked for is worth another try.
 func StoreAway(message string, cause error) *Error { return MissingPart(message, &storeAway{cause}) }
 
+// StoreInDoubt is StoreAway for a change of which nobody knows whether it is stored: it was sent, and the answer was lost. Who can look what
+// became of it should, and nobody may be told that it was not.
+func StoreInDoubt(message string, cause error) *Error {
+	return &Error{Kind: Unavailable, Code: CodeOutcomeUnknown, Message: message, Cause: &storeAway{cause}}
+}
+
+// IsInDoubt reports whether an error comes from StoreInDoubt.
+func IsInDoubt(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == CodeOutcomeUnknown && IsStoreAway(e)
+}
+
 type storeAway struct{ cause error }
 
 func (e *storeAway) Error() string { return e.cause.Error() }
 func (e *storeAway) Unwrap() error { return e.cause }
 
-// IsStoreAway reports whether an error comes from StoreAway.
+// IsStoreAway reports whether an error comes from StoreAway or StoreInDoubt.
 func IsStoreAway(err error) bool {
 	var away *storeAway
 	return errors.As(err, &away)

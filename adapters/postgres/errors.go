@@ -37,10 +37,13 @@ func translate(ctx context.Context, op string, err error) error {
 		refused     *pgconn.PgError
 		unreachable *unreachableError
 		lost        *lostError
+		open        *inDoubtError
 	)
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &open): // also for a caller who has left: what was given up may be stored
+		return domain.StoreInDoubt(away, fmt.Errorf("postgres %s: %w", op, err))
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fmt.Errorf("postgres %s: %w", op, context.Canceled)
 	case errors.As(err, &known):

@@ -138,12 +138,7 @@ func (s *Store) write(ctx context.Context, op string, query func(context.Context
 // once runs a query of one statement, which is a transaction by itself and outlasts its caller like the end of one.
 func (s *Store) once(ctx context.Context, op string, query func(context.Context, *sqlcgen.Queries) error) error {
 	return s.use(ctx, op, func(ctx context.Context, conn *pgx.Conn) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		statement, cancel := outlasting(ctx, commitGrace)
-		defer cancel()
-		return query(statement, sqlcgen.New(conn))
+		return atOnce(ctx, conn, func(ctx context.Context) error { return query(ctx, sqlcgen.New(conn)) })
 	})
 }
 

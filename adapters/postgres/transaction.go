@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // commitGrace is how long a commit goes on for a caller who has left, or whose time is up. It ends in milliseconds unless the server hangs, and
@@ -19,15 +21,38 @@ func transaction(ctx context.Context, conn *pgx.Conn, work func(pgx.Tx) error) e
 		return err
 	}
 	if err = work(tx); err == nil {
-		err = ctx.Err()
+		err = atOnce(ctx, conn, tx.Commit)
 	}
 	if err != nil {
-		_ = tx.Rollback(ctx) // the connection is closed when this fails, and the server takes everything back
+		_ = tx.Rollback(ctx) // the connection is closed when this fails, and the server takes everything back that was not committed
+	}
+	return err
+}
+
+// atOnce runs what can't be taken back once it was sent: a commit, or statements that are a transaction by themselves. It outlasts its caller.
+func atOnce(ctx context.Context, conn *pgx.Conn, work func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	commit, cancel := outlasting(ctx, commitGrace)
+	longer, cancel := outlasting(ctx, commitGrace)
 	defer cancel()
-	return tx.Commit(commit)
+	return orInDoubt(conn, work(longer))
+}
+
+// inDoubtError is a failure of which nobody knows whether the change is stored all the same.
+type inDoubtError struct{ cause error }
+
+func (e *inDoubtError) Error() string { return "the outcome is not known: " + e.cause.Error() }
+func (e *inDoubtError) Unwrap() error { return e.cause }
+
+// orInDoubt tells a failure that leaves the outcome open from those that say that nothing is stored: those of a server that has answered, and of
+// a request that never went out.
+func orInDoubt(conn *pgx.Conn, err error) error {
+	var refused *pgconn.PgError
+	if err == nil || !conn.IsClosed() || errors.As(err, &refused) || pgconn.SafeToRetry(err) {
+		return err
+	}
+	return &inDoubtError{err}
 }
 
 // outlasting returns a context that ends a grace after another one has. Its caller must cancel it.

@@ -50,20 +50,32 @@ func (g gate) awaited() {
 
 func (g gate) open() { exec(g.t, g.conn, `SELECT pg_advisory_unlock($1)`, gateKey) }
 
-// TestCallersLeaveWhileTheirsIsCommitted: what is stored is not told to be given up.
-func TestCallersLeaveWhileTheirsIsCommitted(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		table, when string
-		write       func(context.Context, *postgres.Store) error
-	}{
+// gatedWrite is a change that a gate at a table holds up.
+type gatedWrite struct {
+	table, when string
+	write       func(context.Context, *postgres.Store) error
+}
+
+// gated is one of each kind.
+func gated() map[string]gatedWrite {
+	return map[string]gatedWrite{
 		"a transaction": {"personas", "DEFERRED", func(ctx context.Context, s *postgres.Store) error {
 			return s.Personas().Create(ctx, aPersona("Committed"))
 		}},
 		"one statement": {"accounts", "IMMEDIATE", func(ctx context.Context, s *postgres.Store) error {
 			return s.Accounts().Create(ctx, domain.StoredAccount{ID: newID(), Email: "a@example.com", PasswordHash: "hash", CreatedAt: time.Now()})
 		}},
-	} {
+		"a turn": {"conversations", "IMMEDIATE", func(ctx context.Context, s *postgres.Store) error {
+			_, err := s.Conversations().CommitTurn(ctx, aTurn("ada", ""))
+			return err
+		}},
+	}
+}
+
+// TestCallersLeaveWhileTheirsIsCommitted: what is stored is not told to be given up.
+func TestCallersLeaveWhileTheirsIsCommitted(t *testing.T) {
+	t.Parallel()
+	for name, c := range gated() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := newDatabase(t)
@@ -91,22 +103,38 @@ func TestCallersLeaveWhileTheirsIsCommitted(t *testing.T) {
 	}
 }
 
-// TestNobodyWaitsForACommitThatHangs whose caller has left.
-func TestNobodyWaitsForACommitThatHangs(t *testing.T) {
+// TestOutcomesThatNobodyKnows: nobody waits for what hangs after its caller has left. It may be stored all the same, and is not told to be given
+// up; only what the server says is over is.
+func TestOutcomesThatNobodyKnows(t *testing.T) {
 	t.Parallel()
-	url := newDatabase(t)
-	s, g := openWith(t, noWait(url)), newGate(t, url, "personas", "DEFERRED")
-	ctx, leave := context.WithCancel(t.Context())
-	written := make(chan error, 1)
-	go func() { written <- s.Personas().Create(ctx, aPersona("Hanging")) }()
-	g.awaited()
-	left := time.Now()
-	leave()
-	if err := <-written; domain.KindOf(err) != domain.Canceled {
-		t.Errorf("got %v", err)
+	for name, c := range gated() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := newDatabase(t)
+			s, g := openWith(t, noWait(url)), newGate(t, url, c.table, c.when)
+			write := func(ctx context.Context) <-chan error {
+				written := make(chan error, 1)
+				go func() { written <- c.write(ctx, s) }()
+				g.awaited()
+				return written
+			}
+			written := write(t.Context())
+			exec(t, g.conn, `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = $1
+				AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, gateKey)
+			if err := <-written; !domain.IsStoreAway(err) || domain.IsInDoubt(err) {
+				t.Errorf("the server has said that it was taken back, and the caller hears: %v", err)
+			}
+			ctx, leave := context.WithCancel(t.Context())
+			written = write(ctx)
+			left := time.Now()
+			leave()
+			if err := <-written; !domain.IsInDoubt(err) || !domain.IsStoreAway(err) || domain.KindOf(err) != domain.Unavailable {
+				t.Errorf("it may be stored all the same, and the caller hears: %v", err)
+			}
+			if took := time.Since(left); took > bound {
+				t.Errorf("noticed after %v that the caller had left", took)
+			}
+			g.open()
+		})
 	}
-	if took := time.Since(left); took > bound {
-		t.Errorf("noticed after %v that the caller had left", took)
-	}
-	g.open()
 }

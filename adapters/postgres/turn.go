@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"gaia/adapters/postgres/internal/sqlcgen"
@@ -25,7 +26,10 @@ func (s *ConversationStore) CommitTurn(ctx context.Context, turn domain.Turn) (s
 	if t.queued.Len() == 0 {
 		return "", nil
 	}
-	if err := s.db.use(ctx, "commit turn", t.run); err != nil {
+	commit := func(ctx context.Context, conn *pgx.Conn) error {
+		return atOnce(ctx, conn, func(ctx context.Context) error { return t.run(ctx, conn) })
+	}
+	if err := s.db.use(ctx, "commit turn", commit); err != nil {
 		return "", err
 	}
 	if turn.Unstored {
