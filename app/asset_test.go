@@ -100,6 +100,34 @@ func TestAnUploadThatSucceedsStays(t *testing.T) {
 	l.mustSweep(t, 0)
 }
 
+// doubtfulAssets is a store of assets that does not know whether it has stored one.
+type doubtfulAssets struct {
+	ports.AssetStore
+	stores bool
+}
+
+func (s doubtfulAssets) Add(ctx context.Context, a domain.Asset, events ...domain.Event) error {
+	if s.stores {
+		if err := s.AssetStore.Add(ctx, a, events...); err != nil {
+			return err
+		}
+	}
+	return domain.StoreInDoubt("Nobody knows", nil)
+}
+
+// TestAnUploadInDoubtIsLookedFor: a client that was told that it failed would upload it again.
+func TestAnUploadInDoubtIsLookedFor(t *testing.T) {
+	t.Parallel()
+	for stores, files := range map[bool]int{true: 2, false: 0} {
+		l := newLibrary(t, func(d *app.AssetDeps) { d.Store = doubtfulAssets{d.Store, stores} })
+		if _, err := l.upload(t.Context(), draft); stores != (err == nil) || !stores && !domain.IsInDoubt(err) {
+			t.Errorf("stored %v: %v", stores, err)
+		}
+		l.now = l.now.Add(48 * time.Hour)
+		l.mustSweep(t, files)
+	}
+}
+
 // Wherever an upload fails, no file is left, and nothing that is half there is found.
 func TestUploadsThatFailAnywhere(t *testing.T) {
 	t.Parallel()

@@ -141,12 +141,26 @@ func (u *AssetUpload) finish(ctx context.Context, d domain.AssetDraft) (domain.A
 	} else if limited && left < u.file.Size {
 		return domain.Asset{}, u.assets.quota.full(domain.TooLarge)
 	}
-	if err := u.assets.Store.Add(ctx, asset, assetEvent(u.assets.NewID(), domain.SubjectAssetUploaded, asset, now)); err != nil {
+	if err := u.add(ctx, asset, assetEvent(u.assets.NewID(), domain.SubjectAssetUploaded, asset, now)); err != nil {
 		return domain.Asset{}, err
 	}
 	u.assets.Stored()
 	u.leased = nil
 	return asset, nil
+}
+
+// add stores the asset. Where the answer of the store was lost, it looks what has become of it.
+func (u *AssetUpload) add(ctx context.Context, asset domain.Asset, event domain.Event) error {
+	err := u.assets.Store.Add(ctx, asset, event)
+	if !domain.IsInDoubt(err) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.assets.Config.SaveTimeout)
+	defer cancel()
+	if _, look := u.assets.Store.Get(ctx, asset.Owner, asset.ID); look == nil {
+		return nil
+	}
+	return err // also when it is not there: the database may still be about to store it
 }
 
 // examine finds out what the file is, and refuses what it must not be.

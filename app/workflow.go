@@ -186,7 +186,7 @@ func (w *Workflows) Start(ctx context.Context, who domain.Principal, draft domai
 	if key != "" {
 		flow.Key, flow.Fingerprint = key, fingerprint(draft)
 	}
-	stored, err := w.Store.Create(ctx, flow, event)
+	stored, err := w.create(ctx, flow, event)
 	if err != nil || stored.ID != flow.ID {
 		return stored, err
 	}
@@ -197,6 +197,20 @@ func (w *Workflows) Start(ctx context.Context, who domain.Principal, draft domai
 	}
 	w.offer(ctx, flow.ID)
 	return stored, nil
+}
+
+// create stores a workflow. Where the answer of the store was lost, it looks what has become of it.
+func (w *Workflows) create(ctx context.Context, flow domain.Workflow, event domain.WorkflowEvent) (domain.Workflow, error) {
+	stored, err := w.Store.Create(ctx, flow, event)
+	if !domain.IsInDoubt(err) {
+		return stored, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.Config.SaveTimeout)
+	defer cancel()
+	if there, _, look := w.Store.Get(ctx, flow.Principal.OwnerID(), flow.ID); look == nil {
+		return there, nil
+	}
+	return domain.Workflow{}, err // also when it is not there: the database may still be about to store it
 }
 
 // mayStart refuses callers who have enough workflows. Those who start several at the same moment may get a few more.
