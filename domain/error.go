@@ -81,7 +81,7 @@ const (
 	CodeAccountSuspended = "account_suspended"     // Forbidden, BadRequest when a session is renewed
 	CodeSessionEnded     = "session_ended"         // Unauthenticated: the token was good, its session is over
 
-	CodeOutcomeUnknown = "outcome_unknown" // Unavailable: a tool, or a service, may or may not have done what it was asked
+	CodeOutcomeUnknown = "outcome_unknown" // Unavailable: a tool, a service or the store may or may not have done what it was asked
 	CodeEnded          = "ended"           // Conflict: the workflow has ended
 	CodeLapsed         = "lapsed"          // Unavailable: what was set aside in a budget may have been given to others
 )
@@ -105,7 +105,7 @@ func StoreAway(message string, cause error) *Error { return MissingPart(message,
 // StoreInDoubt is StoreAway for a change of which nobody knows whether it is stored: it was sent, and the answer was lost. Who can look what
 // became of it should, and nobody may be told that it was not.
 func StoreInDoubt(message string, cause error) *Error {
-	return &Error{Kind: Unavailable, Code: CodeOutcomeUnknown, Message: message, Cause: &storeAway{cause}}
+	return OutcomeUnknown(message, &storeAway{cause})
 }
 
 // IsInDoubt reports whether an error comes from StoreInDoubt.
