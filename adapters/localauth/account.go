@@ -8,7 +8,10 @@ import (
 	"gaia/domain"
 )
 
-const busyRetry = time.Second
+const (
+	busyRetry   = time.Second
+	saveTimeout = 5 * time.Second // of a new account, also for a caller who has left
+)
 
 // Register implements ports.Accounts. Addresses count as confirmed: there is nobody who could send a mail to them.
 func (a *Accounts) Register(ctx context.Context, email, password string) (domain.Account, *domain.AccountSession, error) {
@@ -23,6 +26,11 @@ func (a *Accounts) Register(ctx context.Context, email, password string) (domain
 	if err != nil {
 		return domain.Account{}, nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return domain.Account{}, nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout) // a caller who leaves now must not be refused the address later
+	defer cancel()
 	now := a.now()
 	stored := domain.StoredAccount{ID: a.config.NewID(), Email: address, PasswordHash: hash, CreatedAt: now, UpdatedAt: now}
 	stored.UserMetadata = map[string]any{"sub": stored.ID, "email": address, "email_verified": true, "phone_verified": false}
@@ -33,8 +41,8 @@ func (a *Accounts) Register(ctx context.Context, email, password string) (domain
 		return domain.Account{}, nil, err
 	}
 	session, err := a.open(ctx, stored, now)
-	if err != nil { // the account is there all the same: a login gives the session
-		return domain.Account{}, nil, err
+	if err != nil { // the account is there all the same, which a second try would be refused for: a login gives the session
+		return account(stored), nil, nil //nolint:nilerr // see above
 	}
 	return session.Account, &session, nil
 }

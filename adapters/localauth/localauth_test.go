@@ -1,6 +1,7 @@
 package localauth_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"gaia/adapters/localauth"
 	"gaia/adapters/memory"
 	"gaia/domain"
+	"gaia/ports"
 )
 
 const (
@@ -527,10 +529,6 @@ func TestStoreIsAway(t *testing.T) {
 			_, _, err := p.Register(t.Context(), "bob@example.com", password)
 			return err
 		}},
-		"Register, the session": {func() { p.sessions.FailNext("Open", away) }, func() error {
-			_, _, err := p.Register(t.Context(), "eve@example.com", password)
-			return err
-		}},
 		"Login, the account": {func() { p.accounts.FailNext("ByEmail", away) }, func() error {
 			_, err := p.Login(t.Context(), address, password)
 			return err
@@ -559,9 +557,41 @@ func TestStoreIsAway(t *testing.T) {
 			t.Errorf("after %s: %v", name, err)
 		}
 	}
+}
+
+// TestAnAccountThatIsThereIsAnswered: whoever was told that it failed would try again, and be refused the address.
+func TestAnAccountThatIsThereIsAnswered(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	p.sessions.FailNext("Open", domain.MissingPart("away", nil))
+	account, session, err := p.Register(t.Context(), "eve@example.com", password)
+	if err != nil || session != nil || account.Email != "eve@example.com" {
+		t.Errorf("without a session: %+v, %+v, %v", account, session, err)
+	}
 	if _, err := p.Login(t.Context(), "eve@example.com", password); err != nil {
 		t.Errorf("an account whose first session failed: %v", err)
 	}
+
+	ctx, leave := context.WithCancel(t.Context())
+	p.restart(t, func(c *localauth.Config) { c.Accounts = leavingAccounts{c.Accounts, leave} })
+	if _, session, err = p.Register(ctx, "bob@example.com", password); err != nil || session == nil {
+		t.Errorf("the caller has left when it was stored: %+v, %v", session, err)
+	}
+	if _, _, err = p.Register(ctx, "carol@example.com", password); domain.KindOf(err) != domain.Canceled {
+		t.Errorf("the caller had left before: %v", err)
+	}
+}
+
+// leavingAccounts is a store whose callers leave when an account is stored.
+type leavingAccounts struct {
+	ports.AccountStore
+	leave func()
+}
+
+func (s leavingAccounts) Create(ctx context.Context, a domain.StoredAccount) error {
+	err := s.AccountStore.Create(ctx, a)
+	s.leave()
+	return err
 }
 
 func TestSetPassword(t *testing.T) {
