@@ -158,6 +158,10 @@ func (k *APIKeys) CreateFor(
 func (k *APIKeys) create(
 	ctx context.Context, maker domain.Principal, owner, subject string, draft domain.APIKeyDraft,
 ) (string, domain.APIKey, error) {
+	if err := ctx.Err(); err != nil {
+		return "", domain.APIKey{}, err
+	}
+	ctx = context.WithoutCancel(ctx) // the text of a key that is stored for a caller who leaves now could never be shown
 	text, now := k.NewKey(), k.Now().UTC().Truncate(time.Microsecond)
 	key := domain.APIKey{
 		ID: k.NewID(), Owner: owner, Subject: subject, Name: draft.Name, Prefix: domain.KeyBeginning(text), Scopes: draft.Scopes, Tools: draft.Tools, Active: true,

@@ -350,6 +350,22 @@ func (b *keyBed) entries(t *testing.T) []domain.AuditEntry {
 	return list
 }
 
+// TestKeysAreMadeForCallersWhoLeave: whether one is stored is not left open, and who has left before gets none.
+func TestKeysAreMadeForCallersWhoLeave(t *testing.T) {
+	t.Parallel()
+	b := newKeys(t, app.APIKeyConfig{})
+	ctx, leave := context.WithCancel(t.Context())
+	newKey := b.NewKey
+	b.NewKey = func() string { leave(); return newKey() }
+	text, _, err := b.Create(ctx, ada, domain.APIKeyDraft{Name: "n"})
+	if err != nil || text == "" {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if _, _, err := b.CreateFor(ctx, "ada", "", domain.APIKeyDraft{Name: "n"}); domain.KindOf(err) != domain.Canceled {
+		t.Errorf("who had left before gets %v", err)
+	}
+}
+
 func TestWhatTheAuditLogSaysAboutKeys(t *testing.T) {
 	t.Parallel()
 	b := newKeys(t, app.APIKeyConfig{})

@@ -746,6 +746,37 @@ func TestWhatIsOrderedIsAnsweredAtAStop(t *testing.T) {
 	}
 }
 
+// TestWhatIsMadeIsShownToCallersWhoLeave: it is paid for, and a client that was told to try again would pay once more.
+func TestWhatIsMadeIsShownToCallersWhoLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one := newOutside("make")
+		one.inline = true
+		ctx, cut := context.WithCancelCause(t.Context())
+		b := newMaking(t, generators{"one": one}, func(d *app.GenerationDeps) {
+			d.Store = cutStore{d.Store, func() { cut(domain.ErrStopping) }}
+		})
+		defer b.work(t.Context())()
+		if r, err := b.Generate(ctx, ada, "", sword(), ""); err != nil || r.Asset == nil {
+			t.Errorf("got %+v, %v", r, err)
+		}
+	})
+}
+
+// cutStore ends the request once it has shown that work is completed.
+type cutStore struct {
+	ports.GenerationStore
+	cut func()
+}
+
+func (s cutStore) Get(ctx context.Context, owner, id string) (domain.Generation, error) {
+	work, err := s.GenerationStore.Get(ctx, owner, id)
+	if work.Status == domain.GenerationCompleted {
+		s.cut()
+	}
+	return work, err
+}
+
 func TestFailuresWithinTheWaitAreErrors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

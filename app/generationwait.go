@@ -59,6 +59,8 @@ func hearNews(ctx context.Context, news, stopping <-chan struct{}, most time.Dur
 func (g *Generations) answer(ctx context.Context, w generationWish, work domain.Generation) (GenerationResult, error) {
 	result := GenerationResult{Generation: work, Waited: g.Now().Sub(w.started)}
 	if work.Status == domain.GenerationCompleted {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.Config.SaveTimeout) // it is paid for: a stop is no reason not to show it
+		defer cancel()
 		asset, err := g.Assets.Get(ctx, w.who.OwnerID(), work.AssetID)
 		result.Asset = &asset
 		return result, err

@@ -196,7 +196,9 @@ func (s *Server) awaitOrdered(ctx context.Context, c call, o assetOrder, ordered
 	err := s.awaitAsset(ctx, c, id, most)
 	if ctx.Err() != nil {
 		if o.Key == "" {
-			s.giveUp(ctx, c.who, id)
+			if ended := s.giveUp(ctx, c.who, id); ended.Generation.Status == domain.GenerationCompleted {
+				return ended, nil
+			}
 		}
 		return app.GenerationResult{}, context.Cause(ctx)
 	}
@@ -211,13 +213,19 @@ func (s *Server) awaitOrdered(ctx context.Context, c call, o assetOrder, ordered
 	return now, nil
 }
 
-// giveUp ends work that nobody could ask for any more.
-func (s *Server) giveUp(ctx context.Context, who domain.Principal, id string) {
+// giveUp ends work that nobody could ask for any more. Work that had ended by then is returned: it is paid for.
+func (s *Server) giveUp(ctx context.Context, who domain.Principal, id string) app.GenerationResult {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTimeout)
 	defer cancel()
-	if _, err := s.Generations.Cancel(ctx, who, id); err != nil && domain.KindOf(err) != domain.Conflict { // it has ended
+	_, err := s.Generations.Cancel(ctx, who, id)
+	var ended app.GenerationResult
+	if domain.KindOf(err) == domain.Conflict {
+		ended, err = s.Generations.Get(ctx, who, id)
+	}
+	if err != nil {
 		s.logFailure(ctx, "give up an asset", err)
 	}
+	return ended
 }
 
 // awaitAsset returns when an asset is there or never will be, when the time is over, or when the process stops. What goes on meanwhile is
