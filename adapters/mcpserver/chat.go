@@ -85,7 +85,14 @@ func (s *Server) chatWithProgress(ctx context.Context, c call, req app.ChatReque
 		select {
 		case step = <-stream.Steps():
 		case <-ctx.Done():
-			return chatAnswer{}, ctx.Err()
+			stream.Close()
+			select {
+			case step = <-stream.Steps(): // it may be the end: an answer that is stored is told
+			default:
+			}
+			if step.Result == nil {
+				return chatAnswer{}, ctx.Err() // and not the invitation to ask again: what was written until now is stored
+			}
 		}
 		switch {
 		case step.Err != nil:
