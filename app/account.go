@@ -63,7 +63,7 @@ func (a *Accounts) Validate(ctx context.Context, token, apiKey string) (Credenti
 	}
 }
 
-// Register opens an account. The session is nil while its address has to be confirmed.
+// Register opens an account. The session is nil while its address has to be confirmed, or when a login has to give it.
 func (a *Accounts) Register(ctx context.Context, email, password string) (domain.Account, *domain.AccountSession, error) {
 	if a.Provider == nil {
 		return domain.Account{}, nil, errNoProvider()

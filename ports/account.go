@@ -15,8 +15,9 @@ import (
 // that is away or can't answer domain.Unavailable. Neither the error nor the time that it takes may tell whether an account exists,
 // unless the caller has proved to own it.
 type Accounts interface {
-	// Register opens an account. session is nil while the address has to be confirmed. A password that is too weak must be
-	// domain.CodeWeakPassword, an address that has an account domain.CodeNotRegistered, as whatever else can't be registered.
+	// Register opens an account. session is nil while the address has to be confirmed, or when the account is there and no session could be
+	// opened: a login gives one. A password that is too weak must be domain.CodeWeakPassword, an address that has an account
+	// domain.CodeNotRegistered, as whatever else can't be registered.
 	Register(ctx context.Context, email, password string) (domain.Account, *domain.AccountSession, error)
 	// Login opens a session. The case of an address must not matter. A wrong password, an unknown address and a suspended account must
 	// all be domain.CodeBadCredentials with the same message.

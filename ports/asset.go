@@ -9,7 +9,8 @@ import (
 )
 
 // AssetStore keeps the catalogue. Assets that are neither public nor the viewer's must be as if they were not there. Events go to the outbox in
-// the transaction of the change, and not without it. A store that is away must be domain.Unavailable.
+// the transaction of the change, and not without it. A store that is away must be domain.Unavailable, and domain.StoreInDoubt when nobody knows
+// whether it has stored a change.
 type AssetStore interface {
 	// Search returns a page of what matches, and how many do in all. Words are found in titles, tags and descriptions, in other forms and
 	// with small faults of spelling too; no text is an error. The relevance of a match is at least 0.5 when it has all words, and 1 when

@@ -8,7 +8,8 @@ import (
 )
 
 // WorkflowStore keeps workflows with their journals and events. A workflow belongs to one owner and must be domain.NotFound for every
-// other. A store that is away must be domain.Unavailable. What does not fit is tidied as the Tidy methods of the domain say.
+// other. A store that is away must be domain.Unavailable, and domain.StoreInDoubt when nobody knows whether it has stored a change. What does
+// not fit is tidied as the Tidy methods of the domain say.
 type WorkflowStore interface {
 	// Create saves a pending workflow with its first event, which goes to the outbox too, in one transaction. When the owner has one
 	// with the same Key already it must return that one instead, and domain.Conflict when its Fingerprint is another.
