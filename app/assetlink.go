@@ -15,6 +15,9 @@ import (
 	"gaia/domain"
 )
 
+// linkTimeout bounds a storage that has to ask something for its first link, such as where it is.
+const linkTimeout = 5 * time.Second
+
 // AssetLink is what a link to a file of an asset says.
 type AssetLink struct {
 	AssetID   string
@@ -57,7 +60,8 @@ func (s linkSigner) verify(l AssetLink, now time.Time) error {
 }
 
 // Link returns where a file of an asset can be fetched without credentials for a while: a path of this server, or an absolute URL when it
-// lies elsewhere; empty when there is no such file.
+// lies elsewhere; empty when there is no such file. Callers who have left get it as well: it belongs to answers about what was just stored,
+// which must not become failures.
 func (a *Assets) Link(ctx context.Context, asset domain.Asset, variant domain.AssetVariant) (string, error) {
 	key, elsewhere := asset.File.Key, asset.URL
 	if variant == domain.AssetPreview {
@@ -68,7 +72,9 @@ func (a *Assets) Link(ctx context.Context, asset domain.Asset, variant domain.As
 	}
 	until := a.Now().Add(a.Config.LinkTTL)
 	if a.Config.DirectLinks {
-		link, err := a.Blobs.Link(ctx, key, asset.FileName(variant), until)
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), linkTimeout)
+		defer cancel()
+		link, err := a.Blobs.Link(bounded, key, asset.FileName(variant), until)
 		if err != nil || link != "" {
 			return link, err
 		}

@@ -172,6 +172,41 @@ func link(t *testing.T, v any) string {
 	return u.RequestURI()
 }
 
+// leftBehind is a catalogue whose callers are gone once it has stored an asset.
+type leftBehind struct {
+	*memory.AssetStore
+
+	leave func()
+}
+
+// Add implements ports.AssetStore.
+func (s leftBehind) Add(ctx context.Context, a domain.Asset, events ...domain.Event) error {
+	defer s.leave()
+	return s.AssetStore.Add(ctx, a, events...)
+}
+
+// What was stored as the process began to stop is answered as stored, also where links lead to the storage, which does nothing for who has
+// left: with the context of the request the answer would be 503, "send the request again".
+func TestUploadsThatAreStoredAsTheProcessStops(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancelCause(t.Context())
+	s := newAssetServer(t, func(_ *Config, d *app.AssetDeps) {
+		d.Store = leftBehind{d.Store.(*memory.AssetStore), func() { stop(domain.ErrStopping) }}
+		d.Config.DirectLinks = true
+	})
+	contentType, body := form(t, swordFile, formPart{"title", "Sword"}, formPart{"category", "texture"})
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/api/v1/assets/upload", strings.NewReader(body))
+	r.Header.Set("Content-Type", contentType)
+	r.Header.Set("X-API-Key", "ada")
+	v := obey(t, s.serve(r), "AssetUploaded")
+	if ctx.Err() == nil {
+		t.Error("nothing was stored")
+	}
+	if res := s.get(t, link(t, v["upload_url"])); res.StatusCode != http.StatusOK || text(t, res.Body) != swordFile.value {
+		t.Errorf("the link leads to %d", res.StatusCode)
+	}
+}
+
 var swordFile = formPart{"file", pngMark + strings.Repeat("sword ", 100)}
 
 func TestUpload(t *testing.T) {
