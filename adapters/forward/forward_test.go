@@ -215,7 +215,7 @@ func TestClientsThatLeaveAreNotWorkedFor(t *testing.T) {
 		left <- time.Now()
 	})
 	g := serve(t, start(t, forward.Config{}, s.url()), domain.Hop{})
-	for _, stream := range []string{"", "1"} {
+	leave := func(stream string) time.Duration {
 		ctx, cancel := context.WithCancel(t.Context())
 		r, _ := http.NewRequestWithContext(ctx, http.MethodPost, g.URL, strings.NewReader("{}"))
 		r.Header.Set("Stream", stream)
@@ -230,14 +230,25 @@ func TestClientsThatLeaveAreNotWorkedFor(t *testing.T) {
 		<-begun
 		at := time.Now()
 		cancel()
-		if took := (<-left).Sub(at); took > time.Second { // 100 ms on a machine that does nothing else
-			t.Errorf("stream %q: the service worked on for %v", stream, took)
-		} else {
-			t.Logf("stream %q: noticed after %v", stream, took)
-		}
+		took := (<-left).Sub(at)
 		<-done
 		if err := g.outcome(t); domain.KindOf(err) != domain.Canceled {
 			t.Errorf("stream %q: %v", stream, err)
+		}
+		return took
+	}
+	// 100 ms on a machine that does nothing else. A service that is left to work for a while, as while a gateway stops, is so in every try;
+	// one that is never told keeps the test from ending.
+	const soon = time.Second
+	for _, stream := range []string{"", "1"} {
+		took := leave(stream)
+		for n := 1; n < 3 && took > soon; n++ {
+			took = leave(stream)
+		}
+		if took > soon {
+			t.Errorf("stream %q: the service worked on for %v", stream, took)
+		} else {
+			t.Logf("stream %q: noticed after %v", stream, took)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -413,16 +414,36 @@ func TestRefusalsTakeTheSameTime(t *testing.T) {
 		})
 	}
 	all.Wait()
-	begun := time.Now()
-	if err := login(email, password)(t.Context()); err != nil || time.Since(begun) >= step {
-		t.Errorf("a good login takes %v: %v", time.Since(begun), err)
+	took := quickest(step, func() {
+		if err := login(email, password)(t.Context()); err != nil {
+			t.Errorf("a good login: %v", err)
+		}
+	})
+	if took >= step {
+		t.Errorf("a good login takes %v", took)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), step/4) // after the answer of the server, and before it is time
-	defer cancel()
-	begun = time.Now()
-	if err := login("nobody@example.com", password)(ctx); err == nil || time.Since(begun) >= step {
-		t.Errorf("a caller who left was kept for %v: %v", time.Since(begun), err)
+	took = quickest(step, func() {
+		ctx, cancel := context.WithTimeout(t.Context(), step/4) // after the answer of the server, and before it is time
+		defer cancel()
+		if err := login("nobody@example.com", password)(ctx); err == nil {
+			t.Error("a caller who left got in")
+		}
+	})
+	if took >= step {
+		t.Errorf("a caller who left was kept for %v", took)
 	}
+}
+
+// quickest is how long a call takes when the machine does not hold it up: the first time below a limit, else the best of three. What is
+// held back takes at least the limit each time.
+func quickest(limit time.Duration, call func()) time.Duration {
+	best := time.Duration(math.MaxInt64)
+	for n := 0; n < 3 && best >= limit; n++ {
+		begun := time.Now()
+		call()
+		best = min(best, time.Since(begun))
+	}
+	return best
 }
 
 // Where addresses have to be confirmed, registering one that has an account looks like registering one that has none.
