@@ -15,7 +15,8 @@ import (
 	"gaia/ports/portstest"
 )
 
-// No call may take longer than this, whatever the server does: 3 s for a connection, 5 s for the work on it, and what a busy machine adds.
+// No call may take longer than this, whatever the server does: 3 s for a connection, 5 s for the work on it, 2 s for a commit to end, and
+// what a busy machine adds.
 const bound = 12 * time.Second
 
 // noWait sets limits that a call which is refused at once stays far below, on a busy machine too.
@@ -340,18 +341,36 @@ func wantUnavailable(t *testing.T, what string, err error) {
 	}
 }
 
+// wantHealth wants a status. A machine that stands still lets a deadline pass by, so what is well may be looked at again, as what is slow may be
+// timed again: a store that never sees that its server is back, and a check that does not keep its deadline, are found all the same.
 func wantHealth(t *testing.T, s *postgres.Store, want domain.Status) {
+	t.Helper()
+	if want == domain.Healthy {
+		portstest.Within(t, portstest.Patience, "the store is healthy", func() bool {
+			got, _ := health(t, s)
+			return got.Status == domain.Healthy && got.Detail == ""
+		})
+		return
+	}
+	const limit = 3 * time.Second
+	took := 2 * limit
+	for n := 0; n < 3 && took > limit; n++ {
+		var got domain.PartHealth
+		if got, took = health(t, s); got.Status != want || got.Detail == "" {
+			t.Errorf("health: got %+v, want %s", got, want)
+		}
+	}
+	if took > limit {
+		t.Errorf("the check took %v, its deadline was 2 s", took)
+	}
+}
+
+func health(t *testing.T, s *postgres.Store) (domain.PartHealth, time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	start := time.Now()
-	got := s.Check(ctx)
-	if got.Status != want || (got.Detail == "") != (want == domain.Healthy) {
-		t.Errorf("health: got %+v, want %s", got, want)
-	}
-	if took := time.Since(start); took > 3*time.Second {
-		t.Errorf("the check took %v, its deadline was 2 s", took)
-	}
+	return s.Check(ctx), time.Since(start)
 }
 
 // eventually calls until it works: after an outage the first calls may meet connections that died in it.

@@ -142,7 +142,8 @@ func (s *Store) once(ctx context.Context, op string, query func(context.Context,
 	})
 }
 
-// use runs work on a connection. Neither the wait for the connection nor the work takes longer than configured.
+// use runs work on a connection. Neither the wait for the connection nor the work takes longer than configured; what can't be
+// taken back any more may go on for commitGrace after that.
 func (s *Store) use(ctx context.Context, op string, work func(context.Context, *pgx.Conn) error) error {
 	acquire, cancelAcquire := context.WithTimeout(ctx, s.config.AcquireTimeout)
 	defer cancelAcquire()
