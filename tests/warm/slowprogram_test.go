@@ -22,6 +22,8 @@ import (
 const (
 	perDay  = 100 // requests of a caller: none is won back while the test runs
 	patient = time.Minute
+	// attempts are how often a fault may meet a machine that stands still itself. Who waits for Redis waits in each of them.
+	attempts = 3
 	// pauseAll is how long a server does nothing for anybody. It does not listen to who wants to end that.
 	pauseAll = 8 * time.Second
 )
@@ -46,7 +48,15 @@ func TestProgramWithASlowRedis(t *testing.T) {
 		{"all commands wait", s.command("PAUSE", pauseAll.Milliseconds(), "ALL"), func() {}},
 		{"writes wait", s.command("PAUSE", time.Hour.Milliseconds(), "WRITE"), s.command("UNPAUSE")},
 	} {
-		t.Run(fault.name, func(t *testing.T) { s.goesOn(t, fault.begin, fault.end) })
+		t.Run(fault.name, func(t *testing.T) {
+			var late []string
+			for n := 0; n < attempts && (n == 0 || late != nil); n++ {
+				late = s.goesOn(t, fault.begin, fault.end)
+			}
+			if late != nil {
+				t.Errorf("in each of %d attempts something took more than %v, at last %s", attempts, stall, late)
+			}
+		})
 	}
 }
 
@@ -101,6 +111,7 @@ type user struct {
 	t *testing.T
 	*gaiatest.Client
 	left int
+	late []string // requests that took longer than even a busy machine needs
 }
 
 // ask sends a request that has to be answered well and to be counted.
@@ -115,7 +126,7 @@ func (u *user) ask(r gaiatest.Request) (gaiatest.Response, time.Duration) {
 	}
 	u.left = left
 	if took > stall {
-		u.t.Errorf("%s took %v", r.Path, took)
+		u.late = append(u.late, fmt.Sprintf("%s %v", r.Path, took))
 	}
 	return got, took
 }
@@ -131,7 +142,8 @@ func (u *user) fastest(path string) time.Duration {
 	return least
 }
 
-func (s *slowParts) goesOn(t *testing.T, begin, end func()) {
+// goesOn uses a process while Redis is slow, and says which requests were late.
+func (s *slowParts) goesOn(t *testing.T, begin, end func()) (late []string) {
 	redisIs(t, s.here, true)
 	redisIs(t, s.there, true)
 	id := uuid.NewString()
@@ -176,6 +188,7 @@ func (s *slowParts) goesOn(t *testing.T, begin, end func()) {
 		left, err := strconv.Atoi(elsewhere.Get(path).Want(http.StatusOK).Header.Get("X-RateLimit-Remaining"))
 		return err == nil && left < byKey.left
 	})
+	return append(u.late, byKey.late...)
 }
 
 // redisIs waits until a process says how Redis is. One that nobody asks anything looks at it once a second.

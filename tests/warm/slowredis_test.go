@@ -102,8 +102,8 @@ const (
 	together = 8
 	// budget is how long a request may wait for Redis in all, and how soon Redis has to be given up.
 	budget = 100 * time.Millisecond
-	// A busy machine is late by itself: of some tries one has to be within the budget, and none may come near what a server costs that does
-	// not answer. What is late by more than the budget for another reason than the machine is so in every try.
+	// A busy machine is late by itself: of some tries one has to be within the budget, and only one may come near what a server costs that
+	// does not answer, as when the machine stands still. What is late by more than the budget for another reason than the machine is so in every try.
 	tries = 20
 	stall = 2500 * time.Millisecond
 )
@@ -164,6 +164,7 @@ func TestRedisThatServesNobody(t *testing.T) {
 func (s stack) within(t *testing.T, slow, fast func()) {
 	t.Helper()
 	var worst, givenUp time.Duration
+	stalls := 0
 	for range tries {
 		before := s.redis.Stats()
 		slow()
@@ -184,6 +185,9 @@ func (s stack) within(t *testing.T, slow, fast func()) {
 			return
 		}
 		if worst > stall {
+			stalls++
+		}
+		if stalls > 1 {
 			break
 		}
 	}
