@@ -121,14 +121,28 @@ test('a key that may only read personas', async (t) => {
   assert.equal(text(refused), 'This API key lacks the scope chat:write');
 });
 
+// The client closes the standard input of the process, and kills it after two seconds. A busy machine may need those for once; a process that
+// does not end by itself is killed in every try.
 test('the process on stdio ends when its client does', async () => {
+  let quickest = Infinity;
+  for (let tries = 0; tries < 3 && quickest >= 2000; tries++) {
+    quickest = Math.min(quickest, await leaveInTheMiddle());
+  }
+  assert.ok(quickest < 2000, `it took ${quickest} ms`);
+});
+
+// leaveInTheMiddle closes a client that is waiting for an answer, and tells how many milliseconds passed until its process was gone.
+async function leaveInTheMiddle() {
   const transport = onStdio({ GAIA_DATA_DIR: process.env.GAIA_OTHER_DATA });
   const client = await connect(transport);
   const pid = transport.pid;
   const slow = client.callTool({ name: 'chat', arguments: { message: 'word '.repeat(2000), model: 'echo' } }).catch(() => {});
   const begun = Date.now();
-  await client.close(); // closes its standard input, and kills it only after two seconds
+  await client.close();
   await slow;
-  assert.ok(Date.now() - begun < 2000, `it took ${Date.now() - begun} ms`);
-  assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
-});
+  const took = Date.now() - begun;
+  if (took < 2000) { // one that was killed may be gone a moment later
+    assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+  }
+  return took;
+}
