@@ -3431,14 +3431,14 @@ type AuthMessage struct {
 
 // AuthResponse An account and its session.
 type AuthResponse struct {
-	// Session Tokens of a session; null while the address waits to be confirmed.
+	// Session Tokens of a session; null while the address waits to be confirmed, and when none could be opened beside a new account.
 	Session *AuthSession `json:"session"`
 
 	// User An account. What is not known of it is null.
 	User AuthUser `json:"user"`
 }
 
-// AuthSession Tokens of a session; null while the address waits to be confirmed.
+// AuthSession Tokens of a session; null while the address waits to be confirmed, and when none could be opened beside a new account.
 type AuthSession struct {
 	// AccessToken A JWT, sent as Bearer.
 	AccessToken string `json:"access_token"`
@@ -10195,7 +10195,7 @@ type ClientInterface interface {
 
 	// V1RegisterWithBody Open an account
 	//
-	// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened. What the identity provider refuses is 400; without an identity provider the answer is 503.
+	// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened; it is null, too, when the account was stored and a session could not be opened at the moment: signing in opens one. What the identity provider refuses is 400; without an identity provider the answer is 503.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -10204,7 +10204,7 @@ type ClientInterface interface {
 
 	// V1Register Open an account
 	//
-	// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened. What the identity provider refuses is 400; without an identity provider the answer is 503.
+	// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened; it is null, too, when the account was stored and a session could not be opened at the moment: signing in opens one. What the identity provider refuses is 400; without an identity provider the answer is 503.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -12164,7 +12164,7 @@ func (c *Client) V1RefreshToken(ctx context.Context, body V1RefreshTokenJSONRequ
 
 // V1RegisterWithBody Open an account
 //
-// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened. What the identity provider refuses is 400; without an identity provider the answer is 503.
+// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened; it is null, too, when the account was stored and a session could not be opened at the moment: signing in opens one. What the identity provider refuses is 400; without an identity provider the answer is 503.
 //
 // Takes any type of body and a specified content type.
 //
@@ -12183,7 +12183,7 @@ func (c *Client) V1RegisterWithBody(ctx context.Context, contentType string, bod
 
 // V1Register Open an account
 //
-// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened. What the identity provider refuses is 400; without an identity provider the answer is 503.
+// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened; it is null, too, when the account was stored and a session could not be opened at the moment: signing in opens one. What the identity provider refuses is 400; without an identity provider the answer is 503.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -18923,7 +18923,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1RegisterWithBodyWithResponse Open an account
 	//
-	// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened. What the identity provider refuses is 400; without an identity provider the answer is 503.
+	// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened; it is null, too, when the account was stored and a session could not be opened at the moment: signing in opens one. What the identity provider refuses is 400; without an identity provider the answer is 503.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -18932,7 +18932,7 @@ type ClientWithResponsesInterface interface {
 
 	// V1RegisterWithResponse Open an account
 	//
-	// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened. What the identity provider refuses is 400; without an identity provider the answer is 503.
+	// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened; it is null, too, when the account was stored and a session could not be opened at the moment: signing in opens one. What the identity provider refuses is 400; without an identity provider the answer is 503.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -32976,7 +32976,7 @@ func (c *ClientWithResponses) V1RefreshTokenWithResponse(ctx context.Context, bo
 
 // V1RegisterWithBodyWithResponse Open an account
 //
-// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened. What the identity provider refuses is 400; without an identity provider the answer is 503.
+// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened; it is null, too, when the account was stored and a session could not be opened at the moment: signing in opens one. What the identity provider refuses is 400; without an identity provider the answer is 503.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32991,7 +32991,7 @@ func (c *ClientWithResponses) V1RegisterWithBodyWithResponse(ctx context.Context
 
 // V1RegisterWithResponse Open an account
 //
-// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened. What the identity provider refuses is 400; without an identity provider the answer is 503.
+// Makes an account from an e-mail address and a password. Where addresses have to be confirmed first, `session` is null until that has happened; it is null, too, when the account was stored and a session could not be opened at the moment: signing in opens one. What the identity provider refuses is 400; without an identity provider the answer is 503.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
