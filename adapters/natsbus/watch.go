@@ -10,7 +10,8 @@ import (
 // watch decides when the bus may be called connected: when the server has confirmed the subscription again and the listener knows
 // that it may have missed something. The library's own state is ahead of both.
 func (b *Bus) watch() {
-	retry := time.NewTimer(0)
+	retry := time.NewTimer(confirmWait)
+	retry.Stop() // the first connection is signalled as all others are: a look before that would forget everything twice
 	defer retry.Stop()
 	for {
 		select {
