@@ -255,7 +255,9 @@ func TestEnqueueAtAServerThatHangs(t *testing.T) {
 	t.Parallel()
 	server := testenv.StartNATS(t)
 	b := connected(t, start(t, natsbus.Config{URL: server.URL()}))
-	enqueue(t, b.Workflows(), 0, 1)
+	portstest.Within(t, portstest.Patience, "work is offered", func() bool { // in the half second that this may take
+		return b.Workflows().Enqueue(t.Context(), "0195935f-5fa5-7000-8000-000000000000") == nil
+	})
 	server.Pause()
 	defer server.Resume()
 	began := time.Now()
@@ -271,7 +273,8 @@ func TestEnqueueAtAServerThatHangs(t *testing.T) {
 func TestWorkWithoutJetStream(t *testing.T) {
 	t.Parallel()
 	url := coreServer(t)
-	a, b := connected(t, start(t, natsbus.Config{URL: url})), connected(t, start(t, natsbus.Config{URL: url}))
+	cfg := natsbus.Config{URL: url}.Patient()
+	a, b := connected(t, start(t, cfg)), connected(t, start(t, cfg))
 	var c counted
 	workOn(t, a.Workflows(), 4, c.do)
 	workOn(t, b.Workflows(), 4, c.do)
