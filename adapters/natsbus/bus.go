@@ -114,7 +114,6 @@ func Start(ctx context.Context, cfg Config) (*Bus, error) {
 	}
 	b.running.Go(b.watch)
 	b.running.Go(b.send)
-	b.signalChange()
 	return b, nil
 }
 
